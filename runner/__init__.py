@@ -1,0 +1,68 @@
+"""Tell what changing the version of a framework does to training speed and accuracy.
+
+The program is one straight line, one module for each verb::
+
+    read -> lock -> plan -> prepare -> execute -> summarise -> report
+
+Its words. One word has one meaning in code, YAML, messages and report.
+
+matrix
+    The whole declared study, from ``matrix.yaml``.
+axis
+    A named list of values. A *build axis* changes the environment, a *run axis* only parameters.
+cell
+    One value on every axis. Its **id** is made of its values:
+    ``tensorflow=2.0.0,model=sequential``.
+request
+    What a cell asks of its environment: packages at versions, an interpreter, a date.
+environment
+    Interpreter and locked packages; several cells share one. Its **digest** (lock entry and recipe)
+    is its key.
+lock
+    ``X.lock`` beside ``X.yaml``: exact packages with hashes, interpreter minor version, platform.
+base
+    The image an environment stands on. Its kind and digest are facts recorded in a run.
+image
+    An environment built for an engine on a base.
+recipe
+    How an environment becomes an image: the Dockerfile and the way packages are installed.
+experiment
+    A script in ``experiments/`` and the metrics it promises.
+inputs
+    The script, its data files and the launcher, as every trial of a run sees them.
+metric
+    A named number with unit and direction (lower, higher or neither is better).
+block
+    One pass over all cells on one host in fresh random order; trials of a block are compared
+    pairwise.
+trial
+    One container, once: one cell in one block; id ``<cell id>@b<block>.<attempt>``.
+    We *execute* a trial.
+plan
+    The ordered trials. Making one runs nothing.
+run
+    One execution of a plan; a folder ``reports/<run-id>/``.
+engine
+    What builds images and runs containers.
+outcome
+    What the engine saw of a trial.
+result
+    What we concluded from the outcome: status, reason, values.
+status
+    ok, failed, bad-output, timed-out, out-of-memory, no-image, unsupported or engine-lost.
+reading
+    What the launcher measured from inside the container, before and after the script.
+summary
+    The numbers of one cell and one metric over the trials that are ok.
+claim
+    A published sentence that the data can support or contradict.
+policy
+    The worst acceptable change of each metric.
+report
+    The document made from a run folder, at any time, without an engine.
+
+Not used: job, task, session, manager, handler, helper, util, data (except the data files of an
+experiment), info, misc.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,64 @@
+"""What all tests share: unit tests cannot reach an engine, engine tests skip where none answers.
+
+Gold files are accepted with ``pytest --accept-gold``.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.errors import EngineError
+
+GOLD = Path(__file__).parent / "gold"
+REQUIRE = "MATRIX_RUNNER_REQUIRE_ENGINE"
+"""Set in CI: where no engine answers, engine tests fail instead of being skipped."""
+
+
+@pytest.fixture(autouse=True)
+def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point every test that is not marked at an engine that does not exist."""
+    if request.node.get_closest_marker("engine") is None:
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the engine tests, by name and with the reason, where no engine answers."""
+    marked = [item for item in items if item.get_closest_marker("engine")]
+    if not marked or os.environ.get(REQUIRE):
+        return
+    from runner.docker_engine import connect  # noqa: PLC0415 (only where a test needs it)
+
+    try:
+        connect("probe").close()
+    except EngineError as error:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=str(error)))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every test work in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that rewrites gold files instead of comparing with them."""
+    parser.addoption(
+        "--accept-gold", action="store_true", help="rewrite tests/gold/ with what the tests got"
+    )
+
+
+@pytest.fixture
+def gold(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the gold file of that name, or rewrite the file."""
+    accept = request.config.getoption("--accept-gold", default=False)
+
+    def compare(name: str, text: str) -> None:
+        path = GOLD / name
+        if accept:
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), f"{name}: see --accept-gold"
+
+    return compare
