@@ -1,0 +1,197 @@
+"""Locking and installing with the real uv and the real package index.
+
+The packages of the founding study come to about 150 MB, downloaded once into the runner's cache.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner import interpreters, packages, uv
+from runner.errors import PackagesError
+from runner.interpreters import Interpreter
+from runner.model import Environment, EnvironmentRequest, Package, Requirement, Unsupported
+from runner.resolve import resolve
+
+pytestmark = pytest.mark.index
+
+REQUIRE = "MATRIX_RUNNER_REQUIRE_INDEX"
+"""Set in CI: where the index does not answer, these tests fail instead of being skipped."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _index() -> None:
+    """Skip where the package index does not answer, or fail where it has to."""
+    try:
+        uv.call(
+            ["pip", "compile", "wanted.txt", "--no-deps", "--python", sys.executable],
+            purpose="ask the package index",
+            timeout_s=60,
+            files={"wanted.txt": "six"},
+        )
+    except PackagesError as error:
+        if os.environ.get(REQUIRE):
+            raise
+        pytest.skip(f"the package index does not answer: {error}")
+
+
+@pytest.fixture(scope="module")
+def python37() -> Interpreter:
+    """Provide the interpreter of the founding study."""
+    try:
+        return interpreters.find("3.7")
+    except PackagesError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def old(python37: Interpreter) -> Environment:
+    """Resolve TensorFlow 1.15.0 as of its release."""
+    entry = resolve(_request("1.15.0"))
+    assert isinstance(entry, Environment)
+    return entry
+
+
+def _request(version: str, python: str = "auto") -> EnvironmentRequest:
+    need = Requirement(
+        axis="tensorflow", distributions=("tensorflow-cpu", "tensorflow"), version=version
+    )
+    return EnvironmentRequest(requirements=(need,), python=python)
+
+
+def _pins(environment: Environment) -> dict[str, str]:
+    return {package.name: package.version for package in environment.packages}
+
+
+def _import_all(tree: Path, interpreter: Interpreter, statement: str) -> str:
+    """Run a statement in the virtual environment that an image makes of a tree."""
+    (tree / "pyvenv.cfg").write_text(f"home = {interpreter.path.parent}\n")
+    (tree / "bin").mkdir()
+    (tree / "bin" / "python").symlink_to(interpreter.path)
+    command = [str(tree / "bin" / "python"), "-I", "-c", statement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_release_day_gives_the_packages_of_that_day(old: Environment) -> None:
+    """TensorFlow 1.15.0 gets the protobuf it was made for, with no pin written by hand."""
+    pins = _pins(old)
+    assert pins["tensorflow-cpu"] == "1.15.0"
+    assert pins["protobuf"] == "3.10.0"
+    assert old.python == "3.7"
+    assert old.build_tools == ()
+
+
+def test_second_distribution_serves_what_the_first_lacks(python37: Interpreter) -> None:
+    """There is no tensorflow-cpu 2.0.0, so tensorflow 2.0.0 is taken."""
+    entry = resolve(_request("2.0.0"))
+    assert isinstance(entry, Environment)
+    assert _pins(entry)["tensorflow"] == "2.0.0"
+    assert "tensorflow-cpu" not in _pins(entry)
+    assert entry.python == "3.7"
+
+
+@pytest.mark.parametrize("version", ["1.15.0", "1.4.1"])
+def test_no_package_is_newer_than_its_lock(version: str) -> None:
+    """Every file that the lock allows was uploaded before its date, also with build tools exempt.
+
+    uv's own list tells the upload time of each file, asked without any date.
+    """
+    entry = resolve(_request(version))
+    if isinstance(entry, Unsupported):
+        pytest.skip(entry.reason)
+    pins = "\n".join(f"{name}=={version}" for name, version in _pins(entry).items())
+    answer = uv.call(
+        [
+            *("pip", "compile", "wanted.txt", "--no-deps", "--format", "pylock.toml"),
+            *("--python", str(interpreters.find(entry.python).path)),
+        ],
+        purpose="list files",
+        timeout_s=120,
+        files={"wanted.txt": pins},
+    )
+    allowed = {one for package in entry.packages for one in package.hashes}
+    files = re.findall(r'upload-time = (\S+)Z, .*?sha256 = "(\w+)"', answer.text)
+    uploaded = {f"sha256:{checksum}": instant for instant, checksum in files}
+    assert allowed <= set(uploaded)
+    latest = max(uploaded[one] for one in allowed)
+    assert latest <= f"{entry.as_of:%Y-%m-%dT%H:%M:%S}"
+
+
+def test_version_that_does_not_exist_is_unsupported() -> None:
+    """The reason says under which names it was looked for, and what the newest version is."""
+    entry = resolve(_request("9.9.9"))
+    assert isinstance(entry, Unsupported)
+    assert re.fullmatch(
+        r"tensorflow 9\.9\.9 is not on the package index as tensorflow-cpu or tensorflow; "
+        r"the newest for Python 3\.\d+ is \d+\.\d+\.\d+",
+        entry.reason,
+    )
+
+
+def test_python_without_a_wheel_is_unsupported() -> None:
+    """The reason says which Pythons the version has wheels for."""
+    newest = interpreters.available()[0].minor
+    entry = resolve(_request("1.15.0", python=newest))
+    assert isinstance(entry, Unsupported)
+    assert f"has no wheel for Python {newest}, only for 3.5, 3.6, 3.7" in entry.reason
+
+
+def test_package_for_other_platforms_is_unsupported() -> None:
+    """The reason is that no wheel fits this platform."""
+    need = Requirement(axis="tensorflow", distributions=("tensorflow-macos",), version="2.12.0")
+    entry = resolve(EnvironmentRequest(requirements=(need,)))
+    assert isinstance(entry, Unsupported)
+    assert entry.reason.startswith("tensorflow 2.12.0 has wheels only for `macosx_12_0_arm64`, ")
+
+
+def test_old_release_is_resolved_with_newer_build_tools() -> None:
+    """TensorFlow 1.4.1 cannot be built with its day's tools; the installed ones are still old."""
+    entry = resolve(_request("1.4.1"))
+    if isinstance(entry, Unsupported):
+        pytest.skip(entry.reason)
+    assert [tool.partition("==")[0] for tool in entry.build_tools] == ["setuptools", "wheel"]
+    assert _pins(entry)["setuptools"] == "38.2.4"
+
+
+def test_locked_packages_are_installed_and_work(
+    old: Environment, python37: Interpreter, tmp_path: Path
+) -> None:
+    """The tree is a site folder in which TensorFlow imports, pure Python where it can be."""
+    packages.install(old, python37, tmp_path)
+    site = tmp_path / "lib" / "python3.7" / "site-packages"
+    assert not (site / "bin").exists()
+    assert not list(site.glob("wrapt/*.so"))
+    installed = {path.name.removesuffix(".dist-info") for path in site.glob("*.dist-info")}
+    assert {name.lower().replace("_", "-") for name in installed} == {
+        f"{name}-{version}" for name, version in _pins(old).items()
+    }
+    statement = (
+        "import tensorflow as tf, google.protobuf as p; print(tf.__version__, p.__version__)"
+    )
+    assert _import_all(tmp_path, python37, statement) == "1.15.0 3.10.0"
+
+
+def test_bytecode_needs_no_date(python37: Interpreter, old: Environment, tmp_path: Path) -> None:
+    """Every module is compiled, to bytecode that stays valid whatever date its source gets."""
+    small = replace(old, packages=tuple(one for one in old.packages if one.name == "six"))
+    packages.install(small, python37, tmp_path)
+    site = tmp_path / "lib" / "python3.7" / "site-packages"
+    (compiled,) = (site / "__pycache__").glob("six.*.pyc")
+    assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00"  # PEP 552: a hash, never checked
+    assert {path.stat().st_mtime for path in site.rglob("*")} == {0}
+
+
+def test_changed_file_is_not_installed(
+    python37: Interpreter, old: Environment, tmp_path: Path
+) -> None:
+    """A download whose hash is not the locked one is refused."""
+    wrong = (Package(name="six", version="1.12.0", hashes=("sha256:" + "0" * 64,)),)
+    with pytest.raises(PackagesError, match=r"install the packages of tensorflow=1\.15\.0.*six"):
+        packages.install(replace(old, packages=wrong), python37, tmp_path)
