@@ -1,0 +1,164 @@
+"""plan: which trials, in which order, with which seeds. Nothing runs here.
+
+Blocks are randomised and complete: each holds every cell once, in an order of its own. Order and
+seeds are SHA-256 of the run's seed, so that they are the same on every Python, and so that adding
+blocks or cells never changes the order of those that were there.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from statistics import median
+
+from runner.errors import ConfigError, NothingSelectedError
+from runner.model import Cell, Matrix, Plan, Status, Trial, TrialResult, shown
+
+# Rough durations where no earlier run tells better, rounded up from a 2-core x86-64 machine.
+IMAGE_S = 40.0
+TRIAL_S = 30.0
+STARTUP_S = 8.0
+EPOCH_S = 1.1
+
+_NEVER_RAN = frozenset({Status.NO_IMAGE, Status.UNSUPPORTED, Status.ENGINE_LOST})
+
+
+def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
+    """Keep the cells that match ``axis=value[,value...]``, where values may be globs.
+
+    The same axis given twice widens the selection, different axes narrow it. Raises ConfigError
+    if a selection cannot be read, and NothingSelectedError if a value, or all of them together,
+    selects no cell: a misspelt value must not silently shrink a study.
+    """
+    wanted = _read_selections(matrix, selections)
+    for axis, patterns in wanted.items():
+        values = list(dict.fromkeys(_value(cell, axis) for cell in matrix.cells))
+        for pattern in patterns:
+            if not any(_matches(value, [pattern]) for value in values):
+                raise NothingSelectedError(
+                    f"{axis}={pattern} selects no cell; {axis} has {', '.join(values)}"
+                )
+    cells = tuple(
+        cell
+        for cell in matrix.cells
+        if all(_matches(_value(cell, axis), patterns) for axis, patterns in wanted.items())
+    )
+    if not cells:
+        asked = " ".join(f"{axis}={','.join(patterns)}" for axis, patterns in wanted.items())
+        raise NothingSelectedError(
+            f"no cell has all of {asked}; the cells are:\n"
+            + "\n".join(f"  {cell.id}" for cell in matrix.cells)
+        )
+    return replace(matrix, cells=cells)
+
+
+def quick(matrix: Matrix) -> Matrix:
+    """Return the matrix for a first look: its quick parameters in every cell, and one block."""
+    cells = tuple(
+        replace(
+            cell,
+            parameters={**cell.parameters, **matrix.quick},
+            blocks=None if cell.blocks is None else 1,
+        )
+        for cell in matrix.cells
+    )
+    return replace(matrix, cells=cells, blocks=1)
+
+
+def make_plan(matrix: Matrix, seed: int, blocks: int | None = None) -> Plan:
+    """Order the trials of ``blocks`` blocks (None: as many as the matrix says)."""
+    count = matrix.blocks if blocks is None else blocks
+    lasts = {cell.id: count if cell.blocks is None else cell.blocks for cell in matrix.cells}
+    trials: list[Trial] = []
+    for block in range(1, count + 1):
+        block_seed = int.from_bytes(_hash("seed", seed, block)[:4], "big") >> 1  # 31 bits
+        held = [cell for cell, last in lasts.items() if block <= last]
+        held.sort(key=lambda cell: _hash("order", seed, block, cell))
+        trials += (
+            Trial(cell=cell, block=block, position=position, seed=block_seed)
+            for position, cell in enumerate(held, start=1)
+        )
+    return Plan(seed=seed, blocks=count, trials=tuple(trials))
+
+
+def pending(plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
+    """Return the planned trials that have no result yet, in order.
+
+    A trial that lost its engine or had no image says nothing about its cell: it is pending again,
+    as the next attempt.
+    """
+    done: set[tuple[str, int]] = set()
+    attempts: dict[tuple[str, int], int] = {}
+    for result in results:
+        place = (result.trial.cell, result.trial.block)
+        attempts[place] = max(result.trial.attempt, attempts.get(place, 0))
+        if result.status not in {Status.ENGINE_LOST, Status.NO_IMAGE}:
+            done.add(place)
+    return tuple(
+        replace(trial, attempt=attempts[place] + 1) if place in attempts else trial
+        for trial in plan.trials
+        if (place := (trial.cell, trial.block)) not in done
+    )
+
+
+def estimate(
+    matrix: Matrix, trials: Iterable[Trial], history: Iterable[TrialResult], images_to_build: int
+) -> float:
+    """Return about how many seconds these trials and images take.
+
+    A cell takes the median of its own durations in ``history`` (earlier runs with equal
+    parameters, which the caller chooses); one without history takes the rough durations above.
+    """
+    durations: dict[str, list[float]] = {}
+    for result in history:
+        if result.status not in _NEVER_RAN:
+            durations.setdefault(result.trial.cell, []).append(result.duration_s)
+    seconds = {cell.id: _rough(cell) for cell in matrix.cells}
+    seconds |= {cell: median(known) for cell, known in durations.items()}
+    return images_to_build * IMAGE_S + sum(seconds[trial.cell] for trial in trials)
+
+
+def _rough(cell: Cell) -> float:
+    """Guess the seconds of a trial from its ``epochs`` parameter, if it has one."""
+    epochs = cell.parameters.get("epochs")
+    seconds = STARTUP_S + EPOCH_S * epochs if isinstance(epochs, int | float) else TRIAL_S
+    return min(seconds, cell.timeout_s)
+
+
+def _read_selections(matrix: Matrix, selections: Sequence[str]) -> dict[str, list[str]]:
+    """Return the patterns of each selected axis; ConfigError with every problem found."""
+    axes = [axis.name for axis in matrix.axes]
+    wanted: dict[str, list[str]] = {}
+    problems: list[str] = []
+    for selection in selections:
+        name, equals, values = (part.strip() for part in selection.partition("="))
+        patterns = [value.strip() for value in values.split(",")]
+        if not (name and equals and all(patterns)):
+            problems.append(
+                f"selection {selection!r} is not of the form axis=value[,value...], "
+                "such as tensorflow=2.*"
+            )
+        elif name not in axes:
+            near = get_close_matches(name, axes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the axes are {', '.join(axes)}"
+            problems.append(f"selection {selection!r}: there is no axis {name!r}; {hint}")
+        else:
+            wanted.setdefault(name, []).extend(patterns)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return wanted
+
+
+def _value(cell: Cell, axis: str) -> str:
+    """Return the value of a cell on an axis, as a person writes it."""
+    return shown(dict(cell.coordinates)[axis])
+
+
+def _matches(value: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+def _hash(*parts: object) -> bytes:
+    """Return the SHA-256 of the parts; the same on every machine and Python."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
