@@ -1,0 +1,400 @@
+"""The engine made of Docker: the only module that imports its SDK.
+
+Every container is hardened the same way (``hardening``). Files reach it through a volume that is
+filled once in a run, its result comes back over the attached stream: no bind mount, so a remote
+engine serves as well as a local one.
+"""
+
+import contextlib
+import json
+import shlex
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+from docker.models.containers import Container
+from docker.types import Mount
+from docker.utils.socket import SocketError
+
+from runner import base as assembled
+from runner import digest, labels
+from runner.engine import BuildContext, Launch, Outcome, Owned
+from runner.errors import EngineError, EngineLostError, ImageBuildError
+from runner.hardening import hardening
+from runner.interpreters import Interpreter
+from runner.log import Log
+from runner.model import Base, EngineFacts, Image
+
+OFFICIAL = "python:{python}-slim"
+GRACE_S = 30.0  # what a container gets beyond the launcher's own time limit
+BUILD_TIMEOUT_S = 3600
+
+
+def connect(machine: str) -> "DockerEngine":
+    """Return the engine that DOCKER_HOST names, or the local one; EngineError if none answers.
+
+    ``machine`` marks the containers and volumes of this machine's runs.
+    """
+    try:
+        client = docker.from_env()
+    except docker.errors.DockerException as error:
+        cause = str(error)
+        if "Permission denied" in cause:
+            remedy = "add yourself to the group `docker`, or use an engine that is yours"
+        else:
+            remedy = "start Docker, or name an engine in DOCKER_HOST"
+        raise EngineError(f"no Docker engine answers ({_last_words(cause)}): {remedy}.") from error
+    return DockerEngine(client, machine)
+
+
+class DockerEngine:
+    """Builds images and executes trials on a Docker engine."""
+
+    def __init__(self, client: docker.DockerClient, machine: str) -> None:
+        self._client = client
+        self._machine = machine
+        self._facts: EngineFacts | None = None
+        self._bases: dict[tuple[str, str], Base] = {}
+        self._volumes: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def describe(self) -> EngineFacts:
+        """Return the facts of the engine, asked once."""
+        if self._facts is None:
+            with _engine_at_work("describe itself"):
+                self._facts = _facts(self._client.info(), self._client.version())
+        return self._facts
+
+    # --- images --------------------------------------------------------------------------------
+
+    def images(self) -> Mapping[str, Image]:
+        """Return the images of environments that exist, by environment digest."""
+        with _engine_at_work("list images"):
+            found = self._client.api.images(filters={"label": labels.LABEL + "environment"})
+        images = (labels.image(entry["Id"], entry["Labels"], entry["Size"]) for entry in found)
+        return {image.environment: image for image in images}
+
+    def base(self, wanted: str, interpreter: Interpreter) -> Base:
+        """Provide a base: found or pulled by name, or assembled from the interpreter.
+
+        ``auto`` falls back to assembling where the official image cannot be had, ``pull`` does not,
+        ``host`` always assembles; anything else is an image's name, ``{python}`` in it the version.
+        """
+        key = (wanted, interpreter.minor)
+        if key not in self._bases:
+            self._bases[key] = self._provide_base(wanted, interpreter)
+        return self._bases[key]
+
+    def _provide_base(self, wanted: str, interpreter: Interpreter) -> Base:
+        if wanted == "host":
+            return self._assemble(interpreter)
+        name = OFFICIAL if wanted in {"auto", "pull"} else wanted
+        name = name.replace("{python}", interpreter.minor)
+        with _engine_at_work(f"provide the base {name}"):
+            try:
+                return self._named(name)
+            except docker.errors.APIError as error:
+                if wanted != "auto":
+                    raise EngineError(
+                        f"the base {name} can neither be found nor pulled "
+                        f"({_last_words(str(error))}); "
+                        "set `environment: {base: auto}` to assemble one from this machine."
+                    ) from error
+        return self._assemble(interpreter)
+
+    def _named(self, name: str) -> Base:
+        """Return the base of that name, pulled if it is not there; APIError if it cannot be had."""
+        try:
+            image = self._client.images.get(name)
+        except docker.errors.ImageNotFound:
+            image = self._client.images.pull(name)
+        digests = image.attrs.get("RepoDigests") or []
+        kind = "pulled" if digests else "local"
+        content = digests[0].split("@")[1] if digests else str(image.id)
+        return Base(kind=kind, name=name, digest=content)
+
+    def _assemble(self, interpreter: Interpreter) -> Base:
+        """Return the base assembled from an interpreter, imported unless the same one is there."""
+        with tempfile.TemporaryDirectory(prefix="matrix-runner-") as folder:
+            tar = Path(folder, "base.tar")
+            assembled.assemble(interpreter, tar)
+            content = digest.of_file(tar)
+            tag = f"{interpreter.minor}-{content[:12]}"
+            name = f"{labels.REPOSITORY}/base:{tag}"
+            with _engine_at_work("import a base"):
+                if not self._client.images.list(name):
+                    change = f"LABEL {labels.LABEL}base={interpreter.minor}"
+                    self._client.api.import_image(
+                        str(tar), f"{labels.REPOSITORY}/base", tag, changes=[change]
+                    )
+        return Base(kind="assembled", name=name, digest=f"sha256:{content}")
+
+    def build(self, context: BuildContext) -> Image:
+        """Build and return the image of an environment; ImageBuildError if that fails."""
+        lines: list[str] = []
+        with _engine_at_work(f"build the image of {context.label}"):
+            try:
+                for event in self._client.api.build(
+                    path=str(context.folder),
+                    tag=labels.image_tag(context.environment),
+                    buildargs=labels.build_arguments(context),
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    timeout=BUILD_TIMEOUT_S,
+                ):
+                    lines.append(event.get("stream") or event.get("error") or "")
+                    if "error" in event:
+                        raise _build_error(context, event["error"], lines)
+                built = self._client.images.get(labels.image_tag(context.environment))
+            except docker.errors.APIError as error:
+                raise _build_error(context, str(error.explanation or error), lines) from error
+        return labels.image(str(built.id), built.labels, built.attrs["Size"])
+
+    def command(self, context: BuildContext) -> str:
+        """Return the ``docker build`` line that builds the same image."""
+        arguments = [
+            f"--build-arg={name}={value}" for name, value in labels.build_arguments(context).items()
+        ]
+        tag = labels.image_tag(context.environment)
+        return shlex.join(["docker", "build", "-t", tag, *arguments, str(context.folder)])
+
+    # --- trials --------------------------------------------------------------------------------
+
+    def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
+        """Fill a volume with the inputs of a run, named by what it holds and whose it is."""
+        content = {name: digest.of_file(path) for name, path in inputs.items()}
+        name = f"{labels.REPOSITORY}-{digest.of_content([run, content])[:16]}"
+        with tempfile.TemporaryFile() as file, _engine_at_work("stage the inputs"):
+            with tarfile.open(fileobj=file, mode="w") as tar:
+                for inside, path in sorted(inputs.items()):
+                    tar.add(path, inside, recursive=False, filter=_readable)
+            file.seek(0)
+            self._client.volumes.create(name, labels=self._labels(run))
+            carrier = self._client.containers.create(
+                image,
+                command=["true"],
+                labels=self._labels(run),
+                network_mode="none",
+                mounts=[Mount("/inputs", name, type="volume")],
+            )
+            try:
+                carrier.put_archive("/inputs", file)
+            finally:
+                carrier.remove()
+        self._volumes[run] = name
+
+    def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
+        """Execute one trial to its end in a container of its own, and remove it."""
+        started_at = datetime.now(timezone.utc)
+        began = time.monotonic()
+        with _engine_at_work(f"execute {launch.trial}"):
+            container = self._create(launch)
+            try:
+                log = Log(launch.limits, watch)
+                timed_out = self._run(container, launch.timeout_s + GRACE_S, log)
+                exit_code, out_of_memory, trouble = _ending(container)
+            finally:
+                _remove(container)
+        return Outcome(
+            exit_code=exit_code,
+            out_of_memory=out_of_memory,
+            timed_out=timed_out,
+            document=log.document(),
+            log=log.text(),
+            started_at=started_at,
+            duration_s=time.monotonic() - began,
+            trouble=trouble,
+        )
+
+    def _create(self, launch: Launch) -> Container:
+        order = {
+            **launch.order,
+            "inputs": "/inputs",
+            "temporary": "/tmp",  # noqa: S108 (the container's own)
+            "output": "/out",
+            "alone": True,
+        }
+        return self._client.containers.create(
+            launch.image,
+            command=["python", "/inputs/inside.py", json.dumps(order)],
+            labels=self._labels(launch.run, launch.trial),
+            mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
+            environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
+            **hardening(launch.limits, self.describe().cpus),
+        )
+
+    def _run(self, container: Container, timeout_s: float, log: Log) -> bool:
+        """Start the container, follow it to its end, and return whether we had to stop it."""
+        overdue = threading.Event()
+
+        def stop() -> None:
+            overdue.set()
+            with contextlib.suppress(docker.errors.APIError, requests.RequestException):
+                container.kill()
+
+        stream = self._client.api.attach(
+            str(container.id), stdout=True, stderr=True, stream=True, demux=True
+        )
+        timer = threading.Timer(timeout_s, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            container.start()
+            for document, lines in stream:
+                log.add(document, lines)
+        except docker.errors.APIError as error:
+            if error.status_code != requests.codes.bad_request:
+                raise
+            # The command cannot be executed: State has the exit code, here is the sentence.
+            log.add(None, f"{error.explanation}\n".encode())
+        finally:
+            timer.cancel()
+            # The stream's own close leaves the socket open, and knows no ssh.
+            stream._response.close()  # type: ignore[attr-defined]  # noqa: SLF001
+        return overdue.is_set()
+
+    def _labels(self, run: str, trial: str | None = None) -> dict[str, str]:
+        mark = {labels.LABEL + "machine": self._machine, labels.LABEL + "run": run}
+        return mark if trial is None else {**mark, labels.LABEL + "trial": trial}
+
+    # --- what is ours --------------------------------------------------------------------------
+
+    def owned(self) -> tuple[Owned, ...]:
+        """Return what this machine's runs left on the engine, and every image of ours."""
+        mine = {"label": f"{labels.LABEL}machine={self._machine}"}
+        with _engine_at_work("list what is ours"):
+            containers = self._client.api.containers(all=True, filters=mine)
+            volumes = self._client.api.volumes(filters=mine)["Volumes"] or []
+            images = [
+                image
+                for label in ("environment", "base")
+                for image in self._client.api.images(filters={"label": labels.LABEL + label})
+            ]
+        return (
+            *(
+                labels.owned(
+                    "container", entry["Id"], entry["Labels"], entry["Labels"][labels.LABEL + "run"]
+                )
+                for entry in containers
+            ),
+            *(
+                labels.owned("volume", entry["Name"], entry["Labels"], entry["Name"])
+                for entry in volumes
+            ),
+            *(
+                labels.owned("image", entry["Id"], entry["Labels"], _tag(entry), entry["Size"])
+                for entry in images
+            ),
+        )
+
+    def discard(self, thing: Owned) -> None:
+        """Remove one thing of ours; nothing happens if it is gone."""
+        with _engine_at_work(f"remove {thing.label}"):
+            try:
+                match thing.kind:
+                    case "container":
+                        self._client.api.remove_container(thing.id, v=True, force=True)
+                    case "volume":
+                        self._client.api.remove_volume(thing.id, force=True)
+                    case _:
+                        self._client.api.remove_image(thing.id, force=True)
+            except docker.errors.NotFound:
+                pass
+            except docker.errors.APIError as error:
+                if error.status_code != requests.codes.conflict:  # being removed, or in use
+                    raise
+
+
+def _ending(container: Container) -> tuple[int | None, bool, str | None]:
+    """Return exit code, whether memory ran out, and what the machine did wrong, if anything."""
+    try:
+        container.wait(timeout=GRACE_S)
+        container.reload()
+    except docker.errors.NotFound:
+        return None, False, "the container was removed from outside while the trial ran"
+    state = container.attrs["State"]
+    return state["ExitCode"], state["OOMKilled"], None
+
+
+def _remove(container: Container) -> None:
+    """Remove a container with its anonymous volumes; it may be gone or going."""
+    try:
+        container.remove(v=True, force=True)
+    except docker.errors.APIError as error:
+        if error.status_code not in {requests.codes.not_found, requests.codes.conflict}:
+            raise
+
+
+@contextlib.contextmanager
+def _engine_at_work(what: str) -> Iterator[None]:
+    """Turn the SDK's exceptions into ours: no answer is a lost engine, a bad one its failure.
+
+    The order matters: the SDK's answers of 4xx and 5xx are RequestExceptions, too.
+    """
+    try:
+        yield
+    except docker.errors.ImageNotFound as error:
+        raise EngineError(
+            f"an image is gone that was there before ({_last_words(str(error))}); "
+            "repeat the command to build it again."
+        ) from error
+    except docker.errors.DockerException as error:
+        raise EngineError(
+            f"the engine failed to {what}: {_last_words(str(error))}; "
+            "repeat the command when that is repaired: finished trials are kept."
+        ) from error
+    except (requests.RequestException, SocketError, ConnectionError) as error:
+        raise EngineLostError(
+            f"the engine went away while it was to {what} ({_last_words(str(error))}); "
+            "start it again and repeat the command: finished trials are kept."
+        ) from error
+
+
+def _build_error(context: BuildContext, cause: str, lines: list[str]) -> ImageBuildError:
+    return ImageBuildError(
+        f"the image of {context.label} could not be built: {cause.strip()}", "".join(lines)
+    )
+
+
+def _facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+    return EngineFacts(
+        name="docker",
+        version=info["ServerVersion"],
+        api=version["ApiVersion"],
+        storage=info["Driver"],
+        cgroup=int(info.get("CgroupVersion") or 1),
+        cpus=info["NCPU"],
+        memory_bytes=info["MemTotal"],
+        architecture=info["Architecture"],
+        kernel=info["KernelVersion"],
+        system=info["OperatingSystem"],
+    )
+
+
+def _tag(image: Mapping[str, Any]) -> str:
+    return str((image["RepoTags"] or [image["Id"]])[0])
+
+
+def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Make a staged file root's and readable for everybody."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o444
+    return entry
+
+
+def _last_words(text: str) -> str:
+    """Return the last part of a chained message, which is where the SDK puts the cause."""
+    return text.strip().rsplit(": ", 1)[-1].strip(" \"'()") or "no reason given"

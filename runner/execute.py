@@ -1,0 +1,146 @@
+"""execute: the loop over trials. Each result is saved the moment its trial ends.
+
+A failed trial is a result, and the loop goes on. Only an engine that went away ends it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from runner.engine import Engine, Launch, in_order_of_removal
+from runner.errors import EngineLostError
+from runner.model import Cell, Lock, Matrix, Status, Trial, TrialResult, Unsupported
+from runner.observer import Observer
+from runner.prepare import Prepared
+from runner.result import Concluded, conclude
+from runner.store import RunFolder
+
+LAUNCHER = Path(__file__).with_name("inside.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A matrix with all that its trials need."""
+
+    matrix: Matrix
+    lock: Lock
+    prepared: Prepared
+    root: Path
+    """The folder of matrix.yaml, where script and data files lie."""
+    run: str
+    """The absolute path of the run folder; what is on the engine for it carries this label."""
+
+
+@contextmanager
+def staged(study: Study, engine: Engine) -> Iterator[None]:
+    """Have the inputs ready for trials; afterwards nothing of the run is left on the engine."""
+    clear(engine, study.run)  # what a run that was killed may have left behind
+    image = next(iter(study.prepared.images.values()), None)
+    try:
+        if image is not None:
+            engine.stage(study.run, image.id, inputs(study.matrix, study.root))
+        yield
+    finally:
+        clear(engine, study.run)
+
+
+def execute(
+    study: Study, trials: Iterable[Trial], engine: Engine, folder: RunFolder, observer: Observer
+) -> None:
+    """Execute trials in their order, with the inputs staged.
+
+    EngineLostError if the engine goes away; that trial is saved as ``engine-lost`` first.
+    """
+    for trial in trials:
+        cell = study.matrix.cell(trial.cell)
+        observer.trial_started(trial, cell, study.prepared.images.get(cell.request))
+        began = datetime.now(timezone.utc)
+        try:
+            result, log = _trial(study, trial, engine, observer)
+        except EngineLostError as error:
+            lost = Concluded(status=Status.ENGINE_LOST, reason=str(error))
+            folder.save_result(_result(trial, lost, began, 0.0), "")
+            raise
+        folder.save_result(result, log)
+        observer.trial_finished(result, cell)
+
+
+def clear(engine: Engine, run: str) -> None:
+    """Remove the containers and volumes of a run; images stay for the next one."""
+    for thing in in_order_of_removal(engine.owned()):
+        if thing.run == run:
+            engine.discard(thing)
+
+
+def inputs(matrix: Matrix, root: Path) -> Mapping[str, Path]:
+    """Return the files that trials read, by their path among the inputs."""
+    script = root / matrix.experiment.script
+    data = {f"data/{Path(name).name}": root / name for name in matrix.experiment.data}
+    return {"inside.py": LAUNCHER, f"script/{script.name}": script, **data}
+
+
+def _trial(
+    study: Study, trial: Trial, engine: Engine, observer: Observer
+) -> tuple[TrialResult, str]:
+    """Execute one trial and return its result and its log."""
+    cell = study.matrix.cell(trial.cell)
+    image = study.prepared.images.get(cell.request)
+    if image is None:
+        return _result(trial, _absent(study, cell), datetime.now(timezone.utc), 0.0), ""
+    launch = Launch(
+        run=study.run,
+        trial=trial.id,
+        image=image.id,
+        order=_order(study.matrix, trial, cell),
+        limits=study.matrix.limits,
+        timeout_s=cell.timeout_s,
+    )
+    outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
+    concluded = conclude(outcome, study.matrix.metrics, cell.timeout_s)
+    result = _result(trial, concluded, outcome.started_at, outcome.duration_s, image.id)
+    return result, outcome.log
+
+
+def _order(matrix: Matrix, trial: Trial, cell: Cell) -> Mapping[str, object]:
+    """Return what the launcher must know of the trial; the engine adds its own paths."""
+    return {
+        "script": f"script/{Path(matrix.experiment.script).name}",
+        "seed": trial.seed,
+        "parameters": dict(cell.parameters),
+        "cell": dict(cell.coordinates),
+        "timeout_s": cell.timeout_s,
+        "log_bytes": matrix.limits.log_bytes,
+        "result_bytes": matrix.limits.result_bytes,
+    }
+
+
+def _absent(study: Study, cell: Cell) -> Concluded:
+    """Say why a cell has no image."""
+    entry = study.lock.entry(cell.request)
+    if isinstance(entry, Unsupported):
+        return Concluded(status=Status.UNSUPPORTED, reason=entry.reason)
+    return Concluded(status=Status.NO_IMAGE, reason=study.prepared.missing[cell.request])
+
+
+def _result(
+    trial: Trial,
+    concluded: Concluded,
+    started_at: datetime,
+    duration_s: float,
+    image: str | None = None,
+) -> TrialResult:
+    return TrialResult(
+        trial=trial,
+        status=concluded.status,
+        reason=concluded.reason,
+        values=concluded.values,
+        series=concluded.series,
+        environment=concluded.environment,
+        adapted=concluded.adapted,
+        reading=concluded.reading,
+        image=image,
+        started_at=started_at,
+        duration_s=duration_s,
+    )

@@ -1,0 +1,39 @@
+"""What every container of a trial is created with, so that a script can neither leave nor ruin.
+
+The words are those of the Docker SDK; podman's socket understands the same.
+"""
+
+from typing import Any
+
+from runner.model import Limits
+
+NOBODY = "65534"
+
+
+def hardening(limits: Limits, engine_cpus: int) -> dict[str, Any]:
+    """Return what every container of a trial is created with.
+
+    The highest-numbered cores are measured. Memory has no swap beside it. /tmp and /out are the
+    only places to write; both are of limited size and gone with the container.
+    """
+    cpus = ",".join(str(core) for core in range(engine_cpus - limits.cpus, engine_cpus))
+    own = f"rw,nosuid,nodev,uid={NOBODY},gid={NOBODY},mode=0700"
+    return {
+        "user": f"{NOBODY}:{NOBODY}",
+        "working_dir": "/tmp",  # noqa: S108 (the container's own)
+        "network_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": limits.pids,
+        "mem_limit": limits.memory_bytes,
+        "memswap_limit": limits.memory_bytes,
+        "cpuset_cpus": cpus,
+        "tmpfs": {
+            "/tmp": f"{own},noexec,size={limits.temporary_bytes}",  # noqa: S108
+            "/out": f"{own},noexec,size={limits.output_bytes}",
+        },
+        "init": True,  # a PID 1 that signals itself would survive and exit 0
+        "ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+        "log_config": {"Type": "none"},  # we read the stream ourselves
+    }

@@ -1,0 +1,264 @@
+r"""The launcher: starts the experiment inside its container and tells what happened.
+
+The one file of the runner that runs there: standard library only, Python 3.6 to 3.13. It takes one
+JSON order as its argument, starts the script as its child, relays what the script prints to stderr
+within the log's limit, stops it at its time limit, reads the kernel's counters before and after,
+and sends one framed document to stdout::
+
+    MATRIX-DOCUMENT <length in bytes>\n<JSON>
+
+docker, and any engine that can run a process, use this same file. It never judges: ``result``
+reads the document. Where the kernel has no figure the document says null.
+"""
+
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+FORMAT = 1
+CGROUP = "/sys/fs/cgroup"
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def main() -> None:
+    """Execute the order in the first argument and send the document."""
+    order = json.loads(sys.argv[1])
+    before = counters()
+    started = time.monotonic()
+    exit_code, timed_out, left_out = execute(order)
+    wall = time.monotonic() - started
+    after = counters()
+    text, problem = read_result(os.path.join(order["output"], "result.json"), order["result_bytes"])
+    send(
+        {
+            "format": FORMAT,
+            "exit_code": exit_code,
+            "timed_out": timed_out,
+            "result": text,
+            "result_problem": problem,
+            "reading": reading(wall, before, after, left_out),
+        }
+    )
+
+
+def execute(order: Dict[str, Any]) -> Tuple[int, bool, int]:
+    """Execute the script; return its exit code, whether time ran out, and the bytes left out."""
+    params = os.path.join(order["temporary"], "params.json")
+    with open(params, "w") as file:
+        json.dump({name: order[name] for name in ("seed", "parameters", "cell")}, file)
+    threads = str(len(os.sched_getaffinity(0)))
+    surroundings = dict(os.environ)
+    surroundings.update(dict.fromkeys(THREADS, threads))
+    surroundings.update(
+        PARAMS_PATH=params,
+        DATA_DIR=os.path.join(order["inputs"], "data"),
+        RESULT_PATH=os.path.join(order["output"], "result.json"),
+        PYTHONUNBUFFERED="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONHASHSEED=str(order["seed"] % 2**32),
+    )
+    child = subprocess.Popen(
+        [sys.executable, os.path.join(order["inputs"], order["script"])],
+        cwd=order["temporary"],
+        env=surroundings,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=volunteer,  # noqa: PLW1509 (no thread runs yet)
+    )
+    log = Log(order["log_bytes"])
+    relay = threading.Thread(target=log.relay, args=(child.stdout,), daemon=True)
+    relay.start()
+    timed_out: List[bool] = []
+
+    def stop(*_: Any) -> None:
+        timed_out.append(True)
+        end_all(child.pid, order["alone"])
+
+    # A timer signal interrupts wait() exactly when it is due: nothing polls on the measured core.
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, order["timeout_s"])
+    exit_code = child.wait()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    end_all(child.pid, order["alone"])
+    relay.join(5)
+    return exit_code, bool(timed_out), log.finish()
+
+
+def volunteer() -> None:
+    """Make the script the first to go when memory runs out, so that the launcher can say so."""
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
+def end_all(group: int, alone: bool) -> None:
+    """Kill the script and what it started; everything in this pid namespace where we are alone."""
+    for target in (-group, -1) if alone else (-group,):
+        try:
+            os.kill(target, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):  # nobody left
+            continue
+
+
+class Log:
+    """Relays to stderr: the first half of the limit at once, of the rest the newest half."""
+
+    def __init__(self, limit: int) -> None:
+        self.half = limit // 2
+        self.relayed = 0
+        self.tail = bytearray()
+        self.left_out = 0
+        self.lock = threading.Lock()
+
+    def relay(self, stream: Any) -> None:
+        """Read the stream to its end; past the limit too, or the script would block."""
+        while True:
+            chunk = os.read(stream.fileno(), 65536)
+            if not chunk:
+                return
+            with self.lock:
+                now = chunk[: self.half - self.relayed]
+                self.relayed += len(now)
+                self.tail += chunk[len(now) :]
+                over = len(self.tail) - self.half
+                if over > 0:
+                    del self.tail[:over]
+                    self.left_out += over
+            write_all(2, now)
+
+    def finish(self) -> int:
+        """Write what was held back; return the number of bytes that were left out."""
+        with self.lock:
+            if self.left_out:
+                write_all(2, b"\n[... %d bytes left out ...]\n" % self.left_out)
+            write_all(2, bytes(self.tail))
+            return self.left_out
+
+
+def write_all(target: int, content: bytes) -> None:
+    """Write all of the content to a file descriptor."""
+    while content:
+        content = content[os.write(target, content) :]
+
+
+def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
+    """Return the text the script wrote, or None and a sentence why there is none."""
+    try:
+        # A link or a pipe in place of the file must neither be followed nor block.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None, "the script wrote nothing to $RESULT_PATH"
+    except OSError as error:
+        return None, "$RESULT_PATH cannot be read: %s" % error.strerror
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None, "$RESULT_PATH is not a regular file"
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        return None, "the result is larger than its limit of %d bytes" % limit
+    try:
+        return content.decode("utf-8"), None
+    except UnicodeDecodeError as error:
+        return None, "the result is not UTF-8 (byte %d)" % error.start
+
+
+def counters() -> Dict[str, Optional[float]]:
+    """Read the kernel's counters of this container and of the cores it runs on."""
+    busy, steal = core_seconds(os.sched_getaffinity(0))
+    if os.path.exists(CGROUP + "/cgroup.controllers"):
+        own = {
+            "cpu_s": scaled(field(CGROUP + "/cpu.stat", "usage_usec"), 1e-6),
+            "throttled_s": scaled(field(CGROUP + "/cpu.stat", "throttled_usec"), 1e-6),
+            "memory_peak_bytes": field(CGROUP + "/memory.peak"),
+            "oom_kills": field(CGROUP + "/memory.events", "oom_kill"),
+        }
+    else:
+        own = {
+            "cpu_s": scaled(field(CGROUP + "/cpuacct/cpuacct.usage"), 1e-9),
+            "throttled_s": scaled(field(CGROUP + "/cpu/cpu.stat", "throttled_time"), 1e-9),
+            "memory_peak_bytes": field(CGROUP + "/memory/memory.max_usage_in_bytes"),
+            "oom_kills": field(CGROUP + "/memory/memory.oom_control", "oom_kill"),
+        }
+    swapped = field("/proc/vmstat", "pswpin")
+    return dict(own, core_busy_s=busy, core_steal_s=steal, swapped_in_pages=swapped)
+
+
+def reading(
+    wall: float, before: Dict[str, Any], after: Dict[str, Any], left_out: int
+) -> Dict[str, Any]:
+    """Return what the kernel counted while the script ran."""
+    spent = {
+        name: None if before[name] is None or after[name] is None else after[name] - before[name]
+        for name in before
+    }
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent.update(
+        wall_s=wall,
+        cpus=sorted(os.sched_getaffinity(0)),
+        cgroup=2 if os.path.exists(CGROUP + "/cgroup.controllers") else 1,
+        user_s=usage.ru_utime,
+        system_s=usage.ru_stime,
+        major_faults=usage.ru_majflt,
+        largest_process_bytes=usage.ru_maxrss * 1024,
+        memory_peak_bytes=after["memory_peak_bytes"],
+        log_left_out_bytes=left_out,
+    )
+    return spent
+
+
+def core_seconds(cores: Any) -> Tuple[Optional[float], Optional[float]]:
+    """Return busy and stolen seconds of these cores since boot, whoever used them."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    busy = steal = 0
+    try:
+        with open("/proc/stat") as file:
+            lines = dict(line.split(None, 1) for line in file if line.startswith("cpu"))
+        for core in cores:
+            user, nice, system, _idle, _wait, irq, soft, stolen = map(
+                int, lines["cpu%d" % core].split()[:8]
+            )
+            busy += user + nice + system + irq + soft
+            steal += stolen
+    except (OSError, KeyError, ValueError):
+        return None, None
+    return busy / ticks, steal / ticks
+
+
+def field(path: str, name: Optional[str] = None) -> Optional[int]:
+    """Return the number in a file of one number, or behind a name in a file of such lines."""
+    try:
+        with open(path) as file:
+            words = [line.split() for line in file]
+        return int(next(line[-1] for line in words if name is None or line[0] == name))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+def scaled(number: Optional[int], factor: float) -> Optional[float]:
+    """Return the number in another unit; None stays None."""
+    return None if number is None else number * factor
+
+
+def send(document: Dict[str, Any]) -> None:
+    """Write the framed document to stdout."""
+    body = json.dumps(document).encode("ascii")
+    write_all(1, b"MATRIX-DOCUMENT %d\n" % len(body) + body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""prepare: every environment of a matrix becomes an image, and nothing is built twice.
+
+An image is found again by its environment's digest: the lock entry and the recipe. Editing the
+experiment changes neither, so it builds nothing.
+"""
+
+import dataclasses
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import digest, interpreters, packages
+from runner.engine import BuildContext, Engine
+from runner.errors import EngineLostError, ImageBuildError, PackagesError, RunnerError
+from runner.model import Base, Environment, EnvironmentRequest, Image, Lock, Matrix
+from runner.observer import Observer
+
+LAYOUT = 1
+"""How the tar of an environment is laid out; raised when that changes."""
+
+SAVE_LOG = Callable[[str, str], Path]
+"""Takes an environment's label and the log of its failed build; returns where it was saved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The image of each request, or the reason why there is none."""
+
+    images: Mapping[EnvironmentRequest, Image]
+    missing: Mapping[EnvironmentRequest, str]
+
+
+def environment_digest(environment: Environment) -> str:
+    """Return the key of an environment: what is in it and how it is made."""
+    recipe = [dockerfile().read_text(), packages.RECIPE, LAYOUT]
+    return digest.of_content([dataclasses.asdict(environment), recipe])
+
+
+def to_build(
+    matrix: Matrix, lock: Lock, images: Mapping[str, Image]
+) -> tuple[tuple[Environment, str], ...]:
+    """Return the environments of the matrix's cells that have no image, with their digests."""
+    keyed = [(environment, environment_digest(environment)) for environment in _used(matrix, lock)]
+    return tuple(
+        (environment, key)
+        for environment, key in keyed
+        if key not in images or not _stands_on(images[key].base, matrix.base)
+    )
+
+
+def prepare(
+    matrix: Matrix, lock: Lock, engine: Engine, observer: Observer, save_log: SAVE_LOG
+) -> Prepared:
+    """Build what is missing; an image that cannot be built costs its own cells and no others."""
+    images = dict(engine.images())
+    missing: dict[EnvironmentRequest, str] = {}
+    for environment, key in to_build(matrix, lock, images):
+        try:
+            images[key] = _build(environment, key, matrix.base, engine, observer)
+        except EngineLostError:
+            raise
+        except ImageBuildError as error:
+            path = save_log(environment.request.label, error.log)
+            missing[environment.request] = f"{error} (log: {path})"
+        except PackagesError as error:
+            missing[environment.request] = str(error)
+    return Prepared(
+        images={
+            environment.request: images[environment_digest(environment)]
+            for environment in _used(matrix, lock)
+            if environment.request not in missing
+        },
+        missing=missing,
+    )
+
+
+def _build(
+    environment: Environment, key: str, wanted: str, engine: Engine, observer: Observer
+) -> Image:
+    began = time.monotonic()
+    observer.image_started(environment.request.label)
+    with tempfile.TemporaryDirectory(prefix="matrix-runner-") as folder:
+        image = engine.build(write_context(environment, key, wanted, engine, Path(folder)))
+    observer.image_ready(image, time.monotonic() - began)
+    return image
+
+
+def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
+    """Write the context of every environment; return the commands that build their images."""
+    commands = []
+    for environment in _used(matrix, lock):
+        key = environment_digest(environment)
+        place = folder / f"{environment.request.label}-{key[:8]}"
+        context = write_context(environment, key, matrix.base, engine, place)
+        commands.append(engine.command(context))
+    return tuple(commands)
+
+
+def write_context(
+    environment: Environment, key: str, wanted: str, engine: Engine, folder: Path
+) -> BuildContext:
+    """Write into ``folder`` all that an image is built from."""
+    interpreter = interpreters.find(environment.python)
+    base = engine.base(wanted, interpreter)
+    tree = folder / "tree"
+    packages.install(environment, interpreter, tree)
+    _pack(tree, environment.python, folder / "environment.tar")
+    shutil.rmtree(tree)
+    shutil.copyfile(dockerfile(), folder / "Dockerfile")
+    return BuildContext(
+        folder=folder,
+        environment=key,
+        label=environment.request.label,
+        base=base,
+    )
+
+
+def dockerfile() -> Path:
+    """Return the Dockerfile of environments: in a checkout at the top, else in the package."""
+    package = Path(__file__).parent
+    for folder in (package.parent, package):
+        path = folder / "Dockerfiles" / "environment.Dockerfile"
+        if path.is_file():
+            return path
+    raise RunnerError("Dockerfiles/environment.Dockerfile is missing; install matrix-runner again.")
+
+
+def _used(matrix: Matrix, lock: Lock) -> Iterable[Environment]:
+    """Yield the environments that the matrix's cells need, each once."""
+    for request in dict.fromkeys(cell.request for cell in matrix.cells):
+        entry = lock.entry(request)
+        if isinstance(entry, Environment):
+            yield entry
+
+
+def _stands_on(base: Base, wanted: str) -> bool:
+    """Whether an image on this base is what the matrix wants."""
+    match wanted:
+        case "auto":
+            return True
+        case "host":
+            return base.kind == "assembled"
+        case "pull":
+            return base.kind != "assembled"
+        case _:
+            return base.name == wanted
+
+
+def _pack(tree: Path, python: str, target: Path) -> None:
+    """Pack an installed tree as a virtual environment of the base's interpreter.
+
+    Order, owner and date of all entries are fixed: equal packages are equal bytes.
+    """
+    settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
+    (tree / "pyvenv.cfg").write_bytes(settings)
+    (tree / "bin").mkdir(exist_ok=True)
+    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/python{python}")
+    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
+        for path in sorted(tree.rglob("*")):
+            tar.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_neutral)
+
+
+def _neutral(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mtime = 0
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    return entry
