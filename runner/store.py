@@ -1,0 +1,245 @@
+"""Where files lie: ``reports/<run-id>/`` and what is in it.
+
+::
+
+    reports/<run-id>/
+        run.json              what was known when the run began
+        plan.json             the ordered trials
+        images.json           the images that were used
+        trials/<trial>.json   one result each, saved the moment the trial ends
+        logs/<trial>.log      what the experiment printed
+        logs/image-<label>.log  what a build that failed printed
+        report.md             made from the files above
+
+Every file is written to a temporary name, synced and renamed: it is whole or it is not there. One
+process at a time writes a run folder; the kernel releases its lock however that process ends.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from runner import digest
+from runner.errors import RunFolderError
+from runner.model import FORMAT, Image, Images, Plan, Run, Status, TrialResult
+
+LATEST = "latest"
+REFERENCE = "reference"
+LOG_TAIL_LINES = 40
+MAX_NAME = 200  # file systems take 255 bytes, and an ending is added
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """All that a run folder holds: enough for a report without an engine."""
+
+    run: Run
+    plan: Plan
+    images: tuple[Image, ...]
+    results: tuple[TrialResult, ...]
+    logs: Mapping[str, str]
+    """The last lines of the log of every trial that is not ok, by trial id."""
+
+
+class RunFolder:
+    """One folder in ``reports/``. Reading needs no lock, writing does (``occupy``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._occupied: IO[str] | None = None
+
+    def occupy(self) -> bool:
+        """Become the one process that writes here; False if another one is."""
+        with _disk(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".occupied").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._occupied = file
+        return True
+
+    def is_occupied(self) -> bool:
+        """Whether a process writes here now; False also where the folder is gone."""
+        if not self.path.is_dir():
+            return False
+        free = self.occupy()
+        self.leave()
+        return not free
+
+    def leave(self) -> None:
+        """Let others write here."""
+        if self._occupied is not None:
+            self._occupied.close()
+            self._occupied = None
+
+    def begin(self, run: Run) -> None:
+        """Save what is known when the run begins."""
+        _save(self.path / "run.json", run)
+
+    def save_plan(self, plan: Plan) -> None:
+        """Save the ordered trials; more blocks may have come to them."""
+        _save(self.path / "plan.json", plan)
+
+    def save_images(self, images: tuple[Image, ...]) -> None:
+        """Save which images the run uses."""
+        _save(self.path / "images.json", Images(images=images))
+
+    def save_result(self, result: TrialResult, log: str) -> None:
+        """Save the log and then the result of a trial: where there is a result, there is a log."""
+        name = file_name(result.trial.id)
+        _write(self.path / "logs" / f"{name}.log", log.encode(errors="replace"))
+        _save(self.path / "trials" / f"{name}.json", result)
+
+    def save_build_log(self, label: str, log: str) -> Path:
+        """Save what a build that failed printed; return where."""
+        path = self.path / "logs" / f"image-{file_name(label)}.log"
+        _write(path, log.encode(errors="replace"))
+        return path
+
+    def save_report(self, text: str) -> Path:
+        """Save the report; return where."""
+        path = self.path / "report.md"
+        _write(path, text.encode())
+        return path
+
+    def run(self) -> Run:
+        """Read what was known when the run began."""
+        return _load(self.path / "run.json", Run)
+
+    def plan(self) -> Plan:
+        """Read the ordered trials."""
+        return _load(self.path / "plan.json", Plan)
+
+    def results(self) -> tuple[TrialResult, ...]:
+        """Read the results saved so far, in order of their start."""
+        found = [_load(path, TrialResult) for path in sorted((self.path / "trials").glob("*.json"))]
+        return tuple(sorted(found, key=lambda result: result.started_at))
+
+    def stored(self) -> StoredRun:
+        """Read all that the folder holds."""
+        results = self.results()
+        images = self.path / "images.json"
+        return StoredRun(
+            run=self.run(),
+            plan=self.plan(),
+            images=_load(images, Images).images if images.exists() else (),
+            results=results,
+            logs={
+                result.trial.id: self._log_tail(result.trial.id)
+                for result in results
+                if result.status is not Status.OK
+            },
+        )
+
+    def _log_tail(self, trial: str) -> str:
+        path = self.path / "logs" / f"{file_name(trial)}.log"
+        try:
+            lines = path.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return ""
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def run_folders(reports: Path) -> tuple[RunFolder, ...]:
+    """Return the run folders in ``reports/``, newest first; published runs are not among them."""
+    found = [path.parent for path in reports.glob("*/run.json") if not path.parent.is_symlink()]
+    return tuple(RunFolder(path) for path in sorted(found, reverse=True))
+
+
+def new_name(reports: Path, name: str, now: datetime) -> str:
+    """Return an id for a new run; ids sort by date."""
+    plain = f"{now:%Y%m%d-%H%M%S}-{name}"
+    taken = (reports / plain).exists()
+    return new_name(reports, name, now + timedelta(seconds=1)) if taken else plain
+
+
+def find_run(reports: Path, named: str | None) -> RunFolder:
+    """Return the run folder a person names by path or id, or the newest one."""
+    candidates = [reports / LATEST] if named is None else [Path(named), reports / named]
+    for path in candidates:
+        if (path / "run.json").is_file():
+            return RunFolder(path.resolve())
+    if named is None:
+        raise RunFolderError(f"there is no run in {reports}; execute one with `python -m runner`.")
+    raise RunFolderError(f"there is no run in {named} nor in {reports / named}.")
+
+
+def point_latest(folder: RunFolder) -> None:
+    """Make ``reports/latest`` point to the run, in one step."""
+    link = folder.path.parent / LATEST
+    fresh = link.with_name(f".{LATEST}.{os.getpid()}")
+    with _disk(link):
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(folder.path.name)
+        fresh.replace(link)
+
+
+def file_name(name: str) -> str:
+    """Return a name that every file system takes; most ids are their own."""
+    plain = re.sub(r"[^\w.=,@+-]", "_", name, flags=re.ASCII)
+    if plain == name and len(name) <= MAX_NAME:
+        return name
+    return f"{plain[: MAX_NAME - 17]}-{digest.of_content(name)[:16]}"
+
+
+def _save(path: Path, content: Run | Plan | Images | TrialResult) -> None:
+    _write(path, TypeAdapter(type(content)).dump_json(content, indent=1) + b"\n")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that it is whole or not there, whatever happens."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with _disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with fresh.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+
+
+def _load(path: Path, kind: type[_T]) -> _T:
+    with _disk(path):
+        content = path.read_bytes()
+    try:
+        return TypeAdapter(kind).validate_json(content)
+    except ValidationError as error:
+        newer = re.match(rb'\s*{\s*"format": *(\d+)', content)
+        if newer and int(newer[1]) > FORMAT:
+            raise RunFolderError(
+                f"{path} has format {int(newer[1])}, this program knows up to {FORMAT}; "
+                "it was written by a newer matrix-runner: upgrade this one."
+            ) from error
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise RunFolderError(
+            f"{path} is damaged ({where}: {first['msg']}); remove it and repeat the command."
+        ) from error
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(
+            f"{path}: {error.strerror or error}; repair that and repeat the command: "
+            "what was saved before is kept."
+        ) from error

@@ -1,0 +1,82 @@
+"""Numbers from results: one summary for each cell and metric. Decides nothing, shows nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from runner.model import Matrix, Record, Status, TrialResult
+
+WARM_UP_ENTRIES = 2
+"""Entries of a series that are left out: first epochs trace, allocate and fill caches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary(Record):
+    """The numbers of one cell and one metric, in the metric's unit.
+
+    ``n`` counts the trials that gave a number, ``n_failed`` those that ended in another status than
+    ok. ``low`` and ``high`` are the smallest and largest number. All three are ``None`` if ``n``
+    is 0.
+    """
+
+    cell: str
+    metric: str
+    n: int
+    n_failed: int
+    median: float | None
+    low: float | None
+    high: float | None
+
+
+def metric_value(result: TrialResult, metric: str) -> float | None:
+    """Return the number of one trial: a value as it is, or the median of a series.
+
+    The first ``min(2, n - 1)`` entries of a series are left out. ``None`` if the trial is not ok or
+    gave no such number.
+    """
+    if result.status is not Status.OK:
+        return None
+    if metric in result.values:
+        return result.values[metric]
+    series = result.series.get(metric, ())
+    if not series:
+        return None
+    return median(series[min(WARM_UP_ENTRIES, len(series) - 1) :])
+
+
+def newest(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
+    """Return the newest attempt of each cell and block, in the order of first appearance."""
+    kept: dict[tuple[str, int], TrialResult] = {}
+    for result in results:
+        key = (result.trial.cell, result.trial.block)
+        if key not in kept or kept[key].trial.attempt < result.trial.attempt:
+            kept[key] = result
+    return tuple(kept.values())
+
+
+def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, ...]:
+    """Summarise every cell and metric of the matrix, in its order, with or without results.
+
+    Only the newest attempt of a trial counts. A lost engine is no failure of the cell.
+    """
+    by_cell: dict[str, list[TrialResult]] = {}
+    for result in newest(results):
+        by_cell.setdefault(result.trial.cell, []).append(result)
+    return tuple(
+        _summary(cell.id, metric.name, by_cell.get(cell.id, []))
+        for cell in matrix.cells
+        for metric in matrix.metrics
+    )
+
+
+def _summary(cell: str, metric: str, results: list[TrialResult]) -> Summary:
+    numbers = [number for result in results if (number := metric_value(result, metric)) is not None]
+    return Summary(
+        cell=cell,
+        metric=metric,
+        n=len(numbers),
+        n_failed=sum(result.status not in {Status.OK, Status.ENGINE_LOST} for result in results),
+        median=median(numbers) if numbers else None,
+        low=min(numbers, default=None),
+        high=max(numbers, default=None),
+    )
