@@ -1,0 +1,40 @@
+# Each target does all the set-up it needs on a fresh machine.
+
+PYTHON ?= python3
+VENV := .venv
+RUNNER := $(VENV)/bin/python -m runner
+
+.PHONY: report quick test lint clean
+
+report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 35 to 55 minutes
+	$(RUNNER) --matrix matrix.yaml
+
+quick: $(VENV)/ready           ## a first look: one block of 3 epochs
+	$(RUNNER) --matrix matrix.yaml --quick
+
+test: $(VENV)/ready-to-test    ## lint, types and all tests; engine tests need an engine
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/ready-to-test    ## lint, types and the tests that need neither engine nor index
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest tests/unit
+
+clean:                         ## remove the environment of the runner; runs and images stay
+	rm -rf $(VENV)
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: $(VENV)/bin/pip pyproject.toml
+	$(VENV)/bin/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)/bin/pip install --quiet --group dev
+	touch $@

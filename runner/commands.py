@@ -1,0 +1,217 @@
+"""One function for each verb of the command line; each is the table of contents of its command."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from runner.engine import Owned, in_order_of_removal
+from runner.errors import ConfigError, EngineError, Exit
+from runner.model import EngineFacts, Image, Lock, Matrix, Unsupported
+from runner.observer import Observer
+from runner.options import Options
+
+# ruff: noqa: PLC0415 (every command imports what it uses, so that the others stay instant)
+
+
+def run(options: Options) -> Exit:
+    """Execute the matrix: lock, prepare, execute block by block, report."""
+    from runner import runs
+    from runner.docker_engine import connect
+    from runner.host import check_cpu, host
+    from runner.progress import observer_for
+
+    matrix = _matrix(options)
+    machine = host()
+    with observer_for(sys.stdout) as observer:
+        lock = _locked(options, matrix, observer)
+        if warning := check_cpu(machine):
+            observer.note(warning)
+        with closing(connect(machine.id)) as engine:
+            _check_limits(matrix, engine.describe())
+            run = runs.describe(matrix, lock, options, machine, engine.describe())
+            with runs.entered(run, options) as execution:
+                return runs.carry_out(execution, engine, observer)
+
+
+def lock(options: Options) -> Exit:
+    """Resolve what is not locked and write the lock."""
+    from runner.progress import observer_for
+
+    matrix = _matrix(options)
+    with observer_for(sys.stdout) as observer:
+        locked = _locked(options, matrix, observer)
+        observer.note(f"{_lock_path(options)}: {len(locked.entries)} environments are locked")
+    return Exit.OK
+
+
+def plan(options: Options) -> Exit:
+    """Say what would run, what must be built, and how long it takes."""
+    from runner import outlook
+    from runner.lock import read_lock
+
+    matrix = _matrix(options)
+    locked = read_lock(_lock_path(options))
+    found = outlook.look(matrix, locked, _images(), options)
+    print(json.dumps(outlook.as_json(found), indent=1) if options.json else outlook.as_text(found))
+    return Exit.OK
+
+
+def prepare(options: Options) -> Exit:
+    """Build the images that are missing, or write their contexts."""
+    from runner.docker_engine import connect
+    from runner.host import host
+    from runner.prepare import prepare as build
+    from runner.prepare import write_contexts
+    from runner.progress import observer_for
+    from runner.store import RunFolder
+
+    matrix = _matrix(options)
+    with observer_for(sys.stdout) as observer:
+        locked = _locked(options, matrix, observer)
+        with closing(connect(host().id)) as engine:
+            if options.context is not None:
+                for command in write_contexts(matrix, locked, engine, options.context):
+                    observer.note(command)
+                return Exit.OK
+            save_log = RunFolder(options.reports / "prepare").save_build_log
+            prepared = build(matrix, locked, engine, observer, save_log)
+        for reason in prepared.missing.values():
+            observer.note(reason)
+        observer.note(f"{len(prepared.images)} images are ready")
+    return Exit.CELL_FAILED if prepared.missing else Exit.OK
+
+
+def report(options: Options) -> Exit:
+    """Write the report of a run again."""
+    from runner.report import write
+    from runner.store import find_run
+
+    print(write(find_run(options.reports, options.run)))
+    return Exit.OK
+
+
+def schema(_: Options) -> Exit:
+    """Print the JSON Schema of matrix.yaml."""
+    from runner.read import schema as matrix_schema
+
+    print(json.dumps(matrix_schema(), indent=2))
+    return Exit.OK
+
+
+def clean(options: Options) -> Exit:
+    """Remove what is ours from the engine, after showing it."""
+    from runner.docker_engine import connect
+    from runner.host import host
+
+    with closing(connect(host().id)) as engine:
+        things = [thing for thing in engine.owned() if options.all or not _lives(thing)]
+        for thing in things:
+            size = "" if thing.size_bytes is None else f"  {thing.size_bytes / 1e6:.0f} MB"
+            print(f"{thing.kind:9} {thing.label}{size}")
+        if not things:
+            print("there is nothing of ours on the engine")
+        elif options.yes or _agreed(f"remove these {len(things)}?"):
+            for thing in in_order_of_removal(things):
+                engine.discard(thing)
+            print(f"{len(things)} removed")
+    return Exit.OK
+
+
+COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
+    "run": run,
+    "lock": lock,
+    "plan": plan,
+    "prepare": prepare,
+    "report": report,
+    "schema": schema,
+    "clean": clean,
+}
+
+
+# --- what several commands begin with ---
+
+
+def _matrix(options: Options) -> Matrix:
+    """Read the matrix as the options want it: selected, quick, with that many blocks."""
+    from runner.plan import quick, select
+    from runner.read import read
+
+    matrix = select(read(options.matrix), options.select)
+    if options.quick:
+        matrix = quick(matrix)
+    return matrix if options.blocks is None else replace(matrix, blocks=options.blocks)
+
+
+def _lock_path(options: Options) -> Path:
+    from runner.lock import lock_path
+
+    return lock_path(options.matrix)
+
+
+def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
+    """Return the lock of the matrix's cells, completed and written where something was missing."""
+    from runner.lock import lock_matrix, missing, read_lock, write_lock
+    from runner.read import read
+
+    path = _lock_path(options)
+    known = read_lock(path)
+    absent = missing(matrix, known)
+    if absent and options.locked:
+        labels = ", ".join(request.label for request in absent)
+        raise ConfigError(
+            f"{path} has no entry for {labels}; run `python -m runner lock` and commit it."
+        )
+    if absent:
+        observer.note(f"locking {len(absent)} environments, as they are not in {path}")
+        # A selection must not cost the entries of the cells that it leaves out.
+        known = lock_matrix(read(options.matrix), known, absent, observer.note)
+        write_lock(path, known)
+    for request in dict.fromkeys(cell.request for cell in matrix.cells):
+        entry = known.entry(request)
+        if isinstance(entry, Unsupported):
+            observer.note(f"{options.matrix}: {request.label} is unsupported: {entry.reason}")
+    return known
+
+
+def _images() -> Mapping[str, Image] | None:
+    """Return the images that exist; ``None`` where no engine answers."""
+    from runner.docker_engine import connect
+    from runner.host import host
+
+    try:
+        with closing(connect(host().id)) as engine:
+            return engine.images()
+    except EngineError:
+        return None
+
+
+def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
+    """Refuse limits that the engine cannot give, before anything is built."""
+    limits = matrix.limits
+    if limits.cpus > engine.cpus:
+        raise ConfigError(
+            f"limits.cpus is {limits.cpus} and the engine has {engine.cpus}; lower it."
+        )
+    if limits.memory_bytes > engine.memory_bytes:
+        raise ConfigError(
+            f"limits.memory is {limits.memory_bytes / 2**30:.1f} GiB and the engine has "
+            f"{engine.memory_bytes / 2**30:.1f} GiB; lower it in the matrix."
+        )
+
+
+def _lives(thing: Owned) -> bool:
+    """Whether the thing belongs to a run that a process is executing now."""
+    from runner.store import RunFolder
+
+    return thing.run is not None and RunFolder(Path(thing.run)).is_occupied()
+
+
+def _agreed(question: str) -> bool:
+    """Ask a person; no answer is a no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

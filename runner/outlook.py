@@ -1,0 +1,91 @@
+"""What ``plan`` tells before anything runs: trials, images to build, and how long it takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.model import Image, Lock, Matrix, Plan, Status, Unsupported
+from runner.options import Options
+from runner.plan import estimate, make_plan
+from runner.prepare import to_build
+from runner.progress import in_words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What would happen. ``to_build`` is ``None`` where no engine answers."""
+
+    matrix: Matrix
+    plan: Plan
+    to_lock: tuple[str, ...]
+    unsupported: Mapping[str, str]
+    to_build: tuple[str, ...] | None
+    seconds: float
+
+
+def look(
+    matrix: Matrix, lock: Lock, images: Mapping[str, Image] | None, options: Options
+) -> Outlook:
+    """Look ahead without running anything."""
+    requests = list(dict.fromkeys(cell.request for cell in matrix.cells))
+    entries = {request: lock.entry(request) for request in requests}
+    absent = tuple(request.label for request, entry in entries.items() if entry is None)
+    plan = make_plan(matrix, options.seed or 0)
+    waiting = [environment.request.label for environment, _ in to_build(matrix, lock, images or {})]
+    return Outlook(
+        matrix=matrix,
+        plan=plan,
+        to_lock=absent,
+        unsupported={
+            request.label: entry.reason
+            for request, entry in entries.items()
+            if isinstance(entry, Unsupported)
+        },
+        to_build=None if images is None else (*waiting, *absent),
+        seconds=estimate(matrix, plan.trials, (), len(waiting) + len(absent)),
+    )
+
+
+def as_text(outlook: Outlook) -> str:
+    """Return the outlook for a person."""
+    matrix, plan = outlook.matrix, outlook.plan
+    lines = [f"{matrix.name}: {len(matrix.cells)} cells, {len(plan.trials)} trials"]
+    lines[0] += f" in {plan.blocks} blocks" if plan.blocks > 1 else " in one block"
+    for cell in matrix.cells:
+        notes = [] if cell.expect is Status.OK else [f"expected: {cell.expect.value}"]
+        notes += [] if cell.blocks is None else [f"blocks: {cell.blocks}"]
+        lines.append(f"  {cell.id}" + (f"  ({', '.join(notes)})" if notes else ""))
+    lines += [f"unsupported: {label}: {why}" for label, why in outlook.unsupported.items()]
+    lines.append(f"to lock:  {', '.join(outlook.to_lock) or 'nothing'}")
+    if outlook.to_build is None:
+        lines.append("to build: cannot tell, no engine answers")
+    else:
+        lines.append(f"to build: {', '.join(outlook.to_build) or 'nothing'}")
+    lines.append(f"takes:    about {in_words(outlook.seconds)}, one trial at a time")
+    return "\n".join(lines)
+
+
+def as_json(outlook: Outlook) -> dict[str, object]:
+    """Return the outlook for a program."""
+    return {
+        "format": 1,
+        "name": outlook.matrix.name,
+        "blocks": outlook.plan.blocks,
+        "cells": [
+            {
+                "id": cell.id,
+                "coordinates": dict(cell.coordinates),
+                "parameters": dict(cell.parameters),
+                "environment": cell.request.label,
+                "expect": cell.expect.value,
+            }
+            for cell in outlook.matrix.cells
+        ],
+        "trials": [
+            {"id": trial.id, "cell": trial.cell, "block": trial.block}
+            for trial in outlook.plan.trials
+        ],
+        "to_lock": outlook.to_lock,
+        "to_build": outlook.to_build,
+        "unsupported": outlook.unsupported,
+        "seconds": round(outlook.seconds),
+    }

@@ -1,0 +1,177 @@
+"""One run from its folder's point of view: which folder it is, and carrying it to its end.
+
+The newest unfinished run of the same key is continued. The key digests all that would make numbers
+incomparable: cells with parameters and limits, environments, script, data files, launcher, host.
+What does not touch a measurement (claims, policy, the number of blocks) is not in it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from itertools import groupby
+from pathlib import Path
+
+from runner import __version__, digest, store
+from runner.engine import Engine
+from runner.errors import Exit, RunFolderError
+from runner.execute import LAUNCHER, Study, execute, staged
+from runner.host import git_commit, stay_off
+from runner.model import (
+    EngineFacts,
+    Environment,
+    Host,
+    Lock,
+    Matrix,
+    Plan,
+    Run,
+    Status,
+    TrialResult,
+)
+from runner.observer import Observer
+from runner.options import Options
+from runner.plan import estimate, make_plan, pending
+from runner.prepare import environment_digest, prepare, to_build
+from runner.report import write as write_report
+from runner.store import RunFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """A run whose folder is ours to write."""
+
+    run: Run
+    folder: RunFolder
+    plan: Plan
+    root: Path
+
+
+def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: EngineFacts) -> Run:
+    """Return what is known when a new run begins."""
+    root = options.matrix.parent
+    now = datetime.now(timezone.utc)
+    used = {cell.request for cell in matrix.cells}
+    lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
+    script = digest.of_file(root / matrix.experiment.script)
+    data = {name: digest.of_file(root / name) for name in matrix.experiment.data}
+    environments = [
+        environment_digest(entry) if isinstance(entry, Environment) else entry.reason
+        for entry in lock.entries
+    ]
+    measured = [
+        matrix.name,
+        [asdict(replace(cell, blocks=None)) for cell in matrix.cells],
+        asdict(matrix.limits),
+        sorted(metric.name for metric in matrix.metrics),
+        environments,
+        [script, data, digest.of_file(LAUNCHER)],
+        [host.id, engine.name, matrix.base],
+    ]
+    return Run(
+        id=store.new_name(options.reports, matrix.name, now),
+        key=digest.of_content(measured),
+        created_at=now,
+        runner_version=__version__,
+        git_commit=git_commit(root),
+        matrix=matrix,
+        matrix_digest=digest.of_content(asdict(matrix)),
+        lock=lock,
+        lock_digest=digest.of_content(asdict(lock)),
+        script_digest=script,
+        data_digests=data,
+        host=host,
+        engine=engine,
+    )
+
+
+@contextlib.contextmanager
+def entered(run: Run, options: Options) -> Iterator[Execution]:
+    """Enter the folder of the newest run of the same key, or of this new one; leave it at the end.
+
+    RunFolderError if another process is in it.
+    """
+    earlier = None if options.new else _same(run, options.reports)
+    if earlier is not None:
+        run = replace(run, id=earlier.id, created_at=earlier.created_at)
+    folder = RunFolder(options.reports / run.id)
+    if not folder.occupy():
+        raise RunFolderError(
+            f"another process is executing {folder.path}; wait for it, or begin another run "
+            "with --new."
+        )
+    try:
+        plan = _plan(run.matrix, folder.plan() if earlier is not None else None, options.seed)
+        folder.begin(run)
+        folder.save_plan(plan)
+        store.point_latest(folder)
+        yield Execution(run=run, folder=folder, plan=plan, root=options.matrix.parent)
+    finally:
+        folder.leave()
+
+
+def _same(run: Run, reports: Path) -> Run | None:
+    """Return the newest run with the same key."""
+    stored = (folder.run() for folder in store.run_folders(reports))
+    return next((earlier for earlier in stored if earlier.key == run.key), None)
+
+
+def _plan(matrix: Matrix, earlier: Plan | None, seed: int | None) -> Plan:
+    """Plan the run; one that goes on keeps its seed and never loses a block."""
+    if earlier is not None:
+        return make_plan(matrix, earlier.seed, max(matrix.blocks, earlier.blocks))
+    return make_plan(matrix, int.from_bytes(os.urandom(4), "big") if seed is None else seed)
+
+
+def carry_out(execution: Execution, engine: Engine, observer: Observer) -> Exit:
+    """Execute what is missing of a run, block by block, with the report rewritten after each."""
+    run, folder, plan = execution.run, execution.folder, execution.plan
+    trials = pending(plan, folder.results())
+    if not trials:
+        observer.note(f"{folder.path} is complete: nothing is left to do.")
+        observer.note("Begin another run with --new, or add blocks to this one with --blocks N.")
+        observer.note(f"report: {write_report(folder)}")
+        return Exit.OK
+    waiting = len(to_build(run.matrix, run.lock, engine.images()))
+    seconds = estimate(run.matrix, trials, folder.results(), waiting)
+    observer.note(f"run {folder.path}")
+    observer.planned(plan, len(plan.trials) - len(trials), seconds)
+    prepared = prepare(run.matrix, run.lock, engine, observer, folder.save_build_log)
+    folder.save_images(tuple(prepared.images.values()))
+    _make_room(run, engine)
+    study = Study(
+        matrix=run.matrix,
+        lock=run.lock,
+        prepared=prepared,
+        root=execution.root,
+        run=str(folder.path.resolve()),
+    )
+    try:
+        with staged(study, engine):
+            for block, group in groupby(trials, key=lambda trial: trial.block):
+                execute(study, group, engine, folder, observer)
+                write_report(folder)
+                observer.block_finished(block, plan.blocks)
+    finally:
+        observer.note(f"report: {write_report(folder)}")
+    return _exit(run.matrix, folder.results())
+
+
+def _make_room(run: Run, engine: Engine) -> None:
+    """Keep this process off the measured cores where the engine runs on this machine."""
+    cores = engine.describe().cpus
+    if cores == run.host.cores:
+        stay_off(range(cores - run.matrix.limits.cpus, cores))
+
+
+def _exit(matrix: Matrix, results: tuple[TrialResult, ...]) -> Exit:
+    """Return 1 if a trial's newest attempt failed and its cell does not expect that."""
+    expected = {cell.id: cell.expect for cell in matrix.cells}
+    newest = {
+        (result.trial.cell, result.trial.block): result
+        for result in sorted(results, key=lambda result: result.trial.attempt)
+    }
+    failed = any(
+        result.status not in {Status.OK, expected[result.trial.cell]} for result in newest.values()
+    )
+    return Exit.CELL_FAILED if failed else Exit.OK
