@@ -1,105 +1,38 @@
 """What every engine must do. The same assertions hold for the fake and for the real ones."""
 
-import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from runner.docker_engine import connect
-from runner.engine import Engine, Launch, Outcome
-from runner.execute import LAUNCHER, clear
-from runner.interpreters import Interpreter
-from runner.model import (
-    Better,
-    Environment,
-    EnvironmentRequest,
-    Image,
-    Limits,
-    Metric,
-    Status,
-)
-from runner.prepare import environment_digest, write_context
-from runner.result import Concluded, conclude
+from runner.engine import Engine
+from runner.execute import clear
+from runner.model import Image, Limits, Status
 from tests.fakes import FakeEngine
+from tests.trials import NUMBER, RUN, build, executed, plain_environment
 
-RUN = "/a/run"
-AS_OF = datetime(2026, 1, 1, tzinfo=timezone.utc)
-NUMBER = (
-    "import json, os; "
-    "json.dump({'format': 1, 'values': {'x': 1.5}}, open(os.environ['RESULT_PATH'], 'w'))"
-)
 HANGS = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print('on')
 time.sleep(60)
 """
-LIMITS = Limits()
-METRICS = (Metric(name="x", unit="", better=Better.LOWER, title="x"),)
 
 
 @pytest.fixture(scope="module", params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Each engine in turn, with nothing of this run left on it afterwards."""
-    made: Engine = FakeEngine() if request.param == "fake" else connect("contract-test")
+    made: Engine = FakeEngine()
+    if request.param == "docker":
+        made = request.getfixturevalue("docker_engine")
     yield made
     clear(made, RUN)
-    made.close()
 
 
 @pytest.fixture(scope="module")
 def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """An image of this interpreter without any package."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    interpreter = Interpreter(path=Path(sys.executable).resolve(), version=version)
-    environment = Environment(
-        request=EnvironmentRequest(requirements=(), python=interpreter.minor),
-        python=interpreter.minor,
-        platform="linux-x86_64",
-        as_of=AS_OF,
-        packages=(),
-    )
-    key = environment_digest(environment)
-    folder = tmp_path_factory.mktemp("context")
-    return engine.build(write_context(environment, key, "host", engine, folder))
-
-
-def executed(
-    engine: Engine,
-    image: Image,
-    tmp_path: Path,
-    script: str,
-    *,
-    limits: Limits = LIMITS,
-    timeout_s: float = 60.0,
-) -> tuple[Outcome, Concluded, list[str]]:
-    """Execute a script as a trial; return its outcome, its result and the lines that were seen."""
-    path = tmp_path / "script.py"
-    path.write_text(script)
-    clear(engine, RUN)
-    engine.stage(RUN, image.id, {"inside.py": LAUNCHER, "script/script.py": path})
-    order = {
-        "script": "script/script.py",
-        "seed": 7,
-        "parameters": {"epochs": 3},
-        "cell": {"model": "a"},
-        "timeout_s": timeout_s,
-        "log_bytes": limits.log_bytes,
-        "result_bytes": limits.result_bytes,
-    }
-    seen: list[str] = []
-    launch = Launch(
-        run=RUN,
-        trial="model=a@b1.1",
-        image=image.id,
-        order=order,
-        limits=limits,
-        timeout_s=timeout_s,
-    )
-    outcome = engine.execute(launch, seen.append)
-    return outcome, conclude(outcome, METRICS, timeout_s), seen
+    return build(engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
 
 def test_an_image_is_found_again_by_its_digest(engine: Engine, image: Image) -> None:

@@ -1,0 +1,34 @@
+"""What the engine tests share: one connection, one image without packages."""
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from runner.docker_engine import DockerEngine, connect
+from runner.execute import clear
+from runner.model import Image
+from tests.trials import RUN, build, plain_environment
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """Return the real engine; afterwards nothing of the tests' run is left on it."""
+    engine = connect("engine-tests")
+    yield engine
+    clear(engine, RUN)
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """Return the image without packages; it stays, so that the next tests find it built."""
+    return build(docker_engine, plain_environment(), tmp_path_factory.mktemp("context"))
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    """Return a connection of the tests' own, to look at the engine from outside."""
+    found = docker.from_env()
+    yield found
+    found.close()
