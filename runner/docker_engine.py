@@ -62,6 +62,7 @@ class DockerEngine:
         self._client = client
         self._machine = machine
         self._facts: EngineFacts | None = None
+        self._one_base = threading.Lock()
         self._bases: dict[tuple[str, str], Base] = {}
         self._volumes: dict[str, str] = {}
 
@@ -92,9 +93,10 @@ class DockerEngine:
         ``host`` always assembles; anything else is an image's name, ``{python}`` in it the version.
         """
         key = (wanted, interpreter.minor)
-        if key not in self._bases:
-            self._bases[key] = self._provide_base(wanted, interpreter)
-        return self._bases[key]
+        with self._one_base:  # images are built several at once
+            if key not in self._bases:
+                self._bases[key] = self._provide_base(wanted, interpreter)
+            return self._bases[key]
 
     def _provide_base(self, wanted: str, interpreter: Interpreter) -> Base:
         if wanted == "host":

@@ -10,15 +10,17 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner import digest, interpreters, packages
 from runner.engine import BuildContext, Engine
-from runner.errors import EngineLostError, ImageBuildError, PackagesError, RunnerError
+from runner.errors import ImageBuildError, PackagesError, RunnerError
 from runner.model import Base, Environment, EnvironmentRequest, Image, Lock, Matrix
 from runner.observer import Observer
 
+AT_ONCE = 2
 LAYOUT = 1
 """How the tar of an environment is laid out; raised when that changes."""
 
@@ -58,16 +60,25 @@ def prepare(
     """Build what is missing; an image that cannot be built costs its own cells and no others."""
     images = dict(engine.images())
     missing: dict[EnvironmentRequest, str] = {}
-    for environment, key in to_build(matrix, lock, images):
+
+    def build(waiting: tuple[Environment, str]) -> None:
+        environment, key = waiting
         try:
             images[key] = _build(environment, key, matrix.base, engine, observer)
-        except EngineLostError:
-            raise
         except ImageBuildError as error:
             path = save_log(environment.request.label, error.log)
             missing[environment.request] = f"{error} (log: {path})"
         except PackagesError as error:
             missing[environment.request] = str(error)
+
+    # Installing keeps a core busy while the engine is busy with the layer of another image.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for _ in pool.map(build, to_build(matrix, lock, images)):
+                pass
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not
+            raise
     return Prepared(
         images={
             environment.request: images[environment_digest(environment)]
