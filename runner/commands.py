@@ -172,7 +172,7 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     for request in dict.fromkeys(cell.request for cell in matrix.cells):
         entry = known.entry(request)
         if isinstance(entry, Unsupported):
-            observer.note(f"{options.matrix}: {request.label} is unsupported: {entry.reason}")
+            observer.note(f"{options.matrix}: {request.label}: unsupported: {entry.reason}")
     return known
 
 

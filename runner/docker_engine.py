@@ -7,6 +7,7 @@ engine serves as well as a local one.
 
 import contextlib
 import json
+import os
 import shlex
 import tarfile
 import tempfile
@@ -46,12 +47,14 @@ def connect(machine: str) -> "DockerEngine":
     try:
         client = docker.from_env()
     except docker.errors.DockerException as error:
-        cause = str(error)
-        if "Permission denied" in cause:
+        if "Permission denied" in str(error):
             remedy = "add yourself to the group `docker`, or use an engine that is yours"
         else:
             remedy = "start Docker, or name an engine in DOCKER_HOST"
-        raise EngineError(f"no Docker engine answers ({_last_words(cause)}): {remedy}.") from error
+        where = os.environ.get("DOCKER_HOST") or "its usual socket"
+        raise EngineError(
+            f"no Docker engine answers at {where} ({_cause(error)}): {remedy}."
+        ) from error
     return DockerEngine(client, machine)
 
 
@@ -110,7 +113,7 @@ class DockerEngine:
                 if wanted != "auto":
                     raise EngineError(
                         f"the base {name} can neither be found nor pulled "
-                        f"({_last_words(str(error))}); "
+                        f"({_cause(error)}); "
                         "set `environment: {base: auto}` to assemble one from this machine."
                     ) from error
         return self._assemble(interpreter)
@@ -349,17 +352,17 @@ def _engine_at_work(what: str) -> Iterator[None]:
         yield
     except docker.errors.ImageNotFound as error:
         raise EngineError(
-            f"an image is gone that was there before ({_last_words(str(error))}); "
+            f"an image is gone that was there before ({_cause(error)}); "
             "repeat the command to build it again."
         ) from error
     except docker.errors.DockerException as error:
         raise EngineError(
-            f"the engine failed to {what}: {_last_words(str(error))}; "
+            f"the engine failed to {what}: {_cause(error)}; "
             "repeat the command when that is repaired: finished trials are kept."
         ) from error
     except (requests.RequestException, SocketError, ConnectionError) as error:
         raise EngineLostError(
-            f"the engine went away while it was to {what} ({_last_words(str(error))}); "
+            f"the engine went away while it was to {what} ({_cause(error)}); "
             "start it again and repeat the command: finished trials are kept."
         ) from error
 
@@ -397,6 +400,11 @@ def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _last_words(text: str) -> str:
-    """Return the last part of a chained message, which is where the SDK puts the cause."""
-    return text.strip().rsplit(": ", 1)[-1].strip(" \"'()") or "no reason given"
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason in words: the SDK wraps what the system said several times."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        link = link.__cause__ or link.__context__
+    return str(error).strip().rsplit(": ", 1)[-1].strip(" \"'()") or "no reason given"

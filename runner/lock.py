@@ -100,8 +100,9 @@ def lock_matrix(
         found = []
         try:
             for entry in pool.map(resolve, absent):
-                tell(_told(entry))
                 found.append(entry)
+                if isinstance(entry, Environment):  # what is not has its place told by the caller
+                    tell(_told(entry))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not
             raise
@@ -201,9 +202,7 @@ def _package(line: str) -> Package:
     return Package(name=name, version=version, hashes=tuple(hashes.split()))
 
 
-def _told(entry: Environment | Unsupported) -> str:
-    if isinstance(entry, Unsupported):
-        return f"not supported: {entry.reason}"
+def _told(entry: Environment) -> str:
     return (
         f"locked {entry.request.label}: Python {entry.python}, {len(entry.packages)} packages "
         f"as of {entry.as_of.date()}"
