@@ -1,0 +1,404 @@
+"""Train one softmax layer on MNIST and measure every epoch, on TensorFlow 1.4 to 2.21.
+
+Runs on Python 3.6 to 3.13 with numpy and tensorflow alone. ``docs/experiments.md`` tells what it
+reads and writes. The parameter ``model`` chooses:
+
+sequential
+    ``Sequential`` of ``Flatten`` and ``Dense(10, softmax)``, trained by ``fit``.
+functional
+    The same layers as ``Model(inputs, outputs)``, trained by ``fit``.
+subclassed
+    A subclassed ``Model`` with its own softmax, trained by a loop around a ``tf.function``. Where
+    a release cannot run that, the nearest that it can; the result says so in ``adapted``.
+subclassed-as-published
+    The same without the adaptation: before 2.0 it fails, and on 1.14 it never ends.
+"""
+
+import json
+import logging
+import os
+import platform
+import resource
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+STARTED = time.perf_counter()
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors are shown, information is not
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+warnings.simplefilter("ignore")  # what old releases deprecate in themselves
+
+import numpy as np  # noqa: E402 - the clock above times the imports
+import tensorflow as tf  # noqa: E402
+
+models = tf.keras.models  # touched here, because newer releases import Keras only then
+IMPORTED = time.perf_counter()
+
+Array = Any  # an array or a tensor; their types differ between the releases
+
+
+def main() -> None:
+    """Train and test the wanted model, and write what was measured."""
+    wanted = read_wanted()
+    adapted = adaptation(wanted.model)
+    cores = len(os.sched_getaffinity(0))
+    configure(threads=cores, eager=adapted is not None and RELEASE >= (1, 14))
+    set_seed(wanted.seed)
+    digits = read_digits()
+    epochs = Epochs(wanted.epochs, samples=len(digits.training[0]))
+    tested = TRAIN[wanted.model](digits, wanted, epochs)
+    result = {
+        "format": 1,
+        "values": measured_values(epochs, tested),
+        "series": epochs.series,
+        "environment": environment(cores),
+        "adapted": adapted,
+    }
+    Path(os.environ["RESULT_PATH"]).write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+# --- the bridge: all that differs between the releases, and where it changed ---------------------
+
+RELEASE = tuple(int(part) for part in tf.__version__.split(".")[:2])
+ACCURACY_KEY = "accuracy" if RELEASE >= (2, 0) else "acc"
+KEEP_DIMENSIONS = {"keepdims" if RELEASE >= (1, 5) else "keep_dims": True}
+
+
+def adaptation(model: str) -> Optional[str]:
+    """Return what has to change for this release to run the model; None if nothing."""
+    if model != "subclassed" or RELEASE >= (2, 0):
+        return None
+    if RELEASE >= (1, 14):
+        return (
+            "tf.compat.v1.enable_eager_execution() is called first: the loop iterates over a "
+            "dataset, and eager execution is the default only from 2.0 on."
+        )
+    return (
+        "A session runs the same layer, loss, optimizer and input pipeline as a graph: this "
+        "release has no tf.function, so the loop is not the one that later releases run."
+    )
+
+
+def configure(threads: int, eager: bool) -> None:
+    """Use that many threads, in the way the release obeys; make 1.14 and 1.15 eager if wanted."""
+    if RELEASE >= (1, 15):
+        if eager:
+            tf.compat.v1.enable_eager_execution()  # first: a set thread count would fix graph mode
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        return
+    # 1.14 accepts tf.config.threading as well, but ``fit`` does not obey it.
+    config = tf.ConfigProto(
+        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+    )
+    if eager:
+        tf.compat.v1.enable_eager_execution(config=config)
+    else:
+        tf.keras.backend.set_session(tf.Session(config=config))
+
+
+def set_seed(seed: int) -> None:
+    """Make the initial weights and the order of the samples repeat themselves."""
+    seed %= 2**31  # what every release takes
+    np.random.seed(seed)  # noqa: NPY002 - ``fit`` shuffles with the global generator
+    if RELEASE >= (2, 7):
+        tf.keras.utils.set_random_seed(seed)  # from 2.10 on Keras has a generator of its own
+    elif RELEASE >= (2, 0):
+        tf.random.set_seed(seed)
+    else:
+        tf.set_random_seed(seed)
+
+
+def reset(metric: Any) -> None:
+    """Empty a metric."""
+    if RELEASE >= (2, 5):
+        metric.reset_state()
+    else:
+        metric.reset_states()
+
+
+def runs_eagerly() -> bool:
+    """Tell whether operations run at once instead of joining a graph."""
+    return RELEASE >= (1, 7) and bool(tf.executing_eagerly())
+
+
+def keras_version() -> Optional[str]:
+    """Return the version of Keras; None in 1.8, which does not tell."""
+    package = sys.modules.get("keras")  # 2.13 to 2.15 tell it only there
+    return getattr(tf.keras, "__version__", None) or getattr(package, "__version__", None)
+
+
+# --- what is measured ----------------------------------------------------------------------------
+
+
+class Epochs:
+    """The measurements of every epoch. Its clocks run from ``begin`` to ``end``."""
+
+    def __init__(self, planned: int, samples: int) -> None:
+        self.planned = planned
+        self.samples = samples
+        self.created = self.began = self.first_began = self.first_ended = time.perf_counter()
+        self.cpu_began = time.process_time()
+        names = ("epoch_seconds", "epoch_cpu_seconds", "us_per_sample", "loss", "train_accuracy")
+        self.series: Dict[str, List[float]] = {name: [] for name in names}
+
+    def begin(self) -> None:
+        """Start the clocks of an epoch."""
+        self.cpu_began = time.process_time()
+        self.began = time.perf_counter()
+
+    def end(self) -> None:
+        """Stop the clocks; what is read and printed afterwards is no part of the epoch."""
+        now = time.perf_counter()
+        cpu_seconds = time.process_time() - self.cpu_began
+        if not self.series["epoch_seconds"]:
+            self.first_began, self.first_ended = self.began, now
+        self.series["epoch_seconds"].append(now - self.began)
+        self.series["epoch_cpu_seconds"].append(cpu_seconds)
+        self.series["us_per_sample"].append((now - self.began) / self.samples * 1e6)
+
+    def record(self, loss: float, accuracy: float) -> None:
+        """Add loss and accuracy (a share) of the epoch that ended, and print a line."""
+        self.series["loss"].append(float(loss))
+        self.series["train_accuracy"].append(float(accuracy) * 100)
+        done, seconds = len(self.series["loss"]), self.series["epoch_seconds"][-1]
+        print(
+            f"epoch {done}/{self.planned}  loss {float(loss):.4f}  "
+            f"train accuracy {float(accuracy) * 100:.2f} %  {seconds:.2f} s",
+            flush=True,
+        )
+
+
+class EpochCallback(tf.keras.callbacks.Callback):  # type: ignore[misc] # tensorflow has no types
+    """Measures the epochs of ``fit``."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, _epoch: int, _logs: Any = None) -> None:
+        """Start the clocks."""
+        self.epochs.begin()
+
+    def on_epoch_end(self, _epoch: int, logs: Any = None) -> None:
+        """Stop the clocks, then read what Keras's progress bar would show."""
+        self.epochs.end()
+        self.epochs.record(logs["loss"], logs[ACCURACY_KEY])
+
+
+# --- what is trained -----------------------------------------------------------------------------
+
+
+class Wanted(NamedTuple):
+    """What the trial asks for."""
+
+    model: str
+    epochs: int
+    batch: int
+    seed: int
+
+
+class Digits(NamedTuple):
+    """MNIST: of each set the images, as float32 from 0 to 1, and the labels, from 0 to 9."""
+
+    training: Tuple[Array, Array]
+    test: Tuple[Array, Array]
+
+
+class Tested(NamedTuple):
+    """Loss and accuracy (a share) on the test set."""
+
+    loss: float
+    accuracy: float
+
+
+def train_sequential(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+    """Train the layers as a ``Sequential``."""
+    flatten = tf.keras.layers.Flatten(input_shape=(28, 28))
+    dense = tf.keras.layers.Dense(10, activation="softmax")
+    return fit(models.Sequential([flatten, dense]), digits, wanted, epochs)
+
+
+def train_functional(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+    """Train the layers as a ``Model`` of inputs and outputs."""
+    inputs = tf.keras.Input(shape=(28, 28))
+    outputs = tf.keras.layers.Dense(10, activation="softmax")(tf.keras.layers.Flatten()(inputs))
+    return fit(models.Model(inputs, outputs), digits, wanted, epochs)
+
+
+def fit(model: Any, digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+    """Train and test a Keras model with Keras's own loop."""
+    adam = tf.keras.optimizers.Adam()
+    model.compile(adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    clocks = [EpochCallback(epochs)]
+    model.fit(*digits.training, wanted.batch, wanted.epochs, verbose=0, callbacks=clocks)
+    return Tested(*model.evaluate(*digits.test, verbose=0))
+
+
+def train_as_published(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+    """Train the subclassed model with a loop around a ``tf.function``."""
+    model = subclassed_model()
+    loss_of = tf.keras.losses.SparseCategoricalCrossentropy()
+    optimizer = tf.keras.optimizers.Adam()
+    mean_loss = tf.keras.metrics.Mean()
+    accuracy = tf.keras.metrics.SparseCategoricalAccuracy()
+
+    def step(images: Array, labels: Array) -> None:
+        with tf.GradientTape() as tape:
+            predictions = model(images)
+            loss = loss_of(labels, predictions)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        mean_loss(loss)
+        accuracy(labels, predictions)
+
+    traced_step = tf.function(step)
+    batches = shuffled_batches(digits.training, wanted.batch)
+    for _ in range(wanted.epochs):
+        epochs.begin()
+        reset(mean_loss)
+        reset(accuracy)
+        for images, labels in batches:
+            traced_step(images, labels)
+        epochs.end()
+        epochs.record(mean_loss.result(), accuracy.result())
+    images, labels = digits.test
+    predictions = model(images)
+    reset(accuracy)
+    accuracy(labels, predictions)
+    return Tested(loss_of(labels, predictions), accuracy.result())
+
+
+def subclassed_model() -> Any:
+    """Return the published model; its class is made here because 1.4 has no ``tf.keras.Model``."""
+
+    class SoftmaxModel(tf.keras.Model):  # type: ignore[misc] # tensorflow has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.flatten = tf.keras.layers.Flatten()
+            self.dense = tf.keras.layers.Dense(10)
+
+        # 1.7 to 1.10 refuse a ``call`` with annotations.
+        def call(self, inputs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+            return softmax(self.dense(self.flatten(inputs)))
+
+    return SoftmaxModel()
+
+
+def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+    """Train the layer of the subclassed model as a graph."""
+    holders = [tf.placeholder(array.dtype, array.shape) for array in digits.training]
+    batches = shuffled_batches(tuple(holders), wanted.batch).repeat()
+    iterator = batches.make_initializable_iterator()
+    images, labels = iterator.get_next()
+    predictions = softmax(tf.keras.layers.Dense(10)(tf.reshape(images, [-1, 28 * 28])))
+    loss = tf.reduce_mean(tf.keras.backend.sparse_categorical_crossentropy(labels, predictions))
+    hits = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(predictions, 1), labels), tf.float32))
+    step = tf.train.AdamOptimizer(epsilon=1e-7).minimize(loss)  # the epsilon of Keras's Adam
+    session = tf.keras.backend.get_session()
+    session.run(tf.global_variables_initializer())
+    session.run(iterator.initializer, dict(zip(holders, digits.training)))
+    steps = -(-epochs.samples // wanted.batch)
+    for _ in range(wanted.epochs):
+        epochs.begin()
+        measured = [session.run([loss, hits, step]) for _ in range(steps)]
+        epochs.end()
+        losses, all_hits, _nothing = zip(*measured)
+        epochs.record(np.mean(losses), sum(all_hits) / epochs.samples)
+    test_loss, test_hits = session.run([loss, hits], dict(zip((images, labels), digits.test)))
+    return Tested(test_loss, test_hits / len(digits.test[0]))
+
+
+def softmax(logits: Array) -> Array:
+    """Return the probabilities of each row, written out as the article did."""
+    powers = tf.exp(logits - tf.reduce_max(logits, axis=1, **KEEP_DIMENSIONS))
+    return powers / tf.reduce_sum(powers, axis=1, **KEEP_DIMENSIONS)
+
+
+def shuffled_batches(training: Tuple[Array, Array], batch: int) -> Any:
+    """Return the training set in batches, shuffled within 1,024 samples."""
+    return tf.data.Dataset.from_tensor_slices(training).shuffle(1024).batch(batch)
+
+
+TRAIN = {
+    "sequential": train_sequential,
+    "functional": train_functional,
+    "subclassed": train_as_published if RELEASE >= (1, 14) else train_in_session,
+    "subclassed-as-published": train_as_published,
+}
+
+# --- what is read and written --------------------------------------------------------------------
+
+
+def read_wanted() -> Wanted:
+    """Read and check what the trial asks for; end with a sentence if it cannot be done."""
+    order = json.loads(Path(os.environ["PARAMS_PATH"]).read_text(encoding="utf-8"))
+    asked = order["parameters"]
+    model = asked.get("model")
+    if model not in TRAIN:
+        sys.exit(f"The model {model!r} is unknown; choose one of {', '.join(TRAIN)}.")
+    for name in ("epochs", "batch"):
+        if not isinstance(asked.get(name), int) or asked[name] < 1:
+            sys.exit(f"The parameter {name} is {asked.get(name)!r}; give a whole number from 1 on.")
+    return Wanted(model, asked["epochs"], asked["batch"], order["seed"])
+
+
+def read_digits() -> Digits:
+    """Read MNIST, scale its images and widen its labels."""
+    with np.load(str(Path(os.environ["DATA_DIR"], "mnist.npz"))) as arrays:
+        training, test = (
+            (arrays["x_" + name].astype("float32") / 255, arrays["y_" + name].astype("int64"))
+            for name in ("train", "test")
+        )
+    return Digits(training, test)
+
+
+def measured_values(epochs: Epochs, tested: Tested) -> Dict[str, float]:
+    """Return what a trial has one of: seconds, percent, a loss, and MB of 1,000,000 bytes."""
+    accuracies = epochs.series["train_accuracy"]
+    return {
+        "import_seconds": IMPORTED - STARTED,
+        "build_seconds": epochs.first_began - epochs.created,
+        "first_epoch_seconds": epochs.first_ended - epochs.first_began,
+        "startup_seconds": epochs.first_ended - STARTED,
+        "final_train_accuracy": accuracies[-1],
+        "best_train_accuracy": max(accuracies),
+        "test_accuracy": float(tested.accuracy) * 100,
+        "test_loss": float(tested.loss),
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    }
+
+
+def environment(cores: int) -> Dict[str, Any]:
+    """Return what this process ran on, without what the release does not tell."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    facts = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras_version(),
+        "distribution": distribution(),
+        "tensorflow_git": tf.__git_version__.replace("b'", "").rstrip("'"),  # 1.13 shows bytes
+        "compiler": tf.__compiler_version__,
+        "eager": runs_eagerly(),
+        "cores": cores,
+        "intra_op_threads": cores,
+        "inter_op_threads": cores,
+        "threads": next(int(line.split()[1]) for line in status if line.startswith("Threads:")),
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def distribution() -> Optional[str]:
+    """Return the distribution this TensorFlow was installed from; None if it left no trace."""
+    packages = Path(tf.__file__).parent.parent
+    for name in ("tensorflow-cpu", "tensorflow"):
+        if list(packages.glob(f"{name.replace('-', '_')}-{tf.__version__}*.dist-info")):
+            return name
+    return None
+
+
+if __name__ == "__main__":
+    main()

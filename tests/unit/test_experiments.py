@@ -1,0 +1,100 @@
+"""The scripts in ``experiments/`` can run in every environment, and their guide tells the truth."""
+
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = ROOT / "experiments"
+SCRIPTS = sorted(EXPERIMENTS.glob("*.py"))
+ENVIRONMENT_PACKAGES = {"numpy", "tensorflow"}
+NEWER_THAN_PYTHON_36 = {
+    "annotationlib",
+    "compression",
+    "contextvars",
+    "dataclasses",
+    "graphlib",
+    "tomllib",
+    "zoneinfo",
+}
+
+every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+
+
+def parsed(script: Path) -> ast.Module:
+    """Return the syntax tree by the grammar of Python 3.6."""
+    return ast.parse(script.read_text(encoding="utf-8"), str(script), feature_version=(3, 6))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Return the full names of the modules that a script imports."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(f"{'.' * node.level}{node.module or ''}")
+    return names
+
+
+def test_there_is_a_script() -> None:
+    """The tests below have something to look at."""
+    assert EXPERIMENTS / "mnist_softmax.py" in SCRIPTS
+
+
+@every_script
+def test_a_script_imports_only_what_an_environment_has(script: Path) -> None:
+    """A script needs the standard library of Python 3.6 and the framework, and never the runner."""
+    roots = {name.split(".")[0] for name in imported(parsed(script))}
+    standard = sys.stdlib_module_names - NEWER_THAN_PYTHON_36 - {"__future__"}
+    assert roots - standard - ENVIRONMENT_PACKAGES == set()
+
+
+@every_script
+def test_the_annotations_of_a_script_can_be_evaluated_by_python_36(script: Path) -> None:
+    """Python 3.6 evaluates annotations and knows neither ``list[str]`` nor ``str | None``."""
+    annotations = [
+        annotation
+        for node in ast.walk(parsed(script))
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if annotation is not None
+    ]
+    assert annotations
+    for part in (part for annotation in annotations for part in ast.walk(annotation)):
+        assert not isinstance(part, ast.BinOp), ast.unparse(part)
+        if isinstance(part, ast.Subscript):
+            assert ast.unparse(part.value) not in {"dict", "list", "set", "tuple", "type"}
+
+
+def test_the_example_of_the_guide_fulfils_the_contract(tmp_path: Path) -> None:
+    """The script printed in ``docs/experiments.md`` runs and writes what the guide promises."""
+    guide = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    ast.parse(example, feature_version=(3, 6))
+    order = {"seed": 7, "parameters": {"epochs": 3, "batch": 32}, "cell": {"model": "any"}}
+    (tmp_path / "params.json").write_text(json.dumps(order), encoding="utf-8")
+    result = tmp_path / "result.json"
+    subprocess.run(
+        [sys.executable, "-c", example],
+        env={"PARAMS_PATH": str(tmp_path / "params.json"), "RESULT_PATH": str(result)},
+        check=True,
+        timeout=60,
+    )
+    document = json.loads(result.read_text(encoding="utf-8"))
+    assert set(document) == {"format", "values", "series", "environment", "adapted"}
+    assert document["format"] == 1
+    assert len(document["series"]["epoch_seconds"]) == 3
+    assert not set(document["values"]) & set(document["series"])
+
+
+def test_the_data_are_those_that_are_described() -> None:
+    """The digest that stands beside the licence belongs to the file that is delivered."""
+    described = (EXPERIMENTS / "data" / "README.md").read_text(encoding="utf-8")
+    content = (EXPERIMENTS / "data" / "mnist.npz").read_bytes()
+    assert hashlib.sha256(content).hexdigest() in described
