@@ -1,7 +1,9 @@
 """The command line: words to options, options to a command, its answer to an exit code."""
 
 import argparse
+import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,8 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     from runner import commands  # noqa: PLC0415 (--version and --help need none of it)
 
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as orderly as Ctrl-C
+        signal.signal(ending, signal.default_int_handler)
     try:
-        return commands.COMMANDS[options.verb](options)
+        code = commands.COMMANDS[options.verb](options)
+        sys.stdout.flush()
     except RunnerError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -43,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+        return Exit.INTERRUPTED
+    else:
+        return code
+    finally:
+        gc.freeze()  # nothing is worth collecting on the way out: a tenth of a short command
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -83,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"matrix-runner {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     parsers = {
-        verb: verbs.add_parser(verb, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        verb: verbs.add_parser(
+            verb, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+        )
         for verb, text in VERBS.items()
     }
     for verb, parser in parsers.items():
@@ -136,7 +147,6 @@ def _add_amount(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not (text.isdecimal() and text.isascii() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
+    return int(text)

@@ -1,8 +1,9 @@
 """One function for each verb of the command line; each is the table of contents of its command."""
 
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from runner.errors import ConfigError, EngineError, Exit
 from runner.model import EngineFacts, Image, Lock, Matrix, Unsupported
 from runner.observer import Observer
 from runner.options import Options
+
+LOCAL = "unix:///var/run/docker.sock"
 
 # ruff: noqa: PLC0415 (every command imports what it uses, so that the others stay instant)
 
@@ -107,7 +110,7 @@ def clean(options: Options) -> Exit:
     from runner.host import host
 
     with closing(connect(host().id)) as engine:
-        things = [thing for thing in engine.owned() if options.all or not _lives(thing)]
+        things = engine.owned() if options.all else _unused(engine.owned(), options.reports)
         for thing in things:
             size = "" if thing.size_bytes is None else f"  {thing.size_bytes / 1e6:.0f} MB"
             print(f"{thing.kind:9} {thing.label}{size}")
@@ -178,14 +181,21 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
 
 def _images() -> Mapping[str, Image] | None:
     """Return the images that exist; ``None`` where no engine answers."""
+    from runner import glance
+
+    scheme, _, path = (os.environ.get("DOCKER_HOST") or LOCAL).partition("://")
+    try:
+        return glance.images(path) if scheme == "unix" else _images_elsewhere()
+    except EngineError:
+        return None
+
+
+def _images_elsewhere() -> Mapping[str, Image]:
     from runner.docker_engine import connect
     from runner.host import host
 
-    try:
-        with closing(connect(host().id)) as engine:
-            return engine.images()
-    except EngineError:
-        return None
+    with closing(connect(host().id)) as engine:
+        return engine.images()
 
 
 def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
@@ -202,11 +212,18 @@ def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
         )
 
 
-def _lives(thing: Owned) -> bool:
-    """Whether the thing belongs to a run that a process is executing now."""
-    from runner.store import RunFolder
+def _unused(things: Sequence[Owned], reports: Path) -> list[Owned]:
+    """Return what no process uses now; while a run lives, any image may be its next."""
+    from runner.store import RunFolder, run_folders
 
-    return thing.run is not None and RunFolder(Path(thing.run)).is_occupied()
+    known = {folder.path.resolve() for folder in run_folders(reports)}
+    known |= {Path(thing.run) for thing in things if thing.run is not None}
+    living = {str(path) for path in known if RunFolder(path).is_occupied()}
+    return [
+        thing
+        for thing in things
+        if thing.run not in living and not (living and thing.kind == "image")
+    ]
 
 
 def _agreed(question: str) -> bool:

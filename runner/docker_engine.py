@@ -21,6 +21,7 @@ from typing import Any
 import docker
 import docker.errors
 import requests
+import urllib3
 from docker.models.containers import Container
 from docker.types import Mount
 from docker.utils.socket import SocketError
@@ -37,6 +38,13 @@ from runner.model import Base, EngineFacts, Image
 OFFICIAL = "python:{python}-slim"
 GRACE_S = 30.0  # what a container gets beyond the launcher's own time limit
 BUILD_TIMEOUT_S = 3600
+_AWAY = (  # how the SDK says that no answer came, or that one broke off
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    docker.errors.StreamParseError,
+    SocketError,
+    ConnectionError,
+)
 
 
 def connect(machine: str) -> "DockerEngine":
@@ -84,8 +92,10 @@ class DockerEngine:
 
     def images(self) -> Mapping[str, Image]:
         """Return the images of environments that exist, by environment digest."""
+        # One without a name was replaced by another of the same environment, on another base.
+        wanted = {"label": labels.LABEL + "environment", "dangling": False}
         with _engine_at_work("list images"):
-            found = self._client.api.images(filters={"label": labels.LABEL + "environment"})
+            found = self._client.api.images(filters=wanted)
         images = (labels.image(entry["Id"], entry["Labels"], entry["Size"]) for entry in found)
         return {image.environment: image for image in images}
 
@@ -259,11 +269,6 @@ class DockerEngine:
             container.start()
             for document, lines in stream:
                 log.add(document, lines)
-        except docker.errors.APIError as error:
-            if error.status_code != requests.codes.bad_request:
-                raise
-            # The command cannot be executed: State has the exit code, here is the sentence.
-            log.add(None, f"{error.explanation}\n".encode())
         finally:
             timer.cancel()
             # The stream's own close leaves the socket open, and knows no ssh.
@@ -324,12 +329,13 @@ class DockerEngine:
 
 def _ending(container: Container) -> tuple[int | None, bool, str | None]:
     """Return exit code, whether memory ran out, and what the machine did wrong, if anything."""
-    try:
+    state: Mapping[str, Any] = {"Dead": True}  # as the engine says of one that it is removing
+    with contextlib.suppress(docker.errors.NotFound):
         container.wait(timeout=GRACE_S)
         container.reload()
-    except docker.errors.NotFound:
+        state = container.attrs["State"]
+    if state.get("Dead"):
         return None, False, "the container was removed from outside while the trial ran"
-    state = container.attrs["State"]
     return state["ExitCode"], state["OOMKilled"], None
 
 
@@ -360,7 +366,7 @@ def _engine_at_work(what: str) -> Iterator[None]:
             f"the engine failed to {what}: {_cause(error)}; "
             "repeat the command when that is repaired: finished trials are kept."
         ) from error
-    except (requests.RequestException, SocketError, ConnectionError) as error:
+    except _AWAY as error:
         raise EngineLostError(
             f"the engine went away while it was to {what} ({_cause(error)}); "
             "start it again and repeat the command: finished trials are kept."

@@ -42,8 +42,12 @@ def staged(study: Study, engine: Engine) -> Iterator[None]:
         if image is not None:
             engine.stage(study.run, image.id, inputs(study.matrix, study.root))
         yield
-    finally:
+    except EngineLostError:
+        raise  # nothing can be removed now; the next start of the run does it
+    except BaseException:
         clear(engine, study.run)
+        raise
+    clear(engine, study.run)
 
 
 def execute(

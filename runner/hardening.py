@@ -13,8 +13,9 @@ NOBODY = "65534"
 def hardening(limits: Limits, engine_cpus: int) -> dict[str, Any]:
     """Return what every container of a trial is created with.
 
-    The highest-numbered cores are measured. Memory has no swap beside it. /tmp and /out are the
-    only places to write; both are of limited size and gone with the container.
+    The highest-numbered cores are measured. Memory has no swap beside it. /tmp, /out and the
+    engine's own /dev/shm and /dev/mqueue are the only places to write: all lie in the container's
+    memory, are of limited size, and gone with it.
     """
     cpus = ",".join(str(core) for core in range(engine_cpus - limits.cpus, engine_cpus))
     own = f"rw,nosuid,nodev,uid={NOBODY},gid={NOBODY},mode=0700"
@@ -22,6 +23,7 @@ def hardening(limits: Limits, engine_cpus: int) -> dict[str, Any]:
         "user": f"{NOBODY}:{NOBODY}",
         "working_dir": "/tmp",  # noqa: S108 (the container's own)
         "network_mode": "none",
+        "use_config_proxy": False,  # a proxy of the host may hold a password
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

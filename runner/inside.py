@@ -165,9 +165,10 @@ def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
         return None, "the script wrote nothing to $RESULT_PATH"
     except OSError as error:
         return None, "$RESULT_PATH cannot be read: %s" % error.strerror
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None, "$RESULT_PATH is not a regular file"
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None, "$RESULT_PATH is not a regular file"
         content = file.read(limit + 1)
     if len(content) > limit:
         return None, "the result is larger than its limit of %d bytes" % limit

@@ -32,6 +32,7 @@ class Record:
         "strict": True,
         "extra": "forbid",
         "allow_inf_nan": False,
+        "defer_build": True,  # a stored form is made when it is first used
     }
 
 

@@ -26,7 +26,7 @@ _REQUIREMENT = (
 )
 _PYTHON = r"^(auto|3\.[0-9]{1,2})$"
 _AS_OF = r"^(release|today|[0-9]{4}-[0-9]{2}-[0-9]{2})$"
-_BASE = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$"
+_BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 _TEXT = r"\S"
 
 EXPECTED = {

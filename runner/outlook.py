@@ -26,8 +26,8 @@ def look(
     matrix: Matrix, lock: Lock, images: Mapping[str, Image] | None, options: Options
 ) -> Outlook:
     """Look ahead without running anything."""
-    requests = list(dict.fromkeys(cell.request for cell in matrix.cells))
-    entries = {request: lock.entry(request) for request in requests}
+    locked = {entry.request: entry for entry in lock.entries}
+    entries = {cell.request: locked.get(cell.request) for cell in matrix.cells}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
     plan = make_plan(matrix, options.seed or 0)
     waiting = [environment.request.label for environment, _ in to_build(matrix, lock, images or {})]

@@ -50,7 +50,7 @@ def to_build(
     return tuple(
         (environment, key)
         for environment, key in keyed
-        if key not in images or not _stands_on(images[key].base, matrix.base)
+        if key not in images or not _stands_on(images[key].base, matrix.base, environment.python)
     )
 
 
@@ -114,14 +114,20 @@ def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> 
 def write_context(
     environment: Environment, key: str, wanted: str, engine: Engine, folder: Path
 ) -> BuildContext:
-    """Write into ``folder`` all that an image is built from."""
+    """Write into ``folder`` all that an image is built from; PackagesError if that fails."""
     interpreter = interpreters.find(environment.python)
     base = engine.base(wanted, interpreter)
     tree = folder / "tree"
-    packages.install(environment, interpreter, tree)
-    _pack(tree, environment.python, folder / "environment.tar")
-    shutil.rmtree(tree)
-    shutil.copyfile(dockerfile(), folder / "Dockerfile")
+    try:
+        packages.install(environment, interpreter, tree)
+        _pack(tree, environment.python, folder / "environment.tar")
+        shutil.rmtree(tree)
+        shutil.copyfile(dockerfile(), folder / "Dockerfile")
+    except OSError as error:
+        raise PackagesError(
+            f"the files of {environment.request.label} cannot be written ({error}); make room, or "
+            "name another folder in TMPDIR or --context."
+        ) from error
     return BuildContext(
         folder=folder,
         environment=key,
@@ -142,13 +148,14 @@ def dockerfile() -> Path:
 
 def _used(matrix: Matrix, lock: Lock) -> Iterable[Environment]:
     """Yield the environments that the matrix's cells need, each once."""
+    entries = {entry.request: entry for entry in lock.entries}
     for request in dict.fromkeys(cell.request for cell in matrix.cells):
-        entry = lock.entry(request)
+        entry = entries.get(request)
         if isinstance(entry, Environment):
             yield entry
 
 
-def _stands_on(base: Base, wanted: str) -> bool:
+def _stands_on(base: Base, wanted: str, python: str) -> bool:
     """Whether an image on this base is what the matrix wants."""
     match wanted:
         case "auto":
@@ -158,7 +165,7 @@ def _stands_on(base: Base, wanted: str) -> bool:
         case "pull":
             return base.kind != "assembled"
         case _:
-            return base.name == wanted
+            return base.name == wanted.replace("{python}", python)
 
 
 def _pack(tree: Path, python: str, target: Path) -> None:

@@ -20,6 +20,7 @@ HEADER = b"MATRIX-DOCUMENT "
 MAX_NAMES = 1000
 MAX_NUMBERS = 1_000_000
 MAX_TEXT = 1000
+EXACT = 2**53  # up to here every whole number is a float
 KNOWN = {"format", "values", "series", "environment", "adapted"}
 
 
@@ -52,6 +53,9 @@ class Document(Record):
     reading: Reading
 
 
+_DOCUMENT = TypeAdapter(Document)
+
+
 def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> Concluded:
     """Return the result of an outcome: status, reason and, if all is well, the numbers."""
     if outcome.trouble is not None:
@@ -60,6 +64,8 @@ def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> C
         document = read_document(outcome.document)
     except BadDocumentError as error:
         return _without_numbers(*_silent(outcome, timeout_s, str(error)))
+    if outcome.exit_code != 0:  # it goes after what it sends; a script can forge only that
+        return _without_numbers(*_silent(outcome, timeout_s, "the launcher did not end by itself"))
     failure = _failure(outcome, document, timeout_s)
     if failure is not None:
         return _without_numbers(*failure, document.reading)
@@ -121,7 +127,7 @@ def read_document(content: bytes | None) -> Document:
     if not header.startswith(HEADER) or header[len(HEADER) :] != str(len(body)).encode():
         raise BadDocumentError("the launcher's document is not whole")
     try:
-        return TypeAdapter(Document).validate_json(body)
+        return _DOCUMENT.validate_json(body)
     except ValidationError as error:
         raise BadDocumentError("the launcher's document was tampered with") from error
 
@@ -136,7 +142,7 @@ def _read_result(document: Document, metrics: Sequence[Metric]) -> Concluded:
     unknown = sorted(set(content) - KNOWN)
     if unknown:
         raise BadDocumentError(f"the result has an unknown key `{unknown[0][:80]}`")
-    if content.get("format") != FORMAT or isinstance(content.get("format"), bool):
+    if content.get("format") != FORMAT or content["format"] is True:
         raise BadDocumentError(f'the result must say `"format": {FORMAT}`')
     values = {
         name: _number(value, f"values.{name}") for name, value in _names(content, "values").items()
@@ -182,13 +188,14 @@ def _parse(text: str, what: str) -> object:
         raise BadDocumentError(f"{what} holds {word}, which is not a number in JSON")
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(items)
+        found = {_printable(name): value for name, value in items}
         if len(found) < len(items):
             raise BadDocumentError(f"{what} has the same name twice")
         return found
 
     try:
-        return json.loads(text, parse_constant=refuse, object_pairs_hook=pairs)
+        # A whole number of any length becomes a float, if need be infinite.
+        return json.loads(text, parse_int=float, parse_constant=refuse, object_pairs_hook=pairs)
     except BadDocumentError:
         raise
     except RecursionError as error:
@@ -213,15 +220,11 @@ def _names(content: Mapping[str, object], key: str) -> dict[str, object]:
 
 
 def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, float):
         raise BadDocumentError(f"{where[:MAX_TEXT]} must be a number, not {_kind(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+    if not math.isfinite(value):
         raise BadDocumentError(f"{where[:MAX_TEXT]} is not a finite number")
-    return number
+    return value
 
 
 def _numbers(value: object, where: str) -> tuple[float, ...]:
@@ -236,15 +239,24 @@ def _scalar(value: object, where: str) -> Scalar:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value[:MAX_TEXT]
+        return _printable(value[:MAX_TEXT])
+    if not isinstance(value, float):
+        raise BadDocumentError(f"{where} must be text, a number, true or false, not {_kind(value)}")
     number = _number(value, where)
-    return int(number) if number.is_integer() else number
+    return int(number) if number.is_integer() and abs(number) <= EXACT else number
 
 
 def _sentence(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value and value[:MAX_TEXT]
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _printable(value[:MAX_TEXT])
     raise BadDocumentError(f"`adapted` must be a sentence or null, not {_kind(value)}")
+
+
+def _printable(text: str) -> str:
+    r"""Replace lone surrogates, which JSON can name (``\ud800``) and no encoding can write."""
+    return text.encode(errors="replace").decode()
 
 
 def _kind(value: object) -> str:

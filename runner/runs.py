@@ -1,8 +1,9 @@
 """One run from its folder's point of view: which folder it is, and carrying it to its end.
 
-The newest unfinished run of the same key is continued. The key digests all that would make numbers
+The newest run of the same key is continued. The key digests all that would make numbers
 incomparable: cells with parameters and limits, environments, script, data files, launcher, host.
-What does not touch a measurement (claims, policy, the number of blocks) is not in it.
+What does not touch a measurement (claims, policy, what is expected, the number of blocks) is not in
+it.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from runner import __version__, digest, store
 from runner.engine import Engine
-from runner.errors import Exit, RunFolderError
+from runner.errors import ConfigError, Exit, RunFolderError
 from runner.execute import LAUNCHER, Study, execute, staged
 from runner.host import git_commit, stay_off
 from runner.model import (
@@ -50,18 +51,17 @@ class Execution:
 def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: EngineFacts) -> Run:
     """Return what is known when a new run begins."""
     root = options.matrix.parent
+    script, data = _inputs(matrix, root)
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
     lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
-    script = digest.of_file(root / matrix.experiment.script)
-    data = {name: digest.of_file(root / name) for name in matrix.experiment.data}
     environments = [
         environment_digest(entry) if isinstance(entry, Environment) else entry.reason
         for entry in lock.entries
     ]
     measured = [
         matrix.name,
-        [asdict(replace(cell, blocks=None)) for cell in matrix.cells],
+        [asdict(replace(cell, blocks=None, expect=Status.OK)) for cell in matrix.cells],
         asdict(matrix.limits),
         sorted(metric.name for metric in matrix.metrics),
         environments,
@@ -102,8 +102,8 @@ def entered(run: Run, options: Options) -> Iterator[Execution]:
         )
     try:
         plan = _plan(run.matrix, folder.plan() if earlier is not None else None, options.seed)
+        folder.save_plan(plan)  # first: a folder is a run once it has its run.json
         folder.begin(run)
-        folder.save_plan(plan)
         store.point_latest(folder)
         yield Execution(run=run, folder=folder, plan=plan, root=options.matrix.parent)
     finally:
@@ -131,13 +131,14 @@ def carry_out(execution: Execution, engine: Engine, observer: Observer) -> Exit:
         observer.note(f"{folder.path} is complete: nothing is left to do.")
         observer.note("Begin another run with --new, or add blocks to this one with --blocks N.")
         observer.note(f"report: {write_report(folder)}")
-        return Exit.OK
+        return _exit(run.matrix, folder.results())
     waiting = len(to_build(run.matrix, run.lock, engine.images()))
     seconds = estimate(run.matrix, trials, folder.results(), waiting)
     observer.note(f"run {folder.path}")
     observer.planned(plan, len(plan.trials) - len(trials), seconds)
     prepared = prepare(run.matrix, run.lock, engine, observer, folder.save_build_log)
     folder.save_images(tuple(prepared.images.values()))
+    _check_inputs(run, execution.root)
     _make_room(run, engine)
     study = Study(
         matrix=run.matrix,
@@ -155,6 +156,26 @@ def carry_out(execution: Execution, engine: Engine, observer: Observer) -> Exit:
     finally:
         observer.note(f"report: {write_report(folder)}")
     return _exit(run.matrix, folder.results())
+
+
+def _inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
+    """Return the digests of the script and, by name, of the data files."""
+    try:
+        data = {name: digest.of_file(root / name) for name in matrix.experiment.data}
+        return digest.of_file(root / matrix.experiment.script), data
+    except OSError as error:
+        raise ConfigError(
+            f"an input of the trials cannot be read ({error}); repair that and repeat the command."
+        ) from error
+
+
+def _check_inputs(run: Run, root: Path) -> None:
+    """Refuse what was edited while images were built: it is not what the run says it executes."""
+    if _inputs(run.matrix, root) != (run.script_digest, run.data_digests):
+        raise ConfigError(
+            "the script or a data file was edited while images were built; repeat the command: "
+            "it begins a run with what is there now."
+        )
 
 
 def _make_room(run: Run, engine: Engine) -> None:

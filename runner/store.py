@@ -37,6 +37,11 @@ LOG_TAIL_LINES = 40
 MAX_NAME = 200  # file systems take 255 bytes, and an ending is added
 _T = TypeVar("_T")
 
+_RUN = TypeAdapter(Run)
+_PLAN = TypeAdapter(Plan)
+_IMAGES = TypeAdapter(Images)
+_RESULT = TypeAdapter(TrialResult)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
@@ -62,11 +67,11 @@ class RunFolder:
         with _disk(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / ".occupied").open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
         self._occupied = file
         return True
 
@@ -86,21 +91,21 @@ class RunFolder:
 
     def begin(self, run: Run) -> None:
         """Save what is known when the run begins."""
-        _save(self.path / "run.json", run)
+        _save(self.path / "run.json", _RUN, run)
 
     def save_plan(self, plan: Plan) -> None:
         """Save the ordered trials; more blocks may have come to them."""
-        _save(self.path / "plan.json", plan)
+        _save(self.path / "plan.json", _PLAN, plan)
 
     def save_images(self, images: tuple[Image, ...]) -> None:
         """Save which images the run uses."""
-        _save(self.path / "images.json", Images(images=images))
+        _save(self.path / "images.json", _IMAGES, Images(images=images))
 
     def save_result(self, result: TrialResult, log: str) -> None:
         """Save the log and then the result of a trial: where there is a result, there is a log."""
         name = file_name(result.trial.id)
         _write(self.path / "logs" / f"{name}.log", log.encode(errors="replace"))
-        _save(self.path / "trials" / f"{name}.json", result)
+        _save(self.path / "trials" / f"{name}.json", _RESULT, result)
 
     def save_build_log(self, label: str, log: str) -> Path:
         """Save what a build that failed printed; return where."""
@@ -116,15 +121,16 @@ class RunFolder:
 
     def run(self) -> Run:
         """Read what was known when the run began."""
-        return _load(self.path / "run.json", Run)
+        return _load(self.path / "run.json", _RUN)
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
-        return _load(self.path / "plan.json", Plan)
+        return _load(self.path / "plan.json", _PLAN)
 
     def results(self) -> tuple[TrialResult, ...]:
         """Read the results saved so far, in order of their start."""
-        found = [_load(path, TrialResult) for path in sorted((self.path / "trials").glob("*.json"))]
+        paths = sorted((self.path / "trials").glob("*.json"))
+        found = [_load(path, _RESULT) for path in paths]
         return tuple(sorted(found, key=lambda result: result.started_at))
 
     def stored(self) -> StoredRun:
@@ -134,7 +140,7 @@ class RunFolder:
         return StoredRun(
             run=self.run(),
             plan=self.plan(),
-            images=_load(images, Images).images if images.exists() else (),
+            images=_load(images, _IMAGES).images if images.exists() else (),
             results=results,
             logs={
                 result.trial.id: self._log_tail(result.trial.id)
@@ -145,10 +151,11 @@ class RunFolder:
 
     def _log_tail(self, trial: str) -> str:
         path = self.path / "logs" / f"{file_name(trial)}.log"
-        try:
-            lines = path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return ""
+        with _disk(path):
+            try:
+                lines = path.read_text(errors="replace").splitlines()
+            except FileNotFoundError:
+                return ""
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
@@ -167,10 +174,14 @@ def new_name(reports: Path, name: str, now: datetime) -> str:
 
 def find_run(reports: Path, named: str | None) -> RunFolder:
     """Return the run folder a person names by path or id, or the newest one."""
-    candidates = [reports / LATEST] if named is None else [Path(named), reports / named]
+    if named is None:
+        candidates = [reports / LATEST, *(folder.path for folder in run_folders(reports))]
+    else:
+        candidates = [Path(named), reports / named]
     for path in candidates:
-        if (path / "run.json").is_file():
-            return RunFolder(path.resolve())
+        with _disk(path):
+            if (path / "run.json").is_file():
+                return RunFolder(path.resolve())
     if named is None:
         raise RunFolderError(f"there is no run in {reports}; execute one with `python -m runner`.")
     raise RunFolderError(f"there is no run in {named} nor in {reports / named}.")
@@ -194,8 +205,8 @@ def file_name(name: str) -> str:
     return f"{plain[: MAX_NAME - 17]}-{digest.of_content(name)[:16]}"
 
 
-def _save(path: Path, content: Run | Plan | Images | TrialResult) -> None:
-    _write(path, TypeAdapter(type(content)).dump_json(content, indent=1) + b"\n")
+def _save(path: Path, form: TypeAdapter[_T], content: _T) -> None:
+    _write(path, form.dump_json(content, indent=1) + b"\n")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -214,18 +225,18 @@ def _write(path: Path, content: bytes) -> None:
             raise
 
 
-def _load(path: Path, kind: type[_T]) -> _T:
+def _load(path: Path, form: TypeAdapter[_T]) -> _T:
     with _disk(path):
         content = path.read_bytes()
+    written = re.match(rb'\s*{\s*"format": *(\d{1,9})', content)
+    if written and int(written[1]) > FORMAT:
+        raise RunFolderError(
+            f"{path} has format {int(written[1])}, this program knows up to {FORMAT}; "
+            "it was written by a newer matrix-runner: upgrade this one."
+        )
     try:
-        return TypeAdapter(kind).validate_json(content)
+        return form.validate_json(content)
     except ValidationError as error:
-        newer = re.match(rb'\s*{\s*"format": *(\d+)', content)
-        if newer and int(newer[1]) > FORMAT:
-            raise RunFolderError(
-                f"{path} has format {int(newer[1])}, this program knows up to {FORMAT}; "
-                "it was written by a newer matrix-runner: upgrade this one."
-            ) from error
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise RunFolderError(

@@ -58,7 +58,7 @@ class FakeEngine:
         image = Image(
             environment=context.environment,
             label=context.label,
-            id=f"sha256:{len(self.built):064}",
+            id=f"sha256:{context.environment}",
             size_bytes=(context.folder / "environment.tar").stat().st_size,
             base=context.base,
         )

@@ -1,6 +1,8 @@
 """What the engine tests share: one connection, one image without packages."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import docker
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from runner.docker_engine import DockerEngine, connect
 from runner.execute import clear
 from runner.model import Image
-from tests.trials import RUN, build, plain_environment
+from tests.trials import RUN, Execute, build, executed, plain_environment
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,9 @@ def client() -> Iterator[docker.DockerClient]:
     found = docker.from_env()
     yield found
     found.close()
+
+
+@pytest.fixture
+def execute(docker_engine: DockerEngine, docker_image: Image, tmp_path: Path) -> Execute:
+    """Execute a script as a trial on the real engine."""
+    return partial(executed, docker_engine, docker_image, tmp_path)

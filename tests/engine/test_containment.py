@@ -1,0 +1,252 @@
+"""A script on the real engine can neither leave its container nor ruin its host."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from runner.docker_engine import DockerEngine, connect
+from runner.labels import LABEL
+from runner.model import Image, Limits, Status
+from tests.trials import NUMBER, RUN, TRIAL, Execute, executed
+
+pytestmark = pytest.mark.engine
+
+MIB = 1024**2
+LIMITS = Limits()
+SMALL = Limits(memory_bytes=192 * MIB, pids=64)
+WAITS = "import time; print('on'); time.sleep(60)"
+LOOKS_AROUND = """
+import json, os, socket
+
+def refused(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return error.strerror
+    return None
+
+def writable(folder):
+    path = os.path.join(folder, "mine")
+    if refused(lambda: open(path, "w").close()):
+        return False
+    os.unlink(path)
+    return True
+
+mounts = [line.split()[1] for line in open("/proc/mounts")]
+folders = [os.path.join("/", name) for name in os.listdir("/")]
+print(json.dumps({
+    "status": dict(line.rstrip("\\n").split(":\\t", 1) for line in open("/proc/self/status")),
+    "interfaces": os.listdir("/sys/class/net"),
+    "names": refused(lambda: socket.getaddrinfo("example.org", 80)),
+    "gateway": refused(lambda: socket.create_connection(("172.17.0.1", 22), 5).close()),
+    "internet": refused(lambda: socket.create_connection(("192.0.2.1", 80), 5).close()),
+    "writable": sorted({path for path in mounts + folders + ["/"] if writable(path)}),
+    "staged": refused(lambda: open(__file__, "a")),
+    "host": os.path.exists(%r),
+    "socket": os.path.exists("/var/run/docker.sock"),
+    "environment": open("/proc/1/environ").read() + repr(dict(os.environ)),
+    "processes": [name for name in os.listdir("/proc") if name.isdigit()],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def inspected(
+    docker_engine: DockerEngine,
+    docker_image: Image,
+    client: docker.DockerClient,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """Return what the engine tells about the container of a trial that runs."""
+    found: list[dict[str, Any]] = []
+
+    def inspect(_: str) -> None:
+        (container,) = client.containers.list(filters={"label": f"{LABEL}run={RUN}"})
+        found.append(container.attrs)
+        container.kill()
+
+    executed(docker_engine, docker_image, tmp_path_factory.mktemp("script"), WAITS, watch=inspect)
+    return found[0]
+
+
+def test_a_trial_can_do_nothing_to_its_host(inspected: dict[str, Any]) -> None:
+    """No network, no capability, no privilege, nothing of the host, nothing to write on disk."""
+    host = inspected["HostConfig"]
+    assert inspected["State"]["Running"]
+    assert host["NetworkMode"] == "none"
+    assert host["ReadonlyRootfs"] is True
+    assert (host["CapDrop"], host["CapAdd"] or []) == (["ALL"], [])
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["Privileged"] is False
+    assert (host["PidMode"], host["UTSMode"], host["UsernsMode"]) == ("", "", "")
+    assert host["IpcMode"] == "private"
+    assert not host["Devices"]
+    assert not host["Binds"]
+    assert [(mount["Type"], mount["RW"]) for mount in inspected["Mounts"]] == [("volume", False)]
+    assert set(host["Tmpfs"]) == {"/tmp", "/out"}  # noqa: S108 (the container's own)
+    assert inspected["Config"]["User"] == "65534:65534"
+
+
+def test_a_trial_has_its_share_and_no_more(inspected: dict[str, Any]) -> None:
+    """Memory without swap, processes, one core: the one with the highest number."""
+    host, limits = inspected["HostConfig"], Limits()
+    assert host["Memory"] == host["MemorySwap"] == limits.memory_bytes
+    assert host["PidsLimit"] == limits.pids
+    assert host["CpusetCpus"] == str((os.cpu_count() or 1) - 1)
+    assert host["Init"] is True
+    assert host["RestartPolicy"]["Name"] in {"", "no"}
+
+
+def test_a_container_says_whose_it_is(inspected: dict[str, Any]) -> None:
+    """Machine, run and trial are labels."""
+    marks = inspected["Config"]["Labels"]
+    assert marks[LABEL + "machine"] == "engine-tests"
+    assert marks[LABEL + "run"] == RUN
+    assert marks[LABEL + "trial"] == TRIAL
+
+
+def test_the_script_sees_only_its_container(
+    docker_image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same from inside; no variable of the runner, and no proxy of the host's, reaches it."""
+    secret = "not-for-the-script"
+    settings = {"proxies": {"default": {"httpProxy": f"http://me:{secret}@proxy.invalid:1"}}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:{secret}@proxy.invalid:1")
+    monkeypatch.setenv("MY_TOKEN", secret)
+    engine = connect("engine-tests")
+    try:
+        script = LOOKS_AROUND % str(tmp_path / "config.json")
+        outcome, _, _ = executed(engine, docker_image, tmp_path, script)
+    finally:
+        engine.close()
+    seen = json.loads(outcome.log)
+    status = seen["status"]
+    assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
+        "0" * 16
+    }
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert set(status["Uid"].split() + status["Gid"].split()) == {"65534"}
+    assert set(status["Groups"].split()) <= {"65534"}
+    assert seen["interfaces"] == ["lo"]
+    assert seen["names"]
+    assert (seen["gateway"], seen["internet"]) == ("Network is unreachable",) * 2
+    assert seen["writable"] == ["/dev/mqueue", "/dev/shm", "/out", "/tmp"]  # noqa: S108
+    assert seen["staged"]
+    assert (seen["host"], seen["socket"]) == (False, False)
+    assert secret not in seen["environment"]
+    assert len(seen["processes"]) == 3
+
+
+FILLS = """
+import os
+folder = {folder}
+done = 0
+with open(folder, "wb", 0) as file:
+    try:
+        while done < {size}:
+            done += file.write(b"x" * 2**20)
+    except OSError as error:
+        print(done)
+        raise
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit"),
+    [
+        ("os.path.join(os.path.dirname(os.environ['RESULT_PATH']), 'big')", LIMITS.output_bytes),
+        ("os.environ['RESULT_PATH']", LIMITS.output_bytes),
+        ("'/tmp/big'", LIMITS.temporary_bytes),
+        ("'/dev/shm/big'", 64 * MIB),
+    ],
+    ids=["output", "result", "temporary", "shared-memory"],
+)
+def test_the_disk_of_the_host_is_out_of_reach(execute: Execute, folder: str, limit: int) -> None:
+    """2 GB do not fit anywhere: the script is stopped at the limit, and the reason says it."""
+    script = FILLS.format(folder=folder, size=2**31)
+    outcome, result, seen = execute(script)
+    assert result.status is Status.FAILED
+    assert result.reason == "exit code 1: OSError: [Errno 28] No space left on device"
+    assert 0 < int(seen[0]) <= limit, outcome.log
+
+
+def test_a_result_that_only_looks_huge_is_refused(execute: Execute) -> None:
+    """A sparse result of 1 TB is not read."""
+    script = "import os; open(os.environ['RESULT_PATH'], 'wb').truncate(10**12)"
+    _, result, _ = execute(script)
+    assert result.status is Status.BAD_OUTPUT
+    assert result.reason == "the result is larger than its limit of 1048576 bytes"
+
+
+def test_1_gb_of_output_is_bounded(execute: Execute) -> None:
+    """The middle is left out as it comes, and the result still counts."""
+    script = f"import os; [os.write(1, b'x' * 2**20) for _ in range(2**10)]; {NUMBER}"
+    outcome, result, seen = execute(script)
+    assert (result.status, result.values) == (Status.OK, {"x": 1.5})
+    assert result.reading is not None
+    left_out = result.reading.log_left_out_bytes
+    assert left_out == 2**30 - LIMITS.log_bytes
+    assert f"[... {left_out} bytes left out ...]" in outcome.log
+    assert max(map(len, seen)) < 10**5
+    assert outcome.duration_s < 60
+
+
+BOMB = "keep = [bytes([1]) * 2**20 for _ in range(2**12)]"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [BOMB, f"import os\nif os.fork():\n    os.wait()\n    {NUMBER}\nelse:\n    {BOMB}\n"],
+    ids=["script", "child"],
+)
+def test_memory_runs_out_for_the_script_alone(execute: Execute, script: str) -> None:
+    """The launcher survives and tells it, also where only a child was killed and the rest is ok."""
+    _, result, _ = execute(script, limits=SMALL)
+    assert result.status is Status.OUT_OF_MEMORY
+    assert result.reason == "the kernel killed a process of the script for its memory"
+    assert result.values == {}
+    assert result.reading is not None
+
+
+def test_a_fork_bomb_ends_at_its_time_limit(execute: Execute, client: docker.DockerClient) -> None:
+    """Processes are bounded, and all of them are gone with the trial."""
+    script = """
+import os
+most = 0
+while True:
+    try:
+        os.fork()
+    except OSError:
+        count = sum(name.isdigit() for name in os.listdir("/proc"))
+        if count > most:
+            most = count
+            os.write(1, b"%d\\n" % count)
+"""
+    outcome, result, seen = execute(script, limits=SMALL, timeout_s=2.0)
+    assert (result.status, result.reason) == (Status.TIMED_OUT, "stopped at its time limit of 2 s")
+    assert 30 < max(map(int, filter(None, seen))) <= SMALL.pids
+    assert outcome.duration_s < 30
+    assert not client.containers.list(all=True, filters={"label": f"{LABEL}run={RUN}"})
+
+
+def test_a_daemon_left_behind_does_not_outlive_its_trial(execute: Execute) -> None:
+    """A grandchild in a session of its own, with the output open, neither blocks nor survives."""
+    script = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+{NUMBER}
+"""
+    outcome, result, _ = execute(script)
+    assert result.status is Status.OK
+    assert outcome.duration_s < 20

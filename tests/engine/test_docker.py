@@ -1,0 +1,164 @@
+"""What is particular to Docker: hostile scripts, hands from outside, and what the SDK does."""
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from runner import docker_engine as module
+from runner.docker_engine import DockerEngine
+from runner.errors import EngineError
+from runner.labels import LABEL, image_tag
+from runner.model import Image, Status
+from tests.trials import NUMBER, RUN, Execute, build, executed, launch, plain_environment, stage
+
+pytestmark = pytest.mark.engine
+
+WAITS = "import time; print('on'); time.sleep(60)"
+
+
+def in_container(
+    client: docker.DockerClient, act: Callable[[Container], object]
+) -> Callable[[str], None]:
+    """Return a watcher that does something to the container from outside at its first line."""
+
+    def watch(_: str) -> None:
+        for container in client.containers.list(filters={"label": f"{LABEL}run={RUN}"}):
+            act(container)
+
+    return watch
+
+
+# --- scripts that turn against the launcher -------------------------------------------------------
+
+
+def test_killing_the_launcher_is_a_failure(execute: Execute) -> None:
+    """Without a document there is no result, whatever the script wrote."""
+    script = f"import os, signal; {NUMBER}; os.kill(os.getppid(), signal.SIGKILL)"
+    _, result, _ = execute(script)
+    assert (result.status, result.values) == (Status.FAILED, {})
+    assert str(result.reason).startswith("the launcher sent no document; container exit code 137")
+
+
+@pytest.mark.parametrize(
+    ("speaks_as", "then", "status"),
+    [
+        ("os.getppid()", "raise SystemExit(1)", Status.FAILED),
+        ("os.getppid()", "os.kill(os.getppid(), signal.SIGKILL)", Status.FAILED),
+        ("1", "os.kill(os.getppid(), signal.SIGTERM)", Status.FAILED),
+        ("1", "os.kill(os.getppid(), signal.SIGSTOP); time.sleep(60)", Status.TIMED_OUT),
+    ],
+    ids=["fails", "kills", "ends", "stops"],
+)
+def test_a_forged_document_is_not_believed(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch, speaks_as: str, then: str, status: Status
+) -> None:
+    """A script that speaks in the launcher's name and silences it gets no number."""
+    monkeypatch.setattr(module, "GRACE_S", 2.0)
+    honest, _, _ = execute(NUMBER)
+    script = (
+        "import os, signal, time\n"
+        f"open(f'/proc/{{{speaks_as}}}/fd/1', 'wb', 0).write({honest.document!r})\n{then}\n"
+    )
+    outcome, result, _ = execute(script, timeout_s=2.0)
+    assert outcome.document is not None
+    assert outcome.document.startswith(honest.document or b"nothing")
+    assert (result.status, result.values) == (status, {})
+
+
+# --- hands from outside ---------------------------------------------------------------------------
+
+
+def test_a_container_killed_from_outside_failed(
+    execute: Execute, client: docker.DockerClient
+) -> None:
+    """Its exit code is the reason."""
+    watch = in_container(client, Container.kill)
+    _, result, _ = execute(WAITS, watch=watch)
+    assert result.status is Status.FAILED
+    assert result.reason == "the launcher sent no document; container exit code 137: on"
+
+
+def test_a_container_removed_from_outside_is_lost(
+    execute: Execute, client: docker.DockerClient
+) -> None:
+    """It is the machine's fault and not the script's, also while the removal still goes on."""
+    removals: list[Thread] = []
+
+    def remove(container: Container) -> None:
+        removals.append(Thread(target=container.remove, kwargs={"force": True}))
+        removals[-1].start()
+
+    _, result, _ = execute(WAITS, watch=in_container(client, remove))
+    removals[0].join()
+    assert result.status is Status.ENGINE_LOST
+    assert result.reason == "the container was removed from outside while the trial ran"
+
+
+def test_an_image_removed_before_its_trial_is_one_sentence(
+    docker_engine: DockerEngine, docker_image: Image, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """Neither staging nor executing tells more than what is gone and what to do."""
+    image = build(docker_engine, plain_environment(2001), tmp_path / "context")
+    stage(docker_engine, image, tmp_path, NUMBER)
+    client.images.remove(image_tag(image.environment), force=True)
+    for attempt in (
+        lambda: docker_engine.execute(launch(image.id), print),
+        lambda: stage(docker_engine, image, tmp_path, NUMBER),
+    ):
+        with pytest.raises(EngineError, match=r"^an image is gone .*build it again\.$"):
+            attempt()
+
+
+def test_an_image_without_python_says_so(
+    docker_engine: DockerEngine, docker_image: Image, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """What the container's init says of a command that it cannot start is in the log."""
+    empty = io.BytesIO()
+    with tarfile.open(fileobj=empty, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("empty"))
+    tag = "matrix-runner/test:empty"
+    client.api.import_image_from_data(empty.getvalue(), *tag.split(":"))
+    image = client.images.get(tag)
+    try:
+        stage(docker_engine, docker_image, tmp_path, NUMBER)
+        outcome = docker_engine.execute(launch(str(image.id)), print)
+    finally:
+        client.images.remove(tag)
+    assert outcome.exit_code == 127
+    assert "exec python failed: No such file or directory" in outcome.log
+
+
+# --- what the SDK does ----------------------------------------------------------------------------
+
+
+def test_silence_does_not_break_the_stream(docker_image: Image, tmp_path: Path) -> None:
+    """A script may be silent for longer than the SDK waits for an answer."""
+    engine = DockerEngine(docker.from_env(timeout=5), "engine-tests")
+    try:
+        script = f"import time; time.sleep(9); {NUMBER}"
+        _, result, _ = executed(engine, docker_image, tmp_path, script)
+    finally:
+        engine.close()
+    assert (result.status, result.reason) == (Status.OK, None)
+
+
+def test_an_image_built_on_another_base_replaces_the_first(
+    docker_engine: DockerEngine, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """The newest image of an environment is the one that is found, so nothing is built twice."""
+    environment = plain_environment(2002)
+    first = build(docker_engine, environment, tmp_path / "first")
+    client.images.get(first.base.name).tag("matrix-runner/test", "base")
+    try:
+        second = build(docker_engine, environment, tmp_path / "second", "matrix-runner/test:base")
+        assert second.base.name != first.base.name
+        assert docker_engine.images()[first.environment] == second
+    finally:
+        for image in (image_tag(first.environment), "matrix-runner/test:base", first.id):
+            client.images.remove(image, force=True)

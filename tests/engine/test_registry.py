@@ -1,0 +1,148 @@
+"""A base that comes from a registry: Debian's ``docker-registry`` on loopback, with a stand-in."""
+
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import docker
+import pytest
+
+from runner import docker_engine as module
+from runner.docker_engine import DockerEngine, connect
+from runner.errors import EngineError
+from runner.labels import image_tag
+from runner.model import Status
+from runner.prepare import environment_digest
+from tests.studies import ended, results, run_folders, started, write_study
+from tests.trials import INTERPRETER, NUMBER, plain_environment
+
+pytestmark = pytest.mark.engine
+
+REPOSITORY = "python"
+TAG = f"{INTERPRETER.minor}-slim"
+NOWHERE = "127.0.0.1:1"
+SETTINGS = """\
+version: 0.1
+log: {{accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}/storage}}}}
+http: {{addr: "127.0.0.1:0"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the registry's program: the installed one, or that of the package, unpacked."""
+    if installed := shutil.which("docker-registry"):
+        return installed
+    folder = tmp_path_factory.mktemp("package")
+    try:
+        for command in (
+            ["apt-get", "download", "-qq", "docker-registry"],
+            ["sh", "-c", "dpkg -x docker-registry_*.deb ."],
+        ):
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"Debian's docker-registry cannot be had here: {error}")
+    return str(folder / "usr" / "bin" / "docker-registry")
+
+
+@pytest.fixture(scope="module")
+def registry(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a registry of our own, on a free port."""
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / "config.yml").write_text(SETTINGS.format(folder=folder))
+    command = [program, "serve", str(folder / "config.yml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            found = (re.search(r"listening on (127\S+:\d+)", line) for line in serving.stderr or ())
+            yield next(match[1] for match in found if match)
+        finally:
+            serving.terminate()
+            shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def digest(docker_engine: DockerEngine, client: docker.DockerClient, registry: str) -> str:
+    """Return the digest by which the registry knows the stand-in, which is nowhere else now."""
+    base = docker_engine.base("host", INTERPRETER)
+    name = f"{registry}/{REPOSITORY}"
+    client.images.get(base.name).tag(name, TAG)
+    client.images.push(name, TAG)
+    client.images.remove(f"{name}:{TAG}")
+    manifest = urllib.request.Request(
+        f"http://{registry}/v2/{REPOSITORY}/manifests/{TAG}",
+        headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+    )
+    with urllib.request.urlopen(manifest) as answer:  # noqa: S310
+        return str(answer.headers["Docker-Content-Digest"])
+
+
+@pytest.fixture
+def forgotten(client: docker.DockerClient, registry: str, digest: str) -> Iterator[str]:
+    """Return the stand-in's name; the engine does not have it before and after the test."""
+    name = f"{registry}/{REPOSITORY}:{TAG}"
+    assert not client.images.list(name)
+    yield name
+    client.images.remove(name)
+
+
+def test_a_run_on_a_pulled_base(
+    client: docker.DockerClient, tmp_path: Path, forgotten: str, digest: str
+) -> None:
+    """The base is pulled by name, the trials run on it, and the run knows what it was."""
+    environment = plain_environment(2004)
+    base = forgotten.replace(INTERPRETER.minor, "{python}")
+    write_study(tmp_path, environment, NUMBER, base=base)
+    try:
+        code, out, err = ended(started(tmp_path))
+        assert (code, err) == (0, ""), out
+        assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+        (image,) = run_folders(tmp_path)[0].stored().images
+        assert (image.base.kind, image.base.name) == ("pulled", forgotten)
+        assert image.base.digest == digest
+    finally:
+        client.images.remove(image_tag(environment_digest(environment)), force=True)
+
+
+def test_auto_takes_the_official_base_where_it_can_be_pulled(
+    monkeypatch: pytest.MonkeyPatch, forgotten: str, digest: str
+) -> None:
+    """What a registry has is preferred to what this machine can assemble."""
+    monkeypatch.setattr(module, "OFFICIAL", forgotten)
+    with closing(connect("engine-tests")) as engine:
+        base = engine.base("auto", INTERPRETER)
+    assert (base.kind, base.name, base.digest) == ("pulled", forgotten, digest)
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
+def test_auto_assembles_where_nothing_can_be_pulled(
+    monkeypatch: pytest.MonkeyPatch, registry: str, *, down: bool
+) -> None:
+    """A registry that is away, or has no such image, costs nothing but the attempt."""
+    official = f"{NOWHERE if down else registry}/none:{{python}}"
+    monkeypatch.setattr(module, "OFFICIAL", official)
+    with closing(connect("engine-tests")) as engine:
+        assert engine.base("auto", INTERPRETER).kind == "assembled"
+        with pytest.raises(EngineError, match="can neither be found nor pulled"):
+            engine.base("pull", INTERPRETER)
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
+def test_a_base_that_cannot_be_had_is_one_sentence(
+    tmp_path: Path, registry: str, *, down: bool
+) -> None:
+    """The sentence names the base and says what to do; nothing is executed."""
+    base = f"{NOWHERE if down else registry}/none:1"
+    write_study(tmp_path, plain_environment(2005), NUMBER, base=base)
+    code, _, err = ended(started(tmp_path))
+    assert code == 5
+    assert re.fullmatch(
+        rf"the base {base} can neither be found nor pulled \(.+\); "
+        r"set `environment: {base: auto}` to assemble one from this machine\.\n",
+        err,
+    )
+    assert results(tmp_path) == {}

@@ -1,0 +1,145 @@
+"""Whole runs on the real engine, through the command line: what they leave, and going on."""
+
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from runner.docker_engine import DockerEngine
+from runner.labels import LABEL, image_tag
+from runner.model import Image, Status
+from runner.prepare import environment_digest
+from tests.studies import ended, results, run_folders, started, write_study
+from tests.trials import NUMBER, plain_environment
+
+pytestmark = pytest.mark.engine
+
+SLOW = f"import time; time.sleep(2); {NUMBER}"
+
+
+def left_behind(client: docker.DockerClient, folder: Path) -> list[str]:
+    """Return what the engine still holds of the study's runs: running or not, and volumes."""
+    found = []
+    for run in run_folders(folder):
+        mark = f"{LABEL}run={run.path}"
+        containers = client.containers.list(all=True, filters={"label": mark})
+        found += ["container" for _ in containers]
+        found += ["volume" for _ in client.volumes.list(filters={"label": mark})]
+    return found
+
+
+def trial_starts(client: docker.DockerClient, folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield an event whenever a trial of the study starts."""
+    events = client.events(decode=True, filters={"event": "start", "label": LABEL + "trial"})
+    return (
+        event
+        for event in events
+        if event["Actor"]["Attributes"][LABEL + "run"].startswith(str(folder))
+    )
+
+
+def test_a_run_leaves_numbers_and_nothing_else(
+    docker_image: Image, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """All trials are ok, on an image that was there; no container and no volume is left."""
+    write_study(tmp_path, plain_environment(), NUMBER, blocks=2)
+    code, out, err = ended(started(tmp_path, "--matrix", "matrix.yaml"))
+    assert (code, err) == (0, ""), out
+    assert "building" not in out
+    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    assert {result.image for result in results(tmp_path).values()} == {docker_image.id}
+    assert len(results(tmp_path)) == 4
+    assert left_behind(client, tmp_path) == []
+
+
+@pytest.mark.usefixtures("docker_image")
+def test_editing_the_experiment_builds_nothing_and_begins_a_new_run(tmp_path: Path) -> None:
+    """Images depend on the lock alone; numbers of different scripts never mix."""
+    write_study(tmp_path, plain_environment(), NUMBER)
+    for script in (NUMBER, NUMBER + "\n"):
+        (tmp_path / "script.py").write_text(script)
+        code, out, _ = ended(started(tmp_path, "prepare"))
+        assert (code, out) == (0, "1 images are ready\n")
+        code, out, _ = ended(started(tmp_path, "-s", "size=1"))
+        assert code == 0, out
+    assert len(run_folders(tmp_path)) == 2
+
+
+@pytest.mark.usefixtures("docker_image")
+def test_nothing_a_script_prints_reaches_the_terminal_raw(tmp_path: Path) -> None:
+    """Neither the terminal nor the report gets an escape; the log keeps what was printed."""
+    red = r"raise SystemExit('\x1b[31mred\x1b]0;title\x07 \x9b2J')"
+    write_study(tmp_path, plain_environment(), red)
+    code, out, err = ended(started(tmp_path, "-s", "size=1"))
+    assert code == 1
+    (folder,) = run_folders(tmp_path)
+    for text in (out, err, (folder.path / "report.md").read_text()):
+        assert not {"\x1b", "\x07", "\x9b"} & set(text)
+    assert "red" in out
+    (log,) = folder.path.glob("logs/*.log")
+    assert log.read_text().startswith("\x1b[31mred")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "left"),
+    [(signal.SIGINT, 130, []), (signal.SIGKILL, -9, ["container", "volume"])],
+    ids=["interrupted", "killed"],
+)
+@pytest.mark.usefixtures("docker_image")
+def test_a_run_that_was_stopped_goes_on(
+    client: docker.DockerClient,
+    tmp_path: Path,
+    number: signal.Signals,
+    code: int,
+    left: list[str],
+) -> None:
+    """Finished trials are kept, the orphan is reaped, no trial is executed twice."""
+    write_study(tmp_path, plain_environment(), SLOW)
+    starts = trial_starts(client, tmp_path)
+    program = started(tmp_path)
+    assert len(list(islice(starts, 2))) == 2
+    program.send_signal(number)
+    stopped, _, err = ended(program)
+    assert stopped == code
+    assert err.count("\n") == (number == signal.SIGINT), err
+    assert left_behind(client, tmp_path) == left
+    (first,) = results(tmp_path).items()
+
+    again, out, err = ended(started(tmp_path))
+    assert (again, err) == (0, ""), out
+    assert "2 trials in 1 block, 1 of them done before" in out
+    found = results(tmp_path)
+    assert (len(run_folders(tmp_path)), len(found)) == (1, 2)
+    assert found[first[0]] == first[1]
+    assert {(one.status, one.trial.attempt) for one in found.values()} == {(Status.OK, 1)}
+    assert left_behind(client, tmp_path) == []
+
+
+def test_an_image_built_by_hand_counts_as_prepared(
+    docker_engine: DockerEngine, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """The printed command makes the image that ``prepare`` would make."""
+    environment = plain_environment(2003)
+    key = environment_digest(environment)
+    write_study(tmp_path, environment, NUMBER)
+    code, out, err = ended(started(tmp_path, "prepare", "--context", "contexts"))
+    assert (code, err) == (0, "")
+    words = shlex.split(out.splitlines()[-1])
+    assert words[:2] == ["docker", "build"]
+    assert key not in docker_engine.images()
+    if shutil.which("docker") is None:
+        pytest.skip("there is no docker command here to build the context with")
+    try:
+        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+        assert docker_engine.images()[key].label == "no packages"
+        code, out, err = ended(started(tmp_path, "prepare"))
+        assert (code, out, err) == (0, "1 images are ready\n", "")
+    finally:
+        client.images.remove(image_tag(key), force=True)

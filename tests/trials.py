@@ -1,0 +1,94 @@
+"""A trial of any script on any engine: an image without packages, limits, and what came out."""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from runner.engine import Engine, Launch, Outcome
+from runner.execute import LAUNCHER, clear
+from runner.interpreters import Interpreter
+from runner.model import Better, Environment, EnvironmentRequest, Image, Limits, Metric
+from runner.prepare import environment_digest, write_context
+from runner.result import Concluded, conclude
+
+Execute = Callable[..., tuple[Outcome, Concluded, list[str]]]
+"""``executed`` with engine, image and folder given."""
+
+RUN = "/a/run"
+TRIAL = "model=a@b1.1"
+METRICS = (Metric(name="x", unit="", better=Better.LOWER, title="x"),)
+LIMITS = Limits()
+NUMBER = (
+    "import json, os; "
+    "json.dump({'format': 1, 'values': {'x': 1.5}}, open(os.environ['RESULT_PATH'], 'w'))"
+)
+INTERPRETER = Interpreter(
+    path=Path(sys.executable).resolve(), version=".".join(map(str, sys.version_info[:3]))
+)
+
+
+def plain_environment(year: int = 2026) -> Environment:
+    """Return an environment of this interpreter without packages; each year's is another one."""
+    return Environment(
+        request=EnvironmentRequest(requirements=(), python=INTERPRETER.minor),
+        python=INTERPRETER.minor,
+        platform="linux-x86_64",
+        as_of=datetime(year, 1, 1, tzinfo=timezone.utc),
+        packages=(),
+    )
+
+
+def build(engine: Engine, environment: Environment, folder: Path, base: str = "host") -> Image:
+    """Build the image of an environment from a context in ``folder``."""
+    key = environment_digest(environment)
+    return engine.build(write_context(environment, key, base, engine, folder))
+
+
+def launch(image: str, limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:
+    """Return a trial of what is staged."""
+    order = {
+        "script": "script/script.py",
+        "seed": 7,
+        "parameters": {"epochs": 3},
+        "cell": {"model": "a"},
+        "timeout_s": timeout_s,
+        "log_bytes": limits.log_bytes,
+        "result_bytes": limits.result_bytes,
+    }
+    return Launch(
+        run=RUN, trial=TRIAL, image=image, order=order, limits=limits, timeout_s=timeout_s
+    )
+
+
+def stage(engine: Engine, image: Image, folder: Path, script: str) -> None:
+    """Make a script the only one of the run."""
+    path = folder / "script.py"
+    path.write_text(script)
+    clear(engine, RUN)
+    engine.stage(RUN, image.id, {"inside.py": LAUNCHER, "script/script.py": path})
+
+
+def executed(
+    engine: Engine,
+    image: Image,
+    folder: Path,
+    script: str,
+    *,
+    limits: Limits = LIMITS,
+    timeout_s: float = 60.0,
+    watch: Callable[[str], None] = lambda _: None,
+) -> tuple[Outcome, Concluded, list[str]]:
+    """Execute a script as a trial; return its outcome, its result and the lines that were seen.
+
+    ``watch`` is called with each line while the trial runs.
+    """
+    stage(engine, image, folder, script)
+    seen: list[str] = []
+
+    def see(line: str) -> None:
+        seen.append(line)
+        watch(line)
+
+    outcome = engine.execute(launch(image.id, limits, timeout_s), see)
+    return outcome, conclude(outcome, METRICS, timeout_s), seen

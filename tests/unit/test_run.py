@@ -1,0 +1,427 @@
+"""Whole runs: the command line at one end, a small engine at the other, files in between."""
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from runner.cli import main
+from runner.engine import Launch, Outcome
+from runner.errors import Exit
+from runner.host import host
+from runner.interpreters import machine_platform
+from runner.lock import lock_path, requests, write_lock
+from runner.model import Base, Environment, EnvironmentRequest, Image, Lock, Status, Unsupported
+from runner.prepare import environment_digest
+from runner.read import read
+from runner.store import RunFolder
+from tests.fakes import FakeEngine
+
+PYTHON = ".".join(map(str, sys.version_info[:2]))
+MATRIX = f"""\
+format: 1
+name: tiny
+axes:
+  model: [one, two]
+environment: {{python: "{PYTHON}"}}
+experiment: {{script: script.py, data: [numbers.txt]}}
+parameters: {{epochs: 5}}
+quick: {{epochs: 1}}
+metrics:
+  x: {{unit: s, better: lower}}
+blocks: 2
+"""
+WITH_VERSIONS = MATRIX.replace(
+    "axes:\n  model: [one, two]", 'axes:\n  lib: {package: lib, versions: ["1.0", "2.0"]}'
+)
+SCRIPT = """\
+import json, os, sys
+order = json.load(open(os.environ["PARAMS_PATH"]))
+if order["parameters"].get("model") == "broken":
+    sys.exit("it broke")
+numbers = open(os.path.join(os.environ["DATA_DIR"], "numbers.txt")).read()
+values = {"x": float(numbers) * order["parameters"]["epochs"]}
+json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
+"""
+
+
+class Watched(FakeEngine):
+    """Remembers what it was told, and can be interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches: list[Launch] = []
+        self.interrupted_at_trial: int | None = None
+        self.left: list[str] = []
+
+    def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
+        if self.interrupted_at_trial == len(self.executed):
+            raise KeyboardInterrupt
+        self.launches.append(launch)
+        return super().execute(launch, watch)
+
+    def close(self) -> None:
+        """Remember what a run left when it let go of the engine, which keeps it."""
+        self.left = [thing.label for thing in self.owned() if thing.kind != "image"]
+
+    def holds(self, environment: Environment) -> None:
+        """Have the image of an environment from the start."""
+        key = environment_digest(environment)
+        self._images[key] = Image(
+            environment=key,
+            label=environment.request.label,
+            id=f"sha256:{key}",
+            size_bytes=1,
+            base=Base(kind="assembled", name="base", digest="sha256:0"),
+        )
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """The engine that every command of the test reaches."""
+    engine = Watched()
+    monkeypatch.setattr("runner.docker_engine.connect", lambda _: engine)
+    # Else the tests that follow would share what one run left over of this machine.
+    monkeypatch.setattr("runner.runs.stay_off", lambda _: None)
+    return engine
+
+
+def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentRequest, ...]:
+    """Write a study into the working folder; return what its cells ask for."""
+    Path("script.py").write_text(script)
+    Path("numbers.txt").write_text("0.5")
+    Path("matrix.yaml").write_text(text)
+    return requests(read(Path("matrix.yaml")))
+
+
+def environment(request: EnvironmentRequest) -> Environment:
+    """The environment of a request: this interpreter, and no package."""
+    return Environment(
+        request=request,
+        python=PYTHON,
+        platform=machine_platform(),
+        as_of=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        packages=(),
+    )
+
+
+def lock(*entries: Environment | Unsupported) -> None:
+    """Write the lock of the study."""
+    write_lock(lock_path(Path("matrix.yaml")), Lock(entries=entries))
+
+
+def study(engine: Watched, text: str = MATRIX) -> None:
+    """Write a study, its lock, and have all of its images on the engine."""
+    entries = [environment(request) for request in declare(text)]
+    lock(*entries)
+    for entry in entries:
+        engine.holds(entry)
+
+
+def folders() -> list[str]:
+    """Return the names of all runs, the oldest first."""
+    return sorted(path.parent.name for path in Path("reports").glob("2*/run.json"))
+
+
+def statuses() -> Mapping[str, Status]:
+    """Return the status of every trial of the newest run."""
+    results = RunFolder(Path("reports/latest")).results()
+    return {result.trial.id: result.status for result in results}
+
+
+def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
+    """All trials are executed and saved, the report is there, the exit code is 0."""
+    study(engine)
+    assert main([]) == Exit.OK
+    expected = {f"model={model}@b{block}.1" for model in ("one", "two") for block in (1, 2)}
+    assert statuses() == dict.fromkeys(expected, Status.OK)
+    assert "Finished: 2 blocks" in Path("reports/latest/report.md").read_text()
+    results = RunFolder(Path("reports/latest")).results()
+    assert {result.values["x"] for result in results} == {2.5}
+
+
+def test_nothing_of_a_run_stays_on_the_engine(engine: Watched) -> None:
+    """After a run only images are left."""
+    study(engine)
+    main(["--blocks", "1"])
+    assert engine.left == []
+
+
+def test_images_are_built_once(engine: Watched) -> None:
+    """A first run builds the image it needs, another one that needs it builds nothing."""
+    lock(*(environment(request) for request in declare()))
+    assert main(["--blocks", "1", "-s", "model=one"]) == Exit.OK
+    assert main(["--blocks", "1", "-s", "model=two"]) == Exit.OK
+    assert engine.built == ["no packages"]
+
+
+def test_trials_of_a_block_share_their_seed(engine: Watched) -> None:
+    """The seed is the same for all cells of a block, and another one in the next block."""
+    study(engine)
+    main([])
+    seeds: dict[str, set[object]] = {}
+    for launch in engine.launches:
+        seeds.setdefault(launch.trial.partition("@")[2], set()).add(launch.order["seed"])
+    assert [len(found) for found in seeds.values()] == [1, 1]
+    assert len(set.union(*seeds.values())) == 2
+
+
+def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
+    """The order names script, parameters, cell and limits; the engine adds its own paths."""
+    study(engine)
+    main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
+    [launch] = engine.launches
+    assert launch.order == {
+        "script": "script/script.py",
+        "seed": launch.order["seed"],
+        "parameters": {"epochs": 5, "model": "one"},
+        "cell": {"model": "one"},
+        "timeout_s": 900.0,
+        "log_bytes": 1024**2,
+        "result_bytes": 1024**2,
+    }
+    assert launch.run == str(Path("reports/latest").resolve())
+
+
+def test_an_unexpected_failure_leaves_the_others_alone(engine: Watched) -> None:
+    """A cell that fails costs exit code 1 and no other trial; its log is kept."""
+    study(engine, MATRIX.replace("two", "broken"))
+    assert main([]) == Exit.CELL_FAILED
+    assert statuses() == {
+        "model=one@b1.1": Status.OK,
+        "model=broken@b1.1": Status.FAILED,
+        "model=one@b2.1": Status.OK,
+        "model=broken@b2.1": Status.FAILED,
+    }
+    assert Path("reports/latest/logs/model=broken@b1.1.log").read_text() == "it broke\n"
+
+
+def test_a_complete_run_with_a_failed_cell_stays_failed(engine: Watched) -> None:
+    """Starting a complete run again does not turn its failure into a success."""
+    study(engine, MATRIX.replace("two", "broken"))
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert len(engine.executed) == 2
+
+
+def test_an_expected_failure_is_no_failure(engine: Watched) -> None:
+    """A cell that ends as expected costs nothing, and expecting it later continues the run."""
+    text = MATRIX.replace("two", "broken")
+    study(engine, text)
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    declare(text + "include: [{model: broken, expect: failed}]\n")
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 2
+
+
+def test_an_image_that_cannot_be_built_costs_its_own_cells(engine: Watched) -> None:
+    """The other cells run, the exit code is 1, the build's log is saved and named."""
+    first, second = (environment(request) for request in declare(WITH_VERSIONS))
+    lock(first, second)
+    engine.holds(first)
+    engine.refuses_to_build = {"lib=2.0"}
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert statuses() == {"lib=1.0@b1.1": Status.OK, "lib=2.0@b1.1": Status.NO_IMAGE}
+    log = Path("reports/latest/logs/image-lib=2.0.log")
+    assert log.read_text() == "a log"
+    reasons = {result.reason for result in RunFolder(Path("reports/latest")).results()}
+    assert any(reason and str(log.name) in reason for reason in reasons)
+
+
+def test_a_cell_without_an_image_is_tried_again(engine: Watched) -> None:
+    """Once its image can be built, only that cell is executed."""
+    first, second = (environment(request) for request in declare(WITH_VERSIONS))
+    lock(first, second)
+    engine.holds(first)
+    engine.refuses_to_build = {"lib=2.0"}
+    main(["--blocks", "1"])
+    engine.holds(second)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert engine.executed == ["lib=1.0@b1.1", "lib=2.0@b1.2"]
+
+
+def test_no_image_at_all_is_no_crash(engine: Watched) -> None:
+    """A run of which no image can be built says so for each cell."""
+    lock(*(environment(request) for request in declare(WITH_VERSIONS)))
+    engine.refuses_to_build = {"lib=1.0", "lib=2.0"}
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert set(statuses().values()) == {Status.NO_IMAGE}
+    assert engine.left == []
+
+
+def test_an_environment_that_cannot_exist_is_unsupported(engine: Watched) -> None:
+    """A cell whose lock entry is unsupported has that status and its reason; the others run."""
+    first, second = declare(WITH_VERSIONS)
+    lock(environment(first), Unsupported(request=second, reason="lib 2.0 does not exist"))
+    engine.holds(environment(first))
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert statuses() == {"lib=1.0@b1.1": Status.OK, "lib=2.0@b1.1": Status.UNSUPPORTED}
+    assert "lib 2.0 does not exist" in Path("reports/latest/report.md").read_text()
+
+
+def test_a_lost_engine_costs_only_the_trial_it_was_at(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Finished trials are kept; the next start executes the others, and none twice."""
+    study(engine)
+    engine.dies_at_trial = 1
+    assert main(["--blocks", "1"]) == Exit.ENGINE
+    assert capsys.readouterr().err == "the engine went away\n"
+    assert sorted(status.value for status in statuses().values()) == ["engine-lost", "ok"]
+    engine.dies_at_trial = None
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert engine.left == []
+    places = [trial.rpartition(".")[0] for trial in engine.executed]
+    assert len(places) == len(set(places)) == 2
+    assert len(folders()) == 1
+
+
+def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupt ends with 130, a report and a clean engine; the same command goes on."""
+    study(engine)
+    engine.interrupted_at_trial = 1
+    assert main(["--blocks", "1"]) == Exit.INTERRUPTED
+    assert "goes on where it stopped" in capsys.readouterr().err
+    assert Path("reports/latest/report.md").exists()
+    assert engine.left == []
+    engine.interrupted_at_trial = None
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == len(set(engine.executed)) == 2
+
+
+def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """With nothing left to do nothing is executed, and the exit code is 0."""
+    study(engine)
+    main(["--blocks", "1"])
+    capsys.readouterr()
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert "is complete: nothing is left to do" in capsys.readouterr().out
+    assert len(engine.executed) == 2
+    assert len(folders()) == 1
+
+
+def test_new_begins_another_run(engine: Watched) -> None:
+    """With --new the trials are executed again, in a folder of their own that is the latest."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=one"])
+    main(["--blocks", "1", "-s", "model=one", "--new"])
+    assert engine.executed == ["model=one@b1.1"] * 2
+    assert len(folders()) == 2
+    assert Path("reports/latest").resolve().name == folders()[1]
+
+
+def test_blocks_are_added_behind_those_that_were_there(engine: Watched) -> None:
+    """More blocks continue the run and keep the order of the earlier ones; fewer lose none."""
+    study(engine)
+    main(["--blocks", "1"])
+    before = RunFolder(Path("reports/latest")).plan()
+    assert main(["--blocks", "3"]) == Exit.OK
+    after = RunFolder(Path("reports/latest")).plan()
+    assert after.trials[:2] == before.trials
+    assert len(engine.executed) == 6
+    main(["--blocks", "1"])
+    assert RunFolder(Path("reports/latest")).plan() == after
+    assert len(engine.executed) == 6
+
+
+def test_quick_is_another_run(engine: Watched) -> None:
+    """The quick parameters are used, in one block, apart from the full run."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=one"])
+    assert main(["--quick", "-s", "model=one"]) == Exit.OK
+    assert len(folders()) == 2
+    assert engine.executed == ["model=one@b1.1"] * 2
+    results = RunFolder(Path("reports/latest")).results()
+    assert {result.values["x"] for result in results} == {0.5}
+
+
+@pytest.mark.parametrize("name", ["script.py", "numbers.txt"])
+def test_an_edited_input_is_a_new_run(engine: Watched, name: str) -> None:
+    """Results of another script or other data are never mixed."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=one"])
+    Path(name).write_text(Path(name).read_text() + "\n")
+    main(["--blocks", "1", "-s", "model=one"])
+    assert len(folders()) == 2
+    assert engine.executed == ["model=one@b1.1"] * 2
+
+
+def test_what_is_not_measured_continues_the_run(engine: Watched) -> None:
+    """Claims, policy, titles and the number of blocks belong to the same run."""
+    study(engine)
+    main(["--blocks", "1"])
+    claim = "{id: a, text: Slow., of: {model: one}, against: {model: two}, metric: x, says: lower}"
+    declare(MATRIX + f"title: Another\npolicy: {{x: +3%}}\nclaims: [{claim}]\n")
+    assert main([]) == Exit.OK
+    assert len(folders()) == 1
+    assert len(engine.executed) == 4
+    assert "Another" in Path("reports/latest/report.md").read_text()
+
+
+def test_a_selection_is_a_run_of_its_own(engine: Watched) -> None:
+    """Only the selected cells are executed."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=t*"])
+    assert engine.executed == ["model=two@b1.1"]
+    main(["--blocks", "1"])
+    assert len(folders()) == 2
+
+
+def test_an_incomplete_lock_is_refused_where_it_must_be_complete(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --locked nothing is resolved: the sentence says what is missing, the exit code is 2."""
+    declare(WITH_VERSIONS)
+    assert main(["--locked"]) == Exit.CONFIG
+    assert "matrix.lock has no entry for lib=1.0, lib=2.0" in capsys.readouterr().err
+    assert engine.executed == []
+
+
+def test_an_occupied_run_is_refused(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second process leaves the run of the first alone; another run may begin beside it."""
+    study(engine)
+    main(["--blocks", "1"])
+    other = RunFolder(Path("reports/latest"))
+    assert other.occupy()
+    assert main([]) == Exit.RUN_FOLDER
+    assert "another process is executing" in capsys.readouterr().err
+    assert main(["--blocks", "1", "--new"]) == Exit.OK
+    other.leave()
+
+
+def test_an_input_edited_while_images_are_built_is_refused(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No trial executes another script than the one that the run names."""
+    study(engine)
+
+    def edited(*_: object) -> None:
+        Path("script.py").write_text("print('another')")
+
+    monkeypatch.setattr("runner.store.RunFolder.save_images", edited)
+    assert main([]) == Exit.CONFIG
+    assert engine.executed == []
+
+
+def test_limits_beyond_the_engine_are_refused(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More cores than the engine has are refused before anything is built or executed."""
+    study(engine, MATRIX + "limits: {cpus: 4096}\n")
+    assert main([]) == Exit.CONFIG
+    assert "limits.cpus is 4096" in capsys.readouterr().err
+    assert folders() == []
+
+
+def test_the_runner_keeps_off_the_measured_core(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the engine runs on this machine the highest cores are left to the trials."""
+    study(engine)
+    kept: list[list[int]] = []
+    monkeypatch.setattr("runner.runs.stay_off", lambda cpus: kept.append(list(cpus)))
+    main(["--blocks", "1"])
+    cores = host().cores
+    assert kept == ([[cores - 1]] if engine.describe().cpus == cores else [])
