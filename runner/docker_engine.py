@@ -287,11 +287,11 @@ class DockerEngine:
         with _engine_at_work("list what is ours"):
             containers = self._client.api.containers(all=True, filters=mine)
             volumes = self._client.api.volumes(filters=mine)["Volumes"] or []
-            images = [
-                image
+            images = {  # by id, because the image of an environment has its base's labels, too
+                image["Id"]: image
                 for label in ("environment", "base")
                 for image in self._client.api.images(filters={"label": labels.LABEL + label})
-            ]
+            }
         return (
             *(
                 labels.owned(
@@ -305,7 +305,7 @@ class DockerEngine:
             ),
             *(
                 labels.owned("image", entry["Id"], entry["Labels"], _tag(entry), entry["Size"])
-                for entry in images
+                for entry in images.values()
             ),
         )
 

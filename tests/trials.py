@@ -61,12 +61,12 @@ def launch(image: str, limits: Limits = LIMITS, timeout_s: float = 60.0) -> Laun
     )
 
 
-def stage(engine: Engine, image: Image, folder: Path, script: str) -> None:
+def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
     """Make a script the only one of the run."""
     path = folder / "script.py"
     path.write_text(script)
     clear(engine, RUN)
-    engine.stage(RUN, image.id, {"inside.py": LAUNCHER, "script/script.py": path})
+    engine.stage(RUN, image, {"inside.py": LAUNCHER, "script/script.py": path})
 
 
 def executed(
@@ -83,7 +83,7 @@ def executed(
 
     ``watch`` is called with each line while the trial runs.
     """
-    stage(engine, image, folder, script)
+    stage(engine, image.id, folder, script)
     seen: list[str] = []
 
     def see(line: str) -> None:

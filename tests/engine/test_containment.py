@@ -1,7 +1,6 @@
 """A script on the real engine can neither leave its container nor ruin its host."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +90,14 @@ def test_a_trial_can_do_nothing_to_its_host(inspected: dict[str, Any]) -> None:
     assert inspected["Config"]["User"] == "65534:65534"
 
 
-def test_a_trial_has_its_share_and_no_more(inspected: dict[str, Any]) -> None:
+def test_a_trial_has_its_share_and_no_more(
+    inspected: dict[str, Any], docker_engine: DockerEngine
+) -> None:
     """Memory without swap, processes, one core: the one with the highest number."""
-    host, limits = inspected["HostConfig"], Limits()
-    assert host["Memory"] == host["MemorySwap"] == limits.memory_bytes
-    assert host["PidsLimit"] == limits.pids
-    assert host["CpusetCpus"] == str((os.cpu_count() or 1) - 1)
+    host = inspected["HostConfig"]
+    assert host["Memory"] == host["MemorySwap"] == LIMITS.memory_bytes
+    assert host["PidsLimit"] == LIMITS.pids
+    assert host["CpusetCpus"] == str(docker_engine.describe().cpus - 1)
     assert host["Init"] is True
     assert host["RestartPolicy"]["Name"] in {"", "no"}
 
@@ -195,6 +196,21 @@ def test_1_gb_of_output_is_bounded(execute: Execute) -> None:
     assert f"[... {left_out} bytes left out ...]" in outcome.log
     assert max(map(len, seen)) < 10**5
     assert outcome.duration_s < 60
+
+
+@pytest.mark.parametrize(("stream", "status"), [(1, Status.FAILED), (2, Status.OK)])
+def test_a_flood_past_the_launcher_is_bounded(
+    execute: Execute, stream: int, status: Status
+) -> None:
+    """What a script writes to the container's own streams costs the runner no memory."""
+    script = (
+        f"import os; flood = open('/proc/1/fd/{stream}', 'wb', 0); "
+        f"[flood.write(b'x' * 2**20) for _ in range(2**8)]; {NUMBER}"
+    )
+    outcome, result, _ = execute(script)
+    assert result.status is status
+    assert len(outcome.log) <= 2 * LIMITS.log_bytes
+    assert len(outcome.document or b"") < 10 * MIB
 
 
 BOMB = "keep = [bytes([1]) * 2**20 for _ in range(2**12)]"

@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -12,13 +12,27 @@ from docker.models.containers import Container
 
 from runner import docker_engine as module
 from runner.docker_engine import DockerEngine
+from runner.engine import BuildContext
 from runner.errors import EngineError
-from runner.labels import LABEL, image_tag
-from runner.model import Image, Status
-from tests.trials import NUMBER, RUN, Execute, build, executed, launch, plain_environment, stage
+from runner.labels import LABEL
+from runner.model import Base, Image, Status
+from tests.trials import NUMBER, RUN, Execute, executed, launch, stage
 
 pytestmark = pytest.mark.engine
 
+ENVIRONMENT = "e" * 64
+LABELS_ONLY = """
+ARG BASE
+FROM ${BASE}
+ARG BASE
+ARG BASE_KIND
+ARG BASE_DIGEST
+ARG ENVIRONMENT
+ARG LABEL
+LABEL matrix-runner.environment=${ENVIRONMENT} matrix-runner.label=${LABEL} \\
+      matrix-runner.base-name=${BASE} matrix-runner.base-kind=${BASE_KIND} \\
+      matrix-runner.base-digest=${BASE_DIGEST}
+"""
 WAITS = "import time; print('on'); time.sleep(60)"
 
 
@@ -32,6 +46,19 @@ def in_container(
             act(container)
 
     return watch
+
+
+@pytest.fixture
+def empty(client: docker.DockerClient) -> Iterator[str]:
+    """Return the id of an image with nothing in it."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("nothing"))
+    name = "matrix-runner/test:empty"
+    client.api.import_image_from_data(content.getvalue(), *name.split(":"))
+    yield str(client.images.get(name).id)
+    if client.images.list(name):
+        client.images.remove(name)
 
 
 # --- scripts that turn against the launcher -------------------------------------------------------
@@ -101,35 +128,25 @@ def test_a_container_removed_from_outside_is_lost(
 
 
 def test_an_image_removed_before_its_trial_is_one_sentence(
-    docker_engine: DockerEngine, docker_image: Image, client: docker.DockerClient, tmp_path: Path
+    docker_engine: DockerEngine, client: docker.DockerClient, tmp_path: Path, empty: str
 ) -> None:
     """Neither staging nor executing tells more than what is gone and what to do."""
-    image = build(docker_engine, plain_environment(2001), tmp_path / "context")
-    stage(docker_engine, image, tmp_path, NUMBER)
-    client.images.remove(image_tag(image.environment), force=True)
+    stage(docker_engine, empty, tmp_path, NUMBER)
+    client.images.remove(empty)
     for attempt in (
-        lambda: docker_engine.execute(launch(image.id), print),
-        lambda: stage(docker_engine, image, tmp_path, NUMBER),
+        lambda: docker_engine.execute(launch(empty), print),
+        lambda: stage(docker_engine, empty, tmp_path, NUMBER),
     ):
         with pytest.raises(EngineError, match=r"^an image is gone .*build it again\.$"):
             attempt()
 
 
 def test_an_image_without_python_says_so(
-    docker_engine: DockerEngine, docker_image: Image, client: docker.DockerClient, tmp_path: Path
+    docker_engine: DockerEngine, docker_image: Image, tmp_path: Path, empty: str
 ) -> None:
     """What the container's init says of a command that it cannot start is in the log."""
-    empty = io.BytesIO()
-    with tarfile.open(fileobj=empty, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("empty"))
-    tag = "matrix-runner/test:empty"
-    client.api.import_image_from_data(empty.getvalue(), *tag.split(":"))
-    image = client.images.get(tag)
-    try:
-        stage(docker_engine, docker_image, tmp_path, NUMBER)
-        outcome = docker_engine.execute(launch(str(image.id)), print)
-    finally:
-        client.images.remove(tag)
+    stage(docker_engine, docker_image.id, tmp_path, NUMBER)
+    outcome = docker_engine.execute(launch(empty), print)
     assert outcome.exit_code == 127
     assert "exec python failed: No such file or directory" in outcome.log
 
@@ -148,17 +165,28 @@ def test_silence_does_not_break_the_stream(docker_image: Image, tmp_path: Path) 
     assert (result.status, result.reason) == (Status.OK, None)
 
 
+def test_everything_of_ours_is_told_once(docker_engine: DockerEngine, docker_image: Image) -> None:
+    """An environment and the base it stands on are among what is ours, each one time."""
+    told = [thing.id for thing in docker_engine.owned()]
+    assert docker_image.id in told
+    assert len(told) == len(set(told))
+
+
 def test_an_image_built_on_another_base_replaces_the_first(
-    docker_engine: DockerEngine, client: docker.DockerClient, tmp_path: Path
+    docker_engine: DockerEngine, client: docker.DockerClient, tmp_path: Path, empty: str
 ) -> None:
     """The newest image of an environment is the one that is found, so nothing is built twice."""
-    environment = plain_environment(2002)
-    first = build(docker_engine, environment, tmp_path / "first")
-    client.images.get(first.base.name).tag("matrix-runner/test", "base")
+    (tmp_path / "Dockerfile").write_text(LABELS_ONLY)
+    bases = [Base(kind="given", name=empty, digest=digest) for digest in ("first", "second")]
+    built = [
+        docker_engine.build(
+            BuildContext(folder=tmp_path, environment=ENVIRONMENT, label="x", base=base)
+        )
+        for base in bases
+    ]
     try:
-        second = build(docker_engine, environment, tmp_path / "second", "matrix-runner/test:base")
-        assert second.base.name != first.base.name
-        assert docker_engine.images()[first.environment] == second
+        assert [image.base for image in built] == bases
+        assert docker_engine.images()[ENVIRONMENT] == built[1]
     finally:
-        for image in (image_tag(first.environment), "matrix-runner/test:base", first.id):
-            client.images.remove(image, force=True)
+        for image in built:
+            client.images.remove(image.id)

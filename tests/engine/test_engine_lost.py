@@ -28,7 +28,7 @@ pytestmark = [
     ),
 ]
 
-SLOW = f"import time; time.sleep(2); {NUMBER}"
+SLOW = f"import time; time.sleep(1); {NUMBER}"
 COMMAND = """
 unshare --net --mount --pid --fork --kill-child --mount-proc
 dockerd --host {address} --bridge none --iptables=false --config-file {folder}/config.json

@@ -34,10 +34,11 @@ http: {{addr: "127.0.0.1:0"}}
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the registry's program: the installed one, or that of the package, unpacked."""
     if installed := shutil.which("docker-registry"):
-        return installed
+        yield installed
+        return
     folder = tmp_path_factory.mktemp("package")
     try:
         for command in (
@@ -47,7 +48,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"Debian's docker-registry cannot be had here: {error}")
-    return str(folder / "usr" / "bin" / "docker-registry")
+    yield str(folder / "usr" / "bin" / "docker-registry")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
