@@ -35,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     from runner import commands  # noqa: PLC0415 (--version and --help need none of it)
 
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # as orderly as Ctrl-C
-        signal.signal(ending, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:  # nohup ignores one: so do we
+            signal.signal(ending, signal.default_int_handler)  # as orderly as Ctrl-C
     try:
         code = commands.COMMANDS[options.verb](options)
         sys.stdout.flush()

@@ -1,12 +1,14 @@
 """The command line as a record: what every command works from."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The command line, parsed. ``None`` and empty mean: not given."""
+class Options(NamedTuple):
+    """The command line, parsed. ``None`` and empty mean: not given.
+
+    No dataclass: to import those would take a quarter of ``--version``.
+    """
 
     verb: str = "run"
     matrix: Path = Path("matrix.yaml")

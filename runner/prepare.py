@@ -4,7 +4,6 @@ An image is found again by its environment's digest: the lock entry and the reci
 experiment changes neither, so it builds nothing.
 """
 
-import dataclasses
 import shutil
 import tarfile
 import tempfile
@@ -39,7 +38,7 @@ class Prepared:
 def environment_digest(environment: Environment) -> str:
     """Return the key of an environment: what is in it and how it is made."""
     recipe = [dockerfile().read_text(), packages.RECIPE, LAYOUT]
-    return digest.of_content([dataclasses.asdict(environment), recipe])
+    return digest.of_content([environment, recipe])
 
 
 def to_build(

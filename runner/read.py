@@ -149,7 +149,8 @@ def _check_files(document: Document, folder: Path, problems: Problems) -> None:
     if document.experiment is None:
         return
     data = [(("experiment", "data", i), given) for i, given in enumerate(document.experiment.data)]
-    _check_repeats(((path, _relative(given)) for path, given in data), problems)
+    # A trial sees its data files side by side in one folder.
+    _check_repeats(((path, PurePosixPath(given).name) for path, given in data), problems)
     for path, given in [(("experiment", "script"), document.experiment.script), *data]:
         trouble = _file_trouble(given, folder)
         if trouble:

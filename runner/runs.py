@@ -9,7 +9,7 @@ it.
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
@@ -61,8 +61,8 @@ def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: E
     ]
     measured = [
         matrix.name,
-        [asdict(replace(cell, blocks=None, expect=Status.OK)) for cell in matrix.cells],
-        asdict(matrix.limits),
+        [replace(cell, blocks=None, expect=Status.OK) for cell in matrix.cells],
+        matrix.limits,
         sorted(metric.name for metric in matrix.metrics),
         environments,
         [script, data, digest.of_file(LAUNCHER)],
@@ -75,9 +75,9 @@ def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: E
         runner_version=__version__,
         git_commit=git_commit(root),
         matrix=matrix,
-        matrix_digest=digest.of_content(asdict(matrix)),
+        matrix_digest=digest.of_content(matrix),
         lock=lock,
-        lock_digest=digest.of_content(asdict(lock)),
+        lock_digest=digest.of_content(lock),
         script_digest=script,
         data_digests=data,
         host=host,
@@ -131,7 +131,7 @@ def carry_out(execution: Execution, engine: Engine, observer: Observer) -> Exit:
         observer.note(f"{folder.path} is complete: nothing is left to do.")
         observer.note("Begin another run with --new, or add blocks to this one with --blocks N.")
         observer.note(f"report: {write_report(folder)}")
-        return _exit(run.matrix, folder.results())
+        return Exit.OK
     waiting = len(to_build(run.matrix, run.lock, engine.images()))
     seconds = estimate(run.matrix, trials, folder.results(), waiting)
     observer.note(f"run {folder.path}")

@@ -322,7 +322,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
     """The live line shows the running trial, finished ones scroll above it; markup stays text."""
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with terminal() as (stream, written):
         show_hostile_run(stream)
     text = b"".join(written).decode()
@@ -336,7 +336,9 @@ def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
     assert "\x1b[2mfailed as expected\x1b[0m" in text
     assert "image [bold]any[/]: ready" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
-    assert threading.active_count() == threads
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)  # rich tells its thread to end and does not wait for it
+        assert not thread.is_alive()
 
 
 def test_no_color_is_honoured(environment: pytest.MonkeyPatch) -> None:

@@ -328,6 +328,17 @@ def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
     assert len(lines) == 6
 
 
+def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
+    """A trial sees its data files in one folder, where the second would take the first's place."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.npz").touch()
+    text = SMALL.replace("run.py", "run.py, data: [old/a.npz, new/a.npz]")
+    assert told(tmp_path, text) == [
+        '6:48: experiment.data[1]: "a.npz" is already at experiment.data[0]; change or remove one'
+    ]
+
+
 def test_too_many_cells_are_refused(tmp_path: Path) -> None:
     """The product of the axes is bounded before it is made."""
     axes = "".join(f"  a{n}: {list(range(100))}\n" for n in range(9))
