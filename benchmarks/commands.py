@@ -20,7 +20,8 @@ from pathlib import Path
 from statistics import median
 
 from runner.interpreters import machine_platform
-from runner.lock import lock_path, requests, write_lock
+from runner.lock import requests
+from runner.lockfile import lock_path, write_lock
 from runner.model import Environment, EnvironmentRequest, Lock, Package
 from runner.read import read
 

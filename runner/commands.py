@@ -53,12 +53,12 @@ def lock(options: Options) -> Exit:
 def plan(options: Options) -> Exit:
     """Say what would run, what must be built, and how long it takes."""
     from runner import outlook
-    from runner.lock import read_lock
+    from runner.lockfile import read_lock
 
     matrix = _matrix(options)
     locked = read_lock(_lock_path(options))
     found = outlook.look(matrix, locked, _images(), options)
-    print(json.dumps(outlook.as_json(found), indent=1) if options.json else outlook.as_text(found))
+    print(outlook.as_json(found) if options.json else outlook.as_text(found))
     return Exit.OK
 
 
@@ -149,14 +149,15 @@ def _matrix(options: Options) -> Matrix:
 
 
 def _lock_path(options: Options) -> Path:
-    from runner.lock import lock_path
+    from runner.lockfile import lock_path
 
     return lock_path(options.matrix)
 
 
 def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     """Return the lock of the matrix's cells, completed and written where something was missing."""
-    from runner.lock import lock_matrix, missing, read_lock, write_lock
+    from runner.lock import lock_matrix, missing
+    from runner.lockfile import read_lock, write_lock
     from runner.read import read
 
     path = _lock_path(options)

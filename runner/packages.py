@@ -14,9 +14,6 @@ from runner.interpreters import Interpreter
 from runner.model import Environment, Package
 from runner.uv import Verdict
 
-RECIPE = 1
-"""How packages are installed, part of every environment's digest; raised when that changes."""
-
 INSTALL_TIMEOUT_S = 900.0
 BYTECODE_TIMEOUT_S = 300.0
 AFTER_ALL = datetime(2200, 1, 1, tzinfo=timezone.utc)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from statistics import median
 
 from runner.errors import ConfigError, NothingSelectedError
 from runner.model import Cell, Matrix, Plan, Status, Trial, TrialResult, shown
@@ -115,7 +114,10 @@ def estimate(
         if result.status not in _NEVER_RAN:
             durations.setdefault(result.trial.cell, []).append(result.duration_s)
     seconds = {cell.id: _rough(cell) for cell in matrix.cells}
-    seconds |= {cell: median(known) for cell, known in durations.items()}
+    if durations:
+        from statistics import median  # noqa: PLC0415 (heavy, and only a run has a history)
+
+        seconds |= {cell: median(known) for cell, known in durations.items()}
     return images_to_build * IMAGE_S + sum(seconds[trial.cell] for trial in trials)
 
 

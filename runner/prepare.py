@@ -8,21 +8,19 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import digest, interpreters, packages
+from runner import interpreters, packages
 from runner.engine import BuildContext, Engine
-from runner.errors import ImageBuildError, PackagesError, RunnerError
-from runner.model import Base, Environment, EnvironmentRequest, Image, Lock, Matrix
+from runner.errors import ImageBuildError, PackagesError
+from runner.model import Environment, EnvironmentRequest, Image, Lock, Matrix
 from runner.observer import Observer
+from runner.recipe import dockerfile, environment_digest, to_build, used
 
 AT_ONCE = 2
-LAYOUT = 1
-"""How the tar of an environment is laid out; raised when that changes."""
-
 SAVE_LOG = Callable[[str, str], Path]
 """Takes an environment's label and the log of its failed build; returns where it was saved."""
 
@@ -33,24 +31,6 @@ class Prepared:
 
     images: Mapping[EnvironmentRequest, Image]
     missing: Mapping[EnvironmentRequest, str]
-
-
-def environment_digest(environment: Environment) -> str:
-    """Return the key of an environment: what is in it and how it is made."""
-    recipe = [dockerfile().read_text(), packages.RECIPE, LAYOUT]
-    return digest.of_content([environment, recipe])
-
-
-def to_build(
-    matrix: Matrix, lock: Lock, images: Mapping[str, Image]
-) -> tuple[tuple[Environment, str], ...]:
-    """Return the environments of the matrix's cells that have no image, with their digests."""
-    keyed = [(environment, environment_digest(environment)) for environment in _used(matrix, lock)]
-    return tuple(
-        (environment, key)
-        for environment, key in keyed
-        if key not in images or not _stands_on(images[key].base, matrix.base, environment.python)
-    )
 
 
 def prepare(
@@ -81,7 +61,7 @@ def prepare(
     return Prepared(
         images={
             environment.request: images[environment_digest(environment)]
-            for environment in _used(matrix, lock)
+            for environment in used(matrix, lock)
             if environment.request not in missing
         },
         missing=missing,
@@ -102,7 +82,7 @@ def _build(
 def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
     """Write the context of every environment; return the commands that build their images."""
     commands = []
-    for environment in _used(matrix, lock):
+    for environment in used(matrix, lock):
         key = environment_digest(environment)
         place = folder / f"{environment.request.label}-{key[:8]}"
         context = write_context(environment, key, matrix.base, engine, place)
@@ -133,38 +113,6 @@ def write_context(
         label=environment.request.label,
         base=base,
     )
-
-
-def dockerfile() -> Path:
-    """Return the Dockerfile of environments: in a checkout at the top, else in the package."""
-    package = Path(__file__).parent
-    for folder in (package.parent, package):
-        path = folder / "Dockerfiles" / "environment.Dockerfile"
-        if path.is_file():
-            return path
-    raise RunnerError("Dockerfiles/environment.Dockerfile is missing; install matrix-runner again.")
-
-
-def _used(matrix: Matrix, lock: Lock) -> Iterable[Environment]:
-    """Yield the environments that the matrix's cells need, each once."""
-    entries = {entry.request: entry for entry in lock.entries}
-    for request in dict.fromkeys(cell.request for cell in matrix.cells):
-        entry = entries.get(request)
-        if isinstance(entry, Environment):
-            yield entry
-
-
-def _stands_on(base: Base, wanted: str, python: str) -> bool:
-    """Whether an image on this base is what the matrix wants."""
-    match wanted:
-        case "auto":
-            return True
-        case "host":
-            return base.kind == "assembled"
-        case "pull":
-            return base.kind != "assembled"
-        case _:
-            return base.name == wanted.replace("{python}", python)
 
 
 def _pack(tree: Path, python: str, target: Path) -> None:

@@ -33,7 +33,8 @@ from runner.model import (
 from runner.observer import Observer
 from runner.options import Options
 from runner.plan import estimate, make_plan, pending
-from runner.prepare import environment_digest, prepare, to_build
+from runner.prepare import prepare
+from runner.recipe import environment_digest, to_build
 from runner.report import write as write_report
 from runner.store import RunFolder
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.lock import write_lock
+from runner.lockfile import write_lock
 from runner.model import Environment, Lock, TrialResult
 from runner.store import RunFolder
 

@@ -9,7 +9,8 @@ from runner.engine import Engine, Launch, Outcome
 from runner.execute import LAUNCHER, clear
 from runner.interpreters import Interpreter
 from runner.model import Better, Environment, EnvironmentRequest, Image, Limits, Metric
-from runner.prepare import environment_digest, write_context
+from runner.prepare import write_context
+from runner.recipe import environment_digest
 from runner.result import Concluded, conclude
 
 Execute = Callable[..., tuple[Outcome, Concluded, list[str]]]

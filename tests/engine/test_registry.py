@@ -16,7 +16,7 @@ from runner.docker_engine import DockerEngine, connect
 from runner.errors import EngineError
 from runner.labels import image_tag
 from runner.model import Status
-from runner.prepare import environment_digest
+from runner.recipe import environment_digest
 from tests.studies import ended, results, run_folders, started, write_study
 from tests.trials import INTERPRETER, NUMBER, plain_environment
 

@@ -15,7 +15,7 @@ import pytest
 from runner.docker_engine import DockerEngine
 from runner.labels import LABEL, image_tag
 from runner.model import Image, Status
-from runner.prepare import environment_digest
+from runner.recipe import environment_digest
 from tests.studies import ended, results, run_folders, started, write_study
 from tests.trials import NUMBER, plain_environment
 

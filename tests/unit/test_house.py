@@ -21,7 +21,19 @@ TIERS = (
     # words
     ("errors", "model", "options", "digest", "inside", "report.page"),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
-    ("store", "host", "uv", "log", "hardening", "observer", "problems", "plan", "summarise"),
+    (
+        "store",
+        "host",
+        "uv",
+        "log",
+        "hardening",
+        "observer",
+        "problems",
+        "plan",
+        "summarise",
+        "recipe",
+        "lockfile",
+    ),
     ("interpreters", "yaml_tree", "progress", "report.wording", "report.render"),
     ("engine", "base", "packages", "notation", "report.evidence"),
     # the verbs, and the sections of the report
@@ -46,7 +58,7 @@ OWNERS = {
     "tabulate": {"report.render"},
     "rich": {"progress"},
     "uv": {"uv"},
-    "pydantic": {"lock", "notation", "refusals", "result", "schema", "store"},
+    "pydantic": {"lockfile", "notation", "refusals", "result", "schema", "store"},
     "pydantic_core": {"notation", "refusals", "schema"},
 }
 """The only modules that import a package; one that is not here is imported by none."""

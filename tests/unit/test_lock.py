@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from runner.errors import ConfigError, PackagesError
 from runner.interpreters import machine_platform
-from runner.lock import lock_matrix, lock_path, missing, read_lock, requests, write_lock
+from runner.lock import lock_matrix, missing, requests
+from runner.lockfile import lock_path, read_lock, write_lock
 from runner.model import (
     Cell,
     Environment,

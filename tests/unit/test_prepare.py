@@ -10,8 +10,9 @@ import pytest
 from runner.errors import EngineLostError, PackagesError
 from runner.execute import inputs
 from runner.model import Base, Environment, Experiment, Image, Lock, Matrix, Status
-from runner.prepare import environment_digest, prepare, to_build, write_context, write_contexts
+from runner.prepare import prepare, write_context, write_contexts
 from runner.progress import observer_for
+from runner.recipe import environment_digest, to_build
 from tests.fakes import FakeEngine
 from tests.samples import founding_lock, founding_matrix
 from tests.trials import plain_environment
