@@ -30,7 +30,7 @@ clean:                         ## remove the environment of the runner; runs and
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/ready: $(VENV)/bin/pip pyproject.toml
+$(VENV)/ready: pyproject.toml | $(VENV)/bin/pip
 	$(VENV)/bin/pip install --quiet --editable .
 	touch $@
 

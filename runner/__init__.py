@@ -50,6 +50,12 @@ result
     What we concluded from the outcome: status, reason, values.
 status
     ok, failed, bad-output, timed-out, out-of-memory, no-image, unsupported or engine-lost.
+launcher
+    ``runner/inside.py``, the one file of the runner that runs inside: it starts the script.
+order
+    What the launcher is told of its trial.
+attempt
+    Which time a trial is executed; a lost engine asks for another one.
 reading
     What the launcher measured from inside the container, before and after the script.
 summary

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -94,7 +95,7 @@ def _libraries(programs: Iterable[Path]) -> dict[str, Path]:
     """Return the shared libraries, by the name they are asked for, that the programs link."""
     wanted = [str(path) for path in programs]
     known = dict(
-        re.findall(r"^\s+(\S+) .*x86-64.*=> (\S+)$", _output(["ldconfig", "-p"]), re.MULTILINE)
+        re.findall(r"^\s+(\S+) .*x86-64.*=> (\S+)$", _output([_ldconfig(), "-p"]), re.MULTILINE)
     )
     wanted += [known[name] for name in WHEEL_LIBRARIES if name in known]
     found = {name: Path(known[name]) for name in WHEEL_LIBRARIES if name in known}
@@ -110,6 +111,12 @@ def _libraries(programs: Iterable[Path]) -> dict[str, Path]:
     for path in re.findall(r"^\s+(/\S*ld-linux\S*) \(", told, re.MULTILINE):
         found[Path(path).name] = Path(path)
     return found
+
+
+def _ldconfig() -> str:
+    """Return where ldconfig is: many users do not have the administrator's folders on PATH."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+    return shutil.which("ldconfig", path=path) or "ldconfig"
 
 
 def _output(command: list[str]) -> str:

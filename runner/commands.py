@@ -29,11 +29,11 @@ def run(options: Options) -> Exit:
     matrix = _matrix(options)
     machine = host()
     with observer_for(sys.stdout) as observer:
-        lock = _locked(options, matrix, observer)
         if warning := check_cpu(machine):
             observer.note(warning)
         with closing(connect(machine.id)) as engine:
             _check_limits(matrix, engine.describe())
+            lock = _locked(options, matrix, observer)
             run = runs.describe(matrix, lock, options, machine, engine.describe())
             with runs.entered(run, options) as execution:
                 return runs.carry_out(execution, engine, observer)

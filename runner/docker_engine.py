@@ -96,7 +96,11 @@ class DockerEngine:
         wanted = {"label": labels.LABEL + "environment", "dangling": False}
         with _engine_at_work("list images"):
             found = self._client.api.images(filters=wanted)
-        images = (labels.image(entry["Id"], entry["Labels"], entry["Size"]) for entry in found)
+        images = (
+            labels.image(entry["Id"], entry["Labels"], entry["Size"])
+            for entry in found
+            if labels.is_ours(entry["RepoTags"])
+        )
         return {image.environment: image for image in images}
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
@@ -192,7 +196,7 @@ class DockerEngine:
         content = {name: digest.of_file(path) for name, path in inputs.items()}
         name = f"{labels.REPOSITORY}-{digest.of_content([run, content])[:16]}"
         with tempfile.TemporaryFile() as file, _engine_at_work("stage the inputs"):
-            with tarfile.open(fileobj=file, mode="w") as tar:
+            with tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
                 for inside, path in sorted(inputs.items()):
                     tar.add(path, inside, recursive=False, filter=_readable)
             file.seek(0)
@@ -202,12 +206,13 @@ class DockerEngine:
                 command=["true"],
                 labels=self._labels(run),
                 network_mode="none",
+                use_config_proxy=False,
                 mounts=[Mount("/inputs", name, type="volume")],
             )
             try:
                 carrier.put_archive("/inputs", file)
             finally:
-                carrier.remove()
+                carrier.remove(v=True, force=True)
         self._volumes[run] = name
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
@@ -243,7 +248,10 @@ class DockerEngine:
         }
         return self._client.containers.create(
             launch.image,
-            command=["python", "/inputs/inside.py", json.dumps(order)],
+            # What a base starts or checks by itself is not what is measured.
+            entrypoint=["python", "/inputs/inside.py"],
+            command=[json.dumps(order)],
+            healthcheck={"test": ["NONE"]},
             labels=self._labels(launch.run, launch.trial),
             mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
             environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
@@ -291,6 +299,7 @@ class DockerEngine:
                 image["Id"]: image
                 for label in ("environment", "base")
                 for image in self._client.api.images(filters={"label": labels.LABEL + label})
+                if labels.is_ours(image["RepoTags"])
             }
         return (
             *(

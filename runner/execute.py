@@ -65,7 +65,7 @@ def execute(
             result, log = _trial(study, trial, engine, observer)
         except EngineLostError as error:
             lost = Concluded(status=Status.ENGINE_LOST, reason=str(error))
-            folder.save_result(_result(trial, lost, began, 0.0), "")
+            folder.save_result(_result(trial, lost, began, None), "")
             raise
         folder.save_result(result, log)
         observer.trial_finished(result, cell)
@@ -92,7 +92,7 @@ def _trial(
     cell = study.matrix.cell(trial.cell)
     image = study.prepared.images.get(cell.request)
     if image is None:
-        return _result(trial, _absent(study, cell), datetime.now(timezone.utc), 0.0), ""
+        return _result(trial, _absent(study, cell), datetime.now(timezone.utc), None), ""
     launch = Launch(
         run=study.run,
         trial=trial.id,
@@ -132,7 +132,7 @@ def _result(
     trial: Trial,
     concluded: Concluded,
     started_at: datetime,
-    duration_s: float,
+    duration_s: float | None,
     image: str | None = None,
 ) -> TrialResult:
     return TrialResult(

@@ -36,6 +36,8 @@ def images(path: str) -> Mapping[str, Image]:
     if not status.endswith(b" 200 OK"):
         raise EngineError(f"the engine on {path} failed to list images: {status.decode()}.")
     found = (
-        labels.image(entry["Id"], entry["Labels"], entry["Size"]) for entry in json.loads(body)
+        labels.image(entry["Id"], entry["Labels"], entry["Size"])
+        for entry in json.loads(body)
+        if labels.is_ours(entry["RepoTags"])
     )
     return {image.environment: image for image in found}

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from runner.model import Host
@@ -66,11 +67,12 @@ def git_commit(folder: Path) -> str | None:
 
 
 def stay_off(cpus: Collection[int]) -> None:
-    """Keep the calling thread, and what it starts, off the measured cores if others remain."""
+    """Keep this process, and what it starts, off the measured cores if others remain."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         others = os.sched_getaffinity(0).difference(cpus)
-        if others:
-            os.sched_setaffinity(0, others)
+        for thread in Path("/proc/self/task").iterdir() if others else ():
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.sched_setaffinity(int(thread.name), others)
 
 
 def _id(root: Path) -> str:

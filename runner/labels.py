@@ -1,6 +1,6 @@
 """The labels by which what is ours is found again, and nothing else is ever touched."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from runner.engine import BuildContext, Owned
 from runner.model import Base, Image
@@ -12,6 +12,11 @@ LABEL = "matrix-runner."
 def image_tag(environment: str) -> str:
     """Return the name of the image of an environment digest."""
     return f"{REPOSITORY}/environment:{environment[:16]}"
+
+
+def is_ours(names: Sequence[str] | None) -> bool:
+    """Whether an image is named by us, or by nobody: one built from ours inherits its labels."""
+    return all(name.startswith((f"{REPOSITORY}/", "<none>")) for name in names or ())
 
 
 def build_arguments(context: BuildContext) -> dict[str, str]:

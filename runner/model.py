@@ -2,7 +2,7 @@
 
 Sequences are tuples. Durations end in ``_s`` (seconds), sizes in ``_bytes``, instants are aware
 UTC datetimes. ``None`` means "does not exist", never zero. Every record can be stored as JSON
-(``store`` and ``lock`` do it with pydantic, strictly); nothing here imports pydantic.
+(``store`` and ``lockfile`` do it with pydantic, strictly); nothing here imports pydantic.
 """
 
 from collections.abc import Mapping
@@ -276,7 +276,7 @@ class Lock(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base(Record):
-    """What an image stands on: ``pulled``, ``assembled`` from this machine, ``given`` by name."""
+    """What an image stands on: ``pulled``, ``local`` by name, ``assembled`` here."""
 
     kind: str
     name: str
@@ -371,7 +371,8 @@ class TrialResult(Record):
     reading: Reading | None = None
     image: str | None = None
     started_at: datetime
-    duration_s: float
+    duration_s: float | None
+    """From creating the container to removing it; ``None`` where nothing was executed."""
 
 
 # --- runs --------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ _AS_OF = r"^(release|today|[0-9]{4}-[0-9]{2}-[0-9]{2})$"
 _BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 _TEXT = r"\S"
 
+LONGEST_S = 30 * 24 * 3600
+LEAST_MEMORY_BYTES = 64 * 1024**2
+
 EXPECTED = {
     _LABEL: "1 to 100 visible characters, none of them `,` `=` `@` `/`, no blank at an end",
     _NAME: "at most 63 letters, digits, `.`, `_` and `-`, a letter or digit first",
@@ -104,12 +107,22 @@ def _amount(value: object, units: dict[str, int], what: str) -> int:
 
 def _duration(value: object) -> float:
     units = {"s": 1, "m": 60, "h": 3600}
-    return float(_amount(value, units, "a duration such as 60s, 15m or 2h"))
+    seconds = _amount(value, units, "a duration such as 60s, 15m or 2h")
+    if seconds > LONGEST_S:
+        raise _expected("at most 30 days")
+    return float(seconds)
 
 
 def _size(value: object) -> int:
     units = {"k": 1024, "m": 1024**2, "g": 1024**3}
     return _amount(value, units, "a size such as 256m or 4g")
+
+
+def _memory(value: object) -> int:
+    size = _size(value)
+    if size < LEAST_MEMORY_BYTES:
+        raise _expected("at least 64m: a smaller container could not start Python")
+    return size
 
 
 def _change(value: object) -> tuple[float, bool]:
@@ -147,6 +160,12 @@ Size = Annotated[
     PlainValidator(_size),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]+[kmg]$", "minimum": 1}),
 ]
+Memory = Annotated[
+    int,
+    PlainValidator(_memory),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]+[kmg]$", "minimum": 1}),
+]
+Processes = Annotated[int, Field(ge=16, le=1_000_000)]
 Change = Annotated[
     tuple[float, bool],
     PlainValidator(_change),

@@ -20,8 +20,6 @@ TRIAL_S = 30.0
 STARTUP_S = 8.0
 EPOCH_S = 1.1
 
-_NEVER_RAN = frozenset({Status.NO_IMAGE, Status.UNSUPPORTED, Status.ENGINE_LOST})
-
 
 def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
     """Keep the cells that match ``axis=value[,value...]``, where values may be globs.
@@ -111,7 +109,7 @@ def estimate(
     """
     durations: dict[str, list[float]] = {}
     for result in history:
-        if result.status not in _NEVER_RAN:
+        if result.duration_s is not None and result.status is not Status.ENGINE_LOST:
             durations.setdefault(result.trial.cell, []).append(result.duration_s)
     seconds = {cell.id: _rough(cell) for cell in matrix.cells}
     if durations:

@@ -124,7 +124,8 @@ class Progress:
 
     def image_ready(self, image: Image, seconds: float) -> None:
         """Show how long an image took and how large it is."""
-        self._activity = None
+        if self._activity and self._activity.name == f"image {image.label}: building":
+            self._activity = None  # several are built at once
         facts = f"{in_words(seconds)}, {image.size_bytes / 1e6:.0f} MB"
         self._screen.write((f"image {image.label}: ready in {facts}", ""))
 
@@ -147,11 +148,12 @@ class Progress:
         printed = self._activity.printed if ok and self._activity else ""
         self._activity = None
         self._done += 1
-        self._durations.append(result.duration_s)
+        if result.duration_s is not None:
+            self._durations.append(result.duration_s)
+        took = f"{result.duration_s:6.1f} s" if result.duration_s is not None else " " * 8
         word, style = _judged(result.status, cell.expect)
         head = (
-            f"{self._place(self._done)} {cell.id:{self._id_width}}  b{result.trial.block}"
-            f"  {result.duration_s:6.1f} s  "
+            f"{self._place(self._done)} {cell.id:{self._id_width}}  b{result.trial.block}  {took}  "
         )
         room = self._screen.width - len(head + word)
         left = _part(self._left(), room)

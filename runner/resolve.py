@@ -261,7 +261,8 @@ def _fixed_day(request: EnvironmentRequest) -> datetime | None:
 
 
 def _instant(told: str) -> datetime:
-    return datetime.fromisoformat(told).replace(tzinfo=timezone.utc)
+    # Without the fraction, of which Python 3.10 reads only some lengths.
+    return datetime.fromisoformat(told.partition(".")[0]).replace(tzinfo=timezone.utc)
 
 
 def _day_after(uploaded: datetime) -> datetime:

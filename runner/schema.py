@@ -132,7 +132,7 @@ class LimitsSection(_Section):
     """What one trial may use."""
 
     cpus: n.Count = Field(default=_LIMITS.cpus, description="Cores.")
-    memory: n.Size = Field(
+    memory: n.Memory = Field(
         default=_LIMITS.memory_bytes,
         description="Memory, without swap.",
         json_schema_extra=_default("4g"),
@@ -140,7 +140,7 @@ class LimitsSection(_Section):
     timeout: n.Duration = Field(
         default=_LIMITS.timeout_s, description="Wall time.", json_schema_extra=_default("15m")
     )
-    pids: n.Count = Field(default=_LIMITS.pids, description="Processes and threads.")
+    pids: n.Processes = Field(default=_LIMITS.pids, description="Processes and threads.")
     temporary: n.Size = Field(
         default=_LIMITS.temporary_bytes,
         description="Size of /tmp.",

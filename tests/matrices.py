@@ -33,7 +33,7 @@ parameters: {epochs: 5, rate: 1e-3, fast: true, kind: adam}
 quick: {epochs: 1}
 baseline: {lib: "1.0"}
 blocks: 3
-limits: {cpus: 2, memory: 512m, timeout: 90, pids: 9, log: 4k}
+limits: {cpus: 2, memory: 512m, timeout: 90, pids: 99, log: 4k}
 policy: {seconds: +3%}
 published:
   source: a paper

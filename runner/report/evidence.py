@@ -87,6 +87,8 @@ def gather(
 ) -> Evidence:
     """Sort what a run folder holds."""
     by_cell: dict[str, tuple[TrialResult, ...]] = {}
+    planned = {(trial.cell, trial.block) for trial in plan.trials}
+    results = tuple(one for one in results if (one.trial.cell, one.trial.block) in planned)
     for result in newest(results):
         by_cell[result.trial.cell] = (*by_cell.get(result.trial.cell, ()), result)
     summaries = summarise(run.matrix, results)
@@ -96,7 +98,7 @@ def gather(
         images=_by_request(run, images, by_cell),
         results=by_cell,
         summaries={(summary.cell, summary.metric): summary for summary in summaries},
-        planned=Counter(cell for cell, _ in {(trial.cell, trial.block) for trial in plan.trials}),
+        planned=Counter(cell for cell, _ in planned),
         logs=logs,
     )
 

@@ -22,7 +22,6 @@ def cells(evidence: Evidence) -> Section:
     left_out = len(matrix.cells) - len(evidence.cells)
     notes = (f"{counted(left_out, 'cell')} of the matrix had no trial planned.",)
     return Section(
-        slug="cells",
         title="Cells",
         lead=(
             "Each number is the median over the trials of a cell that were ok; below it the "
@@ -48,7 +47,6 @@ def failures(evidence: Evidence) -> Section | None:
     beyond = len(ended) - EXCERPTS
     notes = (f"{counted(beyond, 'more cell')} not shown here; their logs are beside this report.",)
     return Section(
-        slug="failures",
         title="Trials that were not ok",
         lead=("Of each such cell the latest trial.",),
         notes=notes if beyond > 0 else (),
@@ -69,7 +67,6 @@ def adapted(evidence: Evidence) -> Section | None:
         return None
     columns = left(*(axis.name for axis in axes), "what the script says")
     return Section(
-        slug="adapted",
         title="Adapted cells",
         lead=("Here the script did not do exactly what it does in the other cells.",),
         tables=(Table(caption="Adapted cells", columns=columns, rows=tuple(rows)),),

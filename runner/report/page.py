@@ -51,7 +51,6 @@ class Excerpt:
 class Section:
     """A heading and what stands below it: paragraphs, tables, notes and excerpts, in this order."""
 
-    slug: str
     title: str
     lead: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()

@@ -23,7 +23,6 @@ def published(evidence: Evidence) -> Section | None:
     rows = tuple(row for cell, entry in pairs for row in _beside(evidence, cell, entry))
     source = f"Published in {matrix.source}. " if matrix.source else ""
     return Section(
-        slug="published",
         title="Published numbers beside ours",
         lead=(f"{source}Ours is the median over the trials on this host, with its range.",),
         tables=(Table(caption="Published numbers beside ours", columns=columns, rows=rows),),
@@ -41,7 +40,6 @@ def claims(evidence: Evidence) -> Section | None:
     columns = left("claim", "what is compared", "published", "ours", "verdict")
     cells = {cell.id: cell for cell in evidence.cells}
     return Section(
-        slug="claims",
         title="Published claims",
         lead=("Two medians alone do not say whether their difference is more than luck.",),
         tables=(
@@ -61,7 +59,6 @@ def policy(evidence: Evidence) -> Section | None:
         return None
     against = ", ".join(f"{axis}={shown(value)}" for axis, value in matrix.baseline)
     return Section(
-        slug="policy",
         title="Upgrade policy",
         lead=(f"The worst change that an upgrade may bring against {against or 'the baseline'}.",),
         tables=(

@@ -25,7 +25,6 @@ def environments(evidence: Evidence) -> Section:
     held = {package for versions in packages.values() for package in versions}
     several = len(packages) > 1
     return Section(
-        slug="environments",
         title="Environments",
         lead=("Packages were resolved as the package index stood at the instant in column as of.",),
         tables=(
@@ -48,7 +47,6 @@ def host(evidence: Evidence) -> Section:
     """Show the machine, the engine, the limits and the digests of all that was executed."""
     run = evidence.run
     return Section(
-        slug="host",
         title="Host and engine",
         tables=(
             facts("Machine", _machine(run)),
@@ -75,7 +73,6 @@ def method(evidence: Evidence) -> Section:
         "cells whose ranges overlap may well be equally fast."
     )
     return Section(
-        slug="method",
         title="How it was measured",
         lead=(trials, numbers, limits),
         tables=_parameters(evidence),

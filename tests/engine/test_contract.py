@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from runner.engine import Engine
-from runner.execute import clear
+from runner.execute import LAUNCHER, clear
 from runner.model import Image, Limits, Status
+from runner.result import conclude
 from tests.fakes import FakeEngine
-from tests.trials import NUMBER, RUN, build, executed, plain_environment
+from tests.trials import METRICS, NUMBER, RUN, build, executed, launch, plain_environment
 
 HANGS = """
 import signal, time
@@ -126,3 +127,13 @@ def test_nothing_of_a_run_is_left(engine: Engine, image: Image, tmp_path: Path) 
     clear(engine, RUN)
     assert not [thing for thing in engine.owned() if thing.run == RUN]
     assert image.environment in engine.images()
+
+
+def test_a_linked_input_is_what_it_leads_to(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """A script or data file may be a link; the trial gets the file."""
+    (tmp_path / "real.py").write_text(NUMBER)
+    (tmp_path / "link.py").symlink_to("real.py")
+    clear(engine, RUN)
+    engine.stage(RUN, image.id, {"inside.py": LAUNCHER, "script/script.py": tmp_path / "link.py"})
+    outcome = engine.execute(launch(image.id), lambda _: None)
+    assert conclude(outcome, METRICS, 60.0).values == {"x": 1.5}

@@ -77,7 +77,7 @@ class Index:
             return Answer(verdict=Verdict.UNSOLVABLE, text=text)
         python = options[options.index("--python") + 1].removeprefix("python")
         if python in minors and "--format" in options:
-            wheel = f"sdist = {{}}\nwheels = [{{ upload-time = {self.uploaded}Z }}]"
+            wheel = f"sdist = {{}}\nwheels = [{{ upload-time = {self.uploaded}.16Z }}]"
             return Answer(verdict=Verdict.YES, text=wheel)
         if python in minors:
             return Answer(verdict=Verdict.YES, text=f"{wanted}==2.21.0\n")

@@ -49,7 +49,7 @@ def test_every_key_arrives_in_the_records(tmp_path: Path) -> None:
     assert matrix.title == "A small study"
     assert matrix.source == "a paper"
     assert matrix.limits == Limits(
-        cpus=2, memory_bytes=512 * 1024**2, timeout_s=90, pids=9, log_bytes=4096
+        cpus=2, memory_bytes=512 * 1024**2, timeout_s=90, pids=99, log_bytes=4096
     )
     assert matrix.policy == (PolicyLimit(metric="seconds", change=0.03, relative=True),)
     assert matrix.baseline == (("lib", "1.0"),)

@@ -35,6 +35,21 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "limits: {memory: 4 GB}",
         '10:18: limits.memory: expected a size such as 256m or 4g, found "4 GB"',
     ),
+    "too long a duration": (
+        "limits: {timeout: 999999999h}",
+        '10:19: limits.timeout: expected at most 30 days, found "999999999h"',
+    ),
+    "memory for nobody": (
+        "limits: {memory: 1k}",
+        (
+            "10:18: limits.memory: expected at least 64m: a smaller container could not start "
+            'Python, found "1k"'
+        ),
+    ),
+    "processes for nobody": (
+        "limits: {pids: 1}",
+        "10:16: limits.pids: expected at least 16, found 1",
+    ),
     "percent": (
         "policy: {seconds: +x%}",
         '10:19: policy.seconds: expected a change such as +3% or -0.2, found "+x%"',

@@ -398,7 +398,7 @@ def test_escaped_text_stays_in_its_place_of_a_table(texts: list[str], title: str
         columns=tuple(Column(title=f"c{title}", align=Align.RIGHT) for _ in texts),
         rows=(tuple(texts), tuple(texts)),
     )
-    tokens = GITHUB.parse(markdown(page(Section(slug="t", title="t", tables=(table,)))))
+    tokens = GITHUB.parse(markdown(page(Section(title="t", tables=(table,)))))
     assert sum(token.type == "tr_open" for token in tokens) == 3
     assert sum(token.type == "td_open" for token in tokens) == 2 * len(texts)
     assert tokens[-1].type == "table_close"
@@ -409,7 +409,7 @@ def test_escaped_text_stays_in_its_place_of_a_table(texts: list[str], title: str
 def test_a_log_cannot_leave_its_fence(lines: list[str]) -> None:
     """The lines of a log are one block, whatever backticks and control characters they hold."""
     excerpt = Excerpt(title="t", sentences=(), lines=tuple(lines), path="logs/x.log")
-    tokens = GITHUB.parse(markdown(page(Section(slug="t", title="t", excerpts=(excerpt,)))))
+    tokens = GITHUB.parse(markdown(page(Section(title="t", excerpts=(excerpt,)))))
     fences = [token for token in tokens if token.type == "fence"]
     assert len(fences) == 1
     assert fences[0].content.splitlines() == [visible(line).rstrip() for line in lines]
@@ -430,7 +430,7 @@ def test_nobody_is_called() -> None:
 def test_the_caption_of_a_folded_table_is_escaped() -> None:
     """A caption inside HTML is escaped as HTML."""
     folded = Table(caption="<b>", columns=(Column(title="c"),), rows=(("x",),), folded=True)
-    text = markdown(page(Section(slug="t", title="t", tables=(folded,))))
+    text = markdown(page(Section(title="t", tables=(folded,))))
     assert "<summary>&lt;b&gt;</summary>" in text
 
 
