@@ -6,7 +6,7 @@ RUNNER := $(VENV)/bin/python -m runner
 
 .PHONY: report quick test lint clean
 
-report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 35 to 55 minutes
+report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 35 to 80 minutes
 	$(RUNNER) --matrix matrix.yaml
 
 quick: $(VENV)/ready           ## a first look: one block of 3 epochs
