@@ -1,39 +1,26 @@
 """The command line: words to options, options to a command, its answer to an exit code."""
 
-import argparse
 import gc
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from runner import __version__
 from runner.errors import Exit, RunnerError
-from runner.options import Options
-
-VERBS = {
-    "run": "execute the matrix and write the report (what happens without a verb)",
-    "lock": "resolve the packages of every environment that is not locked",
-    "plan": "say what would run, what must be built and how long it takes; run nothing",
-    "prepare": "build the images that are missing",
-    "report": "write the report of a run again, from its folder alone",
-    "schema": "print the JSON Schema of matrix.yaml",
-    "clean": "remove what runs left on the engine, and our images",
-}
-EXITS = """\
-exit codes:
-  0 ok, also when nothing is left to do     1 a cell failed that was not expected to
-  2 the matrix or the command is wrong      3 the selection leaves no cell
-  5 no engine, or it was lost               6 a run folder cannot be used
-  130 interrupted; the same command goes on
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute one command and return its exit code; the only place that decides about it."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    from runner import commands  # noqa: PLC0415 (--version and --help need none of it)
+    words = sys.argv[1:] if arguments is None else arguments
+    if list(words) == ["--version"]:
+        print(f"matrix-runner {__version__}")
+        return Exit.OK
+    # Imported here, so that --version is instant and --help nearly so.
+    from runner.arguments import parse  # noqa: PLC0415
+
+    options = parse(words)
+    from runner import commands  # noqa: PLC0415
 
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is signal.SIG_DFL:  # nohup ignores one: so do we
@@ -54,100 +41,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     finally:
         gc.freeze()  # nothing is worth collecting on the way out: a tenth of a short command
-
-
-def parse(arguments: Sequence[str]) -> Options:
-    """Parse the command line; argparse exits with 2 where it is wrong."""
-    found = vars(_parser().parse_args(_verb_first(arguments)))
-    given = {name: value for name, value in found.items() if value is not None}
-    if "select" in given:
-        given["select"] = tuple(given["select"])
-    return Options(**given)
-
-
-def _verb_first(arguments: Sequence[str]) -> list[str]:
-    """Move the verb to the front and put ``run`` where there is none.
-
-    So ``--matrix m.yaml plan`` and ``plan --matrix m.yaml`` are the same, and options alone run.
-    """
-    words = list(arguments)
-    if words and words[0] in {"-h", "--help", "--version"}:
-        return words
-    for index, word in enumerate(words):
-        takes_value = index > 0 and words[index - 1] in {
-            "--matrix", "--reports", "-s", "--select", "--blocks", "--seed", "--context",
-        }  # fmt: skip
-        if word in VERBS and not takes_value:
-            return [word, *words[:index], *words[index + 1 :]]
-    return ["run", *words]
-
-
-def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m runner",
-        description="What does changing the version of a framework do to training speed and "
-        "accuracy?",
-        epilog=EXITS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action="version", version=f"matrix-runner {__version__}")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    parsers = {
-        verb: verbs.add_parser(
-            verb, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
-        )
-        for verb, text in VERBS.items()
-    }
-    for verb, parser in parsers.items():
-        parser.add_argument(
-            "--matrix", type=Path, metavar="FILE", help="the matrix (default: matrix.yaml)"
-        )
-        if verb not in {"lock", "schema"}:
-            parser.add_argument(
-                "--reports", type=Path, metavar="DIR", help="where runs lie (default: reports)"
-            )
-    for verb in ("run", "plan", "prepare", "lock"):
-        _add_choice(parsers[verb])
-    for verb in ("run", "plan"):
-        _add_amount(parsers[verb])
-    for verb in ("run", "prepare"):
-        parsers[verb].add_argument(
-            "--locked", action="store_true", help="refuse where the lock is incomplete"
-        )
-    parsers["run"].add_argument("--new", action="store_true", help="begin a new run")
-    parsers["plan"].add_argument("--json", action="store_true", help="print JSON")
-    parsers["prepare"].add_argument(
-        "--context", type=Path, metavar="DIR",
-        help="build nothing; write each build context there with its docker commands",
-    )  # fmt: skip
-    parsers["report"].add_argument(
-        "run", nargs="?", metavar="RUN", help="folder or id of the run (default: the newest)"
-    )
-    parsers["clean"].add_argument("--yes", action="store_true", help="do not ask")
-    parsers["clean"].add_argument(
-        "--all", action="store_true", help="also what runs that still live use"
-    )
-    return top
-
-
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-s", "--select", action="append", metavar="AXIS=VALUE[,VALUE]",
-        help="only the cells that match; values may be globs, the option may be repeated",
-    )  # fmt: skip
-
-
-def _add_amount(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--quick", action="store_true", help="a first look: few epochs (`quick:`), one block"
-    )
-    parser.add_argument("--blocks", type=_positive, metavar="N", help="how many blocks in all")
-    parser.add_argument(
-        "--seed", type=int, metavar="N", help="the seed of a new run (default: a random one)"
-    )
-
-
-def _positive(text: str) -> int:
-    if not (text.isdecimal() and text.isascii() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
-    return int(text)

@@ -3,7 +3,9 @@
 Gold files are accepted with ``pytest --accept-gold``.
 """
 
+import gc
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     except EngineError as error:
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=str(error)))
+    with warnings.catch_warnings():  # the SDK leaves the socket of a failed attempt open
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

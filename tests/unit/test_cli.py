@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli import VERBS, main, parse
+from runner.arguments import VERBS, parse
+from runner.cli import main
 from runner.engine import Owned
 from runner.errors import (
     ConfigError,

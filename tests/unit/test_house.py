@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli import EXITS
+from runner.arguments import EXITS
 from runner.errors import Exit, RunnerError
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ TIERS = (
     ("read", "report"),
     # a whole run, the commands, the command line
     ("runs",),
-    ("commands",),
+    ("commands", "arguments"),
     ("cli",),
     ("__main__",),
 )
