@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from runner.arguments import parse  # noqa: PLC0415
 
     options = parse(words)
+    # We use no plugin of pydantic; looking for them reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from runner import commands  # noqa: PLC0415
 
     for ending in (signal.SIGTERM, signal.SIGHUP):
