@@ -1,8 +1,6 @@
 """The lock file: ``X.lock`` beside ``X.yaml``, read strictly and written whole."""
 
-import contextlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from runner import atomic
 from runner.errors import ConfigError
 from runner.model import (
     Environment,
@@ -85,16 +84,9 @@ def write_lock(path: Path, lock: Lock) -> None:
     """Write a lock file: whole or not at all. Equal locks give equal bytes."""
     stored = _StoredLock(format=FORMAT, entries=tuple(_stored(entry) for entry in lock.entries))
     content = TypeAdapter(_StoredLock).dump_json(stored, indent=2) + b"\n"
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        atomic.write(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror}); lock where the matrix's folder is "
             "writable and commit the file."

@@ -37,6 +37,7 @@ from runner.prepare import prepare
 from runner.recipe import environment_digest, to_build
 from runner.report import write as write_report
 from runner.store import RunFolder
+from runner.summarise import newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +190,7 @@ def _make_room(run: Run, engine: Engine) -> None:
 def _exit(matrix: Matrix, results: tuple[TrialResult, ...]) -> Exit:
     """Return 1 if a trial's newest attempt failed and its cell does not expect that."""
     expected = {cell.id: cell.expect for cell in matrix.cells}
-    newest = {
-        (result.trial.cell, result.trial.block): result
-        for result in sorted(results, key=lambda result: result.trial.attempt)
-    }
     failed = any(
-        result.status not in {Status.OK, expected[result.trial.cell]} for result in newest.values()
+        result.status not in {Status.OK, expected[result.trial.cell]} for result in newest(results)
     )
     return Exit.CELL_FAILED if failed else Exit.OK

@@ -27,7 +27,7 @@ from typing import IO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from runner import digest
+from runner import atomic, digest
 from runner.errors import RunFolderError
 from runner.model import FORMAT, Image, Images, Plan, Run, Status, TrialResult
 
@@ -210,19 +210,9 @@ def _save(path: Path, form: TypeAdapter[_T], content: _T) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or not there, whatever happens."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with _disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with fresh.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        except BaseException:
-            fresh.unlink(missing_ok=True)
-            raise
+        atomic.write(path, content)
 
 
 def _load(path: Path, form: TypeAdapter[_T]) -> _T:
