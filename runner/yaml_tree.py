@@ -118,6 +118,8 @@ def _compose(text: str, problems: Problems) -> yaml.Node | None:
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Place | None]:
     """Return a sentence about a syntax error, and its place."""
     mark = error.problem_mark or error.context_mark
+    if mark and "nesting depth" in (error.problem or ""):  # libyaml's own bound, met first
+        return f"nested more than {DEEPEST} deep; write it flatter", (mark.line + 1, DEEPEST + 1)
     if mark is None:
         return f"this is not YAML: {error.problem}", None
     place = (mark.line + 1, mark.column + 1)
