@@ -53,7 +53,7 @@ def main() -> None:
         "format": 1,
         "values": measured_values(epochs, tested),
         "series": epochs.series,
-        "environment": environment(cores),
+        "environment": {**environment(cores), **handed(wanted)},
         "adapted": adapted,
     }
     Path(os.environ["RESULT_PATH"]).write_text(json.dumps(result, indent=1), encoding="utf-8")
@@ -198,6 +198,7 @@ class Wanted(NamedTuple):
     epochs: int
     batch: int
     seed: int
+    matched: bool
 
 
 class Digits(NamedTuple):
@@ -233,7 +234,13 @@ def fit(model: Any, digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
     adam = tf.keras.optimizers.Adam()
     model.compile(adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     clocks = [EpochCallback(epochs)]
-    model.fit(*digits.training, wanted.batch, wanted.epochs, verbose=0, callbacks=clocks)
+    if wanted.matched:
+        model.set_weights(initial_weights())
+        for epoch in range(wanted.epochs):
+            samples = ordered(digits.training, epoch)
+            model.fit(*samples, wanted.batch, 1, verbose=0, callbacks=clocks, shuffle=False)
+    else:
+        model.fit(*digits.training, wanted.batch, wanted.epochs, verbose=0, callbacks=clocks)
     return Tested(*model.evaluate(*digits.test, verbose=0))
 
 
@@ -256,7 +263,12 @@ def train_as_published(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested
 
     traced_step = tf.function(step)
     batches = shuffled_batches(digits.training, wanted.batch)
-    for _ in range(wanted.epochs):
+    if wanted.matched:
+        model.build((None, 28, 28))
+        model.set_weights(initial_weights())
+    for epoch in range(wanted.epochs):
+        if wanted.matched:
+            batches = ordered_batches(digits.training, epoch, wanted.batch)
         epochs.begin()
         reset(mean_loss)
         reset(accuracy)
@@ -289,6 +301,8 @@ def subclassed_model() -> Any:
 
 def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
     """Train the layer of the subclassed model as a graph."""
+    if wanted.matched:
+        sys.exit("Before TensorFlow 1.14 this model cannot be matched; use another one.")
     holders = [tf.placeholder(array.dtype, array.shape) for array in digits.training]
     batches = shuffled_batches(tuple(holders), wanted.batch).repeat()
     iterator = batches.make_initializable_iterator()
@@ -322,6 +336,36 @@ def shuffled_batches(training: Tuple[Array, Array], batch: int) -> Any:
     return tf.data.Dataset.from_tensor_slices(training).shuffle(1024).batch(batch)
 
 
+def initial_weights() -> List[Array]:
+    """Return the kernel and the bias that every version begins with in matched mode."""
+    import matched  # noqa: PLC0415 - it lies beside this script in matched mode only
+
+    return [matched.weights("kernel", (28 * 28, 10)), np.zeros(10, "float32")]
+
+
+def ordered(training: Tuple[Array, Array], epoch: int) -> Tuple[Array, Array]:
+    """Return the training set in the order that every version sees in an epoch, in matched mode."""
+    import matched  # noqa: PLC0415
+
+    images, labels = training
+    order = matched.order(epoch, len(images))
+    return images[order], labels[order]
+
+
+def ordered_batches(training: Tuple[Array, Array], epoch: int, batch: int) -> Any:
+    """Return the ordered training set in batches."""
+    return tf.data.Dataset.from_tensor_slices(ordered(training, epoch)).batch(batch)
+
+
+def handed(wanted: Wanted) -> Dict[str, str]:
+    """Return the proof that this trial used what it was handed; nothing outside matched mode."""
+    if not wanted.matched:
+        return {}
+    import matched  # noqa: PLC0415
+
+    return {"matched": matched.digest()}
+
+
 TRAIN = {
     "sequential": train_sequential,
     "functional": train_functional,
@@ -342,7 +386,8 @@ def read_wanted() -> Wanted:
     for name in ("epochs", "batch"):
         if not isinstance(asked.get(name), int) or asked[name] < 1:
             sys.exit(f"The parameter {name} is {asked.get(name)!r}; give a whole number from 1 on.")
-    return Wanted(model, asked["epochs"], asked["batch"], order["seed"])
+    matched = order.get("matched", False)
+    return Wanted(model, asked["epochs"], asked["batch"], order["seed"], matched)
 
 
 def read_digits() -> Digits:
