@@ -20,8 +20,8 @@ EXITS = """\
 exit codes:
   0 ok, also when nothing is left to do     1 a cell failed that was not expected to
   2 the matrix or the command is wrong      3 the selection leaves no cell
-  5 no engine, or it was lost               6 a run folder cannot be used
-  130 interrupted; the same command goes on
+  4 the policy says hold (with --gate)      5 no engine, or it was lost
+  6 a run folder cannot be used             130 interrupted; the same command goes on
 """
 
 
@@ -45,6 +45,7 @@ def _verb_first(arguments: Sequence[str]) -> list[str]:
     for index, word in enumerate(words):
         takes_value = index > 0 and words[index - 1] in {
             "--matrix", "--reports", "-s", "--select", "--blocks", "--seed", "--context",
+            "--until", "--budget",
         }  # fmt: skip
         if word in VERBS and not takes_value:
             return [word, *words[:index], *words[index + 1 :]]
@@ -84,6 +85,18 @@ def _parser() -> argparse.ArgumentParser:
             "--locked", action="store_true", help="refuse where the lock is incomplete"
         )
     parsers["run"].add_argument("--new", action="store_true", help="begin a new run")
+    parsers["run"].add_argument(
+        "--until", metavar="GOAL",
+        help="add blocks at each look until METRIC:±2%% is reached, or everything is `decided`",
+    )  # fmt: skip
+    parsers["run"].add_argument(
+        "--budget", dest="budget_s", type=_duration, metavar="TIME",
+        help="begin no block that would end after 90s, 30m or 2h",
+    )  # fmt: skip
+    for verb in ("run", "report"):
+        parsers[verb].add_argument(
+            "--gate", action="store_true", help="end with 4 where the policy says hold"
+        )
     parsers["plan"].add_argument("--json", action="store_true", help="print JSON")
     parsers["prepare"].add_argument(
         "--context", type=Path, metavar="DIR",
@@ -120,3 +133,11 @@ def _positive(text: str) -> int:
     if not (text.isdecimal() and text.isascii() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
     return int(text)
+
+
+def _duration(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = text[:-1], text[-1:]
+    if not (number.isdecimal() and number.isascii() and int(number) and unit in units):
+        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 30m or 2h, not {text!r}")
+    return float(int(number) * units[unit])

@@ -103,6 +103,38 @@ class Grid:
             if axis in given
         )
 
+    def pairs(
+        self, of: Mapping[str, Value], against: Mapping[str, Value], path: Keys
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the cells with the values of ``of``, each with the one ``against`` makes of it.
+
+        Note a problem if an axis is in one of the two only, or if there is no such pair.
+        """
+        lonely = sorted(of.keys() ^ against.keys())
+        sound = all(
+            self._axes_exist(given, (*path, key)) and self._values_exist(given, (*path, key))
+            for key, given in (("of", of), ("against", against))
+        )
+        if not sound or not self.complete:
+            return ()
+        if lonely:
+            key = "of" if lonely[0] in of else "against"
+            said = f"`{lonely[0]}` is in `{key}` only; give both sides a value of it"
+            self.problems.add((*path, key, lonely[0]), said)
+            return ()
+        found = []
+        wanted = {(axis, shown(value)) for axis, value in of.items()}
+        for cell, draft in self._drafts.items():
+            if not wanted <= {(axis, shown(value)) for axis, value in draft.coordinates}:
+                continue
+            values = {**dict(draft.coordinates), **against}
+            other = ",".join(f"{axis}={shown(values[axis])}" for axis in self.values)
+            if other in self._drafts and other != cell:
+                found.append((cell, other))
+        if not found:
+            self.problems.add(path, "there are no two cells to compare here; change a value")
+        return tuple(found)
+
     def cells(
         self, environment: Environment, parameters: Mapping[str, Scalar], timeout_s: float
     ) -> tuple[Cell, ...]:

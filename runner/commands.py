@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from runner.engine import Owned, in_order_of_removal
@@ -23,10 +22,12 @@ def run(options: Options) -> Exit:
     """Execute the matrix: lock, prepare, execute block by block, report."""
     from runner import runs
     from runner.docker_engine import connect
+    from runner.goal import read_goal
     from runner.host import check_cpu, host
     from runner.progress import observer_for
 
     matrix = _matrix(options)
+    goal = None if options.until is None else read_goal(options.until, matrix)
     machine = host()
     with observer_for(sys.stdout) as observer:
         if warning := check_cpu(machine):
@@ -36,7 +37,8 @@ def run(options: Options) -> Exit:
             lock = _locked(options, matrix, observer)
             run = runs.describe(matrix, lock, options, machine, engine.describe())
             with runs.entered(run, options) as execution:
-                return runs.carry_out(execution, engine, observer)
+                code = runs.carry_out(execution, engine, observer, goal, options.budget_s)
+                return _gated(code, execution.folder.path) if options.gate else code
 
 
 def lock(options: Options) -> Exit:
@@ -92,8 +94,9 @@ def report(options: Options) -> Exit:
     from runner.report import write
     from runner.store import find_run
 
-    print(write(find_run(options.reports, options.run)))
-    return Exit.OK
+    folder = find_run(options.reports, options.run)
+    print(write(folder))
+    return _gated(Exit.OK, folder.path) if options.gate else Exit.OK
 
 
 def schema(_: Options) -> Exit:
@@ -137,15 +140,24 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
 # --- what several commands begin with ---
 
 
+def _gated(code: Exit, folder: Path) -> Exit:
+    """Return 4 where the policy says hold about a candidate, else the code as it is."""
+    from runner.judge import judge
+    from runner.judge.records import Advice
+    from runner.store import RunFolder
+
+    stored = RunFolder(folder).stored()
+    decisions = judge(stored.run.matrix, stored.plan, stored.results).decisions
+    return Exit.HOLD if any(one.advice is Advice.HOLD for one in decisions) else code
+
+
 def _matrix(options: Options) -> Matrix:
     """Read the matrix as the options want it: selected, quick, with that many blocks."""
     from runner.plan import quick, select
     from runner.read import read
 
     matrix = select(read(options.matrix), options.select)
-    if options.quick:
-        matrix = quick(matrix)
-    return matrix if options.blocks is None else replace(matrix, blocks=options.blocks)
+    return quick(matrix, options.blocks or 1) if options.quick else matrix
 
 
 def _lock_path(options: Options) -> Path:

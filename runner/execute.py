@@ -5,19 +5,30 @@ A failed trial is a result, and the loop goes on. Only an engine that went away 
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from runner.engine import Engine, Launch, in_order_of_removal
 from runner.errors import EngineLostError
-from runner.model import Cell, Lock, Matrix, Status, Trial, TrialResult, Unsupported
+from runner.guards import taint
+from runner.model import (
+    Cell,
+    Guards,
+    Lock,
+    Matrix,
+    Status,
+    Trial,
+    TrialResult,
+    Unsupported,
+)
 from runner.observer import Observer
 from runner.prepare import Prepared
 from runner.result import Concluded, conclude
 from runner.store import RunFolder
 
 LAUNCHER = Path(__file__).with_name("inside.py")
+MATCHED = Path(__file__).with_name("matched.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,7 @@ class Study:
     """The folder of matrix.yaml, where script and data files lie."""
     run: str
     """The absolute path of the run folder; what is on the engine for it carries this label."""
+    guards: Guards
 
 
 @contextmanager
@@ -52,8 +64,8 @@ def staged(study: Study, engine: Engine) -> Iterator[None]:
 
 def execute(
     study: Study, trials: Iterable[Trial], engine: Engine, folder: RunFolder, observer: Observer
-) -> None:
-    """Execute trials in their order, with the inputs staged.
+) -> Iterator[TrialResult]:
+    """Execute trials in their order, with the inputs staged; yield each result, saved already.
 
     EngineLostError if the engine goes away; that trial is saved as ``engine-lost`` first.
     """
@@ -69,6 +81,7 @@ def execute(
             raise
         folder.save_result(result, log)
         observer.trial_finished(result, cell)
+        yield result
 
 
 def clear(engine: Engine, run: str) -> None:
@@ -82,7 +95,8 @@ def inputs(matrix: Matrix, root: Path) -> Mapping[str, Path]:
     """Return the files that trials read, by their path among the inputs."""
     script = root / matrix.experiment.script
     data = {f"data/{Path(name).name}": root / name for name in matrix.experiment.data}
-    return {"inside.py": LAUNCHER, f"script/{script.name}": script, **data}
+    ours = {"inside.py": LAUNCHER, **({"script/matched.py": MATCHED} if matrix.matched else {})}
+    return {**ours, f"script/{script.name}": script, **data}
 
 
 def _trial(
@@ -97,18 +111,19 @@ def _trial(
         run=study.run,
         trial=trial.id,
         image=image.id,
-        order=_order(study.matrix, trial, cell),
+        order=_order(study, trial, cell),
         limits=study.matrix.limits,
         timeout_s=cell.timeout_s,
     )
     outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
     concluded = conclude(outcome, study.matrix.metrics, cell.timeout_s)
     result = _result(trial, concluded, outcome.started_at, outcome.duration_s, image.id)
-    return result, outcome.log
+    return replace(result, tainted=taint(concluded.reading, study.guards)), outcome.log
 
 
-def _order(matrix: Matrix, trial: Trial, cell: Cell) -> Mapping[str, object]:
+def _order(study: Study, trial: Trial, cell: Cell) -> Mapping[str, object]:
     """Return what the launcher must know of the trial; the engine adds its own paths."""
+    matrix, guards = study.matrix, study.guards
     return {
         "script": f"script/{Path(matrix.experiment.script).name}",
         "seed": trial.seed,
@@ -117,6 +132,12 @@ def _order(matrix: Matrix, trial: Trial, cell: Cell) -> Mapping[str, object]:
         "timeout_s": cell.timeout_s,
         "log_bytes": matrix.limits.log_bytes,
         "result_bytes": matrix.limits.result_bytes,
+        "matched": matrix.matched,
+        "quiet": {
+            "window_s": guards.window_s,
+            "foreign_share": guards.foreign_share,
+            "patience_s": guards.patience_s,
+        },
     }
 
 

@@ -37,6 +37,7 @@ THREADS = (
 def main() -> None:
     """Execute the order in the first argument and send the document."""
     order = json.loads(sys.argv[1])
+    waited, share = wait_for_quiet(order["quiet"])
     before = counters()
     started = time.monotonic()
     exit_code, timed_out, left_out = execute(order)
@@ -50,7 +51,11 @@ def main() -> None:
             "timed_out": timed_out,
             "result": text,
             "result_problem": problem,
-            "reading": reading(wall, before, after, left_out),
+            "reading": dict(
+                reading(wall, before, after, left_out),
+                waited_s=waited,
+                foreign_share_before=share,
+            ),
         }
     )
 
@@ -59,7 +64,7 @@ def execute(order: Dict[str, Any]) -> Tuple[int, bool, int]:
     """Execute the script; return its exit code, whether time ran out, and the bytes left out."""
     params = os.path.join(order["temporary"], "params.json")
     with open(params, "w") as file:
-        json.dump({name: order[name] for name in ("seed", "parameters", "cell")}, file)
+        json.dump({name: order[name] for name in ("seed", "parameters", "cell", "matched")}, file)
     threads = str(len(os.sched_getaffinity(0)))
     surroundings = dict(os.environ)
     surroundings.update(dict.fromkeys(THREADS, threads))
@@ -176,6 +181,28 @@ def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
         return content.decode("utf-8"), None
     except UnicodeDecodeError as error:
         return None, "the result is not UTF-8 (byte %d)" % error.start
+
+
+def wait_for_quiet(quiet: Dict[str, float]) -> Tuple[float, Optional[float]]:
+    """Wait until strangers leave these cores alone, or patience ends.
+
+    Return the seconds waited and the share of the last window that strangers took, None where the
+    kernel does not tell. A core that is shared makes no event: looking again is the only way.
+    """
+    cores = os.sched_getaffinity(0)
+    began = time.monotonic()
+    while quiet["window_s"]:
+        before, own_before = core_seconds(cores)[0], time.process_time()
+        time.sleep(quiet["window_s"])
+        after, own_after = core_seconds(cores)[0], time.process_time()
+        waited = time.monotonic() - began
+        if before is None or after is None:
+            return waited, None
+        foreign = max(0.0, after - before - (own_after - own_before))
+        share = foreign / quiet["window_s"] / len(cores)
+        if share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
+            return waited, share
+    return 0.0, None
 
 
 def counters() -> Dict[str, Optional[float]]:

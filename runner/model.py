@@ -6,13 +6,17 @@ UTC datetimes. ``None`` means "does not exist", never zero. Every record can be 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
-FORMAT = 1
-"""The format of every stored file. 1: the first."""
+FORMAT = 2
+"""The format of every stored file.
+
+1: the first. 2: how metrics are compared and which pairs, in matrices; looks, guards, cells that
+left and the twin of the baseline, in plans; taints, in results.
+"""
 
 Value = str | int | bool
 """A value on an axis. Not a float: YAML reads ``1.10`` as 1.1."""
@@ -55,6 +59,16 @@ class Better(Enum):
     LOWER = "lower"
     HIGHER = "higher"
     NEITHER = "neither"
+
+
+class Scale(Enum):
+    """How two cells are compared in a metric.
+
+    ``RATIO``: by log ratios within blocks. ``DIFFERENCE``: by differences over seeds.
+    """
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
 
 
 # --- the matrix -------------------------------------------------------------------------------
@@ -132,6 +146,21 @@ class Metric(Record):
     unit: str
     better: Better
     title: str
+    scale: Scale = Scale.RATIO
+    margin: float = 0.03
+    """The largest change that is called negligible: a share on the scale of ratios, else in the
+    metric's unit."""
+    cpu_time: str | None = None
+    """The metric that gives the same as CPU time, which a busy host disturbs far less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Record):
+    """Two cells that are compared in some metrics, as named before the run."""
+
+    of: str
+    against: str
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +239,12 @@ class Matrix(Record):
     source: str | None = None
     """Where the published numbers and claims were published."""
     baseline: Coordinates = ()
+    compare: tuple[Pair, ...] = ()
+    """The comparisons that were named before the run."""
+    looks: int = 4
+    """How often verdicts may be read while blocks are added."""
+    matched: bool = False
+    """Whether every cell is handed the same initial weights and order of samples."""
     published: tuple[Published, ...] = ()
     claims: tuple[Claim, ...] = ()
     policy: tuple[PolicyLimit, ...] = ()
@@ -314,21 +349,53 @@ class Trial(Record):
     position: int
     seed: int
     attempt: int = 1
+    twin: bool = False
+    """Whether this is the second copy of the baseline, by which a run checks itself."""
 
     @property
     def id(self) -> str:
-        """``<cell id>@b<block>.<attempt>``."""
-        return f"{self.cell}@b{self.block}.{self.attempt}"
+        """``<cell id>@b<block>.<attempt>``; that of a twin has a ``t`` after the block."""
+        return f"{self.cell}@b{self.block}{'t' if self.twin else ''}.{self.attempt}"
+
+    @property
+    def place(self) -> tuple[str, int, bool]:
+        """What all attempts of a trial share: cell, block, and whether it is the twin."""
+        return self.cell, self.block, self.twin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards(Record):
+    """When the machine, and never the result, taints a trial. Fixed before a run.
+
+    Shares are of the measured cores' time. A trial waits up to ``patience_s`` for a window of
+    ``window_s`` in which strangers take less than ``foreign_share``. One that is tainted is
+    repeated at most ``repeats`` times. Where more than ``most_tainted`` of the trials stay tainted,
+    wall times are not judged.
+    """
+
+    foreign_share: float = 0.05
+    steal_share: float = 0.01
+    window_s: float = 0.5
+    patience_s: float = 30.0
+    repeats: int = 2
+    most_tainted: float = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Record):
-    """The ordered trials of a run."""
+    """The ordered trials of a run.
+
+    ``looks`` are the numbers of complete blocks at which verdicts are read. ``left`` holds the
+    cells that left the plan because all was decided, each with its last block.
+    """
 
     format: int = FORMAT
     seed: int
     blocks: int
     trials: tuple[Trial, ...]
+    looks: tuple[int, ...] = ()
+    guards: Guards = Guards()
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +421,10 @@ class Reading(Record):
     memory_peak_bytes: int | None
     oom_kills: int | None
     log_left_out_bytes: int
+    waited_s: float = 0.0
+    """How long the trial waited, before its script began, for the measured cores to be quiet."""
+    foreign_share_before: float | None = None
+    """What strangers took of the measured cores in the last moment before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,6 +440,8 @@ class TrialResult(Record):
     environment: Mapping[str, Scalar]
     adapted: str | None = None
     reading: Reading | None = None
+    tainted: str | None = None
+    """What the machine did while the trial ran that makes its times doubtful."""
     image: str | None = None
     started_at: datetime
     duration_s: float | None

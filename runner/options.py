@@ -19,6 +19,9 @@ class Options(NamedTuple):
     new: bool = False
     blocks: int | None = None
     seed: int | None = None
+    until: str | None = None
+    budget_s: float | None = None
+    gate: bool = False
     json: bool = False
     context: Path | None = None
     run: str | None = None

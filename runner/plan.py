@@ -12,13 +12,16 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
-from runner.model import Cell, Matrix, Plan, Status, Trial, TrialResult, shown
+from runner.model import Cell, Guards, Matrix, Plan, Status, Trial, TrialResult, shown
 
 # Rough durations where no earlier run tells better, rounded up from a 2-core x86-64 machine.
 IMAGE_S = 40.0
 TRIAL_S = 30.0
 STARTUP_S = 8.0
 EPOCH_S = 1.1
+
+GUARDS = Guards()
+"""The guards of new runs."""
 
 
 def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
@@ -50,8 +53,8 @@ def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
     return replace(matrix, cells=cells)
 
 
-def quick(matrix: Matrix) -> Matrix:
-    """Return the matrix for a first look: its quick parameters in every cell, and one block."""
+def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
+    """Return the matrix for a first look: its quick parameters in every cell, and few blocks."""
     cells = tuple(
         replace(
             cell,
@@ -60,43 +63,92 @@ def quick(matrix: Matrix) -> Matrix:
         )
         for cell in matrix.cells
     )
-    return replace(matrix, cells=cells, blocks=1)
+    return replace(matrix, cells=cells, blocks=blocks)
 
 
-def make_plan(matrix: Matrix, seed: int, blocks: int | None = None) -> Plan:
-    """Order the trials of ``blocks`` blocks (None: as many as the matrix says)."""
+def make_plan(
+    matrix: Matrix, seed: int, blocks: int | None = None, earlier: Plan | None = None
+) -> Plan:
+    """Order the trials of ``blocks`` blocks (None: as many as the matrix says).
+
+    Where cells are compared, each block also holds the twin, a second copy of the baseline, by
+    which a run of several blocks checks itself. ``earlier`` is the plan of the
+    same run so far, whose looks, guards and departures hold.
+    """
     count = matrix.blocks if blocks is None else blocks
-    lasts = {cell.id: count if cell.blocks is None else cell.blocks for cell in matrix.cells}
+    looks = (earlier.looks if earlier else ()) or looks_of(matrix)
+    left = earlier.left if earlier else {}
+    lasts = {
+        cell.id: min(cell.blocks or count, left.get(cell.id, count), count) for cell in matrix.cells
+    }
+    twin = baseline_cell(matrix) if matrix.compare and looks[0] > 1 else None
     trials: list[Trial] = []
     for block in range(1, count + 1):
         block_seed = int.from_bytes(_hash("seed", seed, block)[:4], "big") >> 1  # 31 bits
-        held = [cell for cell, last in lasts.items() if block <= last]
-        held.sort(key=lambda cell: _hash("order", seed, block, cell))
+        held = [(cell, False) for cell, last in lasts.items() if block <= last]
+        held += [(twin.id, True)] if twin and held else []
+        held.sort(key=lambda one: _hash("order", seed, block, one[0], *(["twin"] * one[1])))
         trials += (
-            Trial(cell=cell, block=block, position=position, seed=block_seed)
-            for position, cell in enumerate(held, start=1)
+            Trial(cell=cell, block=block, position=position, seed=block_seed, twin=is_twin)
+            for position, (cell, is_twin) in enumerate(held, start=1)
         )
-    return Plan(seed=seed, blocks=count, trials=tuple(trials))
+    guards = earlier.guards if earlier else GUARDS
+    return Plan(
+        seed=seed, blocks=count, trials=tuple(trials), looks=looks, guards=guards, left=left
+    )
+
+
+def looks_of(matrix: Matrix) -> tuple[int, ...]:
+    """Return after how many blocks verdicts are read: 7, 14, 21 and 28 where a matrix says 7."""
+    return tuple(matrix.blocks * look for look in range(1, matrix.looks + 1))
+
+
+def baseline_cell(matrix: Matrix) -> Cell | None:
+    """Return the first cell of the baseline that is in every block and expected to end well."""
+    wanted = set(matrix.baseline)
+    sound = [one for one in matrix.cells if one.expect is Status.OK and one.blocks is None]
+    return next((one for one in sound if wanted <= set(one.coordinates)), next(iter(sound), None))
 
 
 def pending(plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
     """Return the planned trials that have no result yet, in order.
 
     A trial that lost its engine or had no image says nothing about its cell: it is pending again,
-    as the next attempt.
+    as the next attempt. So is one that the machine tainted, unless it was repeated often enough.
     """
-    done: set[tuple[str, int]] = set()
-    attempts: dict[tuple[str, int], int] = {}
+    attempts: dict[tuple[str, int, bool], list[TrialResult]] = {}
     for result in results:
-        place = (result.trial.cell, result.trial.block)
-        attempts[place] = max(result.trial.attempt, attempts.get(place, 0))
-        if result.status not in {Status.ENGINE_LOST, Status.NO_IMAGE}:
-            done.add(place)
+        attempts.setdefault(result.trial.place, []).append(result)
     return tuple(
-        replace(trial, attempt=attempts[place] + 1) if place in attempts else trial
+        replace(trial, attempt=1 + max(result.trial.attempt for result in known))
+        if (known := attempts.get(trial.place))
+        else trial
         for trial in plan.trials
-        if (place := (trial.cell, trial.block)) not in done
+        if not _settled(attempts.get(trial.place, []), plan.guards)
     )
+
+
+def tainted_again(
+    plan: Plan, block: int, results: Iterable[TrialResult]
+) -> tuple[Trial, ...]:
+    """Return the trials of a block that the machine tainted and that are to be repeated."""
+    known = [result for result in results if result.trial.block == block]
+    tainted = {result.trial.place for result in known if result.tainted}
+    return tuple(trial for trial in pending(plan, known) if trial.place in tainted)
+
+
+def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:
+    """Return how many blocks are complete, counted from the first without a gap."""
+    done = {one.trial.place for one in results if one.status is not Status.ENGINE_LOST}
+    waiting = [trial.block for trial in plan.trials if trial.place not in done]
+    return min(waiting, default=plan.blocks + 1) - 1
+
+
+def _settled(attempts: list[TrialResult], guards: Guards) -> bool:
+    """Whether the attempts of a trial say all that there is to say."""
+    said = [one for one in attempts if one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE}]
+    clean = any(one.tainted is None for one in said)
+    return clean or len(said) > guards.repeats
 
 
 def estimate(

@@ -13,14 +13,19 @@ from runner.cells import Grid
 from runner.model import (
     Axis,
     Better,
+    Cell,
     Claim,
+    Coordinates,
     Experiment,
     Limits,
     Matrix,
     Metric,
+    Pair,
     PolicyLimit,
     Published,
     Scalar,
+    Scale,
+    Status,
     Value,
     shown,
 )
@@ -32,6 +37,8 @@ from runner.yaml_tree import load
 __all__ = ["read", "schema"]
 
 MOST_CELLS = 10_000
+RATIO_MARGIN = 0.03
+POINTS_MARGIN = 0.2
 
 
 def read(path: Path) -> Matrix:
@@ -45,6 +52,7 @@ def read(path: Path) -> Matrix:
     grid = _grid(document, problems)
     _check_parameters(document, problems)
     _check_files(document, path.parent, problems)
+    _check_metrics(document, problems)
     limits = _limits(document.limits)
     environment = document.environment or sections.Environment()
     cells = grid.cells(environment, document.parameters or {}, limits.timeout_s) if grid else ()
@@ -52,10 +60,13 @@ def read(path: Path) -> Matrix:
     claims = _claims(document, grid, problems)
     baseline = grid.partial(document.baseline, ("baseline",)) if grid and document.baseline else ()
     policy = _policy(document, problems)
+    pairs = _compare(document, grid, problems)
     if problems.found or not (
         document.name and document.experiment and document.metrics and document.blocks and grid
     ):
         problems.fail()
+    baseline = baseline or _first_value(grid)
+    headline = _headline(document)
     return Matrix(
         name=document.name,
         title=document.title or document.name,
@@ -71,6 +82,9 @@ def read(path: Path) -> Matrix:
         base=environment.base,
         source=source,
         baseline=baseline,
+        compare=pairs or _against(baseline, grid.axes, cells, headline),
+        looks=document.looks or 1,
+        matched=bool(document.matched),
         published=published,
         claims=claims,
         policy=policy,
@@ -192,8 +206,40 @@ def _limits(section: sections.LimitsSection | None) -> Limits:
 
 def _metrics(declared: Mapping[str, sections.Metric]) -> Iterable[Metric]:
     for name, metric in declared.items():
-        title = metric.title or name.replace("_", " ")
-        yield Metric(name=name, unit=metric.unit, better=metric.better, title=title)
+        scale = _scale(metric)
+        share, _ = metric.margin or (RATIO_MARGIN if scale is Scale.RATIO else POINTS_MARGIN, False)
+        yield Metric(
+            name=name,
+            unit=metric.unit,
+            better=metric.better,
+            title=metric.title or name.replace("_", " "),
+            scale=scale,
+            margin=share,
+            cpu_time=metric.cpu_time,
+        )
+
+
+def _scale(metric: sections.Metric) -> Scale:
+    """Return how a metric is compared: shares of a whole by differences, all else by ratios."""
+    return metric.scale or (Scale.DIFFERENCE if metric.unit == "%" else Scale.RATIO)
+
+
+def _check_metrics(document: Document, problems: Problems) -> None:
+    for name, metric in (document.metrics or {}).items():
+        if metric.cpu_time is not None:
+            here = ("metrics", name, "cpu_time")
+            _check_metric(metric.cpu_time, here, document, problems)
+            if metric.cpu_time == name:
+                problems.add(here, "a metric does not stand in for itself; name the other one")
+        if metric.margin is None:
+            continue
+        here = ("metrics", name, "margin")
+        size, relative = metric.margin
+        if size <= 0:
+            problems.add(here, "expected a margin above 0, such as 3%")
+        elif relative is not (_scale(metric) is Scale.RATIO):
+            said = "a share such as 3%" if not relative else "a number in the metric's unit"
+            problems.add(here, f"expected {said}, on the scale `{_scale(metric).value}`")
 
 
 def _check_metric(
@@ -214,6 +260,58 @@ def _policy(document: Document, problems: Problems) -> tuple[PolicyLimit, ...]:
             problems.add(path, "no change of this metric is worse, as neither way is better")
         limits.append(PolicyLimit(metric=name, change=change, relative=relative))
     return tuple(limits)
+
+
+def _headline(document: Document) -> tuple[str, ...]:
+    """Return the metrics of comparisons that name none: those of the policy, else the first."""
+    return tuple(document.policy or {}) or tuple(document.metrics or {})[:1]
+
+
+def _compare(
+    document: Document, grid: Grid | None, problems: Problems
+) -> tuple[Pair, ...]:
+    """Return the comparisons that the document names, cell by cell."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for index, entry in enumerate(document.compare or ()):
+        if entry is None or grid is None:
+            continue
+        path: Keys = ("compare", index)
+        for number, name in enumerate(entry.metrics or ()):
+            _check_metric(name, (*path, "metrics", number), document, problems)
+        for pair in grid.pairs(entry.of, entry.against, path):
+            found.setdefault(pair, []).extend(entry.metrics or _headline(document))
+    return tuple(
+        Pair(of=of, against=against, metrics=tuple(dict.fromkeys(metrics)))
+        for (of, against), metrics in found.items()
+    )
+
+
+def _first_value(grid: Grid) -> Coordinates:
+    """Return the baseline of a study that names none: the first value of the first axis."""
+    axis = grid.axes[0]
+    return ((axis.name, axis.values[0]),) if len(axis.values) > 1 else ()
+
+
+def _against(
+    baseline: Coordinates, axes: tuple[Axis, ...], cells: tuple[Cell, ...], metrics: tuple[str, ...]
+) -> tuple[Pair, ...]:
+    """Pair every cell with the one of the baseline on the first axis that the baseline names.
+
+    All other axes are the same: versions are compared model by model. Cells that are expected to fail are not compared, nor are those that are in some blocks only.
+    """
+    usual = dict(baseline)
+    axis = next((axis.name for axis in axes if axis.name in usual), None)
+    if axis is None:
+        return ()
+    sound = {cell.id for cell in cells if cell.expect is Status.OK and cell.blocks is None}
+    pairs = []
+    for cell in cells:
+        place = dict(cell.coordinates)
+        moved = {**place, axis: usual[axis]}
+        other = ",".join(f"{name}={shown(value)}" for name, value in moved.items())
+        if other != cell.id and {cell.id, other} <= sound and usual.items() <= moved.items():
+            pairs.append(Pair(of=cell.id, against=other, metrics=metrics))
+    return tuple(pairs)
 
 
 def _published(

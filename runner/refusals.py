@@ -18,9 +18,16 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "limits": schema.LimitsSection,
     "published": schema.PublishedSection,
     "claims": schema.Claim,
+    "compare": schema.Compare,
 }
 
-_LISTS: tuple[Keys, ...] = (("include",), ("exclude",), ("claims",), ("published", "cells"))
+_LISTS: tuple[Keys, ...] = (
+    ("include",),
+    ("exclude",),
+    ("claims",),
+    ("compare",),
+    ("published", "cells"),
+)
 """The lists of which one entry can be dropped and the others still be checked."""
 
 

@@ -8,16 +8,17 @@ it.
 
 import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from itertools import groupby
 from pathlib import Path
 
 from runner import __version__, digest, store
 from runner.engine import Engine
 from runner.errors import ConfigError, Exit, RunFolderError
-from runner.execute import LAUNCHER, Study, execute, staged
+from runner.execute import LAUNCHER, MATCHED, Study, execute, staged
+from runner.goal import Goal
 from runner.host import git_commit, stay_off
 from runner.model import (
     EngineFacts,
@@ -28,11 +29,12 @@ from runner.model import (
     Plan,
     Run,
     Status,
+    Trial,
     TrialResult,
 )
 from runner.observer import Observer
 from runner.options import Options
-from runner.plan import estimate, make_plan, pending
+from runner.plan import complete_blocks, estimate, make_plan, pending, tainted_again
 from runner.prepare import prepare
 from runner.recipe import environment_digest, to_build
 from runner.report import write as write_report
@@ -68,6 +70,7 @@ def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: E
         sorted(metric.name for metric in matrix.metrics),
         environments,
         [script, data, digest.of_file(LAUNCHER)],
+        digest.of_file(MATCHED) if matrix.matched else None,
         [host.id, engine.name, matrix.base],
     ]
     return Run(
@@ -103,7 +106,7 @@ def entered(run: Run, options: Options) -> Iterator[Execution]:
             "with --new."
         )
     try:
-        plan = _plan(run.matrix, folder.plan() if earlier is not None else None, options.seed)
+        plan = _plan(run.matrix, folder.plan() if earlier is not None else None, options)
         folder.save_plan(plan)  # first: a folder is a run once it has its run.json
         folder.begin(run)
         store.point_latest(folder)
@@ -118,25 +121,39 @@ def _same(run: Run, reports: Path) -> Run | None:
     return next((earlier for earlier in stored if earlier.key == run.key), None)
 
 
-def _plan(matrix: Matrix, earlier: Plan | None, seed: int | None) -> Plan:
+def _plan(matrix: Matrix, earlier: Plan | None, options: Options) -> Plan:
     """Plan the run; one that goes on keeps its seed and never loses a block."""
+    blocks = matrix.blocks if options.blocks is None else options.blocks
     if earlier is not None:
-        return make_plan(matrix, earlier.seed, max(matrix.blocks, earlier.blocks))
-    return make_plan(matrix, int.from_bytes(os.urandom(4), "big") if seed is None else seed)
+        return make_plan(matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
+    seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
+    return make_plan(matrix, seed, blocks)
 
 
-def carry_out(execution: Execution, engine: Engine, observer: Observer) -> Exit:
-    """Execute what is missing of a run, block by block, with the report rewritten after each."""
-    run, folder, plan = execution.run, execution.folder, execution.plan
-    trials = pending(plan, folder.results())
+def carry_out(
+    execution: Execution,
+    engine: Engine,
+    observer: Observer,
+    goal: Goal | None = None,
+    budget_s: float | None = None,
+) -> Exit:
+    """Execute what is missing of a run, block by block, with the report rewritten after each.
+
+    At each look the cells about which all is decided leave, and while the goal is not reached the
+    blocks up to the next look are added. No block begins that would end after the budget.
+    """
+    run, folder = execution.run, execution.folder
+    results = list(folder.results())
+    plan = _after_a_block(execution, execution.plan, results, goal, observer)
+    trials = pending(plan, results)
     if not trials:
         observer.note(f"{folder.path} is complete: nothing is left to do.")
         observer.note("Begin another run with --new, or add blocks to this one with --blocks N.")
         observer.note(f"report: {write_report(folder)}")
         return Exit.OK
     waiting = len(to_build(run.matrix, run.lock, engine.images()))
-    seconds = estimate(run.matrix, trials, folder.results(), waiting)
     observer.note(f"run {folder.path}")
+    seconds = estimate(run.matrix, trials, results, waiting)
     observer.planned(plan, len(plan.trials) - len(trials), seconds)
     prepared = prepare(run.matrix, run.lock, engine, observer, folder.save_build_log)
     folder.save_images(tuple(prepared.images.values()))
@@ -148,16 +165,81 @@ def carry_out(execution: Execution, engine: Engine, observer: Observer) -> Exit:
         prepared=prepared,
         root=execution.root,
         run=str(folder.path.resolve()),
+        guards=plan.guards,
     )
+    deadline = None if budget_s is None else time.monotonic() + budget_s
     try:
         with staged(study, engine):
-            for block, group in groupby(trials, key=lambda trial: trial.block):
-                execute(study, group, engine, folder, observer)
+            while trials and _fits(run.matrix, trials, results, deadline, observer):
+                block = trials[0].block
+                to_do = tuple(trial for trial in trials if trial.block == block)
+                while to_do:  # what the machine taints is repeated at the end of the block
+                    results += execute(study, to_do, engine, folder, observer)
+                    to_do = tainted_again(plan, block, results)
+                plan = _after_a_block(execution, plan, results, goal, observer)
+                trials = tuple(trial for trial in pending(plan, results) if trial.block > block)
                 write_report(folder)
                 observer.block_finished(block, plan.blocks)
     finally:
         observer.note(f"report: {write_report(folder)}")
-    return _exit(run.matrix, folder.results())
+    return _exit(run.matrix, results)
+
+
+def _fits(
+    matrix: Matrix,
+    trials: Sequence[Trial],
+    results: Sequence[TrialResult],
+    deadline: float | None,
+    observer: Observer,
+) -> bool:
+    """Whether the next block ends before the deadline, as far as can be known."""
+    if deadline is None:
+        return True
+    block = [trial for trial in trials if trial.block == trials[0].block]
+    seconds = estimate(matrix, block, results, 0)
+    left = deadline - time.monotonic()
+    if seconds <= left:
+        return True
+    observer.note(
+        f"block {trials[0].block} would take about {seconds:.0f} s and {max(left, 0):.0f} s of the "
+        "budget are left: the run stops here, and the same command goes on."
+    )
+    return False
+
+
+def _after_a_block(
+    execution: Execution,
+    plan: Plan,
+    results: Sequence[TrialResult],
+    goal: Goal | None,
+    observer: Observer,
+) -> Plan:
+    """Return the plan as it goes on after a block: at a look cells may leave, or blocks be added.
+
+    A changed plan is saved.
+    """
+    complete = complete_blocks(plan, results)
+    if complete not in plan.looks[:-1] or (goal is None and complete == plan.blocks):
+        return plan
+    # Judging takes scipy, whose import would delay runs that are far from a look.
+    from runner.judge import judge  # noqa: PLC0415
+    from runner.judge.looks import leaving, reached  # noqa: PLC0415
+
+    matrix = execution.run.matrix
+    judgement = judge(matrix, plan, results)
+    blocks = plan.blocks
+    if complete == blocks and goal and judgement.next_look and not reached(goal, judgement):
+        blocks = judgement.next_look
+    if blocks == complete:
+        return plan
+    left = leaving(matrix, plan, judgement)
+    for cell in left.keys() - plan.left.keys():
+        observer.note(f"all is decided about {cell}: it leaves the plan")
+    changed = make_plan(matrix, plan.seed, blocks, replace(plan, left=left))
+    if changed != plan:
+        execution.folder.save_plan(changed)
+        observer.planned(changed, len(changed.trials) - len(pending(changed, results)), None)
+    return changed
 
 
 def _inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
@@ -187,7 +269,7 @@ def _make_room(run: Run, engine: Engine) -> None:
         stay_off(range(cores - run.matrix.limits.cpus, cores))
 
 
-def _exit(matrix: Matrix, results: tuple[TrialResult, ...]) -> Exit:
+def _exit(matrix: Matrix, results: Sequence[TrialResult]) -> Exit:
     """Return 1 if a trial's newest attempt failed and its cell does not expect that."""
     expected = {cell.id: cell.expect for cell in matrix.cells}
     failed = any(

@@ -21,7 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from runner import notation as n
-from runner.model import Better, Limits, Status, Value
+from runner.model import Better, Limits, Scale, Status, Value
 
 FORMAT = 1
 """The format of ``matrix.yaml`` that is read. 1: the first."""
@@ -31,6 +31,7 @@ SETTINGS = ("expect", "timeout", "blocks", "parameters")
 
 _LIMITS = Limits()
 _DirectionWord = Annotated[Better, Field(strict=False)]
+_ScaleWord = Annotated[Scale, Field(strict=False)]
 _StatusWord = Annotated[Status, Field(strict=False)]
 
 
@@ -121,6 +122,31 @@ class Metric(_Section):
     better: _DirectionWord = Field(description="The direction in which the metric improves.")
     title: n.Text | None = Field(
         default=None, description="Name in reports; else the metric's own."
+    )
+    scale: _ScaleWord | None = Field(
+        default=None,
+        description="How two cells are compared: `ratio` within blocks, or `difference` over "
+        "seeds. Default: `difference` for the unit %, else `ratio`.",
+    )
+    margin: n.Change | None = Field(
+        default=None,
+        description="The largest change that is called negligible: 3% on the scale of ratios, "
+        "0.2 (in the unit) on that of differences.",
+    )
+    cpu_time: str | None = Field(
+        default=None, description="The metric that gives the same in CPU time, for a busy host."
+    )
+
+
+class Compare(_Section):
+    """Cells that are compared, as named before the run."""
+
+    of: n.Coordinates = Field(description="The cells that are compared, by some axes.")
+    against: n.Coordinates = Field(description="What changes on those axes, by the same ones.")
+    metrics: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="In which metrics. Default: those of the policy, else the first.",
     )
 
 
@@ -221,7 +247,22 @@ class Document(_Section):
     baseline: n.Coordinates | None = Field(
         default=None, description="What the others are compared with."
     )
+    compare: list[Compare | None] | None = Field(
+        default=None,
+        min_length=1,
+        description="Comparisons named before the run. Default: each value of the first axis "
+        "against the baseline.",
+    )
     blocks: n.Count | None = Field(default=7, description="How often each cell is executed.")
+    looks: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        default=4,
+        description="How often verdicts may be read: after once, twice .. that often the blocks. "
+        "With 1, intervals are narrower and no blocks can be added.",
+    )
+    matched: bool | None = Field(
+        default=False,
+        description="Whether every cell is handed the same initial weights and order of samples.",
+    )
     limits: LimitsSection | None = None
     policy: dict[str, n.Change] | None = Field(
         default=None, description="The worst acceptable change by metric: +3% or -0.2."

@@ -4,7 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from runner.model import Matrix, Record, Status, TrialResult
+from runner.model import Matrix, Metric, Record, Status, TrialResult
+
+TRIAL_CPU = "trial_cpu_seconds"
+"""Names the CPU time of a whole trial, as the kernel counted it: every trial has it."""
+
+_TIMES = frozenset({"s", "ms", "us", "ns", "min", "h"})
 
 WARM_UP_ENTRIES = 2
 """Entries of a series that are left out: first epochs trace, allocate and fill caches."""
@@ -36,6 +41,8 @@ def metric_value(result: TrialResult, metric: str) -> float | None:
     """
     if result.status is not Status.OK:
         return None
+    if metric == TRIAL_CPU:
+        return result.reading.cpu_s if result.reading else None
     if metric in result.values:
         return result.values[metric]
     series = result.series.get(metric, ())
@@ -44,11 +51,18 @@ def metric_value(result: TrialResult, metric: str) -> float | None:
     return median(series[min(WARM_UP_ENTRIES, len(series) - 1) :])
 
 
+def measures_wall_time(matrix: Matrix, metric: Metric) -> bool:
+    """Whether a busy host disturbs the metric: its unit is a time, and it is not CPU time."""
+    cpu = {one.cpu_time for one in matrix.metrics} | {TRIAL_CPU}
+    timed = metric.unit in _TIMES or metric.unit.rpartition("/")[2] in _TIMES
+    return timed and metric.name not in cpu
+
+
 def newest(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
-    """Return the newest attempt of each cell and block, in the order of first appearance."""
-    kept: dict[tuple[str, int], TrialResult] = {}
+    """Return the newest attempt of each trial, in the order of first appearance."""
+    kept: dict[tuple[str, int, bool], TrialResult] = {}
     for result in results:
-        key = (result.trial.cell, result.trial.block)
+        key = result.trial.place
         if key not in kept or kept[key].trial.attempt < result.trial.attempt:
             kept[key] = result
     return tuple(kept.values())
@@ -57,10 +71,10 @@ def newest(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
 def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, ...]:
     """Summarise every cell and metric of the matrix, in its order, with or without results.
 
-    Only the newest attempt of a trial counts. A lost engine is no failure of the cell.
+    Only the newest attempt of a trial counts, and no twin. A lost engine is no failure of the cell.
     """
     by_cell: dict[str, list[TrialResult]] = {}
-    for result in newest(results):
+    for result in newest(one for one in results if not one.trial.twin):
         by_cell.setdefault(result.trial.cell, []).append(result)
     return tuple(
         _summary(cell.id, metric.name, by_cell.get(cell.id, []))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import EngineError
+from runner.model import Guards
 
 GOLD = Path(__file__).parent / "gold"
 REQUIRE = "MATRIX_RUNNER_REQUIRE_ENGINE"
@@ -40,6 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     with warnings.catch_warnings():  # the SDK leaves the socket of a failed attempt open
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def calm_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no trial wait or be tainted because of what else this machine does."""
+    if request.node.get_closest_marker("guarded") is None:
+        calm = Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
+        monkeypatch.setattr("runner.plan.GUARDS", calm)
 
 
 @pytest.fixture(autouse=True)

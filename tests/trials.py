@@ -56,6 +56,8 @@ def launch(image: str, limits: Limits = LIMITS, timeout_s: float = 60.0) -> Laun
         "timeout_s": timeout_s,
         "log_bytes": limits.log_bytes,
         "result_bytes": limits.result_bytes,
+        "matched": False,
+        "quiet": {"window_s": 0.0, "foreign_share": 0.05, "patience_s": 0.0},
     }
     return Launch(
         run=RUN, trial=TRIAL, image=image, order=order, limits=limits, timeout_s=timeout_s

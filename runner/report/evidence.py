@@ -87,8 +87,12 @@ def gather(
 ) -> Evidence:
     """Sort what a run folder holds."""
     by_cell: dict[str, tuple[TrialResult, ...]] = {}
-    planned = {(trial.cell, trial.block) for trial in plan.trials}
-    results = tuple(one for one in results if (one.trial.cell, one.trial.block) in planned)
+    planned = {(trial.cell, trial.block) for trial in plan.trials if not trial.twin}
+    results = tuple(
+        one
+        for one in results
+        if (one.trial.cell, one.trial.block) in planned and not one.trial.twin
+    )
     for result in newest(results):
         by_cell[result.trial.cell] = (*by_cell.get(result.trial.cell, ()), result)
     summaries = summarise(run.matrix, results)

@@ -58,7 +58,7 @@ def _compared(evidence: Evidence) -> str:
 
 def _progress(evidence: Evidence) -> str:
     """How far the run is, and whether anything ended otherwise than expected."""
-    planned = {(trial.cell, trial.block) for trial in evidence.plan.trials}
+    planned = {(trial.cell, trial.block) for trial in evidence.plan.trials if not trial.twin}
     done = {
         (result.trial.cell, result.trial.block)
         for cell in evidence.cells

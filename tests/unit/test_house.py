@@ -19,7 +19,7 @@ PACKAGE = ROOT / "runner"
 
 TIERS = (
     # words
-    ("errors", "model", "options", "digest", "atomic", "inside", "report.page"),
+    ("errors", "model", "options", "digest", "atomic", "inside", "matched", "report.page"),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
     (
         "store",
@@ -28,6 +28,7 @@ TIERS = (
         "log",
         "hardening",
         "observer",
+        "guards",
         "problems",
         "plan",
         "summarise",

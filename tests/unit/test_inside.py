@@ -55,6 +55,8 @@ class Launcher:
             "timeout_s": 30.0,
             "log_bytes": 1000,
             "result_bytes": 1000,
+            "matched": False,
+            "quiet": {"window_s": 0.0, "foreign_share": 0.05, "patience_s": 0.0},
             **changes,
         }
         began = time.monotonic()

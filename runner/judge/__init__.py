@@ -1,0 +1,56 @@
+"""judge: from numbers to verdicts. Stores nothing, shows nothing, and looks at no terminal.
+
+``samples`` says which numbers count, ``estimate`` makes a change with an interval of them,
+``compare``, ``claims`` and ``policy`` read verdicts off that, ``looks`` says when.
+"""
+
+from collections.abc import Iterable
+
+from runner.judge.claims import judge_claim
+from runner.judge.compare import Asked, compare, measure
+from runner.judge.estimate import smallest_detectable
+from runner.judge.groups import groups
+from runner.judge.looks import look_after, next_look
+from runner.judge.partings import partings
+from runner.judge.policy import decide
+from runner.judge.records import Check, Judgement, Look
+from runner.judge.samples import Samples, gather
+from runner.model import Matrix, Plan, TrialResult
+from runner.plan import baseline_cell, complete_blocks
+
+
+def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgement:
+    """Return every verdict of a run at its latest look; none before the first."""
+    results = tuple(results)
+    complete = complete_blocks(plan, results)
+    look = look_after(matrix, plan, complete)
+    samples = gather(matrix, plan, results, look.blocks if look else plan.blocks)
+    comparisons = compare(samples, look) if look else ()
+    return Judgement(
+        look=look,
+        next_look=next_look(matrix, plan, complete),
+        complete=complete,
+        comparisons=comparisons,
+        checks=_checks(samples, look) if look else (),
+        claims=tuple(judge_claim(samples, claim, look) for claim in matrix.claims) if look else (),
+        decisions=decide(samples, look, comparisons) if look else (),
+        disturbance=samples.disturbance,
+        groups={one.name: groups(samples, one, look) for one in matrix.metrics} if look else {},
+        partings=partings(samples),
+    )
+
+
+def _checks(samples: Samples, look: Look) -> tuple[Check, ...]:
+    """Compare the baseline with its twin in every metric that a named comparison or limit has."""
+    baseline = baseline_cell(samples.matrix)
+    if baseline is None or not any(one.trial.twin for one in samples.results):
+        return ()
+    wanted = {name for pair in samples.matrix.compare for name in pair.metrics}
+    checks = []
+    for metric in samples.matrix.metrics:
+        if metric.name in wanted:
+            asked = Asked(baseline.id, baseline.id, metric, named=False)
+            compared = measure(samples, asked, look.level, twin=True)
+            smallest = smallest_detectable(compared.estimate) if compared.estimate else None
+            checks.append(Check(comparison=compared, smallest=smallest))
+    return tuple(checks)

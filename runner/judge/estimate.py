@@ -1,0 +1,163 @@
+"""From numbers to a change with its interval: the only module that does statistics.
+
+The unit of replication is a trial, and only trials of one block are paired. Log ratios within
+blocks get a paired t interval; differences over seeds get Welch's. Reasons and simulations of the
+alternatives: ``docs/statistics.md``.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from runner.judge.records import Estimate, Forecast
+
+CROSS_CHECK_FROM = 7  # pairs: with fewer, the signed-rank test cannot reject anything
+POWER = 0.9
+FORECAST_RANGES = ((7, 0.56, 2.7), (14, 0.66, 1.85), (28, 0.75, 1.5))
+"""From that many pairs on, true need / forecast lies in that range 80 times in 100."""
+_MOST_BLOCKS = 10_000
+_ROUNDING = 1e-12
+
+
+def paired(changes: Sequence[float], level: float) -> Estimate | None:
+    """Return the mean of changes within blocks with its t interval; ``None`` under two of them."""
+    if len(changes) < 2:  # noqa: PLR2004 (no spread without two)
+        return None
+    array = np.asarray(changes, dtype=float)
+    mean, sd = float(array.mean()), float(array.std(ddof=1))
+    if sd <= _ROUNDING * max(1.0, abs(mean)):
+        return _without_spread(len(changes), mean, level)
+    found = stats.ttest_1samp(array, 0.0)
+    interval = found.confidence_interval(level)
+    return Estimate(
+        n=len(changes),
+        mean=mean,
+        low=float(interval.low),
+        high=float(interval.high),
+        level=level,
+        p=float(found.pvalue),
+        sd=sd,
+        df=len(changes) - 1.0,
+    )
+
+
+def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Estimate | None:
+    """Return the difference of two means with Welch's interval; ``None`` under two on a side."""
+    n = min(len(of), len(against))
+    if n < 2:  # noqa: PLR2004 (no spread without two)
+        return None
+    ours, theirs = np.asarray(of, dtype=float), np.asarray(against, dtype=float)
+    mean = float(ours.mean() - theirs.mean())
+    sd = math.sqrt(float(ours.var(ddof=1)) + float(theirs.var(ddof=1)))
+    if sd <= _ROUNDING * max(1.0, abs(float(ours.mean()))):
+        return _without_spread(n, mean, level)
+    found = stats.ttest_ind(ours, theirs, equal_var=False)
+    interval = found.confidence_interval(level)
+    return Estimate(
+        n=n,
+        mean=mean,
+        low=float(interval.low),
+        high=float(interval.high),
+        level=level,
+        p=float(found.pvalue),
+        sd=sd,
+        df=float(found.df),
+    )
+
+
+def _without_spread(n: int, mean: float, level: float) -> Estimate:
+    p = 1.0 if mean == 0 else 0.0
+    return Estimate(n=n, mean=mean, low=mean, high=mean, level=level, p=p, sd=0.0, df=n - 1.0)
+
+
+def depends_on_outliers(changes: Sequence[float], level: float) -> bool:
+    """Whether the signed-rank test sees no change where the t interval excludes zero."""
+    if len(changes) < CROSS_CHECK_FROM:
+        return False
+    return bool(stats.wilcoxon(changes).pvalue > 1 - level)
+
+
+def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
+    """Return about how many more blocks narrow an interval to a half-width; ``None``: far too many.
+
+    The spread seen so far is taken for the true one, and the range tells how far off that may be.
+    """
+    needed = next(
+        (n for n in _candidates(estimate.n) if _half_width(estimate, n) <= half_width), None
+    )
+    if needed is None:
+        return None
+    fewest, most = next(
+        (low, high) for n, low, high in reversed(FORECAST_RANGES) if estimate.n >= n or n == 7  # noqa: PLR2004
+    )
+    more = max(1, needed - estimate.n)
+    return Forecast(
+        blocks=more,
+        fewest=min(more, max(1, math.floor(needed * fewest) - estimate.n)),
+        most=max(more, math.ceil(needed * most) - estimate.n),
+        half_width=half_width,
+    )
+
+
+def _candidates(n: int) -> Sequence[int]:
+    return [*range(n + 1, 200), *range(200, _MOST_BLOCKS, 20)]
+
+
+def _half_width(estimate: Estimate, n: int) -> float:
+    return float(stats.t.ppf((1 + estimate.level) / 2, n - 1)) * estimate.sd / math.sqrt(n)
+
+
+def smallest_detectable(estimate: Estimate) -> float | None:
+    """Return the change that nine of ten such runs would tell from none; ``None`` without spread.
+
+    Half the interval tells it from zero, and the rest is what luck may take away.
+    """
+    if estimate.sd == 0:
+        return None
+    error = estimate.sd / math.sqrt(estimate.n)
+    return estimate.half_width + float(stats.t.ppf(POWER, estimate.df)) * error
+
+
+def one_repeat(estimate: Estimate) -> tuple[float, float]:
+    """Return the interval in which the change of one single repeat of both trials falls."""
+    room = float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
+    room *= math.sqrt(1 + 1 / estimate.n)
+    return estimate.mean - room, estimate.mean + room
+
+
+def luck(estimate: Estimate) -> float:
+    """Return the largest change that two single trials of the same code differ by through luck."""
+    return float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return p-values adjusted by Holm's step-down method, in the order given."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return tuple(adjusted)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return p-values adjusted for the false discovery rate, in the order given."""
+    if not p_values:
+        return ()
+    return tuple(float(p) for p in stats.false_discovery_control(p_values))
+
+
+def far_more_often(hits: Mapping[str, int], tries: Mapping[str, int], level: float) -> list[str]:
+    """Return the names that are hit far more often than all others together (Fisher's exact)."""
+    found = []
+    for name in tries:
+        own, own_tries = hits.get(name, 0), tries[name]
+        others = sum(hits.values()) - own
+        other_tries = sum(tries.values()) - own_tries
+        table = [[own, own_tries - own], [others, other_tries - others]]
+        if other_tries and stats.fisher_exact(table, "greater").pvalue < 1 - level:
+            found.append(name)
+    return found

@@ -1,0 +1,141 @@
+"""The policy: may a candidate be adopted? Each limit is read off one interval, all of it.
+
+``adopt``: for every limit the bad end of the interval is within it. ``hold``: for at least one the
+whole interval is beyond, or the candidate does not run where the baseline does. Else cannot tell.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.judge.compare import Asked, measure
+from runner.judge.records import (
+    Advice,
+    Comparison,
+    Decision,
+    JudgedLimit,
+    Look,
+    Verdict,
+)
+from runner.judge.samples import Samples
+from runner.model import Better, Cell, Matrix, PolicyLimit, Scale, Status, shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A candidate's cell and the cell of the baseline that it would replace."""
+
+    candidate: str
+    of: Cell
+    against: Cell
+
+
+def decide(samples: Samples, look: Look, named: Sequence[Comparison]) -> tuple[Decision, ...]:
+    """Decide about every candidate: each value of the first axis that is not the baseline's."""
+    if not samples.matrix.policy:
+        return ()
+    known = {(one.of, one.against, one.metric.name): one for one in named}
+    limits: dict[str, list[JudgedLimit]] = {}
+    for side in sides(samples.matrix):
+        of_side = limits.setdefault(side.candidate, [])
+        broken = _broken(samples, side)
+        of_side += [broken] if broken else []
+        if broken is None or broken.advice is not Advice.HOLD:
+            of_side += (_judged(samples, side, one, look, known) for one in samples.matrix.policy)
+    return tuple(
+        Decision(candidate=candidate, advice=_together(found), limits=tuple(found))
+        for candidate, found in limits.items()
+    )
+
+
+def sides(matrix: Matrix) -> list[_Side]:
+    """Return every candidate's cells, each beside that of the baseline."""
+    baseline = dict(matrix.baseline)
+    cells = {cell.id: cell for cell in matrix.cells}
+    found = []
+    for pair in matrix.compare:
+        of, against = cells.get(pair.of), cells.get(pair.against)
+        if of is None or against is None or not baseline.items() <= dict(against.coordinates).items():
+            continue
+        ours = dict(of.coordinates)
+        replaced = [f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]]
+        if replaced:
+            found.append(_Side(",".join(replaced), of, against))
+    return list(dict.fromkeys(found))
+
+
+def _broken(samples: Samples, side: _Side) -> JudgedLimit | None:
+    """Return a hold where the candidate fails and the baseline does not; ``None`` elsewhere."""
+    ours = [result.status for result in samples.of(side.of.id)]
+    theirs = [result.status for result in samples.of(side.against.id)]
+    failed = sum(status is not Status.OK for status in ours)
+    if not failed or Status.OK not in theirs or side.of.expect is not Status.OK:
+        return None
+    reason = f"{failed} of {len(ours)} trials were not ok, and those of the baseline were"
+    return JudgedLimit(
+        limit=samples.matrix.policy[0],
+        of=side.of.id,
+        against=side.against.id,
+        advice=Advice.HOLD if failed == len(ours) else Advice.CANNOT_TELL,
+        reason=reason,
+    )
+
+
+def _judged(
+    samples: Samples,
+    side: _Side,
+    limit: PolicyLimit,
+    look: Look,
+    known: Mapping[tuple[str, str, str], Comparison],
+) -> JudgedLimit:
+    metric = next(one for one in samples.matrix.metrics if one.name == limit.metric)
+    asked = Asked(side.of.id, side.against.id, metric, named=True)
+    compared = known.get((asked.of, asked.against, metric.name)) or measure(
+        samples, asked, look.level
+    )
+    advice, reason = _read(compared, _bound(samples, limit, compared))
+    return JudgedLimit(
+        limit=limit,
+        of=asked.of,
+        against=asked.against,
+        advice=advice,
+        reason=reason,
+        comparison=compared,
+    )
+
+
+def _bound(samples: Samples, limit: PolicyLimit, compared: Comparison) -> float | None:
+    """Return the limit on the scale of the comparison; ``None`` without numbers of the baseline."""
+    if limit.relative and compared.scale is Scale.RATIO:
+        return math.log1p(limit.change)
+    if not limit.relative and compared.scale is Scale.DIFFERENCE:
+        return limit.change
+    theirs = list(samples.numbers(compared.against, compared.measured).values())
+    if not theirs:
+        return None
+    mean = sum(theirs) / len(theirs)
+    if compared.scale is Scale.DIFFERENCE:
+        return limit.change * mean
+    return math.log1p(limit.change / mean) if limit.change > -mean else None
+
+
+def _read(compared: Comparison, bound: float | None) -> tuple[Advice, str]:
+    estimate = compared.estimate
+    if compared.verdict is Verdict.NO_COMPARISON or estimate is None or bound is None:
+        return Advice.CANNOT_TELL, compared.reason or "there is nothing to compare"
+    if estimate.sd == 0 and compared.verdict is Verdict.CANNOT_TELL:
+        return Advice.CANNOT_TELL, compared.reason
+    sign = -1 if compared.metric.better is Better.HIGHER else 1  # now more is worse
+    best, worst = sorted((sign * estimate.low, sign * estimate.high))
+    if worst <= sign * bound:
+        return Advice.ADOPT, "even the bad end of the interval is within the limit"
+    if best > sign * bound:
+        return Advice.HOLD, "the whole interval is beyond the limit"
+    return Advice.CANNOT_TELL, "the limit lies inside the interval"
+
+
+def _together(limits: Sequence[JudgedLimit]) -> Advice:
+    advice = {one.advice for one in limits}
+    if Advice.HOLD in advice:
+        return Advice.HOLD
+    return Advice.CANNOT_TELL if Advice.CANNOT_TELL in advice or not advice else Advice.ADOPT

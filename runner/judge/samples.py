@@ -1,0 +1,99 @@
+"""Which numbers are compared: by cell, metric and block, without what the machine spoiled."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from runner.judge.estimate import far_more_often
+from runner.judge.records import Disturbance
+from runner.model import Better, Matrix, Metric, Plan, Scale, Status, TrialResult
+from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value, newest
+
+TIMES_OF_ITS_SHARE = 0.99
+"""How sure it must be that a cell is tainted more often than the others."""
+
+_CPU_OF_TRIAL = Metric(
+    name=TRIAL_CPU, unit="s", better=Better.LOWER, title="CPU time of the whole trial"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The results that count, by place, and what the machine did to them."""
+
+    matrix: Matrix
+    results: tuple[TrialResult, ...]
+    disturbance: Disturbance
+
+    def numbers(self, cell: str, metric: Metric, *, twin: bool = False) -> Mapping[int, float]:
+        """Return the number of each block in which the cell gave one.
+
+        Wall times of tainted trials are not among them, whatever they are.
+        """
+        wall = measures_wall_time(self.matrix, metric)
+        return {
+            result.trial.block: number
+            for result in self.results
+            if result.trial.cell == cell
+            and result.trial.twin == twin
+            and not (wall and result.tainted)
+            and (number := metric_value(result, metric.name)) is not None
+        }
+
+    def measured(self, metric: Metric) -> Metric:
+        """Return the metric that is judged: on a busy host CPU time in place of wall time."""
+        if not (self.disturbance.busy and measures_wall_time(self.matrix, metric)):
+            return metric
+        named = [one for one in self.matrix.metrics if one.name == metric.cpu_time]
+        return named[0] if named else _CPU_OF_TRIAL
+
+    def of(self, cell: str) -> tuple[TrialResult, ...]:
+        """Return the results of a cell, less those of its twin, by block."""
+        return tuple(
+            one for one in self.results if one.trial.cell == cell and not one.trial.twin
+        )
+
+
+def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
+    """Return what counts of the first ``blocks`` blocks: the newest attempt of each trial."""
+    planned = {trial.place for trial in plan.trials if trial.block <= blocks}
+    attempts = [
+        one
+        for one in results
+        if one.trial.place in planned
+        and one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE, Status.UNSUPPORTED}
+    ]
+    kept = sorted(newest(attempts), key=lambda one: (one.trial.block, one.trial.position))
+    return Samples(matrix, tuple(kept), _disturbance(plan, attempts, kept))
+
+
+def _disturbance(
+    plan: Plan, attempts: Iterable[TrialResult], kept: Iterable[TrialResult]
+) -> Disturbance:
+    tries: Counter[str] = Counter()
+    tainted: Counter[str] = Counter()
+    for one in attempts:
+        tries[one.trial.cell] += 1
+        tainted[one.trial.cell] += one.tainted is not None
+    states = [one.tainted is not None for one in kept]
+    return Disturbance(
+        attempts=tries,
+        tainted=tainted,
+        stayed=sum(states),
+        trials=len(states),
+        busy=sum(states) > plan.guards.most_tainted * len(states),
+        uneven=tuple(far_more_often(tainted, tries, TIMES_OF_ITS_SHARE)) if any(tainted.values()) else (),
+    )
+
+
+def changes(
+    of: Mapping[int, float], against: Mapping[int, float], scale: Scale
+) -> Mapping[int, float] | None:
+    """Return the change in each block that has both; ``None`` where a ratio does not exist."""
+    common = sorted(of.keys() & against.keys())
+    if scale is Scale.DIFFERENCE:
+        return {block: of[block] - against[block] for block in common}
+    if any(of[block] <= 0 or against[block] <= 0 for block in common):
+        return None
+    return {block: math.log(of[block] / against[block]) for block in common}
