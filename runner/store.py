@@ -9,7 +9,8 @@
         trials/<trial>.json   one result each, saved the moment the trial ends
         logs/<trial>.log      what the experiment printed
         logs/image-<label>.log  what a build that failed printed
-        report.md             made from the files above
+        report.md             made from the files above, as is report.html
+        figures/<name>.svg    the plots of report.md
 
 Every file is written to a temporary name, synced and renamed: it is whole or it is not there. One
 process at a time writes a run folder; the kernel releases its lock however that process ends.
@@ -118,6 +119,14 @@ class RunFolder:
         path = self.path / "report.md"
         _write(path, text.encode())
         return path
+
+    def save_page(self, text: str) -> None:
+        """Save the report as an HTML page."""
+        _write(self.path / "report.html", text.encode())
+
+    def save_figure(self, name: str, text: str) -> None:
+        """Save a figure of the report under its path relative to it."""
+        _write(self.path / name, text.encode())
 
     def run(self) -> Run:
         """Read what was known when the run began."""

@@ -1,9 +1,9 @@
 """The report of a run, on three floors.
 
-``view`` says what the report says, as plain text in records (``page``); ``render`` decides how that
-looks. What ``view`` says comes from ``measured`` (what the trials gave), ``published`` (what others
-said of it) and ``surroundings`` (what the trials ran in). These read ``evidence``, and write
-numbers with ``wording``.
+``view`` says what the report says, as plain text in records (``page``); ``render`` and ``plots``
+decide how that looks. What ``view`` says comes from ``verdicts`` (what is concluded), ``measured``
+(what the trials gave), ``published`` (what others said of it) and ``surroundings`` (what the trials
+ran in). These read ``evidence``, and write with ``wording`` and ``verdict_words``.
 """
 
 from pathlib import Path
@@ -16,10 +16,13 @@ def write(folder: RunFolder) -> Path:
 
     RunFolderError if the folder cannot be read or written.
     """
-    # Jinja2 and tabulate are loaded only where a report is made.
-    from runner.report.render import markdown  # noqa: PLC0415
+    # Heavy ones, such as scipy and altair, are loaded only where a report is made.
+    from runner.report import plots, render  # noqa: PLC0415
     from runner.report.view import view  # noqa: PLC0415
 
     stored = folder.stored()
     report = view(stored.run, stored.plan, stored.images, stored.results, stored.logs)
-    return folder.save_report(markdown(report))
+    for figure in render.figures_of(report):
+        folder.save_figure(render.image_path(figure), plots.svg(figure.chart))
+    folder.save_page(render.html_page(report))
+    return folder.save_report(render.markdown(report))

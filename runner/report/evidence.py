@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runner.judge import judge
+from runner.judge.records import Judgement
 from runner.model import (
     Axis,
     Cell,
@@ -41,6 +43,7 @@ class Evidence:
     summaries: Mapping[tuple[str, str], Summary]
     planned: Mapping[str, int]
     logs: Mapping[str, str]
+    judgement: Judgement
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -88,6 +91,7 @@ def gather(
     """Sort what a run folder holds."""
     by_cell: dict[str, tuple[TrialResult, ...]] = {}
     planned = {(trial.cell, trial.block) for trial in plan.trials if not trial.twin}
+    every = results
     results = tuple(
         one
         for one in results
@@ -104,6 +108,7 @@ def gather(
         summaries={(summary.cell, summary.metric): summary for summary in summaries},
         planned=Counter(cell for cell, _ in planned),
         logs=logs,
+        judgement=judge(run.matrix, plan, every),
     )
 
 

@@ -1,6 +1,6 @@
 """The parts of a report: plain text in records. Nothing in them is Markdown or HTML yet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -38,6 +38,24 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A finding in bold, what it rests on, and what else is to be known."""
+
+    head: str
+    text: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A plot as Vega-Lite, drawn by ``plots``; ``name`` is that of its file."""
+
+    name: str
+    caption: str
+    chart: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
     """The end of a log. ``path`` leads to all of it, relative to the report."""
 
@@ -49,10 +67,12 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading and what stands below it: paragraphs, tables, notes and excerpts, in this order."""
+    """A heading and what stands below it, in the order of the fields."""
 
     title: str
     lead: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()

@@ -1,12 +1,19 @@
-"""What was published beside what we measured: numbers, claims, and the policy of an upgrade."""
+"""What was published beside what we measured: numbers, and claims with their verdicts."""
 
-from runner.model import Better, Cell, Claim, Metric, PolicyLimit, Published, shown
+from runner.judge.claims import published_change
+from runner.judge.records import ClaimVerdict, JudgedClaim
+from runner.model import Cell, Published
+from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, places, standing
-from runner.report.page import Section, Table, left, right
-from runner.report.wording import NOTHING, heading, printed, together
+from runner.report.page import Section, Statement, Table, left, right
+from runner.report.wording import NOTHING, heading, printed
 
-NOT_JUDGED = "not judged yet"
-NOT_PLANNED = "not part of this run"
+_VERDICTS = {
+    ClaimVerdict.REPRODUCED: "Reproduced",
+    ClaimVerdict.DIRECTION_ONLY: "Direction reproduced, size not",
+    ClaimVerdict.CONTRADICTED: "Contradicted on this machine",
+    ClaimVerdict.INCONCLUSIVE: "Inconclusive",
+}
 
 
 def published(evidence: Evidence) -> Section | None:
@@ -33,60 +40,21 @@ def published(evidence: Evidence) -> Section | None:
 
 
 def claims(evidence: Evidence) -> Section | None:
-    """Show published sentences with their numbers and ours, without a verdict."""
-    matrix = evidence.run.matrix
+    """Say of each published sentence whether it holds here, with the evidence in words."""
+    matrix, judgement = evidence.run.matrix, evidence.judgement
     if not matrix.claims:
         return None
-    columns = left("claim", "what is compared", "published", "ours", "verdict")
-    cells = {cell.id: cell for cell in evidence.cells}
+    judged = {one.claim.id: one for one in judgement.claims}
     return Section(
         title="Published claims",
-        lead=("Two medians alone do not say whether their difference is more than luck.",),
-        tables=(
-            Table(
-                caption="Published claims",
-                columns=columns,
-                rows=tuple(_claim(evidence, claim, cells) for claim in matrix.claims),
-            ),
+        lead=("A claim is judged for this host and these inputs, not for all machines.",),
+        statements=tuple(
+            _judged(evidence, judged[claim.id])
+            if claim.id in judged
+            else Statement(head=f"\N{LEFT DOUBLE QUOTATION MARK}{claim.text}\N{RIGHT DOUBLE QUOTATION MARK} Not judged before the first look.")
+            for claim in matrix.claims
         ),
     )
-
-
-def policy(evidence: Evidence) -> Section | None:
-    """Show the worst acceptable change of each metric, without a verdict."""
-    matrix = evidence.run.matrix
-    if not matrix.policy:
-        return None
-    against = ", ".join(f"{axis}={shown(value)}" for axis, value in matrix.baseline)
-    return Section(
-        title="Upgrade policy",
-        lead=(f"The worst change that an upgrade may bring against {against or 'the baseline'}.",),
-        tables=(
-            Table(
-                caption="Upgrade policy",
-                columns=left("metric", "worst acceptable change", "verdict"),
-                rows=tuple(
-                    (heading(_metric(evidence, limit.metric)), _change(evidence, limit), NOT_JUDGED)
-                    for limit in matrix.policy
-                ),
-            ),
-        ),
-    )
-
-
-def contrast(of: Cell, against: Cell) -> str:
-    """Say in what two cells differ, and then what they share.
-
-    ``tensorflow=2.0.0 against tensorflow=1.15.0 (model=sequential)``.
-    """
-    ours, theirs = dict(of.coordinates), dict(against.coordinates)
-    shared = [axis for axis in ours if axis in theirs and ours[axis] == theirs[axis]]
-    sides = " against ".join(
-        ", ".join(f"{axis}={shown(value)}" for axis, value in side.items() if axis not in shared)
-        for side in (ours, theirs)
-    )
-    same = ", ".join(f"{axis}={shown(ours[axis])}" for axis in shared)
-    return f"{sides} ({same})" if same else sides
 
 
 def _beside(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str, ...]]:
@@ -106,41 +74,19 @@ def _beside(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str,
     ]
 
 
-def _claim(evidence: Evidence, claim: Claim, cells: dict[str, Cell]) -> tuple[str, ...]:
-    if claim.metric is None or claim.against is None:
-        said = claim.status.value if claim.status else NOTHING
-        ours = standing(evidence, cells[claim.of]) if claim.of in cells else NOT_PLANNED
-        return (claim.text, f"how {claim.of} ends", said, ours, NOT_JUDGED)
-    metric = _metric(evidence, claim.metric)
-    said = _pair(*map(printed, claim.published)) if claim.published else NOTHING
-    if claim.of in cells and claim.against in cells:
-        sides = contrast(cells[claim.of], cells[claim.against])
-        ours = _pair(*(evidence.median(cell, metric) for cell in (claim.of, claim.against)))
-    else:
-        sides, ours = f"{claim.of} against {claim.against}", NOT_PLANNED
-    compared = f"{heading(metric)}: {sides}{_direction(claim)}"
-    return (claim.text, compared, said, ours, NOT_JUDGED)
-
-
-def _pair(of: str, against: str) -> str:
-    return together(f"{of} against {against}")
-
-
-def _direction(claim: Claim) -> str:
-    if claim.says is None:
-        return ""
-    return ", said not to differ" if claim.says is Better.NEITHER else f", said {claim.says.value}"
-
-
-def _metric(evidence: Evidence, name: str) -> Metric:
-    return next(metric for metric in evidence.run.matrix.metrics if metric.name == name)
-
-
-def _change(evidence: Evidence, limit: PolicyLimit) -> str:
-    metric = _metric(evidence, limit.metric)
-    if limit.relative:
-        size, unit = limit.change * 100, "%"
-    else:
-        size, unit = limit.change, "points" if metric.unit == "%" else metric.unit
-    sign = "+" if size > 0 else ""
-    return f"{sign}{printed(round(size, 6))} {unit}".rstrip()
+def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
+    claim, compared = judged.claim, judged.comparison
+    quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{claim.text}\N{RIGHT DOUBLE QUOTATION MARK}"
+    head = f"{quoted} {_VERDICTS[judged.verdict]}."
+    if compared is None:
+        return Statement(head=head, text=" ".join(judged.evidence))
+    of, against, shared = words.sides(evidence, compared)
+    where = f"{shared}: " if shared else ""
+    ours = f"Here: {where}{words.finding(evidence, compared, of, against)}"
+    size = published_change(claim, compared.scale)
+    said = ""
+    if claim.published is not None and size is not None:
+        numbers = " against ".join(map(printed, claim.published))
+        said = f"Published: {numbers} ({words.signed(size, compared.metric)}). "
+    text = f"{said}{ours}; {words.basis(evidence, compared)} {' '.join(judged.evidence)}"
+    return Statement(head=head, text=text.strip())

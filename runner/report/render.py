@@ -1,18 +1,22 @@
-"""How a report looks: a view as Markdown for GitHub.
+"""How a report looks: a view as Markdown for GitHub, and as one HTML page that needs no network.
 
 Every text of a view counts as untrusted, since most of them repeat what a script, a framework or a
-matrix said. The template escapes whatever it prints, unless a filter made it Markdown on purpose.
+matrix said. The templates escape whatever they print, unless a filter made it on purpose.
 """
 
 import html
+import json
 import re
 from functools import cache
 from urllib.parse import quote
 
 import tabulate
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
-from runner.report.page import ReportView, Table
+from runner.report import plots
+from runner.report.page import Figure, ReportView, Table
+from runner.store import file_name
 
 LETTERS_OF_A_LINE = 300
 
@@ -38,7 +42,24 @@ class Raw(str):
 
 def markdown(view: ReportView) -> str:
     """Return the report as Markdown."""
-    return _template().render(view=view)
+    return _markdown_template().render(view=view)
+
+
+def html_page(view: ReportView) -> str:
+    """Return the report as one HTML page: its plots are alive, and it fetches nothing."""
+    figures = figures_of(view)
+    script = Markup(plots.script()) if figures else ""  # noqa: S704 (Vega's own)
+    return _html_template().render(view=view, figures=figures, script=script)
+
+
+def figures_of(view: ReportView) -> list[Figure]:
+    """Return every figure of a report."""
+    return [figure for section in view.sections for figure in section.figures]
+
+
+def image_path(figure: Figure) -> str:
+    """Return where the drawing of a figure lies, relative to the report."""
+    return f"figures/{file_name(figure.name)}.svg"
 
 
 def escape(text: str) -> Raw:
@@ -91,8 +112,52 @@ def _html(text: str) -> Raw:
     return Raw(html.escape(visible(text)))
 
 
+def _image(figure: Figure) -> Raw:
+    return Raw(f"![{escape(figure.caption)}]({quote(image_path(figure))})")
+
+
+def _lines(text: str) -> Markup:
+    return Markup("<br>").join(visible(line) for line in text.split("\n"))
+
+
+def _log(lines: tuple[str, ...]) -> str:
+    return "\n".join(visible(line).rstrip()[:LETTERS_OF_A_LINE] for line in lines)
+
+
+def _json(content: object) -> Markup:
+    """Return JSON for the inside of a script: no text in it can end the script."""
+    plain = json.dumps(content, ensure_ascii=True)
+    for letter in "<>&":
+        plain = plain.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(plain)  # noqa: S704 (no markup is left in it)
+
+
+def _drawn(figure: Figure) -> Markup:
+    return Markup(plots.svg(figure.chart))  # noqa: S704 (vl-convert escapes texts)
+
+
 @cache
-def _template() -> Template:
+def _html_template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("runner.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "address": lambda path: quote(path, safe="/=,@"),
+        "drawn": _drawn,
+        "json": _json,
+        "lines": _lines,
+        "log": lambda lines: Markup(html.escape(_log(lines))),  # noqa: S704 (escaped)
+    }
+    return environment.get_template("report.html.j2")
+
+
+@cache
+def _markdown_template() -> Template:
     environment = Environment(
         loader=PackageLoader("runner.report"),
         # Markdown is not HTML: everything is escaped below, and Raw is the only way around it.
@@ -103,5 +168,11 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"fenced": _fenced, "grid": _grid, "html": _html, "link": _link}
+    environment.filters |= {
+        "fenced": _fenced,
+        "grid": _grid,
+        "html": _html,
+        "image": _image,
+        "link": _link,
+    }
     return environment.get_template("report.md.j2")

@@ -69,8 +69,12 @@ def method(evidence: Evidence) -> Section:
         "over trials, never the best one. Trials that were not ok give no number."
     )
     limits = (
-        "This report shows medians and ranges only. It holds no intervals and no verdicts: two "
-        "cells whose ranges overlap may well be equally fast."
+        "A trial is compared only with trials of its own block: the change in a block is the log of "
+        "the ratio of two numbers, and the interval is a paired t interval over blocks. Shares such "
+        "as an accuracy are compared by their difference over seeds (Welch). Comparisons named "
+        "before the run share one error rate (Holm); all others are a screening. Equivalence is "
+        "read off the same interval: it must lie inside the margin. A change is never read off an "
+        "outcome that was picked: no trial is left out for what it measured."
     )
     return Section(
         title="How it was measured",

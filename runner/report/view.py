@@ -3,18 +3,24 @@
 from collections.abc import Mapping
 
 from runner.model import Image, Plan, Run, TrialResult, shown
-from runner.report import measured, published, surroundings
+from runner.report import measured, published, surroundings, verdicts
 from runner.report.evidence import Evidence, as_expected, gather
 from runner.report.page import ReportView
 from runner.report.wording import counted, listed, memory
 
 SECTIONS = (
-    measured.cells,
-    measured.failures,
+    verdicts.decision,
+    verdicts.verdicts,
     published.claims,
+    verdicts.what_could_be_seen,
+    measured.cells,
+    verdicts.groups,
     published.published,
-    published.policy,
+    verdicts.learning,
+    verdicts.screening,
+    measured.failures,
     measured.adapted,
+    verdicts.disturbance,
     surroundings.environments,
     surroundings.host,
     surroundings.method,
