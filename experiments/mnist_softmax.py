@@ -264,11 +264,11 @@ def train_as_published(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested
     traced_step = tf.function(step)
     batches = shuffled_batches(digits.training, wanted.batch)
     if wanted.matched:
-        model.build((None, 28, 28))
-        model.set_weights(initial_weights())
+        model.dense.build((None, 28 * 28))
+        model.dense.set_weights(initial_weights())
     for epoch in range(wanted.epochs):
         if wanted.matched:
-            batches = ordered_batches(digits.training, epoch, wanted.batch)
+            batches = plain_batches(ordered(digits.training, epoch), wanted.batch)
         epochs.begin()
         reset(mean_loss)
         reset(accuracy)
@@ -301,21 +301,25 @@ def subclassed_model() -> Any:
 
 def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
     """Train the layer of the subclassed model as a graph."""
-    if wanted.matched:
-        sys.exit("Before TensorFlow 1.14 this model cannot be matched; use another one.")
     holders = [tf.placeholder(array.dtype, array.shape) for array in digits.training]
-    batches = shuffled_batches(tuple(holders), wanted.batch).repeat()
-    iterator = batches.make_initializable_iterator()
+    batches = (plain_batches if wanted.matched else shuffled_batches)(tuple(holders), wanted.batch)
+    iterator = batches.repeat().make_initializable_iterator()
     images, labels = iterator.get_next()
-    predictions = softmax(tf.keras.layers.Dense(10)(tf.reshape(images, [-1, 28 * 28])))
+    dense = tf.keras.layers.Dense(10)
+    predictions = softmax(dense(tf.reshape(images, [-1, 28 * 28])))
     loss = tf.reduce_mean(tf.keras.backend.sparse_categorical_crossentropy(labels, predictions))
     hits = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(predictions, 1), labels), tf.float32))
     step = tf.train.AdamOptimizer(epsilon=1e-7).minimize(loss)  # the epsilon of Keras's Adam
     session = tf.keras.backend.get_session()
     session.run(tf.global_variables_initializer())
     session.run(iterator.initializer, dict(zip(holders, digits.training)))
+    if wanted.matched:
+        dense.set_weights(initial_weights())
     steps = -(-epochs.samples // wanted.batch)
-    for _ in range(wanted.epochs):
+    for epoch in range(wanted.epochs):
+        if wanted.matched:
+            samples = ordered(digits.training, epoch)
+            session.run(iterator.initializer, dict(zip(holders, samples)))
         epochs.begin()
         measured = [session.run([loss, hits, step]) for _ in range(steps)]
         epochs.end()
@@ -336,6 +340,11 @@ def shuffled_batches(training: Tuple[Array, Array], batch: int) -> Any:
     return tf.data.Dataset.from_tensor_slices(training).shuffle(1024).batch(batch)
 
 
+def plain_batches(training: Tuple[Array, Array], batch: int) -> Any:
+    """Return the training set in batches, in the order it has."""
+    return tf.data.Dataset.from_tensor_slices(training).batch(batch)
+
+
 def initial_weights() -> List[Array]:
     """Return the kernel and the bias that every version begins with in matched mode."""
     import matched  # noqa: PLC0415 - it lies beside this script in matched mode only
@@ -350,11 +359,6 @@ def ordered(training: Tuple[Array, Array], epoch: int) -> Tuple[Array, Array]:
     images, labels = training
     order = matched.order(epoch, len(images))
     return images[order], labels[order]
-
-
-def ordered_batches(training: Tuple[Array, Array], epoch: int, batch: int) -> Any:
-    """Return the ordered training set in batches."""
-    return tf.data.Dataset.from_tensor_slices(ordered(training, epoch)).batch(batch)
 
 
 def handed(wanted: Wanted) -> Dict[str, str]:

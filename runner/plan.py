@@ -81,7 +81,8 @@ def make_plan(
     lasts = {
         cell.id: min(cell.blocks or count, left.get(cell.id, count), count) for cell in matrix.cells
     }
-    twin = baseline_cell(matrix) if matrix.compare and looks[0] > 1 else None
+    compared = any({pair.of, pair.against} <= lasts.keys() for pair in matrix.compare)
+    twin = baseline_cell(matrix) if compared and looks[0] > 1 else None
     trials: list[Trial] = []
     for block in range(1, count + 1):
         block_seed = int.from_bytes(_hash("seed", seed, block)[:4], "big") >> 1  # 31 bits

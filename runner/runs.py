@@ -98,7 +98,9 @@ def entered(run: Run, options: Options) -> Iterator[Execution]:
     """
     earlier = None if options.new else _same(run, options.reports)
     if earlier is not None:
-        run = replace(run, id=earlier.id, created_at=earlier.created_at)
+        # What is compared was named before the run: naming it afterwards would be picking.
+        matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
+        run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
     folder = RunFolder(options.reports / run.id)
     if not folder.occupy():
         raise RunFolderError(

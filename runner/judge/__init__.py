@@ -43,7 +43,7 @@ def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgeme
 def _checks(samples: Samples, look: Look) -> tuple[Check, ...]:
     """Compare the baseline with its twin in every metric that a named comparison or limit has."""
     baseline = baseline_cell(samples.matrix)
-    if baseline is None or not any(one.trial.twin for one in samples.results):
+    if baseline is None or not samples.of(baseline.id, twin=True):
         return ()
     wanted = {name for pair in samples.matrix.compare for name in pair.metrics}
     checks = []

@@ -65,7 +65,8 @@ def _of_status(samples: Samples, claim: Claim) -> JudgedClaim:
     told = ", ".join(f"{status.value} in {count}" for status, count in counts.items())
     if not counts:
         return _inconclusive(claim, f"No trial of {claim.of} was executed yet.")
-    evidence = (f"Of {counts.total()} trials here: {told}.",)
+    trials = "the one trial" if counts.total() == 1 else f"{counts.total()} trials"
+    evidence = (f"Of {trials} here: {told}.",)
     if set(counts) == {claim.status}:
         return JudgedClaim(claim=claim, verdict=ClaimVerdict.REPRODUCED, evidence=evidence)
     if claim.status not in counts:
@@ -99,7 +100,7 @@ def _of_direction(
     evidence = (
         "" if size is None
         else "A change of the published size could be one run here." if possible
-        else "A change of the published size would be no run of this machine's.",
+        else "No single run here would show a change of the published size.",
         "The direction is shown." if shown
         else "The direction is the other one here." if other_way
         else "The direction is not shown.",

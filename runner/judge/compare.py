@@ -136,7 +136,7 @@ def _missing(samples: Samples, asked: Asked, metric: Metric, *, twin: bool) -> s
     for cell, is_twin in ((asked.of, twin), (asked.against, False)):
         if samples.numbers(cell, metric, twin=is_twin):
             continue
-        results = [r for r in samples.results if r.trial.cell == cell and r.trial.twin == is_twin]
+        results = samples.of(cell, twin=is_twin)
         if not results:
             return f"no trial of {cell} was executed"
         statuses = sorted({one.status.value for one in results if one.status is not Status.OK})

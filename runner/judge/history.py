@@ -20,6 +20,9 @@ FEWEST_RUNS = 3
 """Runs that a level must last."""
 PENALTY = 5.0
 """What one more change point costs, in natural logarithms of the number of runs."""
+YEAR = 52
+"""Shorter series pay for a change point as this many runs do: they are looked at again and again
+while they grow, and their spread is known badly."""
 SMALLEST_STEP = math.log1p(0.03)
 """A smaller change of the log ratio is no alarm."""
 AGREEING = 2
@@ -54,7 +57,7 @@ def steps(log_ratios: Sequence[float]) -> tuple[Step, ...]:
     clipped = winsorised(log_ratios, sd)
     search = ruptures.KernelCPD(kernel="linear", min_size=FEWEST_RUNS)
     search.fit(np.asarray(clipped).reshape(-1, 1) / sd)
-    ends = search.predict(pen=PENALTY * math.log(len(clipped)))
+    ends = search.predict(pen=PENALTY * math.log(max(YEAR, len(clipped))))
     levels = [clipped[start:end] for start, end in pairwise([0, *ends])]
     found = []
     for old, new, position in zip(levels, levels[1:], ends, strict=False):
@@ -65,12 +68,16 @@ def steps(log_ratios: Sequence[float]) -> tuple[Step, ...]:
 
 
 def robust_sd(log_ratios: Sequence[float]) -> float:
-    """Return the spread from run to run, from first differences, so that steps do not count."""
-    differences = np.abs(np.diff(log_ratios))
-    usual = float(np.median(differences)) / _NORMAL_MAD
-    if usual == 0:  # most runs repeat the one before
-        usual = float(np.sqrt(np.mean(differences**2)))
-    return usual / math.sqrt(2)
+    """Return the spread from run to run, from first differences, so that steps do not count.
+
+    Differences are clipped like the points, and not reduced to their median, which knows the spread
+    of a short series too badly.
+    """
+    differences = np.diff(log_ratios)
+    usual = float(np.median(np.abs(differences))) / _NORMAL_MAD
+    if usual > 0:  # else most runs repeat the one before
+        differences = np.clip(differences, -_CLIP * usual, _CLIP * usual)
+    return float(np.sqrt(np.mean(differences**2) / 2))
 
 
 def winsorised(log_ratios: Sequence[float], sd: float) -> list[float]:

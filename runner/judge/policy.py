@@ -61,7 +61,7 @@ def sides(matrix: Matrix) -> list[_Side]:
         replaced = [f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]]
         if replaced:
             found.append(_Side(",".join(replaced), of, against))
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _broken(samples: Samples, side: _Side) -> JudgedLimit | None:

@@ -23,7 +23,8 @@ class Samples:
     """The results that count, by place, and what the machine did to them."""
 
     matrix: Matrix
-    results: tuple[TrialResult, ...]
+    results: Mapping[tuple[str, bool], tuple[TrialResult, ...]]
+    """By cell and whether it is the twin, in the order of the blocks."""
     disturbance: Disturbance
 
     def numbers(self, cell: str, metric: Metric, *, twin: bool = False) -> Mapping[int, float]:
@@ -34,10 +35,8 @@ class Samples:
         wall = measures_wall_time(self.matrix, metric)
         return {
             result.trial.block: number
-            for result in self.results
-            if result.trial.cell == cell
-            and result.trial.twin == twin
-            and not (wall and result.tainted)
+            for result in self.of(cell, twin=twin)
+            if not (wall and result.tainted)
             and (number := metric_value(result, metric.name)) is not None
         }
 
@@ -48,11 +47,9 @@ class Samples:
         named = [one for one in self.matrix.metrics if one.name == metric.cpu_time]
         return named[0] if named else _CPU_OF_TRIAL
 
-    def of(self, cell: str) -> tuple[TrialResult, ...]:
-        """Return the results of a cell, less those of its twin, by block."""
-        return tuple(
-            one for one in self.results if one.trial.cell == cell and not one.trial.twin
-        )
+    def of(self, cell: str, *, twin: bool = False) -> tuple[TrialResult, ...]:
+        """Return the results of a cell, or of its twin, in the order of the blocks."""
+        return self.results.get((cell, twin), ())
 
 
 def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
@@ -64,8 +61,12 @@ def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: i
         if one.trial.place in planned
         and one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE, Status.UNSUPPORTED}
     ]
-    kept = sorted(newest(attempts), key=lambda one: (one.trial.block, one.trial.position))
-    return Samples(matrix, tuple(kept), _disturbance(plan, attempts, kept))
+    kept = sorted(newest(attempts), key=lambda one: one.trial.block)
+    by_cell: dict[tuple[str, bool], list[TrialResult]] = {}
+    for one in kept:
+        by_cell.setdefault((one.trial.cell, one.trial.twin), []).append(one)
+    sorted_out = {key: tuple(found) for key, found in by_cell.items()}
+    return Samples(matrix, sorted_out, _disturbance(plan, attempts, kept))
 
 
 def _disturbance(

@@ -6,7 +6,7 @@ from runner.judge.records import Comparison, Estimate, Look, Verdict
 from runner.model import Better, Cell, Environment, Metric, Scale, shown
 from runner.report.evidence import Evidence
 from runner.report.page import Statement
-from runner.report.wording import counted, together
+from runner.report.wording import counted, shortened, together
 from runner.summarise import TRIAL_CPU, measures_wall_time
 
 _MINUS = "\N{MINUS SIGN}"
@@ -18,6 +18,7 @@ def statement(evidence: Evidence, comparison: Comparison) -> Statement:
     of, against, shared = sides(evidence, comparison)
     found = finding(evidence, comparison, of, against)
     notes = [f"also changed: {also}" for also in also_changed(evidence, comparison)]
+    notes += adaptations(evidence, comparison)
     if comparison.negligible:
         room = margin(comparison.measured)
         notes.insert(0, f"the difference is smaller than {room}, which we call negligible")
@@ -90,17 +91,26 @@ def basis(evidence: Evidence, comparison: Comparison) -> str:
 
 
 def stretch(evidence: Evidence, estimate: Estimate, metric: Metric) -> str:
-    """Return an interval in words: ``15 % to 21 % faster``, ``4 % faster to 7 % slower``."""
-    timed = _is_time(evidence, metric)
-    low, high = (amount(end, metric) for end in (estimate.low, estimate.high))
-    words = ("faster", "slower") if timed else ("less", "more")
-    if metric.scale is Scale.DIFFERENCE or not timed:
-        return f"{signed(estimate.low, metric)} to {signed(estimate.high, metric)}"
+    """Return an interval in words: ``15 % to 21 % faster``, ``−0.1 to +0.3 points``."""
+    if not _is_time(evidence, metric):
+        return _together(estimate.low, estimate.high, metric)
+    low, high = amount(estimate.low, metric), amount(estimate.high, metric)
+    if low == high:
+        low, high = (_fine(end, metric) for end in (estimate.low, estimate.high))
     if estimate.low > 0:
-        return f"{low} to {high} {words[1]}"
+        return f"{low} to {high} slower"
     if estimate.high < 0:
-        return f"{high} to {low} {words[0]}"
-    return f"anywhere from {low} {words[0]} to {high} {words[1]}"
+        return f"{high} to {low} faster"
+    return f"anywhere from {low} faster to {high} slower"
+
+
+def _together(low: float, high: float, metric: Metric) -> str:
+    """Return an interval with the unit behind it once."""
+    if metric.scale is Scale.RATIO:
+        return f"{signed(low, metric)} to {signed(high, metric)}"
+    digits = max(0, 2 - math.floor(math.log10(max(abs(low), abs(high)) or 1.0)))
+    ends = (f"{end:+.{min(digits, 6)}f}".replace("-", _MINUS) for end in (low, high))
+    return together(f"{' to '.join(ends)} {unit(metric)}".rstrip())
 
 
 def interval_name(estimate: Estimate) -> str:
@@ -113,6 +123,13 @@ def amount(change: float, metric: Metric) -> str:
     if metric.scale is Scale.RATIO:
         return per_cent(abs(math.expm1(change)) * 100)
     return together(f"{abs(change):.3g} {unit(metric)}".rstrip())
+
+
+def _fine(change: float, metric: Metric) -> str:
+    """Return the size of a change in tenths of a per cent, where whole ones say too little."""
+    if metric.scale is Scale.DIFFERENCE:
+        return amount(change, metric)
+    return together(f"{abs(math.expm1(change)) * 100:.1f} %")
 
 
 def signed(change: float, metric: Metric) -> str:
@@ -154,6 +171,20 @@ def also_changed(evidence: Evidence, comparison: Comparison) -> list[str]:
     if differing:
         found.append(counted(differing, "package"))
     return [", ".join(found)] if found else []
+
+
+def adaptations(evidence: Evidence, comparison: Comparison) -> list[str]:
+    """Return where the script of one of the cells did not do exactly what the other's did."""
+    said: dict[str, set[str]] = {
+        cell: {one.adapted for one in evidence.settled(cell) if one.adapted is not None}
+        for cell in (comparison.of, comparison.against)
+    }
+    both = said[comparison.of] & said[comparison.against]
+    return [
+        f"adapted in {cell}: {shortened(sentence)}"
+        for cell, sentences in said.items()
+        for sentence in sorted(sentences - both)
+    ]
 
 
 def of_look(look: Look) -> str:

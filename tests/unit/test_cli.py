@@ -215,7 +215,7 @@ def test_a_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     study(tmp_path, FULL)
     assert main(["plan"]) == Exit.OK
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "small: 4 cells, 11 trials in 3 blocks"
+    assert said[0] == "small: 4 cells, 14 trials in 3 blocks"
     assert "  lib=3.0,size=1  (expected: no-image, blocks: 2)" in said
     assert "to lock:  lib=1.0, lib=2.0, lib=3.0" in said
     assert "to build: cannot tell, no engine answers" in said
@@ -232,9 +232,10 @@ def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFi
     assert found.pop("seconds") > 0
     trials = found.pop("trials")
     assert sorted(trial["id"] for trial in trials) == [
-        f"lib={version},size=1@b{block}.1" for version in ("1.0", "2.0") for block in (1, 2)
+        *(f"lib=1.0,size=1@b{block}{twin}.1" for block in (1, 2) for twin in ("", "t")),
+        *(f"lib=2.0,size=1@b{block}.1" for block in (1, 2)),
     ]
-    assert [trial["block"] for trial in trials] == [1, 1, 2, 2]
+    assert [trial["block"] for trial in trials] == [1, 1, 1, 2, 2, 2]
     cells = found.pop("cells")
     assert cells[0] == {
         "id": "lib=1.0,size=1",

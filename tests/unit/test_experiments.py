@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
 SCRIPTS = sorted(EXPERIMENTS.glob("*.py"))
-ENVIRONMENT_PACKAGES = {"numpy", "tensorflow"}
+ENVIRONMENT_PACKAGES = {"matched", "numpy", "tensorflow"}  # the first is laid beside the script
 NEWER_THAN_PYTHON_36 = {
     "annotationlib",
     "compression",

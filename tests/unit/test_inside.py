@@ -102,6 +102,7 @@ def test_a_script_learns_its_trial_and_gives_its_result(launcher: Launcher) -> N
         "seed": 2**40 + 7,
         "parameters": {"epochs": 3},
         "cell": {"model": "a"},
+        "matched": False,
         "hash_seed": str((2**40 + 7) % 2**32),
         "data": f"{launcher.folder}/data",
         "threads": str(len(os.sched_getaffinity(0))),
@@ -130,7 +131,7 @@ def test_a_script_is_stopped_with_all_it_started(here: Launcher) -> None:
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "if os.fork() == 0:\n"
         "    open('child', 'w').write(str(os.getpid()))\n"
-        "print('on'); sys.stdout.flush()\n"
+        "sys.stdout.write('on\\n'); sys.stdout.flush()\n"
         "time.sleep(60)\n",
         timeout_s=2,
     )

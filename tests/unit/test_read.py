@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from runner.model import Better, Limits, PolicyLimit, Status
+from runner.model import Better, Limits, Pair, PolicyLimit, Status
 from runner.read import read, schema
 from tests.matrices import FULL, SMALL, study, told
 
@@ -35,7 +35,12 @@ def test_absent_keys_have_their_defaults(tmp_path: Path) -> None:
     matrix = study(tmp_path, SMALL)
     assert matrix.limits == Limits()
     assert (matrix.blocks, matrix.base, matrix.title) == (7, "auto", "small")
-    assert (matrix.source, matrix.baseline, matrix.claims, matrix.policy) == (None, (), (), ())
+    assert (matrix.source, matrix.claims, matrix.policy) == (None, (), ())
+    assert (matrix.baseline, matrix.looks, matrix.matched) == ((("lib", "1.0"),), 4, False)
+    assert matrix.compare == tuple(
+        Pair(of=f"lib=2.0,size={size}", against=f"lib=1.0,size={size}", metrics=("seconds",))
+        for size in (1, 2)
+    )
     assert matrix.quick == {}
     assert matrix.metrics[1].title == "loss at end"
     cell = matrix.cells[0]

@@ -127,9 +127,9 @@ def folders() -> list[str]:
 
 
 def statuses() -> Mapping[str, Status]:
-    """Return the status of every trial of the newest run."""
+    """Return the status of every trial of the newest run, less the twins of the baseline."""
     results = RunFolder(Path("reports/latest")).results()
-    return {result.trial.id: result.status for result in results}
+    return {result.trial.id: result.status for result in results if not result.trial.twin}
 
 
 def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
@@ -164,7 +164,7 @@ def test_trials_of_a_block_share_their_seed(engine: Watched) -> None:
     main([])
     seeds: dict[str, set[object]] = {}
     for launch in engine.launches:
-        seeds.setdefault(launch.trial.partition("@")[2], set()).add(launch.order["seed"])
+        seeds.setdefault(launch.trial.partition("@")[2].replace("t", ""), set()).add(launch.order["seed"])
     assert [len(found) for found in seeds.values()] == [1, 1]
     assert len(set.union(*seeds.values())) == 2
 
@@ -182,6 +182,8 @@ def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
         "timeout_s": 900.0,
         "log_bytes": 1024**2,
         "result_bytes": 1024**2,
+        "matched": False,
+        "quiet": {"window_s": 0.0, "foreign_share": 1e9, "patience_s": 30.0},
     }
     assert launch.run == str(Path("reports/latest").resolve())
 
@@ -204,7 +206,7 @@ def test_nothing_left_to_do_is_ok(engine: Watched) -> None:
     study(engine, MATRIX.replace("two", "broken"))
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
     assert main(["--blocks", "1"]) == Exit.OK
-    assert len(engine.executed) == 2
+    assert len(engine.executed) == 3
 
 
 def test_an_expected_failure_is_no_failure(engine: Watched) -> None:
@@ -214,7 +216,7 @@ def test_an_expected_failure_is_no_failure(engine: Watched) -> None:
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
     declare(text + "include: [{model: broken, expect: failed}]\n")
     assert main(["--blocks", "1"]) == Exit.OK
-    assert len(engine.executed) == 2
+    assert len(engine.executed) == 3
 
 
 def test_an_image_that_cannot_be_built_costs_its_own_cells(engine: Watched) -> None:
@@ -240,7 +242,7 @@ def test_a_cell_without_an_image_is_tried_again(engine: Watched) -> None:
     main(["--blocks", "1"])
     engine.holds(second)
     assert main(["--blocks", "1"]) == Exit.OK
-    assert engine.executed == ["lib=1.0@b1.1", "lib=2.0@b1.2"]
+    assert sorted(engine.executed) == ["lib=1.0@b1.1", "lib=1.0@b1t.1", "lib=2.0@b1.2"]
 
 
 def test_no_image_at_all_is_no_crash(engine: Watched) -> None:
@@ -275,7 +277,7 @@ def test_a_lost_engine_costs_only_the_trial_it_was_at(
     assert main(["--blocks", "1"]) == Exit.OK
     assert engine.left == []
     places = [trial.rpartition(".")[0] for trial in engine.executed]
-    assert len(places) == len(set(places)) == 2
+    assert len(places) == len(set(places)) == 3
     assert len(folders()) == 1
 
 
@@ -289,7 +291,7 @@ def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixtu
     assert engine.left == []
     engine.interrupted_at_trial = None
     assert main(["--blocks", "1"]) == Exit.OK
-    assert len(engine.executed) == len(set(engine.executed)) == 2
+    assert len(engine.executed) == len(set(engine.executed)) == 3
 
 
 def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,7 +301,7 @@ def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["--blocks", "1"]) == Exit.OK
     assert "is complete: nothing is left to do" in capsys.readouterr().out
-    assert len(engine.executed) == 2
+    assert len(engine.executed) == 3
     assert len(folders()) == 1
 
 
@@ -320,11 +322,11 @@ def test_blocks_are_added_behind_those_that_were_there(engine: Watched) -> None:
     before = RunFolder(Path("reports/latest")).plan()
     assert main(["--blocks", "3"]) == Exit.OK
     after = RunFolder(Path("reports/latest")).plan()
-    assert after.trials[:2] == before.trials
-    assert len(engine.executed) == 6
+    assert after.trials[:3] == before.trials
+    assert len(engine.executed) == 9
     main(["--blocks", "1"])
     assert RunFolder(Path("reports/latest")).plan() == after
-    assert len(engine.executed) == 6
+    assert len(engine.executed) == 9
 
 
 def test_quick_is_another_run(engine: Watched) -> None:
@@ -357,7 +359,7 @@ def test_what_is_not_measured_continues_the_run(engine: Watched) -> None:
     declare(MATRIX + f"title: Another\npolicy: {{x: +3%}}\nclaims: [{claim}]\n")
     assert main([]) == Exit.OK
     assert len(folders()) == 1
-    assert len(engine.executed) == 4
+    assert len(engine.executed) == 6
     assert "Another" in Path("reports/latest/report.md").read_text()
 
 

@@ -1,0 +1,926 @@
+"""Does the analysis keep its promises? Every row is a promise, checked on simulated runs.
+
+Usage::
+
+    python -m benchmarks.acceptance [--size full|reduced] [--only ROW]
+
+What is simulated are machines and experiments. Everything after that is the program itself: its
+plans, its reduction of a series to one number, its comparisons, claims, looks and guards. Seeds are
+fixed. ``full`` takes about 25 minutes of one core; ``reduced`` a twentieth of the runs, with bounds
+that are wider by three standard errors. Exit code 1 if a figure is outside its bound.
+"""
+
+import argparse
+import math
+import typing
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from statistics import fmean, median, stdev
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.guards import taint
+from runner.judge import judge
+from runner.judge.claims import judge_claim
+from runner.judge.compare import Asked, compare, measure
+from runner.judge.history import steps
+from runner.judge.looks import leaving, look_after
+from runner.judge.records import DECIDED, ClaimVerdict, Comparison, Look, Verdict
+from runner.judge.samples import Samples, gather
+from runner.model import (
+    Axis,
+    Better,
+    Cell,
+    Claim,
+    EnvironmentRequest,
+    Experiment,
+    Guards,
+    Limits,
+    Matrix,
+    Metric,
+    Pair,
+    Plan,
+    Reading,
+    Scale,
+    Status,
+    Trial,
+    TrialResult,
+)
+from runner.plan import make_plan, tainted_again
+
+Logs = NDArray[np.float64]
+"""Natural logarithms of times in seconds, by block, position in the block, and epoch."""
+
+SEED = 20261123
+BATCH = 250
+"""Runs that are simulated at once."""
+DAY = datetime(2026, 11, 23, tzinfo=timezone.utc)
+DIFFERENT = frozenset({Verdict.LOWER, Verdict.HIGHER})
+
+SECONDS = Metric(name="epoch_seconds", unit="s", better=Better.NEITHER, title="time per epoch")
+ACCURACY = Metric(
+    name="accuracy",
+    unit="%",
+    better=Better.NEITHER,
+    title="test accuracy",
+    scale=Scale.DIFFERENCE,
+    margin=0.2,
+)
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How many runs are simulated, as a share of the full number, and whether bounds are wider."""
+
+    share: float
+    standard_errors: float
+
+    def runs(self, full: int) -> int:
+        """Return how many runs a figure takes that has so many in full."""
+        return max(20, round(full * self.share))
+
+
+SIZES = {
+    "full": Size(share=1.0, standard_errors=0.0),
+    "reduced": Size(share=0.05, standard_errors=3.0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure with its bounds; ``error`` is its standard error, all in the same unit.
+
+    A figure without bounds is printed only.
+    """
+
+    case: str
+    reached: float
+    unit: str
+    least: float | None = None
+    most: float | None = None
+    error: float = 0.0
+    runs: int
+
+    def passes(self, size: Size) -> bool:
+        """Whether the figure is inside its bounds, which a reduced size makes wider."""
+        room = size.standard_errors * self.error
+        above = self.least is None or self.reached >= self.least - room
+        return above and (self.most is None or self.reached <= self.most + room)
+
+    @property
+    def bound(self) -> str:
+        """The bounds as they are printed."""
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
+        if self.least is not None:
+            return f">= {self.least:g}"
+        return "" if self.most is None else f"<= {self.most:g}"
+
+
+def share(
+    case: str, found: Sequence[bool], *, least: float | None = None, most: float | None = None
+) -> Figure:
+    """Return how often something was found, in per cent, with the error that its bound implies."""
+    bounds = [one for one in (least, most) if one is not None]
+    expected = max((one * (100 - one) for one in bounds), default=0.0)
+    return Figure(
+        case=case,
+        reached=100 * fmean(found),
+        unit="%",
+        least=least,
+        most=most,
+        error=math.sqrt(expected / len(found)),
+        runs=len(found),
+    )
+
+
+def average(
+    case: str,
+    numbers: Sequence[float],
+    unit: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+) -> Figure:
+    """Return the mean of numbers as a figure."""
+    error = stdev(numbers) / math.sqrt(len(numbers))
+    return Figure(
+        case=case,
+        reached=fmean(numbers),
+        unit=unit,
+        least=least,
+        most=most,
+        error=error,
+        runs=len(numbers),
+    )
+
+
+# --- machines -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """A machine, as shares of the time of an epoch.
+
+    ``within``: from epoch to epoch of a trial, with the correlation ``memory`` between neighbours.
+    ``between``: from trial to trial. ``drift``: the machine as a whole, slowly (it forgets over 30
+    trials). Bursts of a neighbour take ``burst_share`` of the time, last ``burst_epochs`` in the
+    mean and make everything slower by ``burst``, whoever runs. ``epochs`` are those of a trial; one
+    epoch has no warm-up.
+    """
+
+    within: float
+    between: float
+    memory: float = 0.0
+    drift: float = 0.0
+    burst: float = 0.0
+    burst_share: float = 0.0
+    burst_epochs: float = 1.0
+    epochs: int = 7
+
+
+NOISES = {
+    "quiet": Noise(within=0.03, between=0.02, memory=0.3),
+    "cv3": Noise(
+        within=0.03,
+        between=0.03,
+        memory=0.3,
+        drift=0.03,
+        burst=0.2,
+        burst_share=0.01,
+        burst_epochs=5,
+    ),
+    "typical": Noise(
+        within=0.05,
+        between=0.03,
+        memory=0.5,
+        drift=0.05,
+        burst=0.35,
+        burst_share=0.02,
+        burst_epochs=8,
+    ),
+    "noisy": Noise(
+        within=0.10,
+        between=0.05,
+        memory=0.6,
+        drift=0.10,
+        burst=0.60,
+        burst_share=0.03,
+        burst_epochs=8,
+    ),
+    "spiky": Noise(
+        within=0.03,
+        between=0.03,
+        memory=0.3,
+        burst=1.0,
+        burst_share=0.05,
+        burst_epochs=2,
+    ),
+}
+FOUR = ("cv3", "typical", "noisy", "spiky")
+FORGETTING = 30
+"""Trials after which a drift keeps 1/e of what it was."""
+WARM_UP = (1.6, 1.1)
+"""How much longer the first epochs take, which the program leaves out."""
+
+
+def gaussian(pair_sd: float) -> Noise:
+    """Return independent noise by the spread of the change between two single trials."""
+    return Noise(within=0.0, between=pair_sd / math.sqrt(2), epochs=1)
+
+
+def own_noise(noise: Noise, shape: tuple[int, int, int], random: np.random.Generator) -> Logs:
+    """Return what is each trial's own, for so many runs, blocks and positions."""
+    found = np.empty((*shape, noise.epochs))
+    between = noise.between * random.standard_normal(shape)
+    state = random.standard_normal(shape)
+    for epoch in range(noise.epochs):
+        found[..., epoch] = between + noise.within * state
+        fresh = math.sqrt(1 - noise.memory**2) * random.standard_normal(shape)
+        state = noise.memory * state + fresh
+    return found
+
+
+def shared_noise(noise: Noise, shape: tuple[int, int, int], random: np.random.Generator) -> Logs:
+    """Return what the machine does to whoever runs, in the order of time through each run."""
+    runs, blocks, positions = shape
+    trials = blocks * positions
+    found = np.zeros((runs, trials * noise.epochs))
+    keeps = math.exp(-1 / FORGETTING)
+    state = random.standard_normal(runs)
+    for trial in range(trials if noise.drift else 0):
+        found[:, trial * noise.epochs : (trial + 1) * noise.epochs] += noise.drift * state[:, None]
+        state = keeps * state + math.sqrt(1 - keeps**2) * random.standard_normal(runs)
+    if noise.burst:
+        ends = 1 / noise.burst_epochs
+        begins = ends * noise.burst_share / (1 - noise.burst_share)
+        on = random.random(runs) < noise.burst_share
+        for epoch in range(trials * noise.epochs):
+            found[:, epoch] += math.log1p(noise.burst) * on
+            on = np.where(on, random.random(runs) > ends, random.random(runs) < begins)
+    return found.reshape(*shape, noise.epochs)
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def study(
+    cells: int = 2,
+    blocks: int = 10,
+    looks: int = 1,
+    metric: Metric = SECONDS,
+    *,
+    named: bool = True,
+    claims: tuple[Claim, ...] = (),
+) -> Matrix:
+    """Return a matrix of versions 0, 1, ...: 0 is the baseline that the others are compared to."""
+    made = tuple(
+        Cell(
+            coordinates=(("version", number),),
+            request=EnvironmentRequest(requirements=()),
+            parameters={},
+            timeout_s=900.0,
+        )
+        for number in range(cells)
+    )
+    pairs = tuple(Pair(of=one.id, against=made[0].id, metrics=(metric.name,)) for one in made[1:])
+    return Matrix(
+        name="simulated",
+        axes=(Axis(name="version", values=tuple(range(cells))),),
+        cells=made,
+        experiment=Experiment(script="none.py"),
+        metrics=(metric,),
+        limits=Limits(),
+        blocks=blocks,
+        baseline=made[0].coordinates,
+        compare=pairs if named else (),
+        looks=looks,
+        claims=claims,
+        quick={},
+    )
+
+
+def version(number: int) -> str:
+    """Return the id of the cell of a version."""
+    return f"version={number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What one machine does to one run: each trial's own noise, and what it does to all."""
+
+    own: Logs
+    shared: Logs
+
+    def executes(
+        self,
+        trial: Trial,
+        metric: Metric,
+        effects: Mapping[str, float],
+        spreads: Mapping[str, float],
+    ) -> TrialResult:
+        """Return the result of a trial at its place in time.
+
+        ``effects`` are true changes of cells on the scale of the metric, ``spreads`` multiply the
+        own noise of cells.
+        """
+        place = trial.block - 1, trial.position - 1
+        noise = self.own[place] * spreads.get(trial.cell, 1.0) + self.shared[place]
+        noise += effects.get(trial.cell, 0.0)
+        if metric.scale is Scale.DIFFERENCE:
+            return result(trial, metric, (93.0 + noise[0].item(),))
+        times = np.exp(noise)
+        if len(times) > len(WARM_UP):
+            times[: len(WARM_UP)] *= WARM_UP
+        return result(trial, metric, tuple(times.tolist()))
+
+
+def result(
+    trial: Trial,
+    metric: Metric,
+    series: tuple[float, ...],
+    reading: Reading | None = None,
+    tainted: str | None = None,
+) -> TrialResult:
+    """Return a trial that ended well and measured that series."""
+    return TrialResult(
+        trial=trial,
+        status=Status.OK,
+        values={},
+        series={metric.name: series},
+        environment={},
+        reading=reading,
+        tainted=tainted,
+        started_at=DAY,
+        duration_s=1.0,
+    )
+
+
+def seed_of(*words: object) -> int:
+    """Return a seed that is the same for the same words, everywhere."""
+    return zlib.crc32("\0".join(map(str, (SEED, *words))).encode())
+
+
+def machines(
+    noise: Noise, matrix: Matrix, runs: int, seed: int, blocks: int | None = None
+) -> Iterator[tuple[Plan, Machine]]:
+    """Yield for each run the program's own plan, and a machine."""
+    random = np.random.default_rng(seed)
+    for first in range(0, runs, BATCH):
+        plans = [
+            make_plan(matrix, seed + number, blocks)
+            for number in range(first, min(first + BATCH, runs))
+        ]
+        positions = max(trial.position for trial in plans[0].trials)
+        shape = len(plans), plans[0].blocks, positions
+        own, shared = own_noise(noise, shape, random), shared_noise(noise, shape, random)
+        for index, plan in enumerate(plans):
+            yield plan, Machine(own=own[index], shared=shared[index])
+
+
+def samples_of(
+    noise: Noise,
+    matrix: Matrix,
+    runs: int,
+    seed: int,
+    effects: Mapping[str, float] | None = None,
+    spreads: Mapping[str, float] | None = None,
+) -> Iterator[tuple[Samples, Look]]:
+    """Yield for each run at its one look what the program takes from its results."""
+    for plan, machine in machines(noise, matrix, runs, seed):
+        results = [
+            machine.executes(trial, matrix.metrics[0], effects or {}, spreads or {})
+            for trial in plan.trials
+        ]
+        yield gather(matrix, plan, results, plan.blocks), look_at(matrix, plan, plan.blocks)
+
+
+def look_at(matrix: Matrix, plan: Plan, blocks: int) -> Look:
+    """Return the program's look after so many blocks."""
+    look = look_after(matrix, plan, blocks)
+    assert look is not None  # noqa: S101 (rows ask at the program's own looks)
+    return look
+
+
+def pairs_of(
+    noise: Noise, blocks: int, runs: int, seed: int, effect: float = 0.0, metric: Metric = SECONDS
+) -> Iterator[Comparison]:
+    """Yield for each run the one comparison of two versions, of which the second has an effect."""
+    matrix = study(blocks=blocks, metric=metric)
+    for samples, look in samples_of(noise, matrix, runs, seed, {version(1): effect}):
+        yield compare(samples, look)[0]
+
+
+def differs(comparison: Comparison) -> bool:
+    """Whether the verdict is that there is a change."""
+    return comparison.verdict in DIFFERENT
+
+
+def decided_at_looks(
+    noise: Noise, runs: int, seed: int, effect: float, *, to_the_end: bool
+) -> Iterator[tuple[list[Verdict], int]]:
+    """Yield for each run the verdicts of one pair at 7, 14, 21 and 28 blocks, and the last look.
+
+    Without ``to_the_end`` a run stops once it is decided.
+    """
+    matrix = study(blocks=7, looks=4)
+    for plan, machine in machines(noise, matrix, runs, seed, blocks=28):
+        results = [
+            machine.executes(trial, SECONDS, {version(1): effect}, {}) for trial in plan.trials
+        ]
+        verdicts: list[Verdict] = []
+        blocks = 0
+        for blocks in plan.looks:
+            samples = gather(matrix, plan, results, blocks)
+            verdicts.append(compare(samples, look_at(matrix, plan, blocks))[0].verdict)
+            if verdicts[-1] in DECIDED and not to_the_end:
+                break
+        yield verdicts, blocks
+
+
+# --- the rows -----------------------------------------------------------------------------------
+
+
+def same_version(size: Size) -> list[Figure]:
+    """A/A, a single pair, a fixed number of blocks: how often is a difference told?"""
+    figures = []
+    for name in FOUR:
+        for blocks in (5, 7, 10, 20):
+            seed = seed_of("same version", name, blocks)
+            found = [
+                differs(one) for one in pairs_of(NOISES[name], blocks, size.runs(4000), seed)
+            ]
+            figures.append(share(f"{name}, {blocks} blocks", found, most=6.0))
+    together = fmean(one.reached for one in figures)
+    runs = sum(one.runs for one in figures)
+    error = 100 * math.sqrt(0.052 * 0.948 / runs)
+    figures.append(
+        Figure(case="mean of all", reached=together, unit="%", most=5.2, error=error, runs=runs)
+    )
+    return figures
+
+
+def coverage(size: Size) -> list[Figure]:
+    """A true change of 5 %: how often does the 95 % interval hold it?"""
+    figures = []
+    truth = math.log1p(0.05)
+    for name in FOUR:
+        for blocks in (3, 5, 7, 10, 20):
+            seed = seed_of("coverage", name, blocks)
+            found = [
+                one.estimate is not None and one.estimate.low <= truth <= one.estimate.high
+                for one in pairs_of(NOISES[name], blocks, size.runs(4000), seed, truth)
+            ]
+            figures.append(share(f"{name}, {blocks} blocks", found, least=93.5, most=97.0))
+    return figures
+
+
+def same_version_at_looks(size: Size) -> list[Figure]:
+    """A/A at four looks, though decided: how often is a difference told at any of them?"""
+    figures = []
+    cases = {"independent, pair sd 4.2 %": gaussian(0.042), **{name: NOISES[name] for name in FOUR}}
+    for name, noise in cases.items():
+        seed = seed_of("looks", name)
+        looks = decided_at_looks(noise, size.runs(4000), seed, 0.0, to_the_end=True)
+        found = [bool(DIFFERENT & set(verdicts)) for verdicts, _ in looks]
+        figures.append(share(name, found, most=5.5))
+    return figures
+
+
+def many_versions(size: Size) -> list[Figure]:
+    """36 equal versions, 35 named comparisons: how often is any difference told?"""
+    figures = []
+    matrix = study(cells=36)
+    noisier = {version(number): math.sqrt(3) for number in range(1, 5)}
+    for name in ("cv3", "typical"):
+        for case, spreads in (("", {}), (", 4 cells with 3x variance", noisier)):
+            seed = seed_of("many", name, case)
+            runs = samples_of(NOISES[name], matrix, size.runs(500), seed, spreads=spreads)
+            found = [any(map(differs, compare(samples, look))) for samples, look in runs]
+            figures.append(share(name + case, found, most=7.5))
+    return figures
+
+
+def screening(size: Size) -> list[Figure]:
+    """36 versions of which half differ by 5 %, screened: which share of discoveries is false?"""
+    figures = []
+    matrix = study(cells=36, named=False)
+    effects = {version(number): math.log1p(0.05) for number in range(18, 36)}
+    for name in ("cv3", "typical"):
+        shares, powers = [], []
+        runs = samples_of(NOISES[name], matrix, size.runs(500), seed_of("screening", name), effects)
+        for samples, look in runs:
+            told = [one for one in compare(samples, look) if differs(one)]
+            true = [one for one in told if one.of in effects and one.verdict is Verdict.HIGHER]
+            shares.append(100 * (len(told) - len(true)) / max(1, len(told)))
+            powers.append(100 * len(true) / len(effects))
+        figures.append(average(f"{name}, 10 blocks, false discoveries", shares, "%", most=5.5))
+        figures.append(average(f"{name}, 10 blocks, found of the true ones", powers, "%"))
+    return figures
+
+
+def power(size: Size) -> list[Figure]:
+    """A true change, ten blocks: how often is it told?"""
+    four_two = gaussian(0.042)
+    cases = (
+        ("5 %, trial CV 3 %, 10 blocks", four_two, 0.05, 10, 87.0),
+        ("10 %, typical noise with bursts, 10 blocks", NOISES["typical"], 0.10, 10, 88.0),
+        ("2 %, trial CV 3 %, 10 blocks (no promise)", four_two, 0.02, 10, None),
+        ("2 %, trial CV 3 %, 20 blocks (no promise)", four_two, 0.02, 20, None),
+    )
+    figures = []
+    for case, noise, effect, blocks, least in cases:
+        pairs = pairs_of(noise, blocks, size.runs(4000), seed_of(case), math.log1p(effect))
+        figures.append(share(case, [one.verdict is Verdict.HIGHER for one in pairs], least=least))
+    return figures
+
+
+def power_at_looks(size: Size) -> list[Figure]:
+    """A true change of 5 % under four looks: how often is it told, after how many blocks?"""
+    seed = seed_of("power at looks")
+    ends = list(
+        decided_at_looks(
+            gaussian(0.042), size.runs(4000), seed, math.log1p(0.05), to_the_end=False
+        )
+    )
+    found = [verdicts[-1] is Verdict.HIGHER for verdicts, _ in ends]
+    blocks = [float(blocks) for _, blocks in ends]
+    return [
+        share("5 %, trial CV 3 %", found, least=97.0),
+        average("5 %, trial CV 3 %, mean blocks", blocks, "blocks", most=13.0),
+    ]
+
+
+def equivalence(size: Size) -> list[Figure]:
+    """The truth is exactly the margin: how often is it called equivalent or negligible?"""
+    figures = []
+    for percent in (1, 2, 3):
+        for blocks in (10, 20):
+            case = f"pair sd {percent} %, {blocks} blocks"
+            noise, seed = gaussian(percent / 100), seed_of("equivalence", case)
+            truth = math.log1p(SECONDS.margin)
+            found = [
+                one.verdict is Verdict.EQUIVALENT or one.negligible
+                for one in pairs_of(noise, blocks, size.runs(4000), seed, truth)
+            ]
+            figures.append(share(case, found, most=5.5))
+    return figures
+
+
+def accuracy(size: Size) -> list[Figure]:
+    """Accuracies in points over seeds, which spread by 0.1: are gaps found, and equals shown?"""
+    noise = Noise(within=0.0, between=0.1, epochs=1)
+    runs = size.runs(4000)
+    apart = pairs_of(noise, 5, runs, seed_of("apart"), 0.5, ACCURACY)
+    equal = pairs_of(noise, 10, runs, seed_of("equal"), 0.0, ACCURACY)
+    verdicts = [one.verdict for one in equal]
+    return [
+        share("0.5 points, 5 seeds, found", [differs(one) for one in apart], least=99.0),
+        share(
+            "equal, 10 seeds, shown within 0.2 points",
+            [one is Verdict.EQUIVALENT for one in verdicts],
+            least=93.0,
+        ),
+        share("equal, 10 seeds, told different", [one in DIFFERENT for one in verdicts], most=6.0),
+    ]
+
+
+def heating(size: Size) -> list[Figure]:
+    """Each trial of a block is 0.4 % slower than the last: does the order bias a comparison?"""
+    matrix = study(cells=6)
+    figures = []
+    for order in ("random order", "fixed order"):
+        estimates, found = [], []
+        seed = seed_of("heating")
+        for plan, machine in machines(NOISES["cv3"], matrix, size.runs(2000), seed):
+            hot = replace(machine, shared=machine.shared + heat(machine.shared.shape))
+            trials = plan.trials if order == "random order" else in_fixed_order(plan)
+            results = [hot.executes(trial, SECONDS, {}, {}) for trial in trials]
+            samples = gather(matrix, plan, results, plan.blocks)
+            last = Asked(version(5), version(0), SECONDS, named=True)
+            compared = measure(samples, last, look_at(matrix, plan, plan.blocks).level)
+            assert compared.estimate is not None  # noqa: S101 (ten blocks are enough)
+            estimates.append(100 * math.expm1(compared.estimate.mean))
+            found.append(differs(compared))
+        bias = average(f"{order}, bias of the last version", estimates, "%")
+        told = share(f"{order}, told different", found)
+        if order == "random order":
+            bias = replace(bias, least=-0.2, most=0.2)
+            told = share(told.case, found, most=6.0)
+        figures += [told, bias]
+    return figures
+
+
+def heat(shape: tuple[int, ...]) -> Logs:
+    """Return by how much later trials of a block are slower."""
+    return np.broadcast_to(math.log1p(0.004) * np.arange(shape[1])[None, :, None], shape)
+
+
+def in_fixed_order(plan: Plan) -> list[Trial]:
+    """Return the trials of a plan as if every block had the order of the matrix, the twin last."""
+    ordered = sorted(plan.trials, key=lambda one: (one.block, one.twin, one.cell))
+    width = max(one.position for one in ordered)
+    return [
+        replace(trial, position=1 + index % width) for index, trial in enumerate(ordered)
+    ]
+
+
+def guards(size: Size) -> list[Figure]:
+    """Strangers disturb 30 % of the trials: what is gained by repeating those that are tainted?"""
+    matrix = study()
+    widths: dict[bool, list[float]] = {True: [], False: []}
+    found, attempts, moved = [], [], 0
+    for plan, machine in machines(gaussian(0.042), matrix, size.runs(2000), seed_of("guards")):
+        plan = replace(plan, guards=Guards())  # noqa: PLW2901 (the real ones, also in tests)
+        random = np.random.default_rng(plan.seed)
+        strangers = strangers_of(plan, random)
+        guarded = guarded_results(plan, machine, strangers, 1.0)
+        slower = guarded_results(plan, machine, strangers, 1000.0)
+        moved += [one.trial for one in guarded] != [one.trial for one in slower]
+        look = look_at(matrix, plan, plan.blocks)
+        kept = [replace(one, tainted=None) for one in guarded if one.trial.attempt == 1]
+        for results, is_guarded in ((guarded, True), (kept, False)):
+            one = compare(gather(matrix, plan, results, plan.blocks), look)[0]
+            if one.estimate is not None:
+                widths[is_guarded].append(one.estimate.half_width)
+            if is_guarded:
+                found.append(differs(one))
+        attempts.append(100 * (len(guarded) / len(plan.trials) - 1))
+    ratio = median(widths[True]) / median(widths[False])
+    runs = len(found)
+    return [
+        share("told different where nothing is", found, most=6.0),
+        Figure(case="half-width, of keep-all's", reached=ratio, unit="", most=1 / 3, runs=runs),
+        average("trials repeated", attempts, "%"),
+        Figure(
+            case="runs whose repeats depend on what was measured",
+            reached=moved,
+            unit="",
+            most=0,
+            runs=runs,
+        ),
+        Figure(
+            case="what `guards.taint` sees beside reading and thresholds",
+            reached=seen_beside_the_machine(),
+            unit="",
+            most=0,
+            runs=1,
+        ),
+    ]
+
+
+def strangers_of(plan: Plan, random: np.random.Generator) -> NDArray[np.float64]:
+    """Return which share of the core strangers take of each attempt, 30 % of them far too much."""
+    shape = plan.blocks, max(one.position for one in plan.trials), plan.guards.repeats + 1
+    much = random.random(shape) < 0.3  # noqa: PLR2004 (the row's own number)
+    return np.where(much, random.uniform(0.1, 0.6, shape), random.uniform(0.0, 0.01, shape))
+
+
+def guarded_results(
+    plan: Plan, machine: Machine, strangers: NDArray[np.float64], times: float
+) -> list[TrialResult]:
+    """Execute a plan as the program does: what is tainted again at the end of its block.
+
+    Every measured number is multiplied by ``times``.
+    """
+    results: list[TrialResult] = []
+    for block in range(1, plan.blocks + 1):
+        to_do = tuple(trial for trial in plan.trials if trial.block == block)
+        while to_do:
+            for trial in to_do:
+                taken = strangers[block - 1, trial.position - 1, trial.attempt - 1].item()
+                seen = reading(taken)
+                # An attempt is as good or bad as the others: its own noise is another epoch's.
+                log = machine.own[block - 1, trial.position - 1, 0].item()
+                log += 0.03 * math.sin(7919 * trial.attempt * (1 + log)) * (trial.attempt > 1)
+                series = (times * math.exp(log) / (1 - taken),)
+                tainted = taint(seen, plan.guards)
+                results.append(result(trial, SECONDS, series, seen, tainted))
+            to_do = tainted_again(plan, block, results)
+    return results
+
+
+def reading(strangers: float) -> Reading:
+    """Return what is measured from inside where strangers take a share of the core."""
+    return Reading(
+        wall_s=10.0,
+        cpus=(0,),
+        cgroup=2,
+        cpu_s=10.0 * (1 - strangers),
+        user_s=9.0 * (1 - strangers),
+        system_s=1.0 - strangers,
+        core_busy_s=10.0,
+        core_steal_s=0.0,
+        throttled_s=0.0,
+        swapped_in_pages=0,
+        major_faults=0,
+        largest_process_bytes=0,
+        memory_peak_bytes=None,
+        oom_kills=None,
+        log_left_out_bytes=0,
+    )
+
+
+def seen_beside_the_machine() -> int:
+    """Return how many parameters of the rule are neither what the machine did nor thresholds."""
+    known = {"reading": Reading | None, "guards": Guards, "return": str | None}
+    return len(typing.get_type_hints(taint).items() - known.items())
+
+
+def history(size: Size) -> list[Figure]:
+    """60 weekly runs with 3 % odd ones, spread 2 %: false alarms, and a step of 5 % at week 40.
+
+    The history is read again after each run, as it is in life.
+    """
+    random = np.random.default_rng(seed_of("history"))
+    runs = size.runs(1000)
+    weeks = range(1, 61)
+    alarms = [
+        any(steps(flat[:week]) for week in weeks)
+        for flat in (weekly(random, 0.0) for _ in range(runs))
+    ]
+    at_once = [bool(steps(weekly(random, 0.0))) for _ in range(runs)]
+    delays = []
+    for _ in range(runs):
+        series = weekly(random, math.log1p(0.05))
+        delays.append(next((week - 40 for week in weeks if _step_found(series[:week])), None))
+    known = [float(delay) for delay in delays if delay is not None]
+    return [
+        share("flat, an alarm in any of 60 weeks", alarms, most=5.0),
+        share("flat, an alarm in week 60", at_once, most=5.0),
+        share("5 % step, found by week 60", [one is not None for one in delays], least=85.0),
+        Figure(
+            case="median delay",
+            reached=median(known),
+            unit="weeks",
+            most=5.0,
+            error=1.25 * stdev(known) / math.sqrt(len(known)),
+            runs=len(known),
+        ),
+    ]
+
+
+def weekly(random: np.random.Generator, step: float) -> list[float]:
+    """Return 60 log ratios to the reference cell; ``step`` begins with the 41st."""
+    series = random.normal(0.0, 0.02, 60)
+    series[40:] += step
+    odd = random.random(60) < 0.03  # noqa: PLR2004 (the row's own number)
+    series += odd * random.choice([-1.0, 1.0], 60) * random.uniform(0.1, 0.3, 60)
+    return [float(one) for one in series]
+
+
+def _step_found(series: Sequence[float]) -> bool:
+    near = 3
+    return len(series) > 40 and any(  # noqa: PLR2004 (the row's own number)
+        abs(one.position - 40) <= near and one.change.mean > 0 for one in steps(series)
+    )
+
+
+def claims(size: Size) -> list[Figure]:
+    """Published sentences: reproduced though nothing is there, contradicted though true?"""
+    cases = (
+        ("65 v 80 us, pair sd 3 %, 7 blocks", (80.0, 65.0), gaussian(0.03), 7),
+        ("65 v 80 us, pair sd 6 %, 7 blocks", (80.0, 65.0), gaussian(0.06), 7),
+        ("65 v 80 us, typical, 10 blocks", (80.0, 65.0), NOISES["typical"], 10),
+        ("5 %, pair sd 3 %, 10 blocks", (1.05, 1.0), gaussian(0.03), 10),
+        ("5 %, pair sd 6 %, 10 blocks", (1.05, 1.0), gaussian(0.06), 10),
+    )
+    figures = []
+    for case, published, noise, blocks in cases:
+        claim = Claim(
+            id="claim",
+            text="Version 1 takes longer than version 0.",
+            of=version(1),
+            against=version(0),
+            metric=SECONDS.name,
+            says=Better.HIGHER,
+            published=published,
+        )
+        matrix = study(blocks=blocks, claims=(claim,))
+        size_of_claim = math.log(published[0] / published[1])
+        for truth, wrong, most in (
+            (0.0, ClaimVerdict.REPRODUCED, 3.5),
+            (size_of_claim, ClaimVerdict.CONTRADICTED, 1.0),
+        ):
+            seed = seed_of("claims", case, truth)
+            runs = samples_of(noise, matrix, size.runs(2000), seed, {version(1): truth})
+            found = [judge_claim(samples, claim, look).verdict is wrong for samples, look in runs]
+            where = "no change" if truth == 0 else "true"
+            figures.append(share(f"{case}, {where}: {wrong.value}", found, most=most))
+    return figures
+
+
+def departures(size: Size) -> list[Figure]:
+    """Six candidates and a baseline, cells leave once all is decided: errors, and trials saved."""
+    figures = []
+    changed = {version(4): 0.05, version(5): 0.10, version(6): 0.20}
+    for case, effects in (("all equal", {}), ("three equal, +5, +10, +20 %", changed)):
+        logs = {cell: math.log1p(effect) for cell, effect in effects.items()}
+        for name, noise in (("pair sd 4.2 %", gaussian(0.042)), ("cv3", NOISES["cv3"])):
+            anywhere, at_the_end, used = [], [], []
+            matrix = study(cells=7, blocks=7, looks=4)
+            seed = seed_of("departures", case, name)
+            for plan, machine in machines(noise, matrix, size.runs(1000), seed, blocks=28):
+                told, trials = until_decided(matrix, plan, machine, logs)
+                anywhere.append(any(told))
+                at_the_end.append(told[-1])
+                used.append(100 * trials / len(plan.trials))
+            of = f"{case}, {name}"
+            figures += [
+                share(f"{of}: false difference at any look", anywhere, most=5.5),
+                share(f"{of}: false difference at the last look", at_the_end, most=5.5),
+                average(f"{of}: trials, of those of 28 blocks", used, "%"),
+            ]
+    return figures
+
+
+def until_decided(
+    matrix: Matrix, whole: Plan, machine: Machine, effects: Mapping[str, float]
+) -> tuple[list[bool], int]:
+    """Execute a run until everything is decided, as the program does.
+
+    Return whether each look told a difference of an equal cell, and how many trials there were.
+    """
+    told: list[bool] = []
+    results: list[TrialResult] = []
+    plan = make_plan(matrix, whole.seed, whole.looks[0], replace(whole, left={}))
+    while True:
+        known = {one.trial.place for one in results}
+        results += [
+            machine.executes(trial, SECONDS, effects, {})
+            for trial in plan.trials
+            if trial.place not in known
+        ]
+        judgement = judge(matrix, plan, results)
+        told.append(
+            any(differs(one) and one.of not in effects for one in judgement.comparisons)
+        )
+        undecided = any(one.verdict not in DECIDED for one in judgement.comparisons)
+        if judgement.next_look is None or not undecided:
+            return told, len(results)
+        left = leaving(matrix, plan, judgement)
+        plan = make_plan(matrix, plan.seed, judgement.next_look, replace(plan, left=left))
+
+
+ROWS: Mapping[str, Callable[[Size], list[Figure]]] = {
+    "same-version": same_version,
+    "coverage": coverage,
+    "same-version-at-looks": same_version_at_looks,
+    "many-versions": many_versions,
+    "screening": screening,
+    "power": power,
+    "power-at-looks": power_at_looks,
+    "equivalence": equivalence,
+    "accuracy": accuracy,
+    "heating": heating,
+    "guards": guards,
+    "history": history,
+    "claims": claims,
+    "departures": departures,
+}
+ELSEWHERE = ("real A/A", "real A/B")
+"""Rows that need an engine."""
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Simulate, print, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--only", choices=ROWS, metavar="ROW", help=", ".join(ROWS))
+    arguments = parser.parse_args()
+    size = SIZES[arguments.size]
+    if size.standard_errors:
+        print(f"reduced: every bound is wider by {size.standard_errors:g} standard errors")
+    print(f"{'row':22} {'case':58} {'bound':>12} {'reached':>14} {'runs':>6}")
+    outside = []
+    for name in [arguments.only] if arguments.only else ROWS:
+        for figure in ROWS[name](size):
+            print(line(name, figure, size), flush=True)
+            if not figure.passes(size):
+                outside.append(f"{name}: {figure.case}")
+    for name in ELSEWHERE:
+        print(f"{name:22} see tests/engine/test_real_verdicts.py")
+    print(f"outside their bounds: {'; '.join(outside) or 'none'}")
+    return 1 if outside else 0
+
+
+def line(name: str, figure: Figure, size: Size) -> str:
+    """Return a figure as a line of the table."""
+    bounded = figure.least is not None or figure.most is not None
+    verdict = ("pass" if figure.passes(size) else "FAIL") if bounded else ""
+    reached = f"{figure.reached:.2f} {figure.unit}"
+    text = f"{name:22} {figure.case:58} {figure.bound:>12} {reached:>14} {figure.runs:6} {verdict}"
+    return text.rstrip()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
