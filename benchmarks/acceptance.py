@@ -6,8 +6,11 @@ Usage::
 
 What is simulated are machines and experiments. Everything after that is the program itself: its
 plans, its reduction of a series to one number, its comparisons, claims, looks and guards. Seeds are
-fixed. ``full`` takes about 25 minutes of one core; ``reduced`` a twentieth of the runs, with bounds
+fixed. ``full`` takes about 20 minutes of one core; ``reduced`` a twentieth of the runs, with bounds
 that are wider by three standard errors. Exit code 1 if a figure is outside its bound.
+
+One thing is left out, which no verdict reads and which takes four fifths of the time: the forecast
+of how many more blocks would be enough.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from statistics import fmean, median, stdev
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,7 +190,7 @@ class Noise:
 
 
 NOISES = {
-    "quiet": Noise(within=0.03, between=0.02, memory=0.3),
+    "quiet": Noise(within=0.03, between=0.02),
     "cv3": Noise(
         within=0.03,
         between=0.03,
@@ -220,7 +224,7 @@ NOISES = {
         memory=0.3,
         burst=1.0,
         burst_share=0.05,
-        burst_epochs=2,
+        burst_epochs=1.2,
     ),
 }
 FOUR = ("cv3", "typical", "noisy", "spiky")
@@ -560,11 +564,12 @@ def power_at_looks(size: Size) -> list[Figure]:
 def equivalence(size: Size) -> list[Figure]:
     """The truth is exactly the margin: how often is it called equivalent or negligible?"""
     figures = []
-    for percent in (1, 2, 3):
+    truth = math.log1p(SECONDS.margin)
+    cases = {f"pair sd {percent} %": gaussian(percent / 100) for percent in (1, 2, 3)}
+    for name, noise in {**cases, "quiet": NOISES["quiet"]}.items():
         for blocks in (10, 20):
-            case = f"pair sd {percent} %, {blocks} blocks"
-            noise, seed = gaussian(percent / 100), seed_of("equivalence", case)
-            truth = math.log1p(SECONDS.margin)
+            case = f"{name}, {blocks} blocks"
+            seed = seed_of("equivalence", case)
             found = [
                 one.verdict is Verdict.EQUIVALENT or one.negligible
                 for one in pairs_of(noise, blocks, size.runs(4000), seed, truth)
@@ -636,7 +641,8 @@ def guards(size: Size) -> list[Figure]:
     matrix = study()
     widths: dict[bool, list[float]] = {True: [], False: []}
     found, attempts, moved = [], [], 0
-    for plan, machine in machines(gaussian(0.042), matrix, size.runs(2000), seed_of("guards")):
+    attempts_of_3 = Noise(within=0.03, between=0.0, epochs=3)  # each attempt in place of an epoch
+    for plan, machine in machines(attempts_of_3, matrix, size.runs(2000), seed_of("guards")):
         plan = replace(plan, guards=Guards())  # noqa: PLW2901 (the real ones, also in tests)
         random = np.random.default_rng(plan.seed)
         strangers = strangers_of(plan, random)
@@ -685,9 +691,9 @@ def strangers_of(plan: Plan, random: np.random.Generator) -> NDArray[np.float64]
 def guarded_results(
     plan: Plan, machine: Machine, strangers: NDArray[np.float64], times: float
 ) -> list[TrialResult]:
-    """Execute a plan as the program does: what is tainted again at the end of its block.
+    """Execute a plan as the program does: what is tainted again, at the end of its block.
 
-    Every measured number is multiplied by ``times``.
+    The machine's own noise and the strangers' shares are by attempt. Every measured number is multiplied by ``times``.
     """
     results: list[TrialResult] = []
     for block in range(1, plan.blocks + 1):
@@ -696,9 +702,7 @@ def guarded_results(
             for trial in to_do:
                 taken = strangers[block - 1, trial.position - 1, trial.attempt - 1].item()
                 seen = reading(taken)
-                # An attempt is as good or bad as the others: its own noise is another epoch's.
-                log = machine.own[block - 1, trial.position - 1, 0].item()
-                log += 0.03 * math.sin(7919 * trial.attempt * (1 + log)) * (trial.attempt > 1)
+                log = machine.own[block - 1, trial.position - 1, trial.attempt - 1].item()
                 series = (times * math.exp(log) / (1 - taken),)
                 tainted = taint(seen, plan.guards)
                 results.append(result(trial, SECONDS, series, seen, tainted))
@@ -749,14 +753,14 @@ def history(size: Size) -> list[Figure]:
     delays = []
     for _ in range(runs):
         series = weekly(random, math.log1p(0.05))
-        delays.append(next((week - 40 for week in weeks if _step_found(series[:week])), None))
+        delays.append(next((week - 41 for week in weeks if _step_found(series[:week])), None))
     known = [float(delay) for delay in delays if delay is not None]
     return [
         share("flat, an alarm in any of 60 weeks", alarms, most=5.0),
         share("flat, an alarm in week 60", at_once, most=5.0),
         share("5 % step, found by week 60", [one is not None for one in delays], least=85.0),
         Figure(
-            case="median delay",
+            case="median delay after the first run at the new level",
             reached=median(known),
             unit="weeks",
             most=5.0,
@@ -817,10 +821,13 @@ def claims(size: Size) -> list[Figure]:
 
 
 def departures(size: Size) -> list[Figure]:
-    """Six candidates and a baseline, cells leave once all is decided: errors, and trials saved."""
+    """Six candidates and a baseline, cells leave once all is decided: errors, and trials saved.
+
+    All candidates equal the baseline, or three of them do and three are slower by 5, 10 and 20 %.
+    """
     figures = []
     changed = {version(4): 0.05, version(5): 0.10, version(6): 0.20}
-    for case, effects in (("all equal", {}), ("three equal, +5, +10, +20 %", changed)):
+    for case, effects in (("all equal", {}), ("half equal", changed)):
         logs = {cell: math.log1p(effect) for cell, effect in effects.items()}
         for name, noise in (("pair sd 4.2 %", gaussian(0.042)), ("cv3", NOISES["cv3"])):
             anywhere, at_the_end, used = [], [], []
@@ -833,9 +840,9 @@ def departures(size: Size) -> list[Figure]:
                 used.append(100 * trials / len(plan.trials))
             of = f"{case}, {name}"
             figures += [
-                share(f"{of}: false difference at any look", anywhere, most=5.5),
-                share(f"{of}: false difference at the last look", at_the_end, most=5.5),
-                average(f"{of}: trials, of those of 28 blocks", used, "%"),
+                share(f"{of}: false at any look", anywhere, most=5.5),
+                share(f"{of}: false at the last look", at_the_end, most=5.5),
+                average(f"{of}: trials of those of 28 blocks", used, "%"),
             ]
     return figures
 
@@ -888,6 +895,12 @@ ELSEWHERE = ("real A/A", "real A/B")
 """Rows that need an engine."""
 
 
+def figures_of(name: str, size: Size) -> list[Figure]:
+    """Return the figures of a row."""
+    with patch("runner.judge.estimate.forecast", return_value=None):
+        return ROWS[name](size)
+
+
 # --- the table ----------------------------------------------------------------------------------
 
 
@@ -899,16 +912,16 @@ def main() -> int:
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     if size.standard_errors:
-        print(f"reduced: every bound is wider by {size.standard_errors:g} standard errors")
+        print(f"reduced: bounds are wider by {size.standard_errors:g} standard errors than printed")
     print(f"{'row':22} {'case':58} {'bound':>12} {'reached':>14} {'runs':>6}")
     outside = []
     for name in [arguments.only] if arguments.only else ROWS:
-        for figure in ROWS[name](size):
+        for figure in figures_of(name, size):
             print(line(name, figure, size), flush=True)
             if not figure.passes(size):
                 outside.append(f"{name}: {figure.case}")
     for name in ELSEWHERE:
-        print(f"{name:22} see tests/engine/test_real_verdicts.py")
+        print(f"{name:22} real: see tests/engine/test_real_verdicts.py")
     print(f"outside their bounds: {'; '.join(outside) or 'none'}")
     return 1 if outside else 0
 

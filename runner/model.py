@@ -243,6 +243,8 @@ class Matrix(Record):
     """The comparisons that were named before the run."""
     looks: int = 4
     """How often verdicts may be read while blocks are added."""
+    repeats: int = 2
+    """How often a trial is repeated that the machine tainted."""
     matched: bool = False
     """Whether every cell is handed the same initial weights and order of samples."""
     published: tuple[Published, ...] = ()

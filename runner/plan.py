@@ -93,7 +93,7 @@ def make_plan(
             Trial(cell=cell, block=block, position=position, seed=block_seed, twin=is_twin)
             for position, (cell, is_twin) in enumerate(held, start=1)
         )
-    guards = earlier.guards if earlier else GUARDS
+    guards = earlier.guards if earlier else replace(GUARDS, repeats=matrix.repeats)
     return Plan(
         seed=seed, blocks=count, trials=tuple(trials), looks=looks, guards=guards, left=left
     )

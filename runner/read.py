@@ -84,6 +84,7 @@ def read(path: Path) -> Matrix:
         baseline=baseline,
         compare=pairs or _against(baseline, grid.axes, cells, headline),
         looks=document.looks or 1,
+        repeats=document.repeats or 0,
         matched=bool(document.matched),
         published=published,
         claims=claims,

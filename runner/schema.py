@@ -259,6 +259,11 @@ class Document(_Section):
         description="How often verdicts may be read: after once, twice .. that often the blocks. "
         "With 1, intervals are narrower and no blocks can be added.",
     )
+    repeats: Annotated[int, Field(ge=0, le=2)] | None = Field(
+        default=2,
+        description="How often a trial is repeated that the machine disturbed, at the end of its "
+        "block.",
+    )
     matched: bool | None = Field(
         default=False,
         description="Whether every cell is handed the same initial weights and order of samples.",

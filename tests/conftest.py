@@ -10,9 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runner.errors import EngineError
 from runner.model import Guards
+
+settings.register_profile("steady", deadline=None)  # machines of CI have bad moments
+settings.load_profile("steady")
 
 GOLD = Path(__file__).parent / "gold"
 REQUIRE = "MATRIX_RUNNER_REQUIRE_ENGINE"

@@ -26,6 +26,7 @@ experiment: {{script: script.py}}
 metrics: {{x: {{better: lower}}}}
 limits: {{memory: 256m, timeout: 30}}
 blocks: {blocks}
+repeats: 0
 """)
     write_lock(folder / "matrix.lock", Lock(entries=(environment,)))
 

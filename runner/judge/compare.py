@@ -105,12 +105,13 @@ def measure(samples: Samples, asked: Asked, level: float, *, twin: bool = False)
         return replace(draft, reason=_missing(samples, asked, metric, twin=twin))
     n = len(found) if paired else min(len(ours), len(theirs))
     if paired:
-        estimate = statistics.paired(list(found.values()), level)
+        size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()))
+        estimate = statistics.paired(list(found.values()), level, size)
     else:
         estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
-    draft = replace(
-        draft, estimate=estimate, identical=bool(found) and not any(found.values())
-    )
+    draft = replace(draft, estimate=estimate, identical=bool(found) and not any(found.values()))
+    if estimate is None and n >= FEWEST:
+        return replace(draft, reason="the numbers are too large for arithmetic")
     if n < FEWEST or estimate is None:
         have = f"{n} common blocks" if paired else f"{n} trials on one side"
         return replace(
@@ -149,7 +150,8 @@ def _missing(samples: Samples, asked: Asked, metric: Metric, *, twin: bool) -> s
 def _judged(draft: Comparison, estimate: Estimate, samples: Samples) -> Comparison:
     """Read the verdict off the interval: nothing else decides."""
     metric = draft.measured
-    if draft.identical:
+    if draft.identical or estimate.sd == estimate.mean == 0:
+        draft = replace(draft, identical=True)
         reason = f"the same numbers in each of {estimate.n} blocks"
         return replace(draft, verdict=Verdict.EQUIVALENT, reason=reason)
     if estimate.sd == 0 and measures_wall_time(samples.matrix, metric):

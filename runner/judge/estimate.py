@@ -19,16 +19,24 @@ FORECAST_RANGES = ((7, 0.56, 2.7), (14, 0.66, 1.85), (28, 0.75, 1.5))
 """From that many pairs on, true need / forecast lies in that range 80 times in 100."""
 _MOST_BLOCKS = 10_000
 _ROUNDING = 1e-12
+_LARGEST = 1e70  # tests square variances
 
 
-def paired(changes: Sequence[float], level: float) -> Estimate | None:
-    """Return the mean of changes within blocks with its t interval; ``None`` under two of them."""
+def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimate | None:
+    """Return the mean of changes within blocks with its t interval.
+
+    ``size`` is that of the numbers whose changes these are (1 for log ratios): what is smaller than
+    their rounding is no spread. ``None`` under two changes, or if they are too large for arithmetic.
+    """
     if len(changes) < 2:  # noqa: PLR2004 (no spread without two)
         return None
     array = np.asarray(changes, dtype=float)
-    mean, sd = float(array.mean()), float(array.std(ddof=1))
-    if sd <= _ROUNDING * max(1.0, abs(mean)):
-        return _without_spread(len(changes), mean, level)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, sd = float(array.mean()), float(array.std(ddof=1))
+    if not sd < _LARGEST:
+        return None
+    if sd <= _ROUNDING * size:
+        return _without_spread(len(changes), mean, level, size)
     found = stats.ttest_1samp(array, 0.0)
     interval = found.confidence_interval(level)
     return Estimate(
@@ -44,15 +52,22 @@ def paired(changes: Sequence[float], level: float) -> Estimate | None:
 
 
 def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Estimate | None:
-    """Return the difference of two means with Welch's interval; ``None`` under two on a side."""
+    """Return the difference of two means with Welch's interval.
+
+    ``None`` under two numbers on a side, or if they are too large for arithmetic.
+    """
     n = min(len(of), len(against))
     if n < 2:  # noqa: PLR2004 (no spread without two)
         return None
     ours, theirs = np.asarray(of, dtype=float), np.asarray(against, dtype=float)
-    mean = float(ours.mean() - theirs.mean())
-    sd = math.sqrt(float(ours.var(ddof=1)) + float(theirs.var(ddof=1)))
-    if sd <= _ROUNDING * max(1.0, abs(float(ours.mean()))):
-        return _without_spread(n, mean, level)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(ours.mean() - theirs.mean())
+        sd = math.sqrt(float(ours.var(ddof=1)) + float(theirs.var(ddof=1)))
+    if not sd < _LARGEST:
+        return None
+    size = float(max(abs(ours).max(), abs(theirs).max()))
+    if sd <= _ROUNDING * size:
+        return _without_spread(n, mean, level, size)
     found = stats.ttest_ind(ours, theirs, equal_var=False)
     interval = found.confidence_interval(level)
     return Estimate(
@@ -67,7 +82,8 @@ def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Est
     )
 
 
-def _without_spread(n: int, mean: float, level: float) -> Estimate:
+def _without_spread(n: int, mean: float, level: float, size: float) -> Estimate:
+    mean = 0.0 if abs(mean) <= _ROUNDING * size else mean
     p = 1.0 if mean == 0 else 0.0
     return Estimate(n=n, mean=mean, low=mean, high=mean, level=level, p=p, sd=0.0, df=n - 1.0)
 
