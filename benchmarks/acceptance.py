@@ -1,4 +1,4 @@
-"""Does the analysis keep its promises? Every row is a promise, checked on simulated runs.
+"""Whether the analysis keeps its promises: every row is one, checked on simulated runs.
 
 Usage::
 
@@ -393,6 +393,7 @@ def samples_of(
     matrix: Matrix,
     runs: int,
     seed: int,
+    *,
     effects: Mapping[str, float] | None = None,
     spreads: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[Samples, Look]]:
@@ -413,11 +414,17 @@ def look_at(matrix: Matrix, plan: Plan, blocks: int) -> Look:
 
 
 def pairs_of(
-    noise: Noise, blocks: int, runs: int, seed: int, effect: float = 0.0, metric: Metric = SECONDS
+    noise: Noise,
+    blocks: int,
+    runs: int,
+    seed: int,
+    effect: float = 0.0,
+    *,
+    metric: Metric = SECONDS,
 ) -> Iterator[Comparison]:
     """Yield for each run the one comparison of two versions, of which the second has an effect."""
     matrix = study(blocks=blocks, metric=metric)
-    for samples, look in samples_of(noise, matrix, runs, seed, {version(1): effect}):
+    for samples, look in samples_of(noise, matrix, runs, seed, effects={version(1): effect}):
         yield compare(samples, look)[0]
 
 
@@ -452,14 +459,12 @@ def decided_at_looks(
 
 
 def same_version(size: Size) -> list[Figure]:
-    """A/A, a single pair, a fixed number of blocks: how often is a difference told?"""
+    """Return how often equal versions are told different: one pair, a fixed number of blocks."""
     figures = []
     for name in FOUR:
         for blocks in (5, 7, 10, 20):
             seed = seed_of("same version", name, blocks)
-            found = [
-                differs(one) for one in pairs_of(NOISES[name], blocks, size.runs(4000), seed)
-            ]
+            found = [differs(one) for one in pairs_of(NOISES[name], blocks, size.runs(4000), seed)]
             figures.append(share(f"{name}, {blocks} blocks", found, most=6.0))
     together = fmean(one.reached for one in figures)
     runs = sum(one.runs for one in figures)
@@ -471,7 +476,7 @@ def same_version(size: Size) -> list[Figure]:
 
 
 def coverage(size: Size) -> list[Figure]:
-    """A true change of 5 %: how often does the 95 % interval hold it?"""
+    """Return how often the 95 % interval holds a true change of 5 %."""
     figures = []
     truth = math.log1p(0.05)
     for name in FOUR:
@@ -486,7 +491,7 @@ def coverage(size: Size) -> list[Figure]:
 
 
 def same_version_at_looks(size: Size) -> list[Figure]:
-    """A/A at four looks, though decided: how often is a difference told at any of them?"""
+    """Return how often equal versions are told different at any of four looks, though decided."""
     figures = []
     cases = {"independent, pair sd 4.2 %": gaussian(0.042), **{name: NOISES[name] for name in FOUR}}
     for name, noise in cases.items():
@@ -498,7 +503,7 @@ def same_version_at_looks(size: Size) -> list[Figure]:
 
 
 def many_versions(size: Size) -> list[Figure]:
-    """36 equal versions, 35 named comparisons: how often is any difference told?"""
+    """Return how often any of 35 versions is told different from a baseline that all equal."""
     figures = []
     matrix = study(cells=36)
     noisier = {version(number): math.sqrt(3) for number in range(1, 5)}
@@ -512,13 +517,15 @@ def many_versions(size: Size) -> list[Figure]:
 
 
 def screening(size: Size) -> list[Figure]:
-    """36 versions of which half differ by 5 %, screened: which share of discoveries is false?"""
+    """Return which share of discoveries is false among 36 versions of which half differ by 5 %."""
     figures = []
     matrix = study(cells=36, named=False)
     effects = {version(number): math.log1p(0.05) for number in range(18, 36)}
     for name in ("cv3", "typical"):
         shares, powers = [], []
-        runs = samples_of(NOISES[name], matrix, size.runs(500), seed_of("screening", name), effects)
+        runs = samples_of(
+            NOISES[name], matrix, size.runs(500), seed_of("screening", name), effects=effects
+        )
         for samples, look in runs:
             told = [one for one in compare(samples, look) if differs(one)]
             true = [one for one in told if one.of in effects and one.verdict is Verdict.HIGHER]
@@ -530,7 +537,7 @@ def screening(size: Size) -> list[Figure]:
 
 
 def power(size: Size) -> list[Figure]:
-    """A true change, ten blocks: how often is it told?"""
+    """Return how often a true change is told, in its direction."""
     four_two = gaussian(0.042)
     cases = (
         ("5 %, trial CV 3 %, 10 blocks", four_two, 0.05, 10, 87.0),
@@ -546,12 +553,10 @@ def power(size: Size) -> list[Figure]:
 
 
 def power_at_looks(size: Size) -> list[Figure]:
-    """A true change of 5 % under four looks: how often is it told, after how many blocks?"""
+    """Return how often a true change of 5 % is told under four looks, and after how many blocks."""
     seed = seed_of("power at looks")
     ends = list(
-        decided_at_looks(
-            gaussian(0.042), size.runs(4000), seed, math.log1p(0.05), to_the_end=False
-        )
+        decided_at_looks(gaussian(0.042), size.runs(4000), seed, math.log1p(0.05), to_the_end=False)
     )
     found = [verdicts[-1] is Verdict.HIGHER for verdicts, _ in ends]
     blocks = [float(blocks) for _, blocks in ends]
@@ -562,7 +567,7 @@ def power_at_looks(size: Size) -> list[Figure]:
 
 
 def equivalence(size: Size) -> list[Figure]:
-    """The truth is exactly the margin: how often is it called equivalent or negligible?"""
+    """Return how often a change of exactly the margin is called equivalent or negligible."""
     figures = []
     truth = math.log1p(SECONDS.margin)
     cases = {f"pair sd {percent} %": gaussian(percent / 100) for percent in (1, 2, 3)}
@@ -579,11 +584,11 @@ def equivalence(size: Size) -> list[Figure]:
 
 
 def accuracy(size: Size) -> list[Figure]:
-    """Accuracies in points over seeds, which spread by 0.1: are gaps found, and equals shown?"""
+    """Return how often gaps between accuracies are found, and equals shown; seeds spread by 0.1."""
     noise = Noise(within=0.0, between=0.1, epochs=1)
     runs = size.runs(4000)
-    apart = pairs_of(noise, 5, runs, seed_of("apart"), 0.5, ACCURACY)
-    equal = pairs_of(noise, 10, runs, seed_of("equal"), 0.0, ACCURACY)
+    apart = pairs_of(noise, 5, runs, seed_of("apart"), 0.5, metric=ACCURACY)
+    equal = pairs_of(noise, 10, runs, seed_of("equal"), metric=ACCURACY)
     verdicts = [one.verdict for one in equal]
     return [
         share("0.5 points, 5 seeds, found", [differs(one) for one in apart], least=99.0),
@@ -597,7 +602,7 @@ def accuracy(size: Size) -> list[Figure]:
 
 
 def heating(size: Size) -> list[Figure]:
-    """Each trial of a block is 0.4 % slower than the last: does the order bias a comparison?"""
+    """Return how the order biases a comparison where each trial of a block is slower by 0.4 %."""
     matrix = study(cells=6)
     figures = []
     for order in ("random order", "fixed order"):
@@ -631,13 +636,11 @@ def in_fixed_order(plan: Plan) -> list[Trial]:
     """Return the trials of a plan as if every block had the order of the matrix, the twin last."""
     ordered = sorted(plan.trials, key=lambda one: (one.block, one.twin, one.cell))
     width = max(one.position for one in ordered)
-    return [
-        replace(trial, position=1 + index % width) for index, trial in enumerate(ordered)
-    ]
+    return [replace(trial, position=1 + index % width) for index, trial in enumerate(ordered)]
 
 
 def guards(size: Size) -> list[Figure]:
-    """Strangers disturb 30 % of the trials: what is gained by repeating those that are tainted?"""
+    """Return what repeating tainted trials gains where strangers disturb 30 % of them."""
     matrix = study()
     widths: dict[bool, list[float]] = {True: [], False: []}
     found, attempts, moved = [], [], 0
@@ -693,7 +696,8 @@ def guarded_results(
 ) -> list[TrialResult]:
     """Execute a plan as the program does: what is tainted again, at the end of its block.
 
-    The machine's own noise and the strangers' shares are by attempt. Every measured number is multiplied by ``times``.
+    The machine's own noise and the strangers' shares are by attempt. Every measured number is
+    multiplied by ``times``.
     """
     results: list[TrialResult] = []
     for block in range(1, plan.blocks + 1):
@@ -738,9 +742,9 @@ def seen_beside_the_machine() -> int:
 
 
 def history(size: Size) -> list[Figure]:
-    """60 weekly runs with 3 % odd ones, spread 2 %: false alarms, and a step of 5 % at week 40.
+    """Return false alarms in 60 weekly runs, and how a step of 5 % after the 40th is found.
 
-    The history is read again after each run, as it is in life.
+    They spread by 2 %, and 3 % of them are odd. The history is read again after each run.
     """
     random = np.random.default_rng(seed_of("history"))
     runs = size.runs(1000)
@@ -787,7 +791,7 @@ def _step_found(series: Sequence[float]) -> bool:
 
 
 def claims(size: Size) -> list[Figure]:
-    """Published sentences: reproduced though nothing is there, contradicted though true?"""
+    """Return how often false sentences are called reproduced, and true ones contradicted."""
     cases = (
         ("65 v 80 us, pair sd 3 %, 7 blocks", (80.0, 65.0), gaussian(0.03), 7),
         ("65 v 80 us, pair sd 6 %, 7 blocks", (80.0, 65.0), gaussian(0.06), 7),
@@ -813,7 +817,7 @@ def claims(size: Size) -> list[Figure]:
             (size_of_claim, ClaimVerdict.CONTRADICTED, 1.0),
         ):
             seed = seed_of("claims", case, truth)
-            runs = samples_of(noise, matrix, size.runs(2000), seed, {version(1): truth})
+            runs = samples_of(noise, matrix, size.runs(2000), seed, effects={version(1): truth})
             found = [judge_claim(samples, claim, look).verdict is wrong for samples, look in runs]
             where = "no change" if truth == 0 else "true"
             figures.append(share(f"{case}, {where}: {wrong.value}", found, most=most))
@@ -821,7 +825,7 @@ def claims(size: Size) -> list[Figure]:
 
 
 def departures(size: Size) -> list[Figure]:
-    """Six candidates and a baseline, cells leave once all is decided: errors, and trials saved.
+    """Return errors and trials saved where each of six candidates leaves once it is decided.
 
     All candidates equal the baseline, or three of them do and three are slower by 5, 10 and 20 %.
     """
@@ -865,9 +869,7 @@ def until_decided(
             if trial.place not in known
         ]
         judgement = judge(matrix, plan, results)
-        told.append(
-            any(differs(one) and one.of not in effects for one in judgement.comparisons)
-        )
+        told.append(any(differs(one) and one.of not in effects for one in judgement.comparisons))
         undecided = any(one.verdict not in DECIDED for one in judgement.comparisons)
         if judgement.next_look is None or not undecided:
             return told, len(results)

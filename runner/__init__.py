@@ -2,7 +2,7 @@
 
 The program is one straight line, one module for each verb::
 
-    read -> lock -> plan -> prepare -> execute -> summarise -> report
+    read -> lock -> plan -> prepare -> execute -> summarise -> judge -> report
 
 Its words. One word has one meaning in code, YAML, messages and report.
 
@@ -35,6 +35,10 @@ metric
 block
     One pass over all cells on one host in fresh random order; trials of a block are compared
     pairwise.
+baseline
+    What the others are compared with: values of some axes, and the cells that have them.
+twin
+    The second copy of the baseline's first cell in each block, by which a run checks itself.
 trial
     One container, once: one cell in one block; id ``<cell id>@b<block>.<attempt>``.
     We *execute* a trial.
@@ -58,12 +62,39 @@ attempt
     Which time a trial is executed; a lost engine asks for another one.
 reading
     What the launcher measured from inside the container, before and after the script.
+guards
+    When the machine, and never a result, makes a trial's times doubtful. Such a trial is *tainted*:
+    a flag with a reason, not a status.
 summary
     The numbers of one cell and one metric over the trials that are ok.
+pair
+    Two cells that are compared, as *named* before the run. All else is *screened*.
+scale
+    How a pair is compared: by ratios within blocks, or by differences over seeds.
+estimate
+    A change with its interval.
+margin
+    The largest change that is called negligible.
+comparison
+    The numbers for one pair of cells and one metric, with its verdict.
+verdict
+    Lower (faster), higher (slower), equivalent, cannot tell, no comparison; of a claim: reproduced,
+    direction only, contradicted, inconclusive. Always with a reason.
+look
+    One of the planned moments, after some complete blocks, at which verdicts are read.
+goal
+    What is to be known before no more blocks are added.
+group
+    Cells that were not told apart in a metric.
 claim
     A published sentence that the data can support or contradict.
 policy
-    The worst acceptable change of each metric.
+    The worst acceptable change of each metric. It decides about *candidates*: adopt, hold or cannot
+    tell.
+matched
+    Of cells: handed the same initial weights and order of samples.
+judgement
+    All verdicts of a run at one look.
 report
     The document made from a run folder, at any time, without an engine.
 

@@ -1,8 +1,8 @@
-"""Change points in a series of runs: when did a cell get slower or faster than the reference cell?
+"""Change points in a series of runs: when a cell got slower or faster than the reference cell.
 
-The series holds one log ratio to the reference cell for each run, all from one host. Single odd runs
-are clipped, the penalty is so high that a flat series of a year hardly ever gives an alarm, and a
-step is told only once two runs agree on it. Simulations: ``docs/statistics.md``.
+The series holds one log ratio to the reference cell for each run, all from one host. Single odd
+runs are clipped, the penalty is so high that a flat series of a year hardly ever gives an alarm,
+and a step is told only once two runs agree on it. Simulations: ``docs/statistics.md``.
 """
 
 import math

@@ -55,7 +55,7 @@ def test_a_run_leaves_numbers_and_nothing_else(
     assert "building" not in out
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     assert {result.image for result in results(tmp_path).values()} == {docker_image.id}
-    assert len(results(tmp_path)) == 4
+    assert len(results(tmp_path)) == 6  # two cells and the twin of the first, in two blocks
     assert left_behind(client, tmp_path) == []
 
 

@@ -59,7 +59,7 @@ def test_before_the_first_look_nothing_is_judged() -> None:
     results = [one for one in results_of(plan, numbers) if one.trial.block <= 6]
     found = judge(study, plan, results)
     assert (found.look, found.complete, found.next_look) == (None, 6, 7)
-    assert found.comparisons == found.claims == found.decisions == ()
+    assert (found.comparisons, found.claims, found.decisions) == ((), (), ())
 
 
 def test_blocks_since_the_look_wait_for_the_next() -> None:
@@ -249,7 +249,7 @@ def test_a_claim_is_judged(
     numbers: Sequence[float],
     verdict: ClaimVerdict,
 ) -> None:
-    """Could the size be one run here, and is the direction shown?"""
+    """Two questions decide: could the size be one run here, and is the direction shown."""
     claim = Claim(
         id="a", text="A.", of="v=b", against="v=a", metric="seconds", says=says, published=published
     )
@@ -286,7 +286,7 @@ def test_who_is_decided_leaves_and_the_baseline_stays() -> None:
     numbers = {"seconds": {"a": BASE, "b": SLOWER, "c": noisy, "d": LIKE_BASE}}
     study = matrix("abcd")
     plan = plan_of(study, 14)
-    seven = [one for one in results_of(plan_of(study), numbers)]
+    seven = results_of(plan_of(study), numbers)
     found = judge(study, plan, seven)
     assert leaving(study, plan, found) == {"v=b": 7, "v=d": 7}
 

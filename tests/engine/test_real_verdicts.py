@@ -1,0 +1,140 @@
+"""Real containers, real times: nothing is found where nothing is, and 25 % more work is found."""
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from runner.cli import main
+from runner.errors import Exit
+from runner.judge.compare import Asked, measure
+from runner.judge.records import Comparison, Verdict
+from runner.judge.samples import Samples, gather
+from runner.lockfile import write_lock
+from runner.model import Guards, Lock, TrialResult
+from runner.store import StoredRun, find_run
+from tests.trials import plain_environment
+
+pytestmark = pytest.mark.engine
+
+LEVEL = 0.999  # at 95 % one run in twenty would be wrong, and so would CI
+STEPS = 150
+SCRIPT = f"""\
+import json, os, time
+order = json.load(open(os.environ["PARAMS_PATH"]))
+steps = {STEPS} * 5 // 4 if order["parameters"]["image"] == "more" else {STEPS}
+
+def epoch(steps):
+    wall, cpu = time.perf_counter(), time.process_time()
+    sum(range(200_000))  # what an epoch costs besides its steps
+    for _ in range(steps):
+        sum(range(20_000))
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+epochs = [epoch(steps) for _ in range(7)]
+fixed = [epoch(0)[1] for _ in range(7)]
+series = {{"wall": [e[0] for e in epochs], "cpu": [e[1] for e in epochs], "fixed": fixed}}
+json.dump({{"format": 1, "series": series}}, open(os.environ["RESULT_PATH"], "w"))
+"""
+MATRIX = """\
+format: 1
+name: verdicts
+axes: {{image: [first, second, more]}}
+environment: {{python: "{python}", base: host}}
+experiment: {{script: script.py}}
+metrics:
+  cpu: {{unit: s, better: lower}}
+  wall: {{unit: s, better: lower, cpu_time: cpu}}
+  fixed: {{better: neither}}
+blocks: 7
+repeats: 0
+"""
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredRun]:
+    """One run for all: one image under two names, and the same doing 25 % more steps."""
+    folder = tmp_path_factory.mktemp("verdicts")
+    environment = plain_environment()
+    (folder / "script.py").write_text(SCRIPT)
+    (folder / "matrix.yaml").write_text(MATRIX.format(python=environment.python))
+    write_lock(folder / "matrix.lock", Lock(entries=(environment,)))
+    before, cores = Path.cwd(), os.sched_getaffinity(0)
+    os.chdir(folder)
+    try:
+        assert main([]) == Exit.OK
+        yield find_run(Path("reports"), None).stored()
+    finally:
+        os.chdir(before)
+        os.sched_setaffinity(0, cores)  # a run keeps its process off the measured core
+
+
+def compared(stored: StoredRun, of: str, metric: str) -> tuple[Comparison, Samples]:
+    """Compare a cell with the first one, at the level of these tests."""
+    matrix = stored.run.matrix
+    samples = gather(matrix, stored.plan, stored.results, 7)
+    [wanted] = [one for one in matrix.metrics if one.name == metric]
+    asked = Asked(f"image={of}", "image=first", wanted, named=True)
+    return measure(samples, asked, LEVEL), samples
+
+
+@pytest.mark.parametrize("metric", ["cpu", "wall"])
+def test_one_image_under_two_names_is_not_told_apart(stored: StoredRun, metric: str) -> None:
+    """A/A: neither faster nor slower, in seven blocks."""
+    found, _ = compared(stored, "second", metric)
+    assert found.verdict not in {Verdict.LOWER, Verdict.HIGHER}, found
+    assert found.estimate
+    assert found.estimate.low <= 0 <= found.estimate.high
+
+
+def test_more_steps_are_found_with_their_size(stored: StoredRun) -> None:
+    """A/B: slower, and the interval holds the ratio of the work besides an epoch's own cost."""
+    found, samples = compared(stored, "more", "cpu")
+    assert found.verdict is Verdict.HIGHER, found
+    [cpu, _, fixed] = stored.run.matrix.metrics
+    whole = median(samples.numbers("image=first", cpu).values())
+    besides = median(samples.numbers("image=first", fixed).values())
+    expected = math.log((besides + 1.25 * (whole - besides)) / whole)
+    assert found.estimate
+    assert found.estimate.low < expected < found.estimate.high, (expected, found.estimate)
+
+
+def test_the_twin_is_in_every_block_and_in_the_report(stored: StoredRun) -> None:
+    """The baseline's second copy is executed like any cell, and shown as the check it is."""
+    twins = [one.trial for one in stored.results if one.trial.twin]
+    assert [trial.cell for trial in twins] == ["image=first"] * 7
+    assert {trial.block for trial in twins} == set(range(1, 8))
+
+
+@pytest.mark.guarded
+@pytest.mark.usefixtures("docker_image")
+def test_a_disturbed_trial_is_repeated_and_all_attempts_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger on the measured core taints trials; after two repeats they stay tainted."""
+    monkeypatch.setattr("runner.plan.GUARDS", Guards(patience_s=0.5))
+    environment = plain_environment()
+    (tmp_path / "script.py").write_text(SCRIPT)
+    text = MATRIX.format(python=environment.python).replace("[first, second, more]", "[first]")
+    text = text.replace("blocks: 7", "blocks: 1").replace("repeats: 0", "repeats: 2")
+    (tmp_path / "matrix.yaml").write_text(text)
+    write_lock(tmp_path / "matrix.lock", Lock(entries=(environment,)))
+    core, cores = (os.cpu_count() or 1) - 1, os.sched_getaffinity(0)
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{core}])\nwhile True: pass"]
+    )
+    try:
+        assert main([]) == Exit.OK
+    finally:
+        stranger.kill()
+        stranger.wait()
+        os.sched_setaffinity(0, cores)
+    results: tuple[TrialResult, ...] = find_run(Path("reports"), None).results()
+    assert [one.trial.attempt for one in results] == [1, 2, 3]
+    assert all(one.tainted and "other processes" in one.tainted for one in results)
+    assert all(one.values or one.series for one in results)
