@@ -16,7 +16,7 @@ test: $(VENV)/ready-to-test    ## lint, types and all tests; engine tests need a
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest tests/unit tests/index tests/engine
+	$(VENV)/bin/pytest tests/unit tests/statistics tests/index tests/engine
 
 lint: $(VENV)/ready-to-test    ## lint, types and the tests that need neither engine nor index
 	$(VENV)/bin/ruff check .

@@ -17,7 +17,10 @@ def taint(reading: Reading | None, guards: Guards) -> str | None:
         foreign = (reading.core_busy_s - reading.cpu_s) / core_seconds
         if foreign > guards.foreign_share:
             return f"other processes took {foreign:.0%} of the measured core"
-    if reading.core_steal_s is not None and reading.core_steal_s / core_seconds > guards.steal_share:
+    if (
+        reading.core_steal_s is not None
+        and reading.core_steal_s / core_seconds > guards.steal_share
+    ):
         return f"the hypervisor took {reading.core_steal_s / core_seconds:.0%} of the measured core"
     if reading.throttled_s:
         return f"the container was throttled for {reading.throttled_s:.1f} s"

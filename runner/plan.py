@@ -129,9 +129,7 @@ def pending(plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
     )
 
 
-def tainted_again(
-    plan: Plan, block: int, results: Iterable[TrialResult]
-) -> tuple[Trial, ...]:
+def tainted_again(plan: Plan, block: int, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
     """Return the trials of a block that the machine tainted and that are to be repeated."""
     known = [result for result in results if result.trial.block == block]
     tainted = {result.trial.place for result in known if result.tainted}

@@ -268,9 +268,7 @@ def _headline(document: Document) -> tuple[str, ...]:
     return tuple(document.policy or {}) or tuple(document.metrics or {})[:1]
 
 
-def _compare(
-    document: Document, grid: Grid | None, problems: Problems
-) -> tuple[Pair, ...]:
+def _compare(document: Document, grid: Grid | None, problems: Problems) -> tuple[Pair, ...]:
     """Return the comparisons that the document names, cell by cell."""
     found: dict[tuple[str, str], list[str]] = {}
     for index, entry in enumerate(document.compare or ()):
@@ -298,7 +296,8 @@ def _against(
 ) -> tuple[Pair, ...]:
     """Pair every cell with the one of the baseline on the first axis that the baseline names.
 
-    All other axes are the same: versions are compared model by model. Cells that are expected to fail are not compared, nor are those that are in some blocks only.
+    All other axes are the same: versions are compared model by model. Cells that are
+    expected to fail are not compared, nor are those that are in some blocks only.
     """
     usual = dict(baseline)
     axis = next((axis.name for axis in axes if axis.name in usual), None)

@@ -61,9 +61,7 @@ def matrix(
         limits=Limits(),
         blocks=blocks,
         baseline=(("v", cells[0]),),
-        compare=tuple(
-            Pair(of=cell.id, against=made[0].id, metrics=metrics) for cell in made[1:]
-        ),
+        compare=tuple(Pair(of=cell.id, against=made[0].id, metrics=metrics) for cell in made[1:]),
         quick={},
     )
 

@@ -24,8 +24,8 @@ from runner.model import (
     Matrix,
     Metric,
     Package,
-    Plan,
     Pair,
+    Plan,
     PolicyLimit,
     Published,
     Requirement,
@@ -41,7 +41,6 @@ GIB = 1024**3
 MODELS = ("sequential", "functional", "subclassed")
 AS_PUBLISHED = "tensorflow=1.15.0,model=subclassed-as-published"
 ERROR = "RuntimeError: __iter__() is only supported inside of tf.function."
-
 
 
 def _accuracy(name: str) -> Metric:

@@ -74,9 +74,7 @@ def _of_status(samples: Samples, claim: Claim) -> JudgedClaim:
     return JudgedClaim(claim=claim, verdict=ClaimVerdict.INCONCLUSIVE, evidence=evidence)
 
 
-def _of_no_change(
-    compared: Comparison, estimate: Estimate
-) -> tuple[ClaimVerdict, tuple[str, ...]]:
+def _of_no_change(compared: Comparison, estimate: Estimate) -> tuple[ClaimVerdict, tuple[str, ...]]:
     """Judge a sentence that says that nothing changes."""
     if is_inside(estimate, margin(compared.measured)):
         return ClaimVerdict.REPRODUCED, ("The interval lies inside the margin.",)

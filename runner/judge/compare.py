@@ -54,9 +54,7 @@ def screened(matrix: Matrix) -> list[Asked]:
     """Return the rest of the grid: named pairs in other metrics, every cell with the baseline."""
     known = {(one.of, one.against, one.metric.name) for one in named(matrix)}
     cells = {cell.id for cell in matrix.cells}
-    pairs = [
-        (pair.of, pair.against) for pair in matrix.compare if {pair.of, pair.against} <= cells
-    ]
+    pairs = [(pair.of, pair.against) for pair in matrix.compare if {pair.of, pair.against} <= cells]
     baseline = baseline_cell(matrix)
     if baseline is not None:
         pairs += [
@@ -164,8 +162,10 @@ def _judged(draft: Comparison, estimate: Estimate, samples: Samples) -> Comparis
     inside = is_inside(estimate, margin(metric))
     if estimate.excludes_zero:
         verdict = Verdict.HIGHER if estimate.mean > 0 else Verdict.LOWER
-        outliers = draft.paired and estimate.sd > 0 and statistics.depends_on_outliers(
-            list(draft.changes.values()), estimate.level
+        outliers = (
+            draft.paired
+            and estimate.sd > 0
+            and statistics.depends_on_outliers(list(draft.changes.values()), estimate.level)
         )
         return replace(
             draft,

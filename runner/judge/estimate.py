@@ -6,6 +6,7 @@ alternatives: ``docs/statistics.md``.
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -25,8 +26,9 @@ _LARGEST = 1e70  # tests square variances
 def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimate | None:
     """Return the mean of changes within blocks with its t interval.
 
-    ``size`` is that of the numbers whose changes these are (1 for log ratios): what is smaller than
-    their rounding is no spread. ``None`` under two changes, or if they are too large for arithmetic.
+    ``size`` is that of the numbers whose changes these are (1 for log ratios): what is smaller
+    than their rounding is no spread. ``None`` under two changes, or if they are too large for
+    arithmetic.
     """
     if len(changes) < 2:  # noqa: PLR2004 (no spread without two)
         return None
@@ -68,7 +70,9 @@ def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Est
     size = float(max(abs(ours).max(), abs(theirs).max()))
     if sd <= _ROUNDING * size:
         return _without_spread(n, mean, level, size)
-    found = stats.ttest_ind(ours, theirs, equal_var=False)
+    with warnings.catch_warnings():  # one side without spread is no trouble for Welch
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = stats.ttest_ind(ours, theirs, equal_var=False)
     interval = found.confidence_interval(level)
     return Estimate(
         n=n,
@@ -106,7 +110,9 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
     if needed is None:
         return None
     fewest, most = next(
-        (low, high) for n, low, high in reversed(FORECAST_RANGES) if estimate.n >= n or n == 7  # noqa: PLR2004
+        (low, high)
+        for n, low, high in reversed(FORECAST_RANGES)
+        if estimate.n >= n or n == 7  # noqa: PLR2004
     )
     more = max(1, needed - estimate.n)
     return Forecast(

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 
@@ -57,14 +57,18 @@ def steps(log_ratios: Sequence[float]) -> tuple[Step, ...]:
     clipped = winsorised(log_ratios, sd)
     search = ruptures.KernelCPD(kernel="linear", min_size=FEWEST_RUNS)
     search.fit(np.asarray(clipped).reshape(-1, 1) / sd)
-    ends = search.predict(pen=PENALTY * math.log(max(YEAR, len(clipped))))
-    levels = [clipped[start:end] for start, end in pairwise([0, *ends])]
-    found = []
-    for old, new, position in zip(levels, levels[1:], ends, strict=False):
+    found = search.predict(pen=PENALTY * math.log(max(YEAR, len(clipped))))
+    bounds = [0, *(int(end) for end in found)]
+    levels = [clipped[start:end] for start, end in pairwise(bounds)]
+    newest = log_ratios[-AGREEING:]
+    told = []
+    for position, old, new in zip(bounds[1:], levels, levels[1:], strict=False):
         change = unpaired(new, old, LEVEL)
-        if change is not None and _is_alarm(change, old, new):
-            found.append(Step(position=position, change=change))
-    return tuple(found)
+        if change is None or abs(change.mean) <= SMALLEST_STEP:
+            continue
+        if new is not levels[-1] or _agree(newest, fmean(old), fmean(new)):
+            told.append(Step(position=position, change=change))
+    return tuple(told)
 
 
 def robust_sd(log_ratios: Sequence[float]) -> float:
@@ -92,9 +96,6 @@ def winsorised(log_ratios: Sequence[float], sd: float) -> list[float]:
     ]
 
 
-def _is_alarm(change: Estimate, old: Sequence[float], new: Sequence[float]) -> bool:
-    """Whether a step is large enough, and its newest runs lie nearer to the new level."""
-    if abs(change.mean) <= SMALLEST_STEP:
-        return False
-    between = sum(old) / len(old) + change.mean / 2
-    return all((point > between) == (change.mean > 0) for point in new[-AGREEING:])
+def _agree(newest: Sequence[float], old: float, new: float) -> bool:
+    """Whether all newest runs, as they are, lie nearer to the new level than to the old one."""
+    return all(abs(point - new) < abs(point - old) for point in newest)

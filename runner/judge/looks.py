@@ -63,9 +63,7 @@ def leaving(matrix: Matrix, plan: Plan, judgement: Judgement) -> Mapping[str, in
     gone = {
         cell.id: judgement.look.blocks
         for cell in matrix.cells
-        if cell.id not in staying
-        and cell.blocks is None
-        and not baseline <= set(cell.coordinates)
+        if cell.id not in staying and cell.blocks is None and not baseline <= set(cell.coordinates)
     }
     return {**gone, **plan.left}
 

@@ -17,9 +17,7 @@ def partings(samples: Samples) -> tuple[Parting, ...]:
     if not samples.matrix.matched:
         return ()
     pairs = dict.fromkeys((one.of, one.against) for one in named(samples.matrix))
-    return tuple(
-        part for pair in pairs for part in _of_pair(samples, *pair)
-    )
+    return tuple(part for pair in pairs for part in _of_pair(samples, *pair))
 
 
 def learning_curves(samples: Samples, cell: str) -> Mapping[int, Mapping[str, Sequence[float]]]:
@@ -37,9 +35,7 @@ def learning_curves(samples: Samples, cell: str) -> Mapping[int, Mapping[str, Se
 def _of_pair(samples: Samples, of: str, against: str) -> list[Parting]:
     ours, theirs = learning_curves(samples, of), learning_curves(samples, against)
     common = sorted(ours.keys() & theirs.keys())
-    names = dict.fromkeys(
-        name for block in common for name in ours[block] if name in theirs[block]
-    )
+    names = dict.fromkeys(name for block in common for name in ours[block] if name in theirs[block])
     return [
         Parting(
             of=of,

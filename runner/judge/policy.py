@@ -55,10 +55,16 @@ def sides(matrix: Matrix) -> list[_Side]:
     found = []
     for pair in matrix.compare:
         of, against = cells.get(pair.of), cells.get(pair.against)
-        if of is None or against is None or not baseline.items() <= dict(against.coordinates).items():
+        if (
+            of is None
+            or against is None
+            or not baseline.items() <= dict(against.coordinates).items()
+        ):
             continue
         ours = dict(of.coordinates)
-        replaced = [f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]]
+        replaced = [
+            f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]
+        ]
         if replaced:
             found.append(_Side(",".join(replaced), of, against))
     return found

@@ -84,7 +84,9 @@ def _disturbance(
         stayed=sum(states),
         trials=len(states),
         busy=sum(states) > plan.guards.most_tainted * len(states),
-        uneven=tuple(far_more_often(tainted, tries, TIMES_OF_ITS_SHARE)) if any(tainted.values()) else (),
+        uneven=tuple(far_more_often(tainted, tries, TIMES_OF_ITS_SHARE))
+        if any(tainted.values())
+        else (),
     )
 
 
@@ -97,4 +99,4 @@ def changes(
         return {block: of[block] - against[block] for block in common}
     if any(of[block] <= 0 or against[block] <= 0 for block in common):
         return None
-    return {block: math.log(of[block] / against[block]) for block in common}
+    return {block: math.log(of[block]) - math.log(against[block]) for block in common}

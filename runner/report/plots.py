@@ -83,8 +83,8 @@ def changes(
     chart = alt.layer(*layers).properties(width=WIDTH, height=height)
     return Figure(
         name=name,
-        caption=f"Each dot is one block, each bar the {level:.1%} interval; the shaded band is what "
-        "we call negligible.".replace("%", " %"),
+        caption=f"Each dot is one block, each bar the {level * 100:.4g} % interval; the shaded band "
+        "is what we call negligible.",
         chart=_finished(chart),
     )
 
@@ -106,7 +106,10 @@ def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]
                 x=alt.X("epoch:Q", title="epoch"),
                 y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
                 color=alt.Color(
-                    "cell:N", title=None, sort=None, legend=alt.Legend(orient="bottom", columns=1, labelLimit=500)
+                    "cell:N",
+                    title=None,
+                    sort=None,
+                    legend=alt.Legend(orient="bottom", columns=1, labelLimit=500),
                 ),
                 strokeDash=alt.StrokeDash("cell:N", legend=None, sort=None),
                 tooltip=["cell:N", "epoch:Q", alt.Tooltip("value:Q", title=title)],

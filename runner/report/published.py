@@ -51,7 +51,7 @@ def claims(evidence: Evidence) -> Section | None:
         statements=tuple(
             _judged(evidence, judged[claim.id])
             if claim.id in judged
-            else Statement(head=f"\N{LEFT DOUBLE QUOTATION MARK}{claim.text}\N{RIGHT DOUBLE QUOTATION MARK} Not judged before the first look.")
+            else Statement(head=f"{_quoted(claim.text)} Not judged before the first look.")
             for claim in matrix.claims
         ),
     )
@@ -76,8 +76,7 @@ def _beside(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str,
 
 def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
     claim, compared = judged.claim, judged.comparison
-    quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{claim.text}\N{RIGHT DOUBLE QUOTATION MARK}"
-    head = f"{quoted} {_VERDICTS[judged.verdict]}."
+    head = f"{_quoted(claim.text)} {_VERDICTS[judged.verdict]}."
     if compared is None:
         return Statement(head=head, text=" ".join(judged.evidence))
     of, against, shared = words.sides(evidence, compared)
@@ -90,3 +89,7 @@ def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
         said = f"Published: {numbers} ({words.signed(size, compared.metric)}). "
     text = f"{said}{ours}; {words.basis(evidence, compared)} {' '.join(judged.evidence)}"
     return Statement(head=head, text=text.strip())
+
+
+def _quoted(text: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"

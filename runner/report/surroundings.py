@@ -69,8 +69,8 @@ def method(evidence: Evidence) -> Section:
         "over trials, never the best one. Trials that were not ok give no number."
     )
     limits = (
-        "A trial is compared only with trials of its own block: the change in a block is the log of "
-        "the ratio of two numbers, and the interval is a paired t interval over blocks. Shares such "
+        "A trial is compared only with trials of its own block: the change in a block is the log "
+        "of the ratio of two numbers, the interval a paired t interval over blocks. Shares such "
         "as an accuracy are compared by their difference over seeds (Welch). Comparisons named "
         "before the run share one error rate (Holm); all others are a screening. Equivalence is "
         "read off the same interval: it must lie inside the margin. A change is never read off an "

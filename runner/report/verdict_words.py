@@ -91,7 +91,7 @@ def basis(evidence: Evidence, comparison: Comparison) -> str:
 
 
 def stretch(evidence: Evidence, estimate: Estimate, metric: Metric) -> str:
-    """Return an interval in words: ``15 % to 21 % faster``, ``−0.1 to +0.3 points``."""
+    """Return an interval in words: ``15 % to 21 % faster``."""
     if not _is_time(evidence, metric):
         return _together(estimate.low, estimate.high, metric)
     low, high = amount(estimate.low, metric), amount(estimate.high, metric)
@@ -158,7 +158,9 @@ def unit(metric: Metric) -> str:
 def also_changed(evidence: Evidence, comparison: Comparison) -> list[str]:
     """Return what else differs between the environments of two cells, in one text or none."""
     cells = {cell.id: cell for cell in evidence.run.matrix.cells}
-    of, against = (_environment(evidence, cells[one]) for one in (comparison.of, comparison.against))
+    of, against = (
+        _environment(evidence, cells[one]) for one in (comparison.of, comparison.against)
+    )
     if of is None or against is None or of == against:
         return []
     asked = {name for need in of.request.requirements for name in need.distributions}
@@ -208,8 +210,10 @@ def _is_time(evidence: Evidence, metric: Metric) -> bool:
     """Whether less of the metric is called faster."""
     cpu = {one.cpu_time for one in evidence.run.matrix.metrics} | {TRIAL_CPU}
     wall = measures_wall_time(evidence.run.matrix, metric)
-    return metric.scale is Scale.RATIO and metric.better is Better.LOWER and (
-        wall and metric.name not in cpu
+    return (
+        metric.scale is Scale.RATIO
+        and metric.better is Better.LOWER
+        and (wall and metric.name not in cpu)
     )
 
 
@@ -231,4 +235,3 @@ def _stood_in(evidence: Evidence, comparison: Comparison) -> str:
         f"The host was too busy for wall time in {state.stayed} of {state.trials} trials; "
         f"in place of {comparison.metric.title}, "
     )
-

@@ -8,11 +8,10 @@ from runner.judge.records import (
     Check,
     Comparison,
     Decision,
-    Disturbance,
     JudgedLimit,
     Verdict,
 )
-from runner.judge.samples import gather as gather_samples
+from runner.judge.samples import gather
 from runner.model import Metric, PolicyLimit, Scale, shown
 from runner.report import plots
 from runner.report import verdict_words as words
@@ -20,6 +19,21 @@ from runner.report.evidence import Evidence, places
 from runner.report.page import Figure, Section, Statement, Table, left, right
 from runner.report.wording import NOTHING, counted, heading, printed, together
 
+_TWIN = (
+    "Each block held a second copy of {cell}, hidden among the others. A run that is honest finds "
+    "no difference between the two; this check never changes a verdict."
+)
+_TAINTED = (
+    "A trial is tainted by what the machine did to it and never by what it measured: other "
+    "processes or the hypervisor took its core, it was throttled, or memory was swapped. It is "
+    "repeated at the end of its block, at most twice; all attempts are kept, and wall times of one "
+    "that stays tainted are not compared."
+)
+_SCREENED = (
+    "Nobody named them before the run. At most one in twenty of those that differ is expected to "
+    "be luck, their intervals are widened for having been selected, and their sizes are a little "
+    "overstated. Name a comparison under `compare:` to have a verdict of it."
+)
 _ADVICE = {
     Advice.ADOPT: "adopt: every limit of the policy is kept, at the bad end of its interval too",
     Advice.HOLD: "hold",
@@ -71,11 +85,7 @@ def what_could_be_seen(evidence: Evidence) -> Section | None:
         return None
     return Section(
         title="What this host could have shown",
-        lead=(
-            f"Each block held a second copy of {checks[0].comparison.of}, hidden among the others. "
-            "A run that is honest finds no difference between the two; this check never changes a "
-            "verdict.",
-        ),
+        lead=(_TWIN.format(cell=checks[0].comparison.of),),
         statements=tuple(_check(evidence, one) for one in checks),
     )
 
@@ -91,12 +101,7 @@ def disturbance(evidence: Evidence) -> Section | None:
     )
     return Section(
         title="Disturbed trials",
-        lead=(
-            "A trial is tainted by what the machine did to it and never by what it measured: other "
-            "processes or the hypervisor took its core, it was throttled, or memory was swapped. It "
-            "is repeated at the end of its block, at most twice; all attempts are kept, and wall "
-            "times of one that stays tainted are not compared.",
-        ),
+        lead=(_TAINTED,),
         tables=(
             Table(
                 caption="Disturbed trials",
@@ -119,12 +124,7 @@ def screening(evidence: Evidence) -> Section | None:
     found = sum(one.verdict in {Verdict.LOWER, Verdict.HIGHER} for one in rest)
     return Section(
         title="Screening",
-        lead=(
-            f"{counted(len(rest), 'further comparison')} that nobody named before the run; "
-            f"{found} of them differ. At most one in twenty of those is expected to be luck, their "
-            "intervals are widened for having been selected, and their sizes are a little "
-            "overstated. Name a comparison under `compare:` to have a verdict of it.",
-        ),
+        lead=(f"{counted(len(rest), 'further comparison')}, {found} of which differ. {_SCREENED}",),
         tables=(
             Table(
                 caption=f"All {len(rest)} comparisons",
@@ -170,9 +170,8 @@ def groups(evidence: Evidence) -> Section | None:
 
 def learning(evidence: Evidence) -> Section | None:
     """Draw the learning curves, and in matched mode say where they part."""
-    samples = gather_samples(
-        evidence.run.matrix, evidence.plan, _all(evidence), evidence.plan.blocks
-    )
+    results = (one for results in evidence.results.values() for one in results)
+    samples = gather(evidence.run.matrix, evidence.plan, results, evidence.plan.blocks)
     series: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     for cell in evidence.cells[: plots.MOST_CURVES]:
         for named in learning_curves(samples, cell.id).values():
@@ -193,15 +192,11 @@ def learning(evidence: Evidence) -> Section | None:
 
 
 def limit_text(evidence: Evidence, limit: PolicyLimit) -> str:
-    """Return a limit of the policy: ``+3 %``, ``−0.2 points``."""
+    """Return a limit of the policy: ``+3 %``."""
     metric = _metric(evidence, limit.metric)
     size, unit = (limit.change * 100, "%") if limit.relative else (limit.change, words.unit(metric))
     sign = "+" if size > 0 else ""
     return together(f"{sign}{printed(round(size, 6))} {unit}".rstrip())
-
-
-def _all(evidence: Evidence) -> Iterable:  # type: ignore[type-arg]
-    return (result for results in evidence.results.values() for result in results)
 
 
 def _no_look(evidence: Evidence) -> Statement:
@@ -232,22 +227,21 @@ def _later(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _host(evidence: Evidence) -> tuple[str, ...]:
-    state: Disturbance = evidence.judgement.disturbance
-    if state.busy:
-        return (
-            f"The host was too busy for claims about wall time: {state.stayed} of {state.trials} "
-            "trials stayed disturbed. CPU time is compared in its place.",
-        )
-    return ()
+    state = evidence.judgement.disturbance
+    sentence = (
+        f"The host was too busy for claims about wall time: {state.stayed} of {state.trials} "
+        "trials stayed disturbed. CPU time is compared in its place."
+    )
+    return (sentence,) if state.busy else ()
 
 
 def _decided(evidence: Evidence, decision: Decision) -> Statement:
-    reasons = [
-        one for one in decision.limits if one.advice is decision.advice
-    ] if decision.advice is not Advice.ADOPT else []
+    reasons = [one for one in decision.limits if one.advice is decision.advice]
     return Statement(
         head=f"{decision.candidate}: {_ADVICE[decision.advice]}",
-        notes=tuple(_reason(evidence, one) for one in reasons),
+        notes=()
+        if decision.advice is Advice.ADOPT
+        else tuple(_reason(evidence, one) for one in reasons),
     )
 
 

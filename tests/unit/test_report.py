@@ -205,7 +205,10 @@ def test_a_claim_is_judged_with_its_evidence() -> None:
     """A claim has its verdict, the published pair, our interval and the answers in words."""
     text = section(report(), "Published claims").replace(NO_BREAK, " ")
     assert "Newer TensorFlow trains faster.” Contradicted on this machine.**" in text
-    assert "Published: 65 against 80 (−19 %). Here: model=sequential: 2.0.0 is slower" in text
+    assert (
+        "Published: 65 against 80 (\N{MINUS SIGN}19 %). Here: model=sequential: 2.0.0 is slower"
+        in text
+    )
     assert "The direction is the other one here." in text
     assert "cannot be run on TensorFlow 1.15.0.” Reproduced.**" in text
 

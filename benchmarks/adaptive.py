@@ -1,0 +1,137 @@
+"""Spend blocks where the doubt is: the same verdicts, with fewer trials than in fixed blocks.
+
+Replays recorded real samples (``recorded/samples.json``: 28 blocks of seven cells and the twin,
+whose true ratios are known) twice: all 28 blocks read once, and looks at 7, 14, 21 and 28 after
+which the cells that are decided leave. Prints both verdicts of every cell and the share of trials.
+
+    python -m benchmarks.adaptive                 replay what is recorded
+    python -m benchmarks.adaptive --record RUN    record a run of recorded/matrix.yaml
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from runner.goal import Goal
+from runner.judge import judge
+from runner.judge.looks import leaving, reached
+from runner.judge.records import Judgement
+from runner.model import Matrix, Status, Trial, TrialResult
+from runner.plan import make_plan
+from runner.read import read
+from runner.store import find_run
+from runner.summarise import metric_value, newest
+
+RECORDED = Path(__file__).parent / "recorded"
+METRIC = "epoch_seconds"
+TWIN = "twin"
+FIXED_BLOCKS = 28
+
+Samples = Mapping[str, Sequence[float | None]]
+"""Seconds of an epoch by cell (and twin), block by block; ``None`` where a trial stayed tainted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a way of spending blocks ended: its last judgement, and how many trials it took."""
+
+    judgement: Judgement
+    trials: int
+
+
+def main() -> None:
+    """Replay the recorded samples both ways, or record them."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--record", metavar="RUN", help="make the samples of a run folder")
+    wanted = parser.parse_args().record
+    if wanted is not None:
+        record(wanted)
+        return
+    samples: Samples = json.loads((RECORDED / "samples.json").read_text(encoding="utf-8"))
+    matrix = read(RECORDED / "matrix.yaml")
+    fixed = with_fixed_blocks(matrix, samples)
+    adaptive = with_looks(replace(matrix, blocks=FIXED_BLOCKS // 4, looks=4), samples)
+    show(fixed, adaptive)
+
+
+def with_fixed_blocks(matrix: Matrix, samples: Samples) -> Ended:
+    """Execute all blocks and read the verdicts once."""
+    plan = make_plan(matrix, seed=1)
+    return Ended(judge(matrix, plan, results(plan.trials, samples)), len(plan.trials))
+
+
+def with_looks(matrix: Matrix, samples: Samples) -> Ended:
+    """Add blocks look by look until everything is decided; who is decided leaves."""
+    plan = make_plan(matrix, seed=1)
+    while True:
+        judgement = judge(matrix, plan, results(plan.trials, samples))
+        if judgement.next_look is None or reached(Goal(), judgement):
+            return Ended(judgement, len(plan.trials))
+        left = leaving(matrix, plan, judgement)
+        plan = make_plan(matrix, plan.seed, judgement.next_look, replace(plan, left=left))
+
+
+def results(trials: Sequence[Trial], samples: Samples) -> list[TrialResult]:
+    """Return the recorded results of planned trials."""
+    return [_result(trial, samples) for trial in trials]
+
+
+def _result(trial: Trial, samples: Samples) -> TrialResult:
+    name = TWIN if trial.twin else trial.cell.removeprefix("work=")
+    number = samples[name][trial.block - 1]
+    return TrialResult(
+        trial=trial,
+        status=Status.OK,
+        values={} if number is None else {METRIC: number},
+        series={},
+        environment={},
+        started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        duration_s=None,
+    )
+
+
+def show(fixed: Ended, adaptive: Ended) -> None:
+    """Print both verdicts of each cell, and the share of the trials."""
+    print(f"{'cell':10} {'28 blocks, read once':34} looks, decided cells leave")
+    agreed = 0
+    pairs = zip(named(fixed.judgement), named(adaptive.judgement), strict=True)
+    for (cell, one, verdict), (_, other, same) in pairs:
+        agreed += verdict == same
+        print(f"{cell:10} {one:34} {other}")
+    total = len(named(fixed.judgement))
+    print(f"the same verdict in {agreed} of {total} comparisons")
+    print(
+        f"{adaptive.trials} of {fixed.trials} trials: {adaptive.trials / fixed.trials:.0%} "
+        "(bound: 60%)"
+    )
+
+
+def named(judgement: Judgement) -> list[tuple[str, str, str]]:
+    """Return cell, verdict with interval, and verdict of each named comparison."""
+    found = []
+    for one in judgement.comparisons:
+        if one.named and one.estimate:
+            span = f"{one.estimate.low:+.3f} .. {one.estimate.high:+.3f}, n={one.estimate.n}"
+            cell = one.of.removeprefix("work=")
+            found.append((cell, f"{one.verdict.value:11} {span}", one.verdict.value))
+    return found
+
+
+def record(run: str) -> None:
+    """Write the samples of a finished run."""
+    stored = find_run(Path("reports"), run).stored()
+    samples: dict[str, list[float | None]] = {}
+    for result in newest(stored.results):
+        cell = TWIN if result.trial.twin else result.trial.cell.removeprefix("work=")
+        numbers = samples.setdefault(cell, [None] * stored.plan.blocks)
+        numbers[result.trial.block - 1] = None if result.tainted else metric_value(result, METRIC)
+    lines = (f" {json.dumps(cell)}: {json.dumps(samples[cell])}" for cell in sorted(samples))
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    (RECORDED / "samples.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

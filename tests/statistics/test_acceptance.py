@@ -1,0 +1,41 @@
+"""The promises of the analysis, checked on a twentieth of the simulated runs; and its peers."""
+
+import pytest
+
+from benchmarks import acceptance, peers
+
+REDUCED = acceptance.SIZES["reduced"]
+
+
+@pytest.mark.parametrize("row", acceptance.ROWS)
+def test_a_row_of_the_acceptance_table(row: str) -> None:
+    """Every figure is inside its bounds, which are wider by three standard errors."""
+    figures = acceptance.figures_of(row, REDUCED)
+    outside = [figure for figure in figures if not figure.passes(REDUCED)]
+    assert not outside, "\n".join(acceptance.line(row, figure, REDUCED) for figure in outside)
+
+
+def test_a_figure_outside_its_bounds_fails() -> None:
+    """The table can fail: a wrong rate is not within the room that a reduced size has."""
+    none = acceptance.share("never", [False] * 200, least=93.5, most=97.0)
+    always = acceptance.share("always", [True] * 200, most=6.0)
+    right = acceptance.share("right", [True] * 190 + [False] * 10, least=93.5, most=97.0)
+    assert [one.passes(REDUCED) for one in (none, always, right)] == [False, False, True]
+
+
+def test_simulated_runs_are_the_same_every_time() -> None:
+    """A failing row fails again: seeds are fixed."""
+    few = acceptance.Size(share=0.005, standard_errors=3.0)
+    assert acceptance.figures_of("power", few) == acceptance.figures_of("power", few)
+
+
+def test_peers_are_asked_about_the_same_machines() -> None:
+    """Every peer answers in every setting, and only where repeats are pooled do they err often."""
+    few = acceptance.Size(share=0.02, standard_errors=3.0)
+    rates = peers.rates(few)
+    assert {who for _, who in rates} == {*peers.PEERS, peers.OURS}
+    assert {setting for setting, _ in rates} == set(peers.SETTINGS)
+    false = {place: found[0] for place, found in rates.items()}
+    assert all(false[setting, peers.OURS] < 0.25 for setting in peers.SETTINGS)
+    assert false["pooled repeats", "pyperf compare_to"] > false["pooled repeats", peers.OURS]
+    assert all(found[2] > 0.9 for (_, who), found in rates.items() if who == peers.OURS)
