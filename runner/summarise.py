@@ -53,9 +53,15 @@ def metric_value(result: TrialResult, metric: str) -> float | None:
 
 def measures_wall_time(matrix: Matrix, metric: Metric) -> bool:
     """Whether a busy host disturbs the metric: its unit is a time, and it is not CPU time."""
-    cpu = {one.cpu_time for one in matrix.metrics} | {TRIAL_CPU}
-    timed = metric.unit in _TIMES or metric.unit.rpartition("/")[2] in _TIMES
-    return timed and metric.name not in cpu
+    return is_time(metric) and metric.name not in {
+        TRIAL_CPU,
+        *(one.cpu_time for one in matrix.metrics),
+    }
+
+
+def is_time(metric: Metric) -> bool:
+    """Whether the metric's unit is a time, or something per time."""
+    return metric.unit.rpartition("/")[2] in _TIMES
 
 
 def newest(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:

@@ -13,7 +13,7 @@ from runner.judge.records import Comparison, Estimate, Look, Verdict
 from runner.judge.samples import Samples, changes
 from runner.model import Cell, Matrix, Metric, Scale, Status
 from runner.plan import baseline_cell
-from runner.summarise import measures_wall_time
+from runner.summarise import is_time
 
 FEWEST = 5
 """Common blocks, or trials on a side, under which nothing is compared."""
@@ -115,7 +115,7 @@ def measure(samples: Samples, asked: Asked, level: float, *, twin: bool = False)
         return replace(
             draft, reason=f"{have}, and fewer than {FEWEST} tell nothing; add blocks with --blocks"
         )
-    return _judged(draft, estimate, samples)
+    return _judged(draft, estimate)
 
 
 def _matched(samples: Samples, asked: Asked) -> bool:
@@ -145,14 +145,14 @@ def _missing(samples: Samples, asked: Asked, metric: Metric, *, twin: bool) -> s
     return "the cells have no block in common"
 
 
-def _judged(draft: Comparison, estimate: Estimate, samples: Samples) -> Comparison:
+def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
     """Read the verdict off the interval: nothing else decides."""
     metric = draft.measured
     if draft.identical or estimate.sd == estimate.mean == 0:
         draft = replace(draft, identical=True)
         reason = f"the same numbers in each of {estimate.n} blocks"
         return replace(draft, verdict=Verdict.EQUIVALENT, reason=reason)
-    if estimate.sd == 0 and measures_wall_time(samples.matrix, metric):
+    if estimate.sd == 0 and is_time(metric):
         return replace(
             draft,
             verdict=Verdict.CANNOT_TELL,

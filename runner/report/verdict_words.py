@@ -7,7 +7,7 @@ from runner.model import Better, Cell, Environment, Metric, Scale, shown
 from runner.report.evidence import Evidence
 from runner.report.page import Statement
 from runner.report.wording import counted, shortened, together
-from runner.summarise import TRIAL_CPU, measures_wall_time
+from runner.summarise import measures_wall_time
 
 _MINUS = "\N{MINUS SIGN}"
 _WHOLE_PER_CENT_FROM = 10.0
@@ -208,13 +208,8 @@ def _environment(evidence: Evidence, cell: Cell) -> Environment | None:
 
 def _is_time(evidence: Evidence, metric: Metric) -> bool:
     """Whether less of the metric is called faster."""
-    cpu = {one.cpu_time for one in evidence.run.matrix.metrics} | {TRIAL_CPU}
-    wall = measures_wall_time(evidence.run.matrix, metric)
-    return (
-        metric.scale is Scale.RATIO
-        and metric.better is Better.LOWER
-        and (wall and metric.name not in cpu)
-    )
+    lower = metric.scale is Scale.RATIO and metric.better is Better.LOWER
+    return lower and measures_wall_time(evidence.run.matrix, metric)
 
 
 def _speed(verdict: Verdict) -> str:

@@ -23,6 +23,15 @@ def test_a_figure_outside_its_bounds_fails() -> None:
     assert [one.passes(REDUCED) for one in (none, always, right)] == [False, False, True]
 
 
+def test_an_analysis_that_promises_too_much_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals at 90 % that are called 95 % are seen, even by few simulated runs."""
+    monkeypatch.setattr("runner.judge.looks.LEVEL_OF_ONE", 0.9)
+    few = acceptance.Size(share=0.02, standard_errors=3.0)
+    for row in ("same-version", "coverage"):
+        figures = acceptance.figures_of(row, few)
+        assert not all(figure.passes(few) for figure in figures)
+
+
 def test_simulated_runs_are_the_same_every_time() -> None:
     """A failing row fails again: seeds are fixed."""
     few = acceptance.Size(share=0.005, standard_errors=3.0)

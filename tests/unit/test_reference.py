@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from runner.judge import judge
 from runner.model import Status
 from runner.report import write
 from runner.store import RunFolder
@@ -18,12 +19,23 @@ def test_the_report_can_be_made_again(tmp_path: Path) -> None:
     assert written == (FOUNDING / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_founding_study_was_made_in_full() -> None:
-    """Every planned trial has its result: six cells ok, the seventh failed as the article says."""
+def test_every_claim_is_judged_and_the_policy_decided() -> None:
+    """The published run answers what was asked of it."""
     stored = RunFolder(FOUNDING).stored()
-    assert {result.trial.id for result in stored.results} == {
-        trial.id for trial in stored.plan.trials
+    judged = judge(stored.run.matrix, stored.plan, stored.results)
+    assert judged.look
+    assert judged.look.blocks == 7
+    assert {one.claim.id for one in judged.claims} == {one.id for one in stored.run.matrix.claims}
+    assert [one.candidate for one in judged.decisions] == ["tensorflow=2.0.0"]
+
+
+def test_the_founding_study_was_made_in_full() -> None:
+    """Seven blocks, a result for each trial: all ok but what the article could not run."""
+    stored = RunFolder(FOUNDING).stored()
+    assert {result.trial.place for result in stored.results} == {
+        trial.place for trial in stored.plan.trials
     }
+    assert stored.plan.blocks == 7
     for result in stored.results:
         wanted = Status.FAILED if result.trial.cell == PUBLISHED else Status.OK
         assert result.status is wanted, result.trial.id

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import RunFolderError
-from runner.model import FORMAT, Status
+from runner.model import FORMAT, Guards, Status
 from runner.report import write as write_report
 from runner.store import (
     RunFolder,
@@ -128,6 +128,16 @@ def test_a_damaged_file_is_told(folder: RunFolder, content: bytes, said: str) ->
     message = str(raised.value)
     assert message.startswith(f"{folder.path / 'plan.json'} {said}")
     assert message.endswith("; remove it and repeat the command.")
+
+
+def test_a_plan_of_the_first_format_is_read(folder: RunFolder) -> None:
+    """What came later has its defaults: no looks were planned, and nobody left."""
+    trial = '{"cell": "a=1", "block": 1, "position": 1, "seed": 5, "attempt": 1}'
+    content = f'{{"format": 1, "seed": 1, "blocks": 1, "trials": [{trial}]}}'
+    (folder.path / "plan.json").write_text(content)
+    plan = folder.plan()
+    assert (plan.format, plan.looks, plan.left, plan.guards) == (1, (), {}, Guards())
+    assert not plan.trials[0].twin
 
 
 @pytest.mark.parametrize("version", [str(FORMAT + 1), "9" * 30])
