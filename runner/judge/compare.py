@@ -111,9 +111,11 @@ def measure(samples: Samples, asked: Asked, level: float, *, twin: bool = False)
     if estimate is None and n >= FEWEST:
         return replace(draft, reason="the numbers are too large for arithmetic")
     if n < FEWEST or estimate is None:
-        have = f"{n} common blocks" if paired else f"{n} trials on one side"
+        have = "in common" if paired else "with a number on one side"
         return replace(
-            draft, reason=f"{have}, and fewer than {FEWEST} tell nothing; add blocks with --blocks"
+            draft,
+            reason=f"{n} of the {FEWEST} blocks {have} that the least comparison needs; add blocks "
+            "with --blocks",
         )
     return _judged(draft, estimate)
 

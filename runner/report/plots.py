@@ -83,8 +83,8 @@ def changes(
     chart = alt.layer(*layers).properties(width=WIDTH, height=height)
     return Figure(
         name=name,
-        caption=f"Each dot is one block, each bar the {level * 100:.4g} % interval; the shaded band "
-        "is what we call negligible.",
+        caption=f"Each dot is one block, each bar the {level * 100:.4g} % interval; the "
+        "shaded band is what we call negligible.",
         chart=_finished(chart),
     )
 

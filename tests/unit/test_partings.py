@@ -1,5 +1,6 @@
 """Matched cells: paired where they were handed the same, and the epoch in which they part."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from runner.judge import judge
@@ -13,7 +14,7 @@ CURVE = (0.5, 0.25, 0.125)
 
 
 def matched(
-    curves: dict[str, tuple[float, ...]], handed: dict[str, str | None]
+    curves: Mapping[str, tuple[float, ...]], handed: Mapping[str, str | None]
 ) -> tuple[Matrix, Judgement]:
     """Judge a matched run: by cell its loss, and the digest of what it was handed."""
     study = replace(matrix(metrics=("accuracy",)), matched=True)
@@ -24,7 +25,7 @@ def matched(
 
 
 def _with(
-    result: TrialResult, curves: dict[str, tuple[float, ...]], handed: dict[str, str | None]
+    result: TrialResult, curves: Mapping[str, tuple[float, ...]], handed: Mapping[str, str | None]
 ) -> TrialResult:
     cell = result.trial.cell.removeprefix("v=")
     digest = handed[cell]
@@ -44,7 +45,12 @@ def test_matched_cells_are_paired() -> None:
 
 def test_cells_that_did_not_use_what_they_were_handed_are_not_paired() -> None:
     """Without a digest, or with another one, a comparison is the usual one over seeds."""
-    for handed in ({"a": "x", "b": "y"}, {"a": "x", "b": None}, {"a": None, "b": None}):
+    wrong: list[Mapping[str, str | None]] = [
+        {"a": "x", "b": "y"},
+        {"a": "x", "b": None},
+        {"a": None, "b": None},
+    ]
+    for handed in wrong:
         _, found = matched({"a": CURVE, "b": CURVE}, handed)
         assert not only(found, "accuracy").paired
 
