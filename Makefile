@@ -6,7 +6,7 @@ RUNNER := $(VENV)/bin/python -m runner
 
 .PHONY: report quick test lint clean
 
-report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 35 to 80 minutes
+report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 50 to 90 minutes
 	$(RUNNER) --matrix matrix.yaml
 
 quick: $(VENV)/ready           ## a first look: one block of 3 epochs
@@ -16,7 +16,7 @@ test: $(VENV)/ready-to-test    ## lint, types and all tests; engine tests need a
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest tests/unit tests/statistics tests/index tests/engine
+	$(VENV)/bin/pytest tests/unit tests/statistics tests/browser tests/index tests/engine
 
 lint: $(VENV)/ready-to-test    ## lint, types and the tests that need neither engine nor index
 	$(VENV)/bin/ruff check .

@@ -35,7 +35,7 @@ def read_goal(text: str, matrix: Matrix) -> Goal:
     metric = next((one for one in matrix.metrics if one.name == name), None)
     if metric is None:
         hint = did_you_mean(name, [one.name for one in matrix.metrics])
-        raise ConfigError(f"--until names the metric {name!r}, which the matrix lacks{hint}.")
+        raise ConfigError(f"--until names the metric {name!r}, which the matrix lacks{hint}")
     if metric.scale is Scale.RATIO and not per_cent:
         raise ConfigError(f"{name} is compared by ratios: write --until '{name}:±{number}%'.")
     share = metric.scale is Scale.RATIO

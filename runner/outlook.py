@@ -55,6 +55,8 @@ def as_text(outlook: Outlook) -> str:
         notes = [] if cell.expect is Status.OK else [f"expected: {cell.expect.value}"]
         notes += [] if cell.blocks is None else [f"blocks: {cell.blocks}"]
         lines.append(f"  {cell.id}" + (f"  ({', '.join(notes)})" if notes else ""))
+    lines.append(f"compares: {_compared(matrix)}")
+    lines.append(f"verdicts: after {_listed(plan.looks)} complete blocks")
     lines += [f"unsupported: {label}: {why}" for label, why in outlook.unsupported.items()]
     lines.append(f"to lock:  {', '.join(outlook.to_lock) or 'nothing'}")
     if outlook.to_build is None:
@@ -63,6 +65,19 @@ def as_text(outlook: Outlook) -> str:
         lines.append(f"to build: {', '.join(outlook.to_build) or 'nothing'}")
     lines.append(f"takes:    about {in_words(outlook.seconds)}, one trial at a time")
     return "\n".join(lines)
+
+
+def _compared(matrix: Matrix) -> str:
+    """Say what was named to be compared."""
+    metrics = dict.fromkeys(name for pair in matrix.compare for name in pair.metrics)
+    if not metrics:
+        return "nothing"
+    pairs = "1 pair" if len(matrix.compare) == 1 else f"{len(matrix.compare)} pairs"
+    return f"{pairs} of cells, in {', '.join(metrics)}"
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return " or ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
 
 
 def as_json(outlook: Outlook) -> str:
@@ -85,6 +100,11 @@ def as_json(outlook: Outlook) -> str:
             {"id": trial.id, "cell": trial.cell, "block": trial.block}
             for trial in outlook.plan.trials
         ],
+        "compare": [
+            {"of": pair.of, "against": pair.against, "metrics": pair.metrics}
+            for pair in outlook.matrix.compare
+        ],
+        "looks": outlook.plan.looks,
         "to_lock": outlook.to_lock,
         "to_build": outlook.to_build,
         "unsupported": outlook.unsupported,

@@ -50,7 +50,9 @@ def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
             f"no cell has all of {asked}; the cells are:\n"
             + "\n".join(f"  {cell.id}" for cell in matrix.cells)
         )
-    return replace(matrix, cells=cells)
+    kept = {cell.id for cell in cells}
+    pairs = tuple(pair for pair in matrix.compare if {pair.of, pair.against} <= kept)
+    return replace(matrix, cells=cells, compare=pairs)
 
 
 def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
@@ -81,8 +83,7 @@ def make_plan(
     lasts = {
         cell.id: min(cell.blocks or count, left.get(cell.id, count), count) for cell in matrix.cells
     }
-    compared = any({pair.of, pair.against} <= lasts.keys() for pair in matrix.compare)
-    twin = baseline_cell(matrix) if compared and looks[0] > 1 else None
+    twin = baseline_cell(matrix) if matrix.compare and looks[0] > 1 else None
     trials: list[Trial] = []
     for block in range(1, count + 1):
         block_seed = int.from_bytes(_hash("seed", seed, block)[:4], "big") >> 1  # 31 bits

@@ -217,6 +217,8 @@ def test_a_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "small: 4 cells, 14 trials in 3 blocks"
     assert "  lib=3.0,size=1  (expected: no-image, blocks: 2)" in said
+    assert "compares: 1 pair of cells, in seconds" in said
+    assert "verdicts: after 3, 6, 9 or 12 complete blocks" in said
     assert "to lock:  lib=1.0, lib=2.0, lib=3.0" in said
     assert "to build: cannot tell, no engine answers" in said
     assert said[-1].startswith("takes:    about ")
@@ -248,6 +250,8 @@ def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFi
         "format": 1,
         "name": "small",
         "blocks": 2,
+        "compare": [{"of": "lib=2.0,size=1", "against": "lib=1.0,size=1", "metrics": ["seconds"]}],
+        "looks": [7, 14, 21, 28],
         "to_lock": ["lib=2.0"],
         "to_build": None,
         "unsupported": {"lib=1.0": "made so by a test"},

@@ -1,0 +1,73 @@
+"""The HTML report in a real browser: its plots come alive, and nothing hostile in it does."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.report.render import html_page
+from runner.report.view import view
+from tests.samples import (
+    AS_PUBLISHED,
+    founding_images,
+    founding_matrix,
+    founding_plan,
+    founding_results,
+    founding_run,
+)
+
+REQUIRE = "MATRIX_RUNNER_REQUIRE_BROWSER"
+"""Set in CI: where there is no browser, these tests fail instead of being skipped."""
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+OWNED = "document.body.setAttribute('data-owned','yes')"
+HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg onload="{OWNED}">'
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return the browser, or skip where there is none."""
+    if CHROMIUM is None and not os.environ.get(REQUIRE):
+        pytest.skip("there is no chromium on PATH")
+    assert CHROMIUM is not None, "CI needs a chromium on PATH"
+    return CHROMIUM
+
+
+def rendered(chromium: str, page: str, folder: Path) -> str:
+    """Return the document as it is once its scripts have run."""
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    done = subprocess.run(
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={folder / 'profile'}",
+            "--virtual-time-budget=10000",
+            "--dump-dom",
+            (folder / "report.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_plots_come_alive_and_hostile_texts_do_not(chromium: str, tmp_path: Path) -> None:
+    """Titles, reasons and logs that hold scripts are read as what they are: texts."""
+    matrix = replace(founding_matrix(), title=HOSTILE)
+    results = tuple(
+        replace(one, reason=HOSTILE) if one.trial.cell == AS_PUBLISHED else one
+        for one in founding_results()
+    )
+    logs = {f"{AS_PUBLISHED}@b1.1": HOSTILE}
+    said = view(founding_run(matrix), founding_plan(matrix), founding_images(), results, logs)
+    document = rendered(chromium, html_page(said), tmp_path)
+    assert document.count('class="vega-embed') == 3
+    assert "data-owned=" not in document
+    assert "&lt;script&gt;document.body.setAttribute" in document
