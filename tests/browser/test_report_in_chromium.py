@@ -22,7 +22,6 @@ from tests.samples import (
 REQUIRE = "MATRIX_RUNNER_REQUIRE_BROWSER"
 """Set in CI: where there is no browser, these tests fail instead of being skipped."""
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 OWNED = "document.body.setAttribute('data-owned','yes')"
 HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg onload="{OWNED}">'
 
@@ -30,10 +29,11 @@ HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg o
 @pytest.fixture
 def chromium() -> str:
     """Return the browser, or skip where there is none."""
-    if CHROMIUM is None and not os.environ.get(REQUIRE):
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if found is None and not os.environ.get(REQUIRE):
         pytest.skip("there is no chromium on PATH")
-    assert CHROMIUM is not None, "CI needs a chromium on PATH"
-    return CHROMIUM
+    assert found is not None, "CI needs a chromium on PATH"
+    return found
 
 
 def rendered(chromium: str, page: str, folder: Path) -> str:
