@@ -8,9 +8,6 @@ What is simulated are machines and experiments. Everything after that is the pro
 plans, its reduction of a series to one number, its comparisons, claims, looks and guards. Seeds are
 fixed. ``full`` takes about 20 minutes of one core; ``reduced`` a twentieth of the runs, with bounds
 that are wider by three standard errors. Exit code 1 if a figure is outside its bound.
-
-One thing is left out, which no verdict reads and which takes four fifths of the time: the forecast
-of how many more blocks would be enough.
 """
 
 import argparse
@@ -21,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from statistics import fmean, median, stdev
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -899,8 +895,7 @@ ELSEWHERE = ("real A/A", "real A/B")
 
 def figures_of(name: str, size: Size) -> list[Figure]:
     """Return the figures of a row."""
-    with patch("runner.judge.estimate.forecast", return_value=None):
-        return ROWS[name](size)
+    return ROWS[name](size)
 
 
 # --- the table ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from runner.judge.records import Estimate, Forecast
 
@@ -37,7 +37,7 @@ def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimat
         mean, sd = float(array.mean()), float(array.std(ddof=1))
     if not sd < _LARGEST:
         return None
-    if sd <= _ROUNDING * size:
+    if sd <= _ROUNDING * max(size, abs(mean)):
         return _without_spread(len(changes), mean, level, size)
     found = stats.ttest_1samp(array, 0.0)
     interval = found.confidence_interval(level)
@@ -104,11 +104,12 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
 
     The spread seen so far is taken for the true one, and the range tells how far off that may be.
     """
-    needed = next(
-        (n for n in _candidates(estimate.n) if _half_width(estimate, n) <= half_width), None
-    )
-    if needed is None:
+    sizes = np.arange(estimate.n + 1, _MOST_BLOCKS)
+    quantiles = special.stdtrit(sizes - 1, (1 + estimate.level) / 2)
+    narrow = sizes[quantiles * estimate.sd / np.sqrt(sizes) <= half_width]
+    if narrow.size == 0:
         return None
+    needed = int(narrow[0])
     fewest, most = next(
         (low, high)
         for n, low, high in reversed(FORECAST_RANGES)
@@ -121,14 +122,6 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
         most=max(more, math.ceil(needed * most) - estimate.n),
         half_width=half_width,
     )
-
-
-def _candidates(n: int) -> Sequence[int]:
-    return [*range(n + 1, 200), *range(200, _MOST_BLOCKS, 20)]
-
-
-def _half_width(estimate: Estimate, n: int) -> float:
-    return float(stats.t.ppf((1 + estimate.level) / 2, n - 1)) * estimate.sd / math.sqrt(n)
 
 
 def smallest_detectable(estimate: Estimate) -> float | None:
