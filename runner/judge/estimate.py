@@ -19,6 +19,7 @@ POWER = 0.9
 FORECAST_RANGES = ((7, 0.56, 2.7), (14, 0.66, 1.85), (28, 0.75, 1.5))
 """From that many pairs on, true need / forecast lies in that range 80 times in 100."""
 _MOST_BLOCKS = 10_000
+_T_NEEDS_MORE = 50  # blocks beyond what a normal distribution would ask for, at most
 _ROUNDING = 1e-12
 _LARGEST = 1e70  # tests square variances
 
@@ -104,12 +105,9 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
 
     The spread seen so far is taken for the true one, and the range tells how far off that may be.
     """
-    sizes = np.arange(estimate.n + 1, _MOST_BLOCKS)
-    quantiles = special.stdtrit(sizes - 1, (1 + estimate.level) / 2)
-    narrow = sizes[quantiles * estimate.sd / np.sqrt(sizes) <= half_width]
-    if narrow.size == 0:
+    needed = _needed(estimate, half_width)
+    if needed is None:
         return None
-    needed = int(narrow[0])
     fewest, most = next(
         (low, high)
         for n, low, high in reversed(FORECAST_RANGES)
@@ -122,6 +120,18 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
         most=max(more, math.ceil(needed * most) - estimate.n),
         half_width=half_width,
     )
+
+
+def _needed(estimate: Estimate, half_width: float) -> int | None:
+    """Return the fewest blocks at which the interval is that narrow; ``None``: far too many."""
+    # With a normal quantile in place of t's, which is larger, the answer is a little too small.
+    quantile = float(special.ndtri((1 + estimate.level) / 2))
+    least = max(estimate.n + 1, math.floor((quantile * estimate.sd / half_width) ** 2))
+    if least > _MOST_BLOCKS:
+        return None
+    sizes = np.arange(least, least + _T_NEEDS_MORE)
+    quantiles = special.stdtrit(sizes - 1, (1 + estimate.level) / 2)
+    return int(sizes[quantiles * estimate.sd / np.sqrt(sizes) <= half_width][0])
 
 
 def smallest_detectable(estimate: Estimate) -> float | None:
