@@ -147,6 +147,7 @@ def _html_template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "anchor": lambda figure: file_name(figure.name),
         "address": lambda path: quote(path, safe="/=,@"),
         "drawn": _drawn,
         "json": _json,
