@@ -82,6 +82,7 @@ class Progress:
         self._activity: _Activity | None = None
         self._total = 0
         self._done = 0
+        self._started: set[tuple[str, int, bool]] = set()
         self._id_width = 0
         self._durations: list[float] = []
         self._expected_end: float | None = None
@@ -130,7 +131,9 @@ class Progress:
         self._screen.write((f"image {image.label}: ready in {facts}", ""))
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
-        """Make the trial what is going on."""
+        """Make the trial what is going on; one that is repeated is one more than was planned."""
+        self._total += trial.place in self._started
+        self._started.add(trial.place)
         name = f"{self._place(self._done + 1)} {cell.id}  b{trial.block}"
         self._activity = _Activity(name, self._clock())
 
@@ -162,6 +165,8 @@ class Progress:
         if result.reason:
             reason = cut(clean(result.reason), self._screen.width - len(_INDENT))
             self._screen.write((_INDENT + reason, style))
+        if result.tainted:
+            self._screen.write((f"{_INDENT}disturbed: {result.tainted}", "yellow"))
 
     def block_finished(self, block: int, blocks: int) -> None:
         """Show that the report is worth another look."""

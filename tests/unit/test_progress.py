@@ -134,6 +134,23 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
     ]
 
 
+def test_a_disturbed_trial_is_told_and_its_repeat_is_one_more(
+    stream: StringIO, clock: Clock
+) -> None:
+    """What the machine did stands below the line, and the count never passes its total."""
+    seen = Progress(stream, clock)
+    seen.planned(replace(PLAN, trials=PLAN.trials[:1], blocks=1), 0, None)
+    first = PLAN.trials[0]
+    for trial, tainted in ((first, "pages were swapped in"), (replace(first, attempt=2), None)):
+        seen.trial_started(trial, CELLS[0], IMAGE)
+        seen.trial_finished(replace(make_result(trial), tainted=tainted), CELLS[0])
+    assert stream.getvalue().splitlines()[1:] == [
+        "[1/1] tf=2.0.0,model=sequential  b1    52.1 s  ok",
+        "        disturbed: pages were swapped in",
+        "[2/2] tf=2.0.0,model=sequential  b1    52.1 s  ok",
+    ]
+
+
 def test_a_continued_run_counts_on(stream: StringIO, clock: Clock) -> None:
     """What was done before is told, and the first trial is the next one."""
     seen = Progress(stream, clock)
