@@ -1,6 +1,6 @@
 """Spend blocks where the doubt is: the same verdicts, with fewer trials than in fixed blocks.
 
-Replays recorded real samples (``recorded/samples.json``: 28 blocks of seven cells and the twin,
+Replays recorded real samples (``recorded/samples.json``: 28 blocks of eight cells and the twin,
 whose true ratios are known) twice: all 28 blocks read once, and looks at 7, 14, 21 and 28 after
 which the cells that are decided leave. Prints both verdicts of every cell and the share of trials.
 

@@ -6,7 +6,15 @@ import time
 from pathlib import Path
 
 STEPS = 1000
-MORE = {"same": 1.0, "minus20": 0.8, "plus5": 1.05, "plus10": 1.1, "plus25": 1.25, "plus50": 1.5}
+MORE = {
+    "same": 1.0,
+    "minus20": 0.8,
+    "plus5": 1.05,
+    "plus10": 1.1,
+    "plus25": 1.25,
+    "plus50": 1.5,
+    "plus100": 2.0,
+}
 
 asked = json.loads(Path(os.environ["PARAMS_PATH"]).read_text(encoding="utf-8"))
 steps = round(STEPS * MORE.get(asked["parameters"]["work"], 1.0))

@@ -23,7 +23,7 @@ from tests.trials import plain_environment
 pytestmark = pytest.mark.engine
 
 LEVEL = 0.999  # at 95 % one run in twenty would be wrong, and so would CI
-STEPS = 150
+STEPS = 600
 SCRIPT = f"""\
 import json, os, time
 order = json.load(open(os.environ["PARAMS_PATH"]))
@@ -36,8 +36,8 @@ def epoch(steps):
         sum(range(20_000))
     return time.perf_counter() - wall, time.process_time() - cpu
 
-epochs = [epoch(steps) for _ in range(7)]
-fixed = [epoch(0)[1] for _ in range(7)]
+epochs = [epoch(steps) for _ in range(12)]
+fixed = [epoch(0)[1] for _ in range(12)]
 series = {{"wall": [e[0] for e in epochs], "cpu": [e[1] for e in epochs], "fixed": fixed}}
 json.dump({{"format": 1, "series": series}}, open(os.environ["RESULT_PATH"], "w"))
 """

@@ -21,7 +21,7 @@ from tests.trials import NUMBER, plain_environment
 
 pytestmark = pytest.mark.engine
 
-SLOW = f"import time; time.sleep(1); {NUMBER}"
+SLOW = f"import time; time.sleep(3); {NUMBER}"
 
 
 def left_behind(client: docker.DockerClient, folder: Path) -> list[str]:
