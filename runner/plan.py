@@ -12,7 +12,18 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
-from runner.model import Cell, Guards, Matrix, Plan, Status, Trial, TrialResult, shown
+from runner.model import (
+    Axis,
+    Cell,
+    Coordinates,
+    Guards,
+    Matrix,
+    Plan,
+    Status,
+    Trial,
+    TrialResult,
+    shown,
+)
 
 # Rough durations where no earlier run tells better, rounded up from a 2-core x86-64 machine.
 IMAGE_S = 40.0
@@ -103,6 +114,27 @@ def make_plan(
 def looks_of(matrix: Matrix) -> tuple[int, ...]:
     """Return after how many blocks verdicts are read: 7, 14, 21 and 28 where a matrix says 7."""
     return tuple(matrix.blocks * look for look in range(1, matrix.looks + 1))
+
+
+def against_baseline(
+    axes: Sequence[Axis], cells: Sequence[Cell], baseline: Coordinates
+) -> list[tuple[Cell, Cell]]:
+    """Return every cell beside that of the baseline which it would replace.
+
+    They differ on the first axis that the baseline names and are the same on all others: versions
+    are compared model by model. Cells that are expected to fail have no counterpart, nor have those
+    that are in some blocks only.
+    """
+    usual = dict(baseline)
+    named = [axis.name for axis in axes if axis.name in usual]
+    sound = {cell.id: cell for cell in cells if cell.expect is Status.OK and cell.blocks is None}
+    found = []
+    for cell in sound.values() if named else ():
+        moved = {**dict(cell.coordinates), named[0]: usual[named[0]]}
+        other = sound.get(",".join(f"{name}={shown(value)}" for name, value in moved.items()))
+        if other is not None and other != cell and usual.items() <= moved.items():
+            found.append((cell, other))
+    return found
 
 
 def baseline_cell(matrix: Matrix) -> Cell | None:

@@ -13,7 +13,6 @@ from runner.cells import Grid
 from runner.model import (
     Axis,
     Better,
-    Cell,
     Claim,
     Coordinates,
     Experiment,
@@ -25,10 +24,10 @@ from runner.model import (
     Published,
     Scalar,
     Scale,
-    Status,
     Value,
     shown,
 )
+from runner.plan import against_baseline
 from runner.problems import Keys, Problems, did_you_mean, quoted, shown_path
 from runner.refusals import document as checked
 from runner.schema import Document, schema
@@ -82,7 +81,11 @@ def read(path: Path) -> Matrix:
         base=environment.base,
         source=source,
         baseline=baseline,
-        compare=pairs or _against(baseline, grid.axes, cells, headline),
+        compare=pairs
+        or tuple(
+            Pair(of=of.id, against=against.id, metrics=headline)
+            for of, against in against_baseline(grid.axes, cells, baseline)
+        ),
         looks=document.looks or 1,
         repeats=document.repeats or 0,
         matched=bool(document.matched),
@@ -289,29 +292,6 @@ def _first_value(grid: Grid) -> Coordinates:
     """Return the baseline of a study that names none: the first value of the first axis."""
     axis = grid.axes[0]
     return ((axis.name, axis.values[0]),) if len(axis.values) > 1 else ()
-
-
-def _against(
-    baseline: Coordinates, axes: tuple[Axis, ...], cells: tuple[Cell, ...], metrics: tuple[str, ...]
-) -> tuple[Pair, ...]:
-    """Pair every cell with the one of the baseline on the first axis that the baseline names.
-
-    All other axes are the same: versions are compared model by model. Cells that are
-    expected to fail are not compared, nor are those that are in some blocks only.
-    """
-    usual = dict(baseline)
-    axis = next((axis.name for axis in axes if axis.name in usual), None)
-    if axis is None:
-        return ()
-    sound = {cell.id for cell in cells if cell.expect is Status.OK and cell.blocks is None}
-    pairs = []
-    for cell in cells:
-        place = dict(cell.coordinates)
-        moved = {**place, axis: usual[axis]}
-        other = ",".join(f"{name}={shown(value)}" for name, value in moved.items())
-        if other != cell.id and {cell.id, other} <= sound and usual.items() <= moved.items():
-            pairs.append(Pair(of=cell.id, against=other, metrics=metrics))
-    return tuple(pairs)
 
 
 def _published(

@@ -221,7 +221,7 @@ def _after_a_block(
     A changed plan is saved.
     """
     complete = complete_blocks(plan, results)
-    if complete not in plan.looks[:-1] or (goal is None and complete == plan.blocks):
+    if complete not in plan.looks or (goal is None and complete == plan.blocks):
         return plan
     # Judging takes scipy, whose import would delay runs that are far from a look.
     from runner.judge import judge  # noqa: PLC0415
@@ -229,8 +229,13 @@ def _after_a_block(
 
     matrix = execution.run.matrix
     judgement = judge(matrix, plan, results)
+    open_goal = goal is not None and not reached(goal, judgement)
+    if judgement.next_look is None:
+        if open_goal:
+            observer.note("the goal is not reached, and this was the last look")
+        return plan
     blocks = plan.blocks
-    if complete == blocks and goal and judgement.next_look and not reached(goal, judgement):
+    if complete == blocks and open_goal:
         blocks = judgement.next_look
     if blocks == complete:
         return plan

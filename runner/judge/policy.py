@@ -6,7 +6,6 @@ whole interval is beyond, or the candidate does not run where the baseline does.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from runner.judge.compare import Asked, measure
 from runner.judge.records import (
@@ -18,16 +17,8 @@ from runner.judge.records import (
     Verdict,
 )
 from runner.judge.samples import Samples
-from runner.model import Better, Cell, Matrix, PolicyLimit, Scale, Status, shown
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """A candidate's cell and the cell of the baseline that it would replace."""
-
-    candidate: str
-    of: Cell
-    against: Cell
+from runner.model import Better, Cell, PolicyLimit, Scale, Status, shown
+from runner.plan import against_baseline
 
 
 def decide(samples: Samples, look: Look, named: Sequence[Comparison]) -> tuple[Decision, ...]:
@@ -35,53 +26,38 @@ def decide(samples: Samples, look: Look, named: Sequence[Comparison]) -> tuple[D
     if not samples.matrix.policy:
         return ()
     known = {(one.of, one.against, one.metric.name): one for one in named}
+    matrix, baseline = samples.matrix, dict(samples.matrix.baseline)
     limits: dict[str, list[JudgedLimit]] = {}
-    for side in sides(samples.matrix):
-        of_side = limits.setdefault(side.candidate, [])
-        broken = _broken(samples, side)
-        of_side += [broken] if broken else []
+    for of, against in against_baseline(matrix.axes, matrix.cells, matrix.baseline):
+        ours = dict(of.coordinates)
+        candidate = ",".join(
+            f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]
+        )
+        of_candidate = limits.setdefault(candidate, [])
+        broken = _broken(samples, of, against)
+        of_candidate += [broken] if broken else []
         if broken is None or broken.advice is not Advice.HOLD:
-            of_side += (_judged(samples, side, one, look, known) for one in samples.matrix.policy)
+            of_candidate += (
+                _judged(samples, (of.id, against.id), one, look, known) for one in matrix.policy
+            )
     return tuple(
         Decision(candidate=candidate, advice=_together(found), limits=tuple(found))
         for candidate, found in limits.items()
     )
 
 
-def sides(matrix: Matrix) -> list[_Side]:
-    """Return every candidate's cells, each beside that of the baseline."""
-    baseline = dict(matrix.baseline)
-    cells = {cell.id: cell for cell in matrix.cells}
-    found = []
-    for pair in matrix.compare:
-        of, against = cells.get(pair.of), cells.get(pair.against)
-        if (
-            of is None
-            or against is None
-            or not baseline.items() <= dict(against.coordinates).items()
-        ):
-            continue
-        ours = dict(of.coordinates)
-        replaced = [
-            f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]
-        ]
-        if replaced:
-            found.append(_Side(",".join(replaced), of, against))
-    return found
-
-
-def _broken(samples: Samples, side: _Side) -> JudgedLimit | None:
+def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:
     """Return a hold where the candidate fails and the baseline does not; ``None`` elsewhere."""
-    ours = [result.status for result in samples.of(side.of.id)]
-    theirs = [result.status for result in samples.of(side.against.id)]
+    ours = [result.status for result in samples.of(of.id)]
+    theirs = [result.status for result in samples.of(against.id)]
     failed = sum(status is not Status.OK for status in ours)
-    if not failed or Status.OK not in theirs or side.of.expect is not Status.OK:
+    if not failed or Status.OK not in theirs or of.expect is not Status.OK:
         return None
     reason = f"{failed} of {len(ours)} trials were not ok, and those of the baseline were"
     return JudgedLimit(
         limit=samples.matrix.policy[0],
-        of=side.of.id,
-        against=side.against.id,
+        of=of.id,
+        against=against.id,
         advice=Advice.HOLD if failed == len(ours) else Advice.CANNOT_TELL,
         reason=reason,
     )
@@ -89,16 +65,14 @@ def _broken(samples: Samples, side: _Side) -> JudgedLimit | None:
 
 def _judged(
     samples: Samples,
-    side: _Side,
+    pair: tuple[str, str],
     limit: PolicyLimit,
     look: Look,
     known: Mapping[tuple[str, str, str], Comparison],
 ) -> JudgedLimit:
     metric = next(one for one in samples.matrix.metrics if one.name == limit.metric)
-    asked = Asked(side.of.id, side.against.id, metric, named=True)
-    compared = known.get((asked.of, asked.against, metric.name)) or measure(
-        samples, asked, look.level
-    )
+    asked = Asked(*pair, metric, named=True)
+    compared = known.get((*pair, metric.name)) or measure(samples, asked, look.level)
     advice, reason = _read(compared, _bound(samples, limit, compared))
     return JudgedLimit(
         limit=limit,

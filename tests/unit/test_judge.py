@@ -213,6 +213,15 @@ def test_the_policy_decides(
     assert (decision.candidate, decision.advice) == ("v=b", advice)
 
 
+def test_every_candidate_is_decided_whatever_was_named() -> None:
+    """Naming other comparisons takes no candidate from the policy."""
+    study = replace(matrix("abc"), policy=LIMITS[:1])
+    study = replace(study, compare=study.compare[:1])
+    found = judged({"seconds": {"a": BASE, "b": LIKE_BASE, "c": SLOWER}}, study).decisions
+    advice = {one.candidate: one.advice for one in found}
+    assert advice == {"v=b": Advice.ADOPT, "v=c": Advice.HOLD}
+
+
 @pytest.mark.parametrize(
     ("change", "relative", "advice"),
     [(0.5, False, Advice.ADOPT), (0.1, False, Advice.HOLD), (0.5, True, Advice.ADOPT)],

@@ -112,11 +112,14 @@ def test_a_goal_adds_blocks_look_by_look(engine: Watched) -> None:
     assert len(engine.executed) == done
 
 
-def test_a_goal_that_is_out_of_reach_ends_with_the_last_look(engine: Watched) -> None:
-    """There are no more looks than were planned."""
+def test_a_goal_that_is_out_of_reach_ends_with_the_last_look(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There are no more looks than were planned, and the run says so."""
     write(engine)
     assert main(["--until", "x:±0.01%", "--seed", "1"]) == Exit.OK
     assert latest().plan().blocks == 8
+    assert "the goal is not reached, and this was the last look" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
