@@ -104,7 +104,9 @@ def _of_direction(
         else "The direction is not shown.",
     )  # fmt: skip
     sentences = tuple(filter(None, evidence))
-    if other_way or is_inside(estimate, bound) or not (shown or possible):
+    # Of a sentence that says no size, a small change in its direction is no contradiction.
+    too_small = is_inside(estimate, bound) and not (shown and size is None)
+    if other_way or too_small or not (shown or possible):
         return ClaimVerdict.CONTRADICTED, sentences
     if shown:
         return (ClaimVerdict.REPRODUCED if possible else ClaimVerdict.DIRECTION_ONLY), sentences

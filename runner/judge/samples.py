@@ -58,8 +58,7 @@ def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: i
     attempts = [
         one
         for one in results
-        if one.trial.place in planned
-        and one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE, Status.UNSUPPORTED}
+        if one.trial.place in planned and one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE}
     ]
     kept = sorted(newest(attempts), key=lambda one: one.trial.block)
     by_cell: dict[tuple[str, bool], list[TrialResult]] = {}

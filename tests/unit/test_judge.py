@@ -17,6 +17,7 @@ from tests.judging import judged, matrix, only, plan_of, results_of
 NOISE = (0.004, -0.011, 0.008, -0.002, 0.013, -0.009, -0.003)
 BASE = [1.0 + noise for noise in NOISE]
 LIKE_BASE = [1.0 + noise for noise in (-0.006, 0.009, -0.001, 0.012, -0.008, 0.003, -0.007)]
+FAINT = [*(1.012 * value for value in BASE[:6]), 1.01]
 SLOWER = [value * 1.2 for value in LIKE_BASE]
 
 
@@ -245,6 +246,9 @@ def test_a_limit_may_be_in_the_unit_of_the_metric(
         (Better.HIGHER, (1.2, 1.0), SLOWER, ClaimVerdict.REPRODUCED),
         (Better.HIGHER, (2.0, 1.0), SLOWER, ClaimVerdict.DIRECTION_ONLY),
         (Better.HIGHER, None, SLOWER, ClaimVerdict.REPRODUCED),
+        (Better.HIGHER, None, FAINT, ClaimVerdict.REPRODUCED),
+        (Better.HIGHER, (1.5, 1.0), FAINT, ClaimVerdict.CONTRADICTED),
+        (Better.HIGHER, None, LIKE_BASE, ClaimVerdict.CONTRADICTED),
         (Better.LOWER, (0.8, 1.0), SLOWER, ClaimVerdict.CONTRADICTED),
         (Better.LOWER, (0.8, 1.0), LIKE_BASE, ClaimVerdict.CONTRADICTED),
         (Better.LOWER, (0.99, 1.0), [1.1, 0.8, 1.1, 0.9, 1.2, 0.8, 1.0], ClaimVerdict.INCONCLUSIVE),
