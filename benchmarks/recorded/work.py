@@ -8,11 +8,12 @@ from pathlib import Path
 STEPS = 1000
 MORE = {
     "same": 1.0,
-    "minus20": 0.8,
     "plus5": 1.05,
-    "plus10": 1.1,
+    "minus20": 0.8,
+    "minus50": 0.5,
     "plus25": 1.25,
     "plus50": 1.5,
+    "plus75": 1.75,
     "plus100": 2.0,
 }
 

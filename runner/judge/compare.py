@@ -209,7 +209,7 @@ def _with_holm(comparisons: Sequence[Comparison], look: Look) -> Iterable[Compar
     for one, p in zip(comparisons, adjusted, strict=True):
         differs = one.verdict in {Verdict.LOWER, Verdict.HIGHER}
         if differs and p >= 1 - look.level:
-            yield _taken_back(one, f"{len(comparisons)} comparisons were named")
+            yield _taken_back(one, f"{len(comparisons)} named comparisons")
         else:
             yield one
 
@@ -230,7 +230,7 @@ def _screening(
         asked = Asked(one.of, one.against, one.metric, named=False)
         wide = measure(samples, asked, level)
         if wide.verdict in {Verdict.LOWER, Verdict.HIGHER} and id(one) not in selected:
-            wide = _taken_back(wide, f"{len(judged)} comparisons were screened")
+            wide = _taken_back(wide, f"{len(judged)} screened ones")
         yield wide
 
 
@@ -242,6 +242,6 @@ def _taken_back(comparison: Comparison, because: str) -> Comparison:
     return replace(
         comparison,
         verdict=Verdict.CANNOT_TELL,
-        reason=f"the interval excludes no change, but among {because}, and that is too little",
+        reason=f"the interval excludes no change, which among {because} is too little",
         forecast=statistics.forecast(estimate, aim(comparison.measured)) if estimate else None,
     )

@@ -25,10 +25,16 @@ def statement(evidence: Evidence, comparison: Comparison) -> Statement:
     if comparison.outlier_sensitive:
         notes.insert(0, "it depends on outlying blocks: see the dots")
     return Statement(
-        head=f"{shared}: {found}" if shared else found[0].upper() + found[1:],
+        head=f"{shared}: {found}" if shared else _begun(found),
         text=basis(evidence, comparison),
         notes=tuple(notes),
     )
+
+
+def _begun(sentence: str) -> str:
+    """Return a sentence with a capital, unless it begins with a name."""
+    ours = sentence.startswith(("no ", "cannot "))
+    return sentence[0].upper() + sentence[1:] if ours else sentence
 
 
 def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
