@@ -1,9 +1,9 @@
 """Spend blocks where the doubt is: the same verdicts, with fewer trials than in fixed blocks.
 
-Replays recorded real samples (``recorded/samples.json``: 28 blocks of nine cells and the twin, whose
-true ratios are known) twice: every cell in all 28 blocks, and looks at 7, 14, 21 and 28 after which
-the cells that are decided leave. Both are read at the level of a look. Prints both verdicts of every
-cell and the share of trials.
+Replays recorded real samples (``recorded/samples.json``: 28 blocks of cells whose true ratios are
+known, and of the twin) twice: every cell in all 28 blocks, and looks at 7, 14, 21 and 28 after
+which the cells that are decided leave. Both are read at the level of a look. Prints both verdicts
+of each cell and the share of trials.
 
     python -m benchmarks.adaptive                 replay what is recorded
     python -m benchmarks.adaptive --record RUN    record a run of recorded/matrix.yaml
