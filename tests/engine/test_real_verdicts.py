@@ -22,6 +22,7 @@ from tests.trials import plain_environment
 
 pytestmark = pytest.mark.engine
 
+MOST_RUNS = 3
 LEVEL = 0.999  # at 95 % one run in twenty would be wrong, and so would CI
 STEPS = 600
 SCRIPT = f"""\
@@ -36,8 +37,9 @@ def epoch(steps):
         sum(range(20_000))
     return time.perf_counter() - wall, time.process_time() - cpu
 
-epochs = [epoch(steps) for _ in range(12)]
-fixed = [epoch(0)[1] for _ in range(12)]
+# Long enough that a neighbour's burst of a second or two is the smaller part of every trial.
+epochs = [epoch(steps) for _ in range(16)]
+fixed = [epoch(0)[1] for _ in range(16)]
 series = {{"wall": [e[0] for e in epochs], "cpu": [e[1] for e in epochs], "fixed": fixed}}
 json.dump({{"format": 1, "series": series}}, open(os.environ["RESULT_PATH"], "w"))
 """
@@ -57,8 +59,12 @@ repeats: 0
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredRun]:
-    """One run for all: one image under two names, and the same doing 25 % more steps."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StoredRun]]:
+    """One image under two names, and the same doing 25 % more steps, in seven blocks.
+
+    A neighbour's burst over a whole trial makes a run end with "cannot tell", which is right. Then
+    there is another run, two more at most; what each of them says must be true.
+    """
     folder = tmp_path_factory.mktemp("verdicts")
     environment = plain_environment()
     (folder / "script.py").write_text(SCRIPT)
@@ -67,8 +73,11 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredRun]:
     before, cores = Path.cwd(), os.sched_getaffinity(0)
     os.chdir(folder)
     try:
-        assert main([]) == Exit.OK
-        yield find_run(Path("reports"), None).stored()
+        found: list[StoredRun] = []
+        while len(found) < MOST_RUNS and (not found or not tells_more(found[-1])):
+            assert main(["--new"]) == Exit.OK
+            found.append(find_run(Path("reports"), None).stored())
+        yield found
     finally:
         os.chdir(before)
         os.sched_setaffinity(0, cores)  # a run keeps its process off the measured core
@@ -83,30 +92,38 @@ def compared(stored: StoredRun, of: str, metric: str) -> tuple[Comparison, Sampl
     return measure(samples, asked, LEVEL), samples
 
 
+def tells_more(stored: StoredRun) -> bool:
+    """Whether a run tells that more steps take longer."""
+    return compared(stored, "more", "cpu")[0].verdict is Verdict.HIGHER
+
+
 @pytest.mark.parametrize("metric", ["cpu", "wall"])
-def test_one_image_under_two_names_is_not_told_apart(stored: StoredRun, metric: str) -> None:
+def test_one_image_under_two_names_is_not_told_apart(runs: list[StoredRun], metric: str) -> None:
     """A/A: neither faster nor slower, in seven blocks."""
-    found, _ = compared(stored, "second", metric)
-    assert found.verdict not in {Verdict.LOWER, Verdict.HIGHER}, found
-    assert found.estimate
-    assert found.estimate.low <= 0 <= found.estimate.high
+    for stored in runs:
+        found, _ = compared(stored, "second", metric)
+        assert found.verdict not in {Verdict.LOWER, Verdict.HIGHER}, found
+        assert found.estimate
+        assert found.estimate.low <= 0 <= found.estimate.high
 
 
-def test_more_steps_are_found_with_their_size(stored: StoredRun) -> None:
+def test_more_steps_are_found_with_their_size(runs: list[StoredRun]) -> None:
     """A/B: slower, and the interval holds the ratio of the work besides an epoch's own cost."""
-    found, samples = compared(stored, "more", "cpu")
-    assert found.verdict is Verdict.HIGHER, found
-    [cpu, _, fixed] = stored.run.matrix.metrics
-    whole = median(samples.numbers("image=first", cpu).values())
-    besides = median(samples.numbers("image=first", fixed).values())
-    expected = math.log((besides + 1.25 * (whole - besides)) / whole)
-    assert found.estimate
-    assert found.estimate.low < expected < found.estimate.high, (expected, found.estimate)
+    for stored in runs:
+        found, samples = compared(stored, "more", "cpu")
+        [cpu, _, fixed] = stored.run.matrix.metrics
+        whole = median(samples.numbers("image=first", cpu).values())
+        besides = median(samples.numbers("image=first", fixed).values())
+        expected = math.log((besides + 1.25 * (whole - besides)) / whole)
+        assert found.estimate
+        assert found.estimate.low < expected < found.estimate.high, (expected, found.estimate)
+        assert found.verdict in {Verdict.HIGHER, Verdict.CANNOT_TELL}
+    assert tells_more(runs[-1])
 
 
-def test_the_twin_is_in_every_block_and_in_the_report(stored: StoredRun) -> None:
-    """The baseline's second copy is executed like any cell, and shown as the check it is."""
-    twins = [one.trial for one in stored.results if one.trial.twin]
+def test_the_twin_is_in_every_block(runs: list[StoredRun]) -> None:
+    """The baseline's second copy is executed like any cell."""
+    twins = [one.trial for one in runs[0].results if one.trial.twin]
     assert [trial.cell for trial in twins] == ["image=first"] * 7
     assert {trial.block for trial in twins} == set(range(1, 8))
 
