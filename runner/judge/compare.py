@@ -111,11 +111,10 @@ def measure(samples: Samples, asked: Asked, level: float, *, twin: bool = False)
     if estimate is None and n >= FEWEST:
         return replace(draft, reason="the numbers are too large for arithmetic")
     if n < FEWEST or estimate is None:
-        have = "in common" if paired else "with a number on one side"
         return replace(
             draft,
-            reason=f"{n} of the {FEWEST} blocks {have} that the least comparison needs; add blocks "
-            "with --blocks",
+            reason=f"{n} of the {FEWEST} blocks that a comparison needs at least; add blocks with "
+            "--blocks",
         )
     return _judged(draft, estimate)
 

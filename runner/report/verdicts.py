@@ -252,6 +252,8 @@ def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
     of, against, shared = words.sides(evidence, compared)
     where = f"{shared}: " if shared else ""
     found = words.finding(evidence, compared, of, against)
+    if compared.estimate is None or compared.verdict is Verdict.NO_COMPARISON:
+        return f"{where}{found}; {words.basis(evidence, compared)}"
     beyond = f"{limit.reason} of {limit_text(evidence, limit.limit)}"
     return f"{where}{found}; {words.basis(evidence, compared)} {beyond[0].upper()}{beyond[1:]}."
 

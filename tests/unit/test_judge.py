@@ -49,7 +49,7 @@ def test_few_blocks_tell_nothing(blocks: int) -> None:
     """However large a difference is: with fewer than five blocks there is no comparison."""
     found = only(judged({"seconds": {"a": BASE[:blocks], "b": SLOWER[:blocks]}}))
     assert found.verdict is Verdict.NO_COMPARISON
-    assert found.reason.startswith(f"{blocks} of the 5 blocks in common")
+    assert found.reason.startswith(f"{blocks} of the 5 blocks that a comparison needs")
 
 
 def test_before_the_first_look_nothing_is_judged() -> None:
