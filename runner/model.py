@@ -260,6 +260,13 @@ class Matrix(Record):
                 return cell
         raise KeyError(cell_id)
 
+    def metric(self, name: str) -> Metric:
+        """Return the metric of that name; KeyError if there is none."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
 
 # --- environments ------------------------------------------------------------------------------
 

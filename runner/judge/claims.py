@@ -31,7 +31,7 @@ def judge_claim(samples: Samples, claim: Claim, look: Look) -> JudgedClaim:
         return _inconclusive(claim, f"{absent[0]} is not part of this run.")
     if claim.metric is None or claim.against is None:
         return _of_status(samples, claim)
-    metric = next(one for one in samples.matrix.metrics if one.name == claim.metric)
+    metric = samples.matrix.metric(claim.metric)
     compared = measure(samples, Asked(claim.of, claim.against, metric, named=True), look.level)
     estimate = compared.estimate
     if estimate is None or compared.verdict is Verdict.NO_COMPARISON:

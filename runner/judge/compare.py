@@ -133,17 +133,15 @@ def _matched(samples: Samples, asked: Asked) -> bool:
 
 def _missing(samples: Samples, asked: Asked, metric: Metric, *, twin: bool) -> str:
     """Say which side has no numbers, and why."""
-    for cell, is_twin in ((asked.of, twin), (asked.against, False)):
-        if samples.numbers(cell, metric, twin=is_twin):
-            continue
-        results = samples.of(cell, twin=is_twin)
-        if not results:
-            return f"no trial of {cell} was executed"
-        statuses = sorted({one.status.value for one in results if one.status is not Status.OK})
-        if statuses:
-            return f"every trial of {cell} ended otherwise than ok ({', '.join(statuses)})"
-        return f"the host disturbed every trial of {cell}"
-    return "the cells have no block in common"
+    ours_are_there = bool(samples.numbers(asked.of, metric, twin=twin))
+    cell, is_twin = (asked.against, False) if ours_are_there else (asked.of, twin)
+    results = samples.of(cell, twin=is_twin)
+    if not results:
+        return f"no trial of {cell} was executed"
+    statuses = sorted({one.status.value for one in results if one.status is not Status.OK})
+    if statuses:
+        return f"every trial of {cell} ended otherwise than ok ({', '.join(statuses)})"
+    return f"the host disturbed every trial of {cell}"
 
 
 def _judged(draft: Comparison, estimate: Estimate) -> Comparison:

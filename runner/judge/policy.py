@@ -70,7 +70,7 @@ def _judged(
     look: Look,
     known: Mapping[tuple[str, str, str], Comparison],
 ) -> JudgedLimit:
-    metric = next(one for one in samples.matrix.metrics if one.name == limit.metric)
+    metric = samples.matrix.metric(limit.metric)
     asked = Asked(*pair, metric, named=True)
     compared = known.get((*pair, metric.name)) or measure(samples, asked, look.level)
     advice, reason = _read(compared, _bound(samples, limit, compared))

@@ -12,7 +12,7 @@ from runner.judge.records import (
     Verdict,
 )
 from runner.judge.samples import gather
-from runner.model import Metric, PolicyLimit, Scale, shown
+from runner.model import Metric, PolicyLimit, shown
 from runner.report import plots
 from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, places
@@ -48,7 +48,7 @@ def decision(evidence: Evidence) -> Section | None:
         return None
     against = ", ".join(f"{axis}={shown(value)}" for axis, value in matrix.baseline)
     limits = ", ".join(
-        f"{_metric(evidence, limit.metric).title} {limit_text(evidence, limit)}"
+        f"{evidence.run.matrix.metric(limit.metric).title} {limit_text(evidence, limit)}"
         for limit in matrix.policy
     )
     lead = f"The worst change that an upgrade from {against} may bring: {limits}."
@@ -193,7 +193,7 @@ def learning(evidence: Evidence) -> Section | None:
 
 def limit_text(evidence: Evidence, limit: PolicyLimit) -> str:
     """Return a limit of the policy: ``+3 %``."""
-    metric = _metric(evidence, limit.metric)
+    metric = evidence.run.matrix.metric(limit.metric)
     size, unit = (limit.change * 100, "%") if limit.relative else (limit.change, words.unit(metric))
     sign = "+" if size > 0 else ""
     return together(f"{sign}{printed(round(size, 6))} {unit}".rstrip())
@@ -265,7 +265,9 @@ def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
         rows=tuple(
             (
                 limit.of,
-                _metric(evidence, limit.limit.metric).title if limit.comparison else "does it run?",
+                evidence.run.matrix.metric(limit.limit.metric).title
+                if limit.comparison
+                else "does it run?",
                 limit_text(evidence, limit.limit) if limit.comparison else NOTHING,
                 _interval(evidence, limit.comparison),
                 limit.advice.value,
@@ -315,11 +317,7 @@ def _figures(evidence: Evidence, named: list[Comparison]) -> Iterable[Figure]:
     look = evidence.judgement.look
     metrics: dict[str, Metric] = {one.measured.name: one.measured for one in named}
     for metric in metrics.values():
-        rows = [
-            (_label(evidence, one), one)
-            for one in named
-            if one.measured == metric and (one.paired or metric.scale is Scale.DIFFERENCE)
-        ]
+        rows = [(_label(evidence, one), one) for one in named if one.measured == metric]
         figure = plots.changes(f"change-of-{metric.name}", metric, rows, look.level if look else 0)
         if figure is not None:
             yield figure
@@ -340,7 +338,3 @@ def _partings(evidence: Evidence) -> Iterable[Statement]:
             said = f"parts in epoch {min(epochs)}, at the earliest"
             said += f" ({len(epochs)} of {counted(len(one.first), 'block')})"
         yield Statement(head=f"{title} of {one.of} and {one.against}", text=f"{said}.")
-
-
-def _metric(evidence: Evidence, name: str) -> Metric:
-    return next(metric for metric in evidence.run.matrix.metrics if metric.name == name)
