@@ -8,6 +8,7 @@ alternatives: ``docs/statistics.md``.
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -41,17 +42,7 @@ def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimat
     if sd <= _ROUNDING * max(size, abs(mean)):
         return _without_spread(len(changes), mean, level, size)
     found = stats.ttest_1samp(array, 0.0)
-    interval = found.confidence_interval(level)
-    return Estimate(
-        n=len(changes),
-        mean=mean,
-        low=float(interval.low),
-        high=float(interval.high),
-        level=level,
-        p=float(found.pvalue),
-        sd=sd,
-        df=len(changes) - 1.0,
-    )
+    return _estimate(found, len(changes), mean, level, sd)
 
 
 def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Estimate | None:
@@ -74,6 +65,11 @@ def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Est
     with warnings.catch_warnings():  # one side without spread is no trouble for Welch
         warnings.simplefilter("ignore", RuntimeWarning)
         found = stats.ttest_ind(ours, theirs, equal_var=False)
+    return _estimate(found, n, mean, level, sd)
+
+
+def _estimate(found: Any, n: int, mean: float, level: float, sd: float) -> Estimate:
+    """Return what a t-test of scipy found, with the interval of a level."""
     interval = found.confidence_interval(level)
     return Estimate(
         n=n,
