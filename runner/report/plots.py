@@ -14,12 +14,15 @@ import vl_convert
 from runner.judge.records import Comparison
 from runner.model import Metric, Scale
 from runner.report.page import Figure
-from runner.report.wording import heading
+from runner.report.wording import heading, shortened
 
 WIDTH = 560
 ROW_HEIGHT = 42
 CURVE_HEIGHT = 220
 MOST_CURVES = 12
+MOST_SERIES = 12
+MOST_POINTS = 200
+MOST_LETTERS = 80
 _INTERVAL, _DOT, _BAND = "#1f3b5c", "#5b8fd6", "#e6ebe0"
 
 
@@ -45,7 +48,7 @@ def changes(
     if not shown:
         return None
     ratio = metric.scale is Scale.RATIO
-    title = f"change of {metric.title} (%)" if ratio else f"change of {heading(metric)}"
+    title = _plain(f"change of {metric.title} (%)" if ratio else f"change of {heading(metric)}")
     dots = [
         {"row": label, "change": _shown(change, ratio), "block": block}
         for label, one in shown
@@ -90,14 +93,18 @@ def changes(
 
 
 def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> Figure:
-    """Draw learning curves: by series and cell the median over blocks of each epoch."""
+    """Draw learning curves: by series and cell the median over blocks of each epoch.
+
+    Of a long curve only some epochs are drawn, evenly spaced.
+    """
     plots = []
     cells: dict[str, None] = {}
-    for title, by_cell in series.items():
+    for name_of_series, by_cell in series.items():
+        title = _plain(name_of_series)
         points = [
-            {"epoch": epoch, "value": median(values), "cell": cell}
+            {"epoch": epoch + 1, "value": median(block[epoch] for block in blocks), "cell": cell}
             for cell, blocks in by_cell.items()
-            for epoch, values in enumerate(zip(*blocks, strict=False), start=1)
+            for epoch in _spaced(min(map(len, blocks)))
         ]
         cells |= dict.fromkeys(by_cell)
         base = alt.Chart(_values(points)).mark_line(interpolate="linear", opacity=0.8)
@@ -124,6 +131,20 @@ def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]
 
 def _values(rows: Sequence[Mapping[str, object]]) -> alt.Data:
     return alt.Data(values=rows)  # type: ignore[no-untyped-call] # altair has no type for it
+
+
+def _plain(title: str) -> str:
+    """Return a title, which may be a script's own, as what Vega can draw.
+
+    It pastes titles between quotes of its expressions, and dies of control characters.
+    """
+    plain = (letter if letter.isprintable() else " " for letter in title)
+    return shortened("".join(plain).replace("\\", "/").replace('"', "'"), MOST_LETTERS)
+
+
+def _spaced(count: int) -> range:
+    """Return at most ``MOST_POINTS`` places among so many."""
+    return range(0, count, max(1, -(-count // MOST_POINTS)))
 
 
 def _shown(change: float, ratio: bool) -> float:

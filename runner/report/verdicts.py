@@ -1,6 +1,7 @@
 """What is concluded: the decision, verdicts, the screening, and what this host could have shown."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 from runner.judge.partings import learning_curves
 from runner.judge.records import (
@@ -180,12 +181,22 @@ def learning(evidence: Evidence) -> Section | None:
                     series.setdefault(name, {}).setdefault(cell.id, []).append(tuple(numbers))
     if not series:
         return None
-    left_out = len(evidence.cells) - plots.MOST_CURVES
+    drawn = dict(islice(series.items(), plots.MOST_SERIES))
+    left_out = (
+        (
+            len(evidence.cells) - plots.MOST_CURVES,
+            f"The first {plots.MOST_CURVES} cells are drawn.",
+        ),
+        (len(series) - plots.MOST_SERIES, f"The first {plots.MOST_SERIES} series are drawn."),
+    )
     titles = {one.name: heading(one) for one in evidence.run.matrix.metrics}
-    titled = {titles.get(name, name.replace("_", " ")): cells for name, cells in series.items()}
+    titled: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    for name, cells in drawn.items():
+        title = titles.get(name, name.replace("_", " "))
+        titled[name if title in titled else title] = cells
     return Section(
         title="Learning curves",
-        lead=(f"The first {plots.MOST_CURVES} cells are drawn.",) if left_out > 0 else (),
+        lead=tuple(sentence for count, sentence in left_out if count > 0),
         statements=tuple(_partings(evidence)),
         figures=(plots.curves("learning-curves", titled),),
     )
