@@ -49,7 +49,7 @@ from runner.model import (
     Trial,
     TrialResult,
 )
-from runner.plan import make_plan, tainted_again
+from runner.plan import make_plan, to_repeat
 
 Logs = NDArray[np.float64]
 """Natural logarithms of times in seconds, by block, position in the block, and epoch."""
@@ -645,8 +645,8 @@ def guards(size: Size) -> list[Figure]:
         plan = replace(plan, guards=Guards())  # noqa: PLW2901 (the real ones, also in tests)
         random = np.random.default_rng(plan.seed)
         strangers = strangers_of(plan, random)
-        guarded = guarded_results(plan, machine, strangers, 1.0)
-        slower = guarded_results(plan, machine, strangers, 1000.0)
+        guarded = guarded_results(matrix, plan, machine, strangers, 1.0)
+        slower = guarded_results(matrix, plan, machine, strangers, 1000.0)
         moved += [one.trial for one in guarded] != [one.trial for one in slower]
         look = look_at(matrix, plan, plan.blocks)
         kept = [replace(one, tainted=None) for one in guarded if one.trial.attempt == 1]
@@ -688,7 +688,7 @@ def strangers_of(plan: Plan, random: np.random.Generator) -> NDArray[np.float64]
 
 
 def guarded_results(
-    plan: Plan, machine: Machine, strangers: NDArray[np.float64], times: float
+    matrix: Matrix, plan: Plan, machine: Machine, strangers: NDArray[np.float64], times: float
 ) -> list[TrialResult]:
     """Execute a plan as the program does: what is tainted again, at the end of its block.
 
@@ -706,7 +706,7 @@ def guarded_results(
                 series = (times * math.exp(log) / (1 - taken),)
                 tainted = taint(seen, plan.guards)
                 results.append(result(trial, SECONDS, series, seen, tainted))
-            to_do = tainted_again(plan, block, results)
+            to_do = to_repeat(matrix, plan, block, results)
     return results
 
 

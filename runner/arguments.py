@@ -12,6 +12,7 @@ VERBS = {
     "lock": "resolve the packages of every environment that is not locked",
     "plan": "say what would run, what must be built and how long it takes; run nothing",
     "prepare": "build the images that are missing",
+    "explain": "say why each trial of a cell would be executed, or would not",
     "report": "write the report of a run again, from its folder alone",
     "schema": "print the JSON Schema of matrix.yaml",
     "clean": "remove what runs left on the engine, and our images",
@@ -78,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
             )
     for verb in ("run", "plan", "prepare", "lock"):
         _add_choice(parsers[verb])
-    for verb in ("run", "plan"):
+    parsers["explain"].add_argument("cell", metavar="CELL", help="the id of the cell, as in `plan`")
+    for verb in ("run", "plan", "explain"):
         _add_amount(parsers[verb])
     for verb in ("run", "prepare"):
         parsers[verb].add_argument(
@@ -107,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parsers["clean"].add_argument("--yes", action="store_true", help="do not ask")
     parsers["clean"].add_argument(
-        "--all", action="store_true", help="also what runs that still live use"
+        "--all", action="store_true", help="also what runs elsewhere left, or whose folder is gone"
     )
     return top
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -18,3 +20,13 @@ def write(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise
+
+
+def unfinished(folder: Path) -> Iterator[Path]:
+    """Yield the files anywhere below a folder that a process was writing when it was killed.
+
+    Those of living processes are among them: ask only where nobody else writes.
+    """
+    for path in sorted(folder.rglob(".*")):
+        if re.fullmatch(r"\..+\.[0-9]+", path.name):
+            yield path

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,17 +16,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"matrix-runner {__version__}")
         return Exit.OK
     # Imported here, so that --version is instant and --help nearly so.
-    from runner.arguments import parse  # noqa: PLC0415
+    from runner import interruption  # noqa: PLC0415
 
-    options = parse(words)
-    # We use no plugin of pydantic; looking for them reads the metadata of every installed package.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from runner import commands  # noqa: PLC0415
-
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(ending) is signal.SIG_DFL:  # nohup ignores one: so do we
-            signal.signal(ending, signal.default_int_handler)  # as orderly as Ctrl-C
     try:
+        interruption.listen()
+        from runner.arguments import parse  # noqa: PLC0415
+
+        options = parse(words)
+        # We use no plugin of pydantic; looking for them reads the metadata of every package.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+        from runner import commands  # noqa: PLC0415
+
         code = commands.COMMANDS[options.verb](options)
         sys.stdout.flush()
     except RunnerError as error:

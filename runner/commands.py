@@ -3,11 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from runner.engine import Owned, in_order_of_removal
+from runner.engine import in_order_of_removal
 from runner.errors import ConfigError, EngineError, Exit
 from runner.model import EngineFacts, Image, Lock, Matrix, Unsupported
 from runner.observer import Observer
@@ -20,11 +20,12 @@ LOCAL = "unix:///var/run/docker.sock"
 
 def run(options: Options) -> Exit:
     """Execute the matrix: lock, prepare, execute block by block, report."""
-    from runner import runs
+    from runner import runs, workplace
     from runner.docker_engine import connect
     from runner.goal import read_goal
     from runner.host import check_cpu, host
     from runner.progress import observer_for
+    from runner.reap import reap
 
     matrix = _matrix(options)
     goal = None if options.until is None else read_goal(options.until, matrix)
@@ -32,11 +33,13 @@ def run(options: Options) -> Exit:
     with observer_for(sys.stdout) as observer:
         if warning := check_cpu(machine):
             observer.note(warning)
-        with closing(connect(machine.id)) as engine:
+        workplace.sweep()
+        with workplace.folder(), closing(connect(machine.id)) as engine:
+            reap(engine, observer.note)
             _check_limits(matrix, engine.describe())
             lock = _locked(options, matrix, observer)
             run = runs.describe(matrix, lock, options, machine, engine.describe())
-            with runs.entered(run, options) as execution:
+            with runs.entered(run, options, observer.note) as execution:
                 code = runs.carry_out(execution, engine, observer, goal, options.budget_s)
                 return _gated(code, execution.folder.path) if options.gate else code
 
@@ -89,6 +92,28 @@ def prepare(options: Options) -> Exit:
     return Exit.CELL_FAILED if prepared.missing else Exit.OK
 
 
+def explain(options: Options) -> Exit:
+    """Say why each trial of a cell would be executed, or would not."""
+    from runner import runs
+    from runner.explain import explain as explained
+    from runner.explain import find_cell, newest
+    from runner.host import host
+    from runner.lockfile import read_lock
+
+    matrix = _matrix(options)
+    cell = find_cell(matrix, str(options.cell))
+    found = newest(matrix, options.reports)
+    if found is None:
+        print(f"there is no run of {matrix.name} in {options.reports}: all trials are executed")
+        return Exit.OK
+    folder, then = found
+    now = runs.describe(matrix, read_lock(_lock_path(options)), options, host(), then.engine)
+    plan = runs.planned(now, folder if then.key == now.key else None, options)
+    for line in explained(cell, then, now, folder, plan):
+        print(line)
+    return Exit.OK
+
+
 def report(options: Options) -> Exit:
     """Write the report of a run again."""
     from runner.report import write
@@ -109,20 +134,29 @@ def schema(_: Options) -> Exit:
 
 def clean(options: Options) -> Exit:
     """Remove what is ours from the engine, after showing it."""
+    from runner import workplace
     from runner.docker_engine import connect
     from runner.host import host
+    from runner.reap import removable
 
+    workplace.sweep()
     with closing(connect(host().id)) as engine:
-        things = engine.owned() if options.all else _unused(engine.owned(), options.reports)
+        owned = engine.owned()
+        things = removable(owned, options.reports, options.all)
         for thing in things:
-            size = "" if thing.size_bytes is None else f"  {thing.size_bytes / 1e6:.0f} MB"
+            size = "" if thing.size_bytes is None else f"  {_size(thing.size_bytes)}"
             print(f"{thing.kind:9} {thing.label}{size}")
+        kept = len(owned) - len(things)
+        if kept:
+            print(f"kept: {kept} that living runs may use, or that --all includes")
         if not things:
-            print("there is nothing of ours on the engine")
-        elif options.yes or _agreed(f"remove these {len(things)}?"):
+            print("there is nothing to remove on the engine")
+            return Exit.OK
+        total = _size(sum(thing.size_bytes or 0 for thing in things))
+        if options.yes or _agreed(f"remove these {len(things)} ({total})?"):
             for thing in in_order_of_removal(things):
                 engine.discard(thing)
-            print(f"{len(things)} removed")
+            print(f"{len(things)} removed, {total}")
     return Exit.OK
 
 
@@ -131,6 +165,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     "lock": lock,
     "plan": plan,
     "prepare": prepare,
+    "explain": explain,
     "report": report,
     "schema": schema,
     "clean": clean,
@@ -225,18 +260,8 @@ def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
         )
 
 
-def _unused(things: Sequence[Owned], reports: Path) -> list[Owned]:
-    """Return what no process uses now; while a run lives, any image may be its next."""
-    from runner.store import RunFolder, run_folders
-
-    known = {folder.path.resolve() for folder in run_folders(reports)}
-    known |= {Path(thing.run) for thing in things if thing.run is not None}
-    living = {str(path) for path in known if RunFolder(path).is_occupied()}
-    return [
-        thing
-        for thing in things
-        if thing.run not in living and not (living and thing.kind == "image")
-    ]
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB"
 
 
 def _agreed(question: str) -> bool:

@@ -8,12 +8,13 @@ engine serves as well as a local one.
 import contextlib
 import json
 import os
+import re
 import shlex
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ import docker.errors
 import requests
 import urllib3
 from docker.models.containers import Container
+from docker.models.images import Image as PulledImage
 from docker.types import Mount
 from docker.utils.socket import SocketError
 
 from runner import base as assembled
-from runner import digest, labels
+from runner import digest, interruption, labels, workplace
 from runner.engine import BuildContext, Launch, Outcome, Owned
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.hardening import hardening
@@ -38,6 +40,8 @@ from runner.model import Base, EngineFacts, Image
 OFFICIAL = "python:{python}-slim"
 GRACE_S = 30.0  # what a container gets beyond the launcher's own time limit
 BUILD_TIMEOUT_S = 3600
+PULL_WAITS_S = (1.0, 2.0)
+PIECE_BYTES = 1 << 20
 _AWAY = (  # how the SDK says that no answer came, or that one broke off
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -122,7 +126,8 @@ class DockerEngine:
         name = name.replace("{python}", interpreter.minor)
         with _engine_at_work(f"provide the base {name}"):
             try:
-                return self._named(name)
+                # Where another base will do, there is no need to wait for this one.
+                return self._named(name, () if wanted == "auto" else PULL_WAITS_S)
             except docker.errors.APIError as error:
                 if wanted != "auto":
                     raise EngineError(
@@ -132,21 +137,32 @@ class DockerEngine:
                     ) from error
         return self._assemble(interpreter)
 
-    def _named(self, name: str) -> Base:
+    def _named(self, name: str, waits_s: Iterable[float]) -> Base:
         """Return the base of that name, pulled if it is not there; APIError if it cannot be had."""
         try:
             image = self._client.images.get(name)
         except docker.errors.ImageNotFound:
-            image = self._client.images.pull(name)
+            image = self._pull(name, waits_s)
         digests = image.attrs.get("RepoDigests") or []
         kind = "pulled" if digests else "local"
         content = digests[0].split("@")[1] if digests else str(image.id)
         return Base(kind=kind, name=name, digest=content)
 
+    def _pull(self, name: str, waits_s: Iterable[float]) -> PulledImage:
+        """Pull an image; a registry that has a bad moment is asked again after each wait."""
+        for wait_s in waits_s:
+            try:
+                return self._client.images.pull(name)
+            except docker.errors.APIError as error:
+                if not error.is_server_error():
+                    raise
+            time.sleep(wait_s)
+        return self._client.images.pull(name)
+
     def _assemble(self, interpreter: Interpreter) -> Base:
         """Return the base assembled from an interpreter, imported unless the same one is there."""
-        with tempfile.TemporaryDirectory(prefix="matrix-runner-") as folder:
-            tar = Path(folder, "base.tar")
+        with workplace.folder() as folder:
+            tar = folder / "base.tar"
             assembled.assemble(interpreter, tar)
             content = digest.of_file(tar)
             tag = f"{interpreter.minor}-{content[:12]}"
@@ -165,7 +181,8 @@ class DockerEngine:
         with _engine_at_work(f"build the image of {context.label}"):
             try:
                 for event in self._client.api.build(
-                    path=str(context.folder),
+                    fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
+                    custom_context=True,
                     tag=labels.image_tag(context.environment),
                     buildargs=labels.build_arguments(context),
                     rm=True,
@@ -200,15 +217,17 @@ class DockerEngine:
                 for inside, path in sorted(inputs.items()):
                     tar.add(path, inside, recursive=False, filter=_readable)
             file.seek(0)
-            self._client.volumes.create(name, labels=self._labels(run))
-            carrier = self._client.containers.create(
-                image,
-                command=["true"],
-                labels=self._labels(run),
-                network_mode="none",
-                use_config_proxy=False,
-                mounts=[Mount("/inputs", name, type="volume")],
-            )
+            size = {labels.LABEL + "bytes": str(os.fstat(file.fileno()).st_size)}
+            with interruption.held():
+                self._client.volumes.create(name, labels={**self._labels(run), **size})
+                carrier = self._client.containers.create(
+                    image,
+                    command=["true"],
+                    labels=self._labels(run),
+                    network_mode="none",
+                    use_config_proxy=False,
+                    mounts=[Mount("/inputs", name, type="volume")],
+                )
             try:
                 carrier.put_archive("/inputs", file)
             finally:
@@ -220,11 +239,12 @@ class DockerEngine:
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
         with _engine_at_work(f"execute {launch.trial}"):
-            container = self._create(launch)
+            with interruption.held():
+                container = self._create(launch)
             try:
                 log = Log(launch.limits, watch)
                 timed_out = self._run(container, launch.timeout_s + GRACE_S, log)
-                exit_code, out_of_memory, trouble = _ending(container)
+                exit_code, out_of_memory, trouble = self._ending(container, timed_out)
             finally:
                 _remove(container)
         return Outcome(
@@ -283,6 +303,36 @@ class DockerEngine:
             stream._response.close()  # type: ignore[attr-defined]  # noqa: SLF001
         return overdue.is_set()
 
+    def _ending(self, container: Container, timed_out: bool) -> tuple[int | None, bool, str | None]:
+        """Return exit code, whether memory ran out, and what the machine did wrong, if anything."""
+        state: Mapping[str, Any] = {"Dead": True}  # as the engine says of one that it is removing
+        with contextlib.suppress(docker.errors.NotFound):
+            container.wait(timeout=GRACE_S)
+            container.reload()
+            state = container.attrs["State"]
+        if state.get("Dead"):
+            return None, False, "the container was removed from outside while the trial ran"
+        exit_code, out_of_memory = state["ExitCode"], state["OOMKilled"]
+        if exit_code == 0 or out_of_memory or timed_out:
+            return exit_code, out_of_memory, None
+        return exit_code, False, self._from_outside(str(container.id))
+
+    def _from_outside(self, container: str) -> str | None:
+        """Say who ended a container whose launcher did not end by itself; None: its script did.
+
+        Only the engine's events tell a signal from outside from one that a script sends. An engine
+        that was started again has forgotten them, and killed the container when it ended or began.
+        """
+        until = _second(self._client.info()["SystemTime"]) + 1  # what is done is told a bit later
+        wanted = {"container": container, "event": ["start", "kill"]}
+        events = self._client.api.events(since=0, until=until, filters=wanted, decode=True)
+        seen = {event["Action"] for event in events}
+        if "kill" in seen:
+            return "the container was killed from outside while the trial ran"
+        if "start" not in seen:
+            return "the engine was started again while the trial ran"
+        return None
+
     def _labels(self, run: str, trial: str | None = None) -> dict[str, str]:
         mark = {labels.LABEL + "machine": self._machine, labels.LABEL + "run": run}
         return mark if trial is None else {**mark, labels.LABEL + "trial": trial}
@@ -309,7 +359,13 @@ class DockerEngine:
                 for entry in containers
             ),
             *(
-                labels.owned("volume", entry["Name"], entry["Labels"], entry["Name"])
+                labels.owned(
+                    "volume",
+                    entry["Name"],
+                    entry["Labels"],
+                    entry["Name"],
+                    int(entry["Labels"].get(labels.LABEL + "bytes", 0)) or None,
+                )
                 for entry in volumes
             ),
             *(
@@ -336,18 +392,6 @@ class DockerEngine:
                     raise
 
 
-def _ending(container: Container) -> tuple[int | None, bool, str | None]:
-    """Return exit code, whether memory ran out, and what the machine did wrong, if anything."""
-    state: Mapping[str, Any] = {"Dead": True}  # as the engine says of one that it is removing
-    with contextlib.suppress(docker.errors.NotFound):
-        container.wait(timeout=GRACE_S)
-        container.reload()
-        state = container.attrs["State"]
-    if state.get("Dead"):
-        return None, False, "the container was removed from outside while the trial ran"
-    return state["ExitCode"], state["OOMKilled"], None
-
-
 def _remove(container: Container) -> None:
     """Remove a container with its anonymous volumes; it may be gone or going."""
     try:
@@ -366,12 +410,13 @@ def _engine_at_work(what: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.ImageNotFound as error:
-        raise EngineError(
+        raise EngineLostError(
             f"an image is gone that was there before ({_cause(error)}); "
             "repeat the command to build it again."
         ) from error
     except docker.errors.DockerException as error:
-        raise EngineError(
+        kind = EngineLostError if _may_pass(error) else EngineError
+        raise kind(
             f"the engine failed to {what}: {_cause(error)}; "
             "repeat the command when that is repaired: finished trials are kept."
         ) from error
@@ -380,6 +425,14 @@ def _engine_at_work(what: str) -> Iterator[None]:
             f"the engine went away while it was to {what} ({_cause(error)}); "
             "start it again and repeat the command: finished trials are kept."
         ) from error
+
+
+def _may_pass(error: docker.errors.DockerException) -> bool:
+    """Whether the engine is in trouble, and not our request wrong."""
+    passing = {requests.codes.not_found, requests.codes.conflict, requests.codes.too_many_requests}
+    return isinstance(error, docker.errors.APIError) and (
+        error.is_server_error() or error.status_code in passing
+    )
 
 
 def _build_error(context: BuildContext, cause: str, lines: list[str]) -> ImageBuildError:
@@ -413,6 +466,25 @@ def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uname = entry.gname = ""
     entry.mode = 0o444
     return entry
+
+
+def _as_tar(folder: Path) -> Iterator[bytes]:
+    """Yield a build context as a tar, piece by piece: it may hold gigabytes."""
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            entry = tarfile.TarInfo(path.name)
+            entry.size = os.fstat(file.fileno()).st_size
+            yield entry.tobuf(tarfile.GNU_FORMAT)
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+            yield bytes(-entry.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _second(instant: str) -> int:
+    """Return an instant, which the engine tells to the nanosecond, in whole seconds since 1970."""
+    whole, zone = re.findall(r"^([^.Z+]+?)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$", instant)[0]
+    return int(datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp())
 
 
 def _cause(error: BaseException) -> str:

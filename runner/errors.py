@@ -7,8 +7,9 @@
     ├── NothingSelectedError        3   the selection leaves no cell
     ├── EngineError                 5   no engine, or it failed at its own work
     │   ├── ImageBuildError         5   one image could not be built; its cells get ``no-image``
-    │   └── EngineLostError         5   the engine went away while it was needed
+    │   └── EngineLostError         5   it went away, or lost something, while it was needed
     ├── RunFolderError              6   a run folder cannot be read, written or shared
+    │   └── NoSpaceError            6   the disk is full
     └── PackagesError               5   packages could not be resolved or installed
 
 A message says what happened, where, and what to do next. Only ``cli.main`` turns an error into an
@@ -67,7 +68,7 @@ class ImageBuildError(EngineError):
 
 
 class EngineLostError(EngineError):
-    """The engine went away in the middle of a trial or a build."""
+    """The engine went away, failed, or lost what it had: the same may go well a moment later."""
 
 
 class PackagesError(RunnerError):
@@ -80,3 +81,7 @@ class RunFolderError(RunnerError):
     """A run folder cannot be found, read, written or shared."""
 
     exit_code = Exit.RUN_FOLDER
+
+
+class NoSpaceError(RunFolderError):
+    """The disk is full, which may pass."""

@@ -1,16 +1,18 @@
 """execute: the loop over trials. Each result is saved the moment its trial ends.
 
-A failed trial is a result, and the loop goes on. Only an engine that went away ends it.
+A failed trial is a result, and the loop goes on. Only an engine in trouble ends it.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from runner.engine import Engine, Launch, in_order_of_removal
-from runner.errors import EngineLostError
+from runner.errors import EngineError, EngineLostError, NoSpaceError
 from runner.guards import taint
 from runner.model import (
     Cell,
@@ -23,10 +25,12 @@ from runner.model import (
     Unsupported,
 )
 from runner.observer import Observer
+from runner.patience import patiently
 from runner.prepare import Prepared
 from runner.result import Concluded, conclude
 from runner.store import RunFolder
 
+REMOVAL_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 LAUNCHER = Path(__file__).with_name("inside.py")
 MATCHED = Path(__file__).with_name("matched.py")
 
@@ -67,28 +71,38 @@ def execute(
 ) -> Iterator[TrialResult]:
     """Execute trials in their order, with the inputs staged; yield each result, saved already.
 
-    EngineLostError if the engine goes away; that trial is saved as ``engine-lost`` first.
+    EngineError if the engine fails; that trial is saved and yielded as ``engine-lost`` first.
     """
     for trial in trials:
         cell = study.matrix.cell(trial.cell)
         observer.trial_started(trial, cell, study.prepared.images.get(cell.request))
         began = datetime.now(timezone.utc)
+        trouble: EngineError | None = None
         try:
             result, log = _trial(study, trial, engine, observer)
-        except EngineLostError as error:
+        except EngineError as error:
+            trouble = error
             lost = Concluded(status=Status.ENGINE_LOST, reason=str(error))
-            folder.save_result(_result(trial, lost, began, None), "")
-            raise
-        folder.save_result(result, log)
+            result, log = _result(trial, lost, began, None), ""
+        patiently(partial(folder.save_result, result, log), NoSpaceError, observer.note)
         observer.trial_finished(result, cell)
         yield result
+        if trouble is not None:
+            raise trouble
 
 
 def clear(engine: Engine, run: str) -> None:
-    """Remove the containers and volumes of a run; images stay for the next one."""
-    for thing in in_order_of_removal(engine.owned()):
-        if thing.run == run:
+    """Remove the containers and volumes of a run; images stay for the next one.
+
+    The engine may still be busy with removing one of them, and holds on to what that one uses.
+    """
+    for wait_s in (*REMOVAL_WAITS_S, None):
+        left = [thing for thing in in_order_of_removal(engine.owned()) if thing.run == run]
+        for thing in left:
             engine.discard(thing)
+        if not left or wait_s is None:
+            return
+        time.sleep(wait_s)
 
 
 def inputs(matrix: Matrix, root: Path) -> Mapping[str, Path]:

@@ -8,17 +8,18 @@ from typing import Any
 from runner.model import Limits
 
 NOBODY = "65534"
+SHARED_BYTES = 64 * 1024**2
 
 
 def hardening(limits: Limits, engine_cpus: int) -> dict[str, Any]:
     """Return what every container of a trial is created with.
 
-    The highest-numbered cores are measured. Memory has no swap beside it. /tmp, /out and the
-    engine's own /dev/shm and /dev/mqueue are the only places to write: all lie in the container's
-    memory, are of limited size, and gone with it.
+    The highest-numbered cores are measured. Memory has no swap beside it. /tmp, /out, /dev/shm and
+    the engine's own /dev/mqueue are the only places to write: all lie in the container's memory,
+    hold a limited number of files of limited size, and are gone with it.
     """
     cpus = ",".join(str(core) for core in range(engine_cpus - limits.cpus, engine_cpus))
-    own = f"rw,nosuid,nodev,uid={NOBODY},gid={NOBODY},mode=0700"
+    own = f"rw,nosuid,nodev,noexec,uid={NOBODY},gid={NOBODY},mode=0700,nr_inodes={limits.files}"
     return {
         "user": f"{NOBODY}:{NOBODY}",
         "working_dir": "/tmp",  # noqa: S108 (the container's own)
@@ -32,8 +33,9 @@ def hardening(limits: Limits, engine_cpus: int) -> dict[str, Any]:
         "memswap_limit": limits.memory_bytes,
         "cpuset_cpus": cpus,
         "tmpfs": {
-            "/tmp": f"{own},noexec,size={limits.temporary_bytes}",  # noqa: S108
-            "/out": f"{own},noexec,size={limits.output_bytes}",
+            "/tmp": f"{own},size={limits.temporary_bytes}",  # noqa: S108
+            "/out": f"{own},size={limits.output_bytes}",
+            "/dev/shm": f"{own},size={SHARED_BYTES}",  # noqa: S108
         },
         "init": True,  # a PID 1 that signals itself would survive and exit 0
         "ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],

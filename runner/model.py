@@ -11,11 +11,12 @@ from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
-FORMAT = 2
+FORMAT = 3
 """The format of every stored file.
 
 1: the first. 2: how metrics are compared and which pairs, in matrices; looks, guards, cells that
-left and the twin of the baseline, in plans; taints, in results.
+left and the twin of the baseline, in plans; taints, in results. 3: the limit on files; the digests
+of our own files, in runs.
 """
 
 Value = str | int | bool
@@ -173,7 +174,11 @@ class Experiment(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(Record):
-    """What a trial may use. ``temporary_bytes`` bounds /tmp, ``output_bytes`` bounds /out."""
+    """What a trial may use.
+
+    ``temporary_bytes`` bounds /tmp, ``output_bytes`` bounds /out, ``files`` is the number of files
+    and folders in each of them.
+    """
 
     cpus: int = 1
     memory_bytes: int = 4 * 1024**3
@@ -181,6 +186,7 @@ class Limits(Record):
     pids: int = 256
     temporary_bytes: int = 256 * 1024**2
     output_bytes: int = 64 * 1024**2
+    files: int = 16384
     log_bytes: int = 1024**2
     result_bytes: int = 1024**2
 
@@ -506,6 +512,8 @@ class Run(Record):
     lock_digest: str
     script_digest: str
     data_digests: Mapping[str, str]
+    own_digests: Mapping[str, str] = field(default_factory=dict)
+    """Of what is ours in a container: launcher and recipe. None in runs of an earlier format."""
     host: Host
     engine: EngineFacts
 

@@ -25,5 +25,6 @@ class Options(NamedTuple):
     json: bool = False
     context: Path | None = None
     run: str | None = None
+    cell: str | None = None
     yes: bool = False
     all: bool = False

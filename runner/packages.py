@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner import uv
+from runner import child, uv
 from runner.errors import PackagesError
 from runner.interpreters import Interpreter
 from runner.model import Environment, Package
@@ -103,13 +103,11 @@ def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
         command += ["--invalidation-mode", "unchecked-hash"]
     _date_files(site)
     try:
-        done = subprocess.run(
-            [*command, "."], cwd=site, capture_output=True, timeout=BYTECODE_TIMEOUT_S, check=False
-        )
+        done = child.run([*command, "."], timeout_s=BYTECODE_TIMEOUT_S, folder=site)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackagesError(f"the packages of {label} could not be compiled: {error}.") from error
     if done.returncode not in (0, 1):  # 1: a file is not for this Python, as some always are
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        last = done.stderr.strip().rpartition("\n")[2]
         raise PackagesError(f"the packages of {label} could not be compiled: {last}.")
     _date_files(site)
 

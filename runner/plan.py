@@ -6,6 +6,7 @@ blocks or cells never changes the order of those that were there.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -30,6 +31,9 @@ IMAGE_S = 40.0
 TRIAL_S = 30.0
 STARTUP_S = 8.0
 EPOCH_S = 1.1
+
+MOST_LOST = 3
+"""How often one command loses a trial to the machine before it leaves it to the next one."""
 
 GUARDS = Guards()
 """The guards of new runs."""
@@ -144,12 +148,14 @@ def baseline_cell(matrix: Matrix) -> Cell | None:
     return next((one for one in sound if wanted <= set(one.coordinates)), next(iter(sound), None))
 
 
-def pending(plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
+def pending(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
     """Return the planned trials that have no result yet, in order.
 
-    A trial that lost its engine or had no image says nothing about its cell: it is pending again,
-    as the next attempt. So is one that the machine tainted, unless it was repeated often enough.
+    A trial that lost its engine, or unexpectedly had no image, says nothing about its cell: it is
+    pending again, as the next attempt. So is one that the machine tainted, unless it was repeated
+    often enough.
     """
+    without_image = {cell.id for cell in matrix.cells if cell.expect is Status.NO_IMAGE}
     attempts: dict[tuple[str, int, bool], list[TrialResult]] = {}
     for result in results:
         attempts.setdefault(result.trial.place, []).append(result)
@@ -158,15 +164,25 @@ def pending(plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
         if (known := attempts.get(trial.place))
         else trial
         for trial in plan.trials
-        if not _settled(attempts.get(trial.place, []), plan.guards)
+        if not _settled(attempts.get(trial.place, []), plan.guards, trial.cell in without_image)
     )
 
 
-def tainted_again(plan: Plan, block: int, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
-    """Return the trials of a block that the machine tainted and that are to be repeated."""
+def to_repeat(
+    matrix: Matrix, plan: Plan, block: int, results: Iterable[TrialResult]
+) -> tuple[Trial, ...]:
+    """Return the trials of a block that the machine tainted or lost and that are to be repeated.
+
+    One that was lost too often is left for the next command.
+    """
     known = [result for result in results if result.trial.block == block]
-    tainted = {result.trial.place for result in known if result.tainted}
-    return tuple(trial for trial in pending(plan, known) if trial.place in tainted)
+    lost = Counter(one.trial.place for one in known if one.status is Status.ENGINE_LOST)
+    spoilt = {one.trial.place for one in known if one.tainted} | set(lost)
+    return tuple(
+        trial
+        for trial in pending(matrix, plan, known)
+        if trial.place in spoilt and lost[trial.place] < MOST_LOST
+    )
 
 
 def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:
@@ -176,9 +192,10 @@ def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:
     return min(waiting, default=plan.blocks + 1) - 1
 
 
-def _settled(attempts: list[TrialResult], guards: Guards) -> bool:
+def _settled(attempts: list[TrialResult], guards: Guards, without_image: bool) -> bool:
     """Whether the attempts of a trial say all that there is to say."""
-    said = [one for one in attempts if one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE}]
+    silent = {Status.ENGINE_LOST} if without_image else {Status.ENGINE_LOST, Status.NO_IMAGE}
+    said = [one for one in attempts if one.status not in silent]
     clean = any(one.tainted is None for one in said)
     return clean or len(said) > guards.repeats
 

@@ -6,14 +6,13 @@ experiment changes neither, so it builds nothing.
 
 import shutil
 import tarfile
-import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import interpreters, packages
+from runner import child, interpreters, packages, workplace
 from runner.engine import BuildContext, Engine
 from runner.errors import ImageBuildError, PackagesError
 from runner.model import Environment, EnvironmentRequest, Image, Lock, Matrix
@@ -50,14 +49,7 @@ def prepare(
         except PackagesError as error:
             missing[environment.request] = str(error)
 
-    # Installing keeps a core busy while the engine is busy with the layer of another image.
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        try:
-            for _ in pool.map(build, to_build(matrix, lock, images)):
-                pass
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not
-            raise
+    _some_at_once(build, to_build(matrix, lock, images))
     return Prepared(
         images={
             environment.request: images[environment_digest(environment)]
@@ -68,13 +60,50 @@ def prepare(
     )
 
 
+def _some_at_once(
+    build: Callable[[tuple[Environment, str]], None], waiting: Iterable[tuple[Environment, str]]
+) -> None:
+    """Build each; installing keeps a core busy while the engine is busy with another image.
+
+    Where one raises, those that have not begun never do. Who interrupts need not wait for those
+    that have: they end with the program.
+    """
+    rest = iter(tuple(waiting))
+    turn = threading.Lock()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        while not failures:
+            with turn:
+                one = next(rest, None)
+            if one is None:
+                return
+            try:
+                build(one)
+            except BaseException as error:  # noqa: BLE001 (raised below)
+                failures.append(error)
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(AT_ONCE)]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    except BaseException as error:
+        failures.append(error)
+        child.end_all()
+        raise
+    if failures:
+        raise failures[0]
+
+
 def _build(
     environment: Environment, key: str, wanted: str, engine: Engine, observer: Observer
 ) -> Image:
     began = time.monotonic()
     observer.image_started(environment.request.label)
-    with tempfile.TemporaryDirectory(prefix="matrix-runner-") as folder:
-        image = engine.build(write_context(environment, key, wanted, engine, Path(folder)))
+    with workplace.folder() as folder:
+        image = engine.build(write_context(environment, key, wanted, engine, folder))
     observer.image_ready(image, time.monotonic() - began)
     return image
 

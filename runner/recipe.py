@@ -17,6 +17,11 @@ def environment_digest(environment: Environment) -> str:
     return digest.of_content([environment, recipe])
 
 
+def recipe_digest() -> str:
+    """Return the digest of how environments are made, whatever is in them."""
+    return digest.of_content([dockerfile().read_text(), INSTALLATION])
+
+
 def to_build(
     matrix: Matrix, lock: Lock, images: Mapping[str, Image]
 ) -> tuple[tuple[Environment, str], ...]:

@@ -6,6 +6,7 @@ untrusted. Whatever they hold, the answer here is a status and never an exceptio
 
 import json
 import math
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ HEADER = b"MATRIX-DOCUMENT "
 MAX_NAMES = 1000
 MAX_NUMBERS = 1_000_000
 MAX_TEXT = 1000
+_NOT_SHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 EXACT = 2**53  # up to here every whole number is a float
 KNOWN = {"format", "values", "series", "environment", "adapted"}
 
@@ -81,7 +83,7 @@ def _silent(outcome: Outcome, timeout_s: float, problem: str) -> tuple[Status, s
         return Status.OUT_OF_MEMORY, "the kernel killed the container for its memory"
     if outcome.timed_out:
         return Status.TIMED_OUT, f"stopped after {timeout_s:g} s; the launcher did not answer"
-    return Status.FAILED, f"{problem}; container {_ended(outcome.exit_code)}{_cause(outcome.log)}"
+    return Status.FAILED, f"{problem}; {_container_ended(outcome)}{_cause(outcome.log)}"
 
 
 def _failure(outcome: Outcome, document: Document, timeout_s: float) -> tuple[Status, str] | None:
@@ -95,9 +97,15 @@ def _failure(outcome: Outcome, document: Document, timeout_s: float) -> tuple[St
     return None
 
 
-def _ended(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "ended without an exit code"
+def _container_ended(outcome: Outcome) -> str:
+    """Name the signal that a container's init tells as 128 and its number."""
+    code = outcome.exit_code
+    if code is None:
+        return "container ended without an exit code"
+    return f"container {_ended(128 - code if code > 128 else code)}"  # noqa: PLR2004
+
+
+def _ended(exit_code: int) -> str:
     if exit_code < 0:
         try:
             return f"killed by {signal.Signals(-exit_code).name}"
@@ -255,8 +263,8 @@ def _sentence(value: object) -> str | None:
 
 
 def _printable(text: str) -> str:
-    r"""Replace lone surrogates, which JSON can name (``\ud800``) and no encoding can write."""
-    return text.encode(errors="replace").decode()
+    r"""Replace what JSON can name and no file or plot can show: ``\ud800``, ``\u0000``."""
+    return _NOT_SHOWABLE.sub("?", text)
 
 
 def _kind(value: object) -> str:

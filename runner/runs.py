@@ -1,9 +1,6 @@
 """One run from its folder's point of view: which folder it is, and carrying it to its end.
 
-The newest run of the same key is continued. The key digests all that would make numbers
-incomparable: cells with parameters and limits, environments, script, data files, launcher, host.
-What does not touch a measurement (claims, policy, what is expected, the number of blocks) is not in
-it.
+The newest run of the same key (``identity``) is continued.
 """
 
 import contextlib
@@ -14,15 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner import __version__, digest, store
+from runner import __version__, digest, identity, store
 from runner.engine import Engine
-from runner.errors import ConfigError, Exit, RunFolderError
+from runner.errors import ConfigError, EngineLostError, Exit, RunFolderError
 from runner.execute import LAUNCHER, MATCHED, Study, execute, staged
 from runner.goal import Goal
 from runner.host import git_commit, stay_off
 from runner.model import (
     EngineFacts,
-    Environment,
     Host,
     Lock,
     Matrix,
@@ -34,9 +30,10 @@ from runner.model import (
 )
 from runner.observer import Observer
 from runner.options import Options
-from runner.plan import complete_blocks, estimate, make_plan, pending, tainted_again
+from runner.patience import Note, Patience
+from runner.plan import complete_blocks, estimate, make_plan, pending, to_repeat
 from runner.prepare import prepare
-from runner.recipe import environment_digest, to_build
+from runner.recipe import recipe_digest, to_build
 from runner.report import write as write_report
 from runner.store import RunFolder
 from runner.summarise import newest
@@ -49,6 +46,7 @@ class Execution:
     run: Run
     folder: RunFolder
     plan: Plan
+    results: tuple[TrialResult, ...]
     root: Path
 
 
@@ -59,23 +57,9 @@ def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: E
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
     lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
-    environments = [
-        environment_digest(entry) if isinstance(entry, Environment) else entry.reason
-        for entry in lock.entries
-    ]
-    measured = [
-        matrix.name,
-        [replace(cell, blocks=None, expect=Status.OK) for cell in matrix.cells],
-        matrix.limits,
-        sorted(metric.name for metric in matrix.metrics),
-        environments,
-        [script, data, digest.of_file(LAUNCHER)],
-        digest.of_file(MATCHED) if matrix.matched else None,
-        [host.id, engine.name, matrix.base],
-    ]
-    return Run(
+    run = Run(
         id=store.new_name(options.reports, matrix.name, now),
-        key=digest.of_content(measured),
+        key="",
         created_at=now,
         runner_version=__version__,
         git_commit=git_commit(root),
@@ -85,51 +69,73 @@ def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: E
         lock_digest=digest.of_content(lock),
         script_digest=script,
         data_digests=data,
+        own_digests=_own(matrix),
         host=host,
         engine=engine,
     )
+    return replace(run, key=identity.key(run))
+
+
+def _own(matrix: Matrix) -> dict[str, str]:
+    """Return the digests of what is ours and can touch a measurement."""
+    ours = {"launcher": digest.of_file(LAUNCHER), "recipe": recipe_digest()}
+    return {**ours, "matched": digest.of_file(MATCHED)} if matrix.matched else ours
 
 
 @contextlib.contextmanager
-def entered(run: Run, options: Options) -> Iterator[Execution]:
+def entered(run: Run, options: Options, note: Note) -> Iterator[Execution]:
     """Enter the folder of the newest run of the same key, or of this new one; leave it at the end.
 
     RunFolderError if another process is in it.
     """
-    earlier = None if options.new else _same(run, options.reports)
-    if earlier is not None:
-        # What is compared was named before the run: naming it afterwards would be picking.
-        matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
-        run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
-    folder = RunFolder(options.reports / run.id)
-    if not folder.occupy():
-        raise RunFolderError(
-            f"another process is executing {folder.path}; wait for it, or begin another run "
-            "with --new."
+    with contextlib.ExitStack() as at_the_end:
+        with store.alone(options.reports):
+            earlier = None if options.new else _same(run, options.reports, note)
+            if earlier is not None:
+                # What is compared was named before the run: naming it afterwards would be picking.
+                matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
+                run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
+            folder = RunFolder(options.reports / run.id)
+            if not folder.occupy():
+                raise RunFolderError(
+                    f"another process is executing {folder.path}; wait for it, or begin another "
+                    "run with --new."
+                )
+            at_the_end.callback(folder.leave)
+            folder.sweep()
+            plan = planned(run, folder if earlier is not None else None, options)
+            folder.save_plan(plan)  # first: a folder is a run once it has its run.json
+            folder.begin(run)
+            store.point_latest(folder)
+        results, damaged = folder.salvage()
+        for path in damaged:
+            note(f"{path}: this result was damaged and is set aside; its trial is executed again")
+        yield Execution(
+            run=run, folder=folder, plan=plan, results=results, root=options.matrix.parent
         )
-    try:
-        plan = _plan(run.matrix, folder.plan() if earlier is not None else None, options)
-        folder.save_plan(plan)  # first: a folder is a run once it has its run.json
-        folder.begin(run)
-        store.point_latest(folder)
-        yield Execution(run=run, folder=folder, plan=plan, root=options.matrix.parent)
-    finally:
-        folder.leave()
 
 
-def _same(run: Run, reports: Path) -> Run | None:
-    """Return the newest run with the same key."""
-    stored = (folder.run() for folder in store.run_folders(reports))
-    return next((earlier for earlier in stored if earlier.key == run.key), None)
+def _same(run: Run, reports: Path, note: Note) -> Run | None:
+    """Return the newest run with the same key; say which could not be read."""
+    for folder in store.run_folders(reports):
+        try:
+            earlier = folder.run()
+            if earlier.key == run.key:
+                folder.plan()
+                return earlier
+        except RunFolderError as error:
+            note(f"{folder.path} is not continued: {error}")
+    return None
 
 
-def _plan(matrix: Matrix, earlier: Plan | None, options: Options) -> Plan:
-    """Plan the run; one that goes on keeps its seed and never loses a block."""
-    blocks = matrix.blocks if options.blocks is None else options.blocks
-    if earlier is not None:
-        return make_plan(matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
+def planned(run: Run, folder: RunFolder | None, options: Options) -> Plan:
+    """Plan the run; one that goes on in its folder keeps its seed and never loses a block."""
+    blocks = run.matrix.blocks if options.blocks is None else options.blocks
+    if folder is not None:
+        earlier = folder.plan()
+        return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
     seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
-    return make_plan(matrix, seed, blocks)
+    return make_plan(run.matrix, seed, blocks)
 
 
 def carry_out(
@@ -145,18 +151,70 @@ def carry_out(
     blocks up to the next look are added. No block begins that would end after the budget.
     """
     run, folder = execution.run, execution.folder
-    results = list(folder.results())
+    results = list(execution.results)
     plan = _after_a_block(execution, execution.plan, results, goal, observer)
-    trials = pending(plan, results)
+    trials = pending(run.matrix, plan, results)
     if not trials:
         observer.note(f"{folder.path} is complete: nothing is left to do.")
         observer.note("Begin another run with --new, or add blocks to this one with --blocks N.")
         observer.note(f"report: {write_report(folder)}")
         return Exit.OK
-    waiting = len(to_build(run.matrix, run.lock, engine.images()))
     observer.note(f"run {folder.path}")
+    waiting = len(to_build(run.matrix, run.lock, engine.images()))
     seconds = estimate(run.matrix, trials, results, waiting)
     observer.planned(plan, len(plan.trials) - len(trials), seconds)
+    deadline = None if budget_s is None else time.monotonic() + budget_s
+    patience = Patience(observer.note)
+    with _reported(folder, observer):
+        while trials:
+            try:
+                with _ready(execution, plan, engine, observer) as study:
+                    while trials and _fits(run.matrix, trials, results, deadline, observer):
+                        block = trials[0].block
+                        to_do = tuple(trial for trial in trials if trial.block == block)
+                        for result in _block(
+                            study, plan, to_do, results,
+                            engine=engine, folder=folder, observer=observer,
+                        ):  # fmt: skip
+                            results.append(result)
+                            patience.hear(result)
+                        plan = _after_a_block(execution, plan, results, goal, observer)
+                        rest = pending(run.matrix, plan, results)
+                        trials = tuple(trial for trial in rest if trial.block > block)
+                        if trials:  # the last one is written at the end
+                            write_report(folder)
+                            observer.block_finished(block, plan.blocks)
+                break
+            except EngineLostError as error:
+                patience.wait(error)
+                trials = pending(run.matrix, plan, results)
+    return _exit(run.matrix, results, observer)
+
+
+def _block(
+    study: Study,
+    plan: Plan,
+    to_do: Sequence[Trial],
+    results: Sequence[TrialResult],
+    *,
+    engine: Engine,
+    folder: RunFolder,
+    observer: Observer,
+) -> Iterator[TrialResult]:
+    """Execute trials of one block; at its end, those again that the machine spoilt.
+
+    ``results`` are all of the run, to which the caller adds each that is yielded.
+    """
+    block = to_do[0].block
+    while to_do:
+        yield from execute(study, to_do, engine, folder, observer)
+        to_do = to_repeat(study.matrix, plan, block, results)
+
+
+@contextlib.contextmanager
+def _ready(execution: Execution, plan: Plan, engine: Engine, observer: Observer) -> Iterator[Study]:
+    """Have images and inputs on the engine; at the end nothing of the run is left but images."""
+    run, folder = execution.run, execution.folder
     prepared = prepare(run.matrix, run.lock, engine, observer, folder.save_build_log)
     folder.save_images(tuple(prepared.images.values()))
     _check_inputs(run, execution.root)
@@ -169,22 +227,20 @@ def carry_out(
         run=str(folder.path.resolve()),
         guards=plan.guards,
     )
-    deadline = None if budget_s is None else time.monotonic() + budget_s
+    with staged(study, engine):
+        yield study
+
+
+@contextlib.contextmanager
+def _reported(folder: RunFolder, observer: Observer) -> Iterator[None]:
+    """Write the report at the end, however it comes; what ended the run is not hidden by that."""
     try:
-        with staged(study, engine):
-            while trials and _fits(run.matrix, trials, results, deadline, observer):
-                block = trials[0].block
-                to_do = tuple(trial for trial in trials if trial.block == block)
-                while to_do:  # what the machine taints is repeated at the end of the block
-                    results += execute(study, to_do, engine, folder, observer)
-                    to_do = tainted_again(plan, block, results)
-                plan = _after_a_block(execution, plan, results, goal, observer)
-                trials = tuple(trial for trial in pending(plan, results) if trial.block > block)
-                write_report(folder)
-                observer.block_finished(block, plan.blocks)
-    finally:
-        observer.note(f"report: {write_report(folder)}")
-    return _exit(run.matrix, results)
+        yield
+    except BaseException:
+        with contextlib.suppress(RunFolderError):
+            observer.note(f"report: {write_report(folder)}")
+        raise
+    observer.note(f"report: {write_report(folder)}")
 
 
 def _fits(
@@ -245,7 +301,9 @@ def _after_a_block(
     changed = make_plan(matrix, plan.seed, blocks, replace(plan, left=left))
     if changed != plan:
         execution.folder.save_plan(changed)
-        observer.planned(changed, len(changed.trials) - len(pending(changed, results)), None)
+        observer.planned(
+            changed, len(changed.trials) - len(pending(matrix, changed, results)), None
+        )
     return changed
 
 
@@ -276,10 +334,15 @@ def _make_room(run: Run, engine: Engine) -> None:
         stay_off(range(cores - run.matrix.limits.cpus, cores))
 
 
-def _exit(matrix: Matrix, results: Sequence[TrialResult]) -> Exit:
-    """Return 1 if a trial's newest attempt failed and its cell does not expect that."""
+def _exit(matrix: Matrix, results: Sequence[TrialResult], observer: Observer) -> Exit:
+    """Return 5 if a trial stays lost, 1 if one failed and its cell does not expect that."""
     expected = {cell.id: cell.expect for cell in matrix.cells}
-    failed = any(
-        result.status not in {Status.OK, expected[result.trial.cell]} for result in newest(results)
-    )
+    last = newest(results)
+    lost = sum(result.status is Status.ENGINE_LOST for result in last)
+    if lost:
+        observer.note(
+            f"trials that were lost to the machine: {lost}; the same command repeats them"
+        )
+        return Exit.ENGINE
+    failed = any(result.status not in {Status.OK, expected[result.trial.cell]} for result in last)
     return Exit.CELL_FAILED if failed else Exit.OK

@@ -175,6 +175,9 @@ class LimitsSection(_Section):
     output: n.Size = Field(
         default=_LIMITS.output_bytes, description="Size of /out.", json_schema_extra=_default("64m")
     )
+    files: n.Count = Field(
+        default=_LIMITS.files, description="Files and folders in each place to write."
+    )
     log: n.Size = Field(
         default=_LIMITS.log_bytes, description="Kept of the log.", json_schema_extra=_default("1m")
     )

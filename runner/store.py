@@ -17,6 +17,7 @@ process at a time writes a run folder; the kernel releases its lock however that
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -29,7 +30,7 @@ from typing import IO, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from runner import atomic, digest
-from runner.errors import RunFolderError
+from runner.errors import NoSpaceError, RunFolderError
 from runner.model import FORMAT, Image, Images, Plan, Run, Status, TrialResult
 
 LATEST = "latest"
@@ -42,6 +43,10 @@ _RUN = TypeAdapter(Run)
 _PLAN = TypeAdapter(Plan)
 _IMAGES = TypeAdapter(Images)
 _RESULT = TypeAdapter(TrialResult)
+
+
+class DamagedError(RunFolderError):
+    """A stored file does not hold what it should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,12 @@ class RunFolder:
         if self._occupied is not None:
             self._occupied.close()
             self._occupied = None
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed here had not finished writing."""
+        for path in atomic.unfinished(self.path):
+            with _disk(path):
+                path.unlink(missing_ok=True)
 
     def begin(self, run: Run) -> None:
         """Save what is known when the run begins."""
@@ -142,6 +153,22 @@ class RunFolder:
         found = [_load(path, _RESULT) for path in paths]
         return tuple(sorted(found, key=lambda result: result.started_at))
 
+    def salvage(self) -> tuple[tuple[TrialResult, ...], tuple[Path, ...]]:
+        """Read the results saved so far; rename files that are damaged, and return them, too.
+
+        Nothing of ours writes half a file: the disk or another program did. Such a trial counts as
+        one that was never executed.
+        """
+        damaged = []
+        for path in sorted((self.path / "trials").glob("*.json")):
+            try:
+                _load(path, _RESULT)
+            except DamagedError:
+                damaged.append(path.with_name(f"{path.name}.damaged"))
+                with _disk(path):
+                    path.replace(damaged[-1])
+        return self.results(), tuple(damaged)
+
     def stored(self) -> StoredRun:
         """Read all that the folder holds."""
         results = self.results()
@@ -166,6 +193,17 @@ class RunFolder:
             except FileNotFoundError:
                 return ""
         return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+@contextlib.contextmanager
+def alone(reports: Path) -> Iterator[None]:
+    """Have no other process look for the run that it goes on with, or begin one, meanwhile."""
+    with _disk(reports):
+        reports.mkdir(parents=True, exist_ok=True)
+        file = (reports / ".occupied").open("a")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def run_folders(reports: Path) -> tuple[RunFolder, ...]:
@@ -199,7 +237,7 @@ def find_run(reports: Path, named: str | None) -> RunFolder:
 def point_latest(folder: RunFolder) -> None:
     """Make ``reports/latest`` point to the run, in one step."""
     link = folder.path.parent / LATEST
-    fresh = link.with_name(f".{LATEST}.{os.getpid()}")
+    fresh = folder.path / f".{LATEST}.{os.getpid()}"  # where ``sweep`` finds it
     with _disk(link):
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(folder.path.name)
@@ -238,7 +276,7 @@ def _load(path: Path, form: TypeAdapter[_T]) -> _T:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise RunFolderError(
+        raise DamagedError(
             f"{path} is damaged ({where}: {first['msg']}); remove it and repeat the command."
         ) from error
 
@@ -249,7 +287,9 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunFolderError(
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        kind = NoSpaceError if full else RunFolderError
+        raise kind(
             f"{path}: {error.strerror or error}; repair that and repeat the command: "
             "what was saved before is kept."
         ) from error

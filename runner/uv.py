@@ -7,12 +7,12 @@ the range of versions whose sentences these are.
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from runner import child, workplace
 from runner.errors import PackagesError
 
 # What uv may see of the user's environment: how to reach the index, and where files belong.
@@ -87,20 +87,15 @@ def call(
     """
     command = [binary(), *arguments, "--no-progress", "--color", "never"]
     command += ["--cache-dir", str(cache_folder(compiler))]
-    with tempfile.TemporaryDirectory(prefix="matrix-runner-uv-") as folder:
+    with workplace.folder() as folder:
         for name, text in (files or {}).items():
-            Path(folder, name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(text, encoding="utf-8")
         try:
-            done = subprocess.run(
+            done = child.run(
                 command,
-                cwd=folder,  # no pyproject.toml here whose settings uv could take
-                env=environment(folder, compiler),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=timeout_s,
-                check=False,
+                timeout_s=timeout_s,
+                folder=folder,  # no pyproject.toml here whose settings uv could take
+                environment=environment(folder, compiler),
             )
         except subprocess.TimeoutExpired as error:
             raise PackagesError(
@@ -150,7 +145,7 @@ def _error(words: str) -> str:
     return (found[1] if found else words).strip()
 
 
-def environment(folder: str, compiler: bool) -> dict[str, str]:
+def environment(folder: Path, compiler: bool) -> dict[str, str]:
     """Return the environment variables of a call."""
     kept = {
         name: value

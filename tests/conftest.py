@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from runner.errors import EngineError
 from runner.model import Guards
+from runner.patience import WAITS_S
 
 settings.register_profile("steady", deadline=None)  # machines of CI have bad moments
 settings.load_profile("steady")
@@ -56,9 +57,19 @@ def calm_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every test work in a folder of its own."""
+def own_folders(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let every test work in a folder of its own, with temporary files of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing in this process wait before it tries again."""
+    monkeypatch.setattr("runner.patience.WAITS_S", (0.0,) * len(WAITS_S))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -86,7 +86,7 @@ def test_a_trial_can_do_nothing_to_its_host(inspected: dict[str, Any]) -> None:
     assert not host["Devices"]
     assert not host["Binds"]
     assert [(mount["Type"], mount["RW"]) for mount in inspected["Mounts"]] == [("volume", False)]
-    assert set(host["Tmpfs"]) == {"/tmp", "/out"}  # noqa: S108 (the container's own)
+    assert set(host["Tmpfs"]) == {"/tmp", "/out", "/dev/shm"}  # noqa: S108 (the container's own)
     assert inspected["Config"]["User"] == "65534:65534"
 
 
@@ -175,6 +175,24 @@ def test_the_disk_of_the_host_is_out_of_reach(execute: Execute, folder: str, lim
     assert result.status is Status.FAILED
     assert result.reason == "exit code 1: OSError: [Errno 28] No space left on device"
     assert 0 < int(seen[0]) <= limit, outcome.log
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/out", "/dev/shm"])  # noqa: S108
+def test_files_are_counted(execute: Execute, folder: str) -> None:
+    """Empty files take memory that no size limits: their number does."""
+    script = f"""
+done = 0
+try:
+    while done < 10**6:
+        open("{folder}/%d" % done, "w").close()
+        done += 1
+finally:
+    print(done)
+"""
+    _, result, seen = execute(script)
+    assert result.status is Status.FAILED
+    assert str(result.reason).startswith("exit code 1: OSError: [Errno 28] No space left on device")
+    assert LIMITS.files - 10 < int(seen[0]) <= LIMITS.files
 
 
 def test_a_result_that_only_looks_huge_is_refused(execute: Execute) -> None:

@@ -1,12 +1,6 @@
 """An engine that dies: a second Docker daemon, in namespaces of its own, that may be killed."""
 
-import os
-import shlex
-import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -17,63 +11,13 @@ import pytest
 
 from runner.labels import LABEL
 from runner.model import Status
+from tests.daemons import POSSIBLE, REASON, Daemon
 from tests.studies import ended, results, run_folders, started, write_study
 from tests.trials import NUMBER, plain_environment
 
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not (shutil.which("dockerd") and shutil.which("unshare")),
-        reason="a second Docker daemon needs root, dockerd and unshare",
-    ),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 
 SLOW = f"import time; time.sleep(1); {NUMBER}"
-COMMAND = """
-unshare --net --mount --pid --fork --kill-child --mount-proc
-dockerd --host {address} --bridge none --iptables=false --config-file {folder}/config.json
-        --data-root {folder}/storage
-        --exec-root {folder}/runtime/exec --pidfile {folder}/runtime/pid
-"""
-
-
-class Daemon:
-    """A Docker daemon that starts and dies as often as a test wants; its images stay.
-
-    It has network, mounts and processes to itself, so all that it started dies with it and the
-    machine's own daemon never notices.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.address = f"unix://{folder}/socket"
-        self._process: subprocess.Popen[bytes] | None = None
-        (folder / "config.json").write_text("{}")
-
-    def start(self) -> None:
-        """Start it as after a crash of its machine, and wait until it answers."""
-        runtime = self.folder / "runtime"
-        shutil.rmtree(runtime, ignore_errors=True)
-        runtime.mkdir()
-        command = shlex.split(COMMAND.format(folder=self.folder, address=self.address))
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while not self._listens():
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()
-            time.sleep(0.1)
-        docker.DockerClient(self.address).close()  # returns once it is answered
-
-    def _listens(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as attempt:
-            return attempt.connect_ex(self.address.removeprefix("unix://")) == 0
-
-    def die(self) -> None:
-        """Kill it and all that it started."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture(scope="module")

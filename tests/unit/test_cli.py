@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import workplace
 from runner.arguments import VERBS, parse
 from runner.cli import main
 from runner.engine import Owned
@@ -347,7 +348,7 @@ def test_clean_removes_what_is_ours(holding: Holding, capsys: pytest.CaptureFixt
     assert holding.things == []
     said = capsys.readouterr().out
     assert "image     an image  2 MB\n" in said
-    assert said.endswith("4 removed\n")
+    assert said.endswith("4 removed, 2 MB\n")
 
 
 @pytest.mark.parametrize(("answer", "left"), [("", 4), ("n", 4), ("nonsense", 4), ("Y", 0)])
@@ -372,29 +373,36 @@ def test_clean_takes_silence_for_a_no(holding: Holding, monkeypatch: pytest.Monk
 
 
 def test_clean_spares_what_lives(holding: Holding) -> None:
-    """While a run is executed its volume stays, and every image, as it may need any; --all not."""
+    """While a run is executed its volume stays, and every image, as it may need any."""
     living = RunFolder(Path("reports/2-living"))
     assert living.occupy()
-    assert main(["clean", "--yes"]) == Exit.OK
-    assert [thing.label for thing in holding.things] == ["an image", str(living.path.resolve())]
-    assert main(["clean", "--yes", "--all"]) == Exit.OK
-    assert holding.things == []
+    for words in ((), ("--all",)):
+        assert main(["clean", "--yes", *words]) == Exit.OK
+        assert [one.label for one in holding.things] == ["an image", str(living.path.resolve())]
     living.leave()
+
+
+def test_clean_leaves_what_other_runs_left_unless_it_is_to_take_all(
+    holding: Holding, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What belongs to runs of another folder is counted; --all removes it."""
+    assert main(["clean", "--yes", "--reports", "elsewhere"]) == Exit.OK
+    assert "kept: 3 " in capsys.readouterr().out
+    assert {thing.kind for thing in holding.things} == {"container", "volume"}
+    assert main(["clean", "--yes", "--reports", "elsewhere", "--all"]) == Exit.OK
+    assert holding.things == []
 
 
 def test_clean_spares_images_of_a_run_that_has_left_no_trace_yet(holding: Holding) -> None:
     """A run that still builds has nothing on the engine but needs its images."""
     holding.things = [IMAGE]
-    folder = RunFolder(Path("elsewhere/3-building"))
-    folder.begin(founding_run())
-    assert folder.occupy()
-    assert main(["clean", "--yes", "--reports", "elsewhere"]) == Exit.OK
+    with workplace.folder():
+        assert main(["clean", "--yes", "--all"]) == Exit.OK
     assert holding.things == [IMAGE]
-    folder.leave()
 
 
 def test_clean_has_nothing_to_do(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
     """Where nothing is ours it says so and asks nothing."""
     holding.things = []
     assert main(["clean"]) == Exit.OK
-    assert capsys.readouterr().out == "there is nothing of ours on the engine\n"
+    assert capsys.readouterr().out == "there is nothing to remove on the engine\n"

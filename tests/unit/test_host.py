@@ -77,7 +77,7 @@ def git(folder: Path, *arguments: str) -> str:
         **names,
     }
     return subprocess.run(
-        ["git", *arguments],  # noqa: S607, the git of whoever tests
+        ["git", *arguments],
         cwd=folder,
         env=environment,
         check=True,

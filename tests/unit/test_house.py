@@ -19,7 +19,19 @@ PACKAGE = ROOT / "runner"
 
 TIERS = (
     # words
-    ("errors", "model", "options", "digest", "atomic", "inside", "matched", "report.page"),
+    (
+        "errors",
+        "model",
+        "options",
+        "digest",
+        "atomic",
+        "inside",
+        "matched",
+        "report.page",
+        "interruption",
+        "workplace",
+        "child",
+    ),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
     (
         "store",
@@ -29,6 +41,7 @@ TIERS = (
         "hardening",
         "observer",
         "guards",
+        "patience",
         "problems",
         "judge.records",
         "plan",
@@ -46,10 +59,22 @@ TIERS = (
     # the verbs, and the sections of the report
     ("result", "prepare", "resolve", "labels", "schema"),
     ("report.measured", "report.published", "report.surroundings", "report.verdicts"),
-    ("execute", "lock", "outlook", "docker_engine", "glance", "cells", "refusals", "report.view"),
+    (
+        "execute",
+        "reap",
+        "lock",
+        "outlook",
+        "docker_engine",
+        "glance",
+        "cells",
+        "refusals",
+        "report.view",
+    ),
     ("read", "report"),
     # a whole run, the commands, the command line
+    ("identity",),
     ("runs",),
+    ("explain",),
     ("commands", "arguments"),
     ("cli",),
     ("__main__",),

@@ -24,7 +24,17 @@ from runner.model import (
     Trial,
     TrialResult,
 )
-from runner.plan import EPOCH_S, IMAGE_S, STARTUP_S, TRIAL_S, estimate, make_plan, pending, quick
+from runner.plan import (
+    EPOCH_S,
+    IMAGE_S,
+    STARTUP_S,
+    TRIAL_S,
+    estimate,
+    make_plan,
+    pending,
+    quick,
+    to_repeat,
+)
 from runner.plan import select as select_cells
 
 VERSIONS = ("1.15.0", "2.0.0", "2.10.1")
@@ -242,9 +252,9 @@ def test_pending_leaves_out_what_has_a_result() -> None:
     """Any result but a lost engine is final, a failure too; the order stays."""
     plan = make_plan(MATRIX, seed=1)
     results = [make_result(plan.trials[0]), make_result(plan.trials[2], Status.FAILED)]
-    assert pending(plan, results) == (plan.trials[1], *plan.trials[3:])
-    assert pending(plan, []) == plan.trials
-    assert pending(plan, map(make_result, plan.trials)) == ()
+    assert pending(MATRIX, plan, results) == (plan.trials[1], *plan.trials[3:])
+    assert pending(MATRIX, plan, []) == plan.trials
+    assert pending(MATRIX, plan, map(make_result, plan.trials)) == ()
 
 
 def test_pending_tries_again_after_a_lost_engine() -> None:
@@ -257,7 +267,29 @@ def test_pending_tries_again_after_a_lost_engine() -> None:
         make_result(replace(second, attempt=2)),
         make_result(second, Status.ENGINE_LOST),
     ]
-    assert pending(plan, results) == (replace(first, attempt=3), *rest)
+    assert pending(MATRIX, plan, results) == (replace(first, attempt=3), *rest)
+
+
+def test_an_image_that_was_not_to_be_had_is_final_where_that_is_expected() -> None:
+    """Elsewhere the next command tries to build it again."""
+    plan = make_plan(MATRIX, seed=1, blocks=1)
+    absent = make_result(plan.trials[0], Status.NO_IMAGE)
+    cells = (replace(cell, expect=Status.NO_IMAGE) for cell in MATRIX.cells)
+    expecting = replace(MATRIX, cells=tuple(cells))
+    assert pending(expecting, plan, [absent]) == plan.trials[1:]
+    assert pending(MATRIX, plan, [absent])[0] == replace(plan.trials[0], attempt=2)
+
+
+def test_what_the_machine_spoils_is_repeated_in_its_block_but_not_forever() -> None:
+    """Lost three times it waits for the next command; what failed by itself is not repeated."""
+    plan = make_plan(MATRIX, seed=1, blocks=1)
+    first, second, *rest = plan.trials
+    results = [make_result(second, Status.FAILED), *map(make_result, rest)]
+    for attempt in (1, 2, 3):
+        results.append(make_result(replace(first, attempt=attempt), Status.ENGINE_LOST))
+        again = (replace(first, attempt=attempt + 1),) if attempt < 3 else ()
+        assert to_repeat(MATRIX, plan, 1, results) == again
+    assert pending(MATRIX, plan, results) == (replace(first, attempt=4),)
 
 
 def test_estimate_without_history_is_rough() -> None:

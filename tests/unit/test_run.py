@@ -273,9 +273,12 @@ def test_a_lost_engine_costs_only_the_trial_it_was_at(
     study(engine)
     engine.dies_at_trial = 1
     assert main(["--blocks", "1"]) == Exit.ENGINE
-    assert capsys.readouterr().err == "the engine went away\n"
+    said = capsys.readouterr()
+    assert said.out.count("the engine went away Trying again in") == 3
+    assert said.err.startswith("4 of 5 trials were lost to the machine, the last one because ")
     saved = RunFolder(Path("reports/latest")).results()
-    assert sorted(result.status.value for result in saved) == ["engine-lost", "ok"]
+    assert [result.status.value for result in saved] == ["ok", *["engine-lost"] * 4]
+    assert {result.values.get("x") for result in saved[1:]} == {None}
     engine.dies_at_trial = None
     assert main(["--blocks", "1"]) == Exit.OK
     assert engine.left == []

@@ -1,6 +1,7 @@
 """How uv's sentences are understood, and what uv may see."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(
         monkeypatch.setenv(name, "kept")
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "UV_RESOLUTION", "UV_PRERELEASE"):
         monkeypatch.setenv(name, "dropped")
-    seen = uv.environment("folder", compiler=False)
+    seen = uv.environment(Path("folder"), compiler=False)
     assert "dropped" not in seen.values()
     assert {"HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "UV_INDEX_COMPANY_PASSWORD"} <= set(seen)
 
@@ -75,8 +76,8 @@ def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(
 def test_compiler_is_in_reach_only_where_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without permission uv finds no program at all; what was compiled has a cache of its own."""
     monkeypatch.setenv("PATH", "/somewhere/bin")
-    assert uv.environment("folder", compiler=True)["PATH"] == "/somewhere/bin"
-    without = uv.environment("folder", compiler=False)
+    assert uv.environment(Path("folder"), compiler=True)["PATH"] == "/somewhere/bin"
+    without = uv.environment(Path("folder"), compiler=False)
     assert without["PATH"] == "folder/empty"
     assert without["CC"] == without["CXX"] == uv.NO_COMPILER
     assert uv.cache_folder(compiler=True) != uv.cache_folder(compiler=False)

@@ -1,0 +1,70 @@
+"""What dead runs left on the engine: found by our labels, and by the lock of their folder.
+
+A run lives while a process holds the lock of its folder; the kernel releases it however that
+process ends. What carries another machine's label, or no label of ours, is never looked at.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner import workplace
+from runner.engine import Engine, Owned, in_order_of_removal
+from runner.errors import RunFolderError
+from runner.patience import Note
+from runner.store import RunFolder
+
+
+def reap(engine: Engine, note: Note) -> None:
+    """Remove the containers and volumes of runs whose process is gone.
+
+    A run whose folder is gone, too, cannot be told from one whose folder is out of sight: that is
+    for ``clean --all``, where a person decides.
+    """
+    things = [thing for thing in engine.owned() if thing.run is not None]
+    for run in sorted({str(thing.run) for thing in things}):
+        with _dead(Path(run)) as dead:
+            left = [thing for thing in things if thing.run == run] if dead else []
+            for thing in in_order_of_removal(left):
+                engine.discard(thing)
+        if left:
+            note(f"removed what a killed run left on the engine: {_counted(left)} of {run}")
+
+
+def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[Owned]:
+    """Return what ``clean`` may remove: nothing that a living run uses.
+
+    Unless ``everything`` is wanted, only what runs in ``reports`` left. While another process of
+    the program is at work, any image may be its next.
+    """
+    runs = {thing.run for thing in things if thing.run is not None}
+    living = {run for run in runs if RunFolder(Path(run)).is_occupied()}
+    images_wanted = bool(living) or workplace.others()
+    here = {run for run in runs if Path(run).parent == reports.resolve()}
+    kept = living if everything else living | (runs - here)
+    return [
+        thing
+        for thing in things
+        if (not images_wanted if thing.run is None else thing.run not in kept)
+    ]
+
+
+@contextmanager
+def _dead(path: Path) -> Iterator[bool]:
+    """Hold the lock of a run folder; tell whether it could be had."""
+    folder = RunFolder(path)
+    try:
+        occupied = path.is_dir() and folder.occupy()
+    except RunFolderError:  # another user's
+        occupied = False
+    try:
+        yield occupied
+    finally:
+        folder.leave()
+
+
+def _counted(things: Sequence[Owned]) -> str:
+    """Return how many of which kind: ``1 container, 1 volume``."""
+    kinds = [thing.kind for thing in things]
+    counts = ((kind, kinds.count(kind)) for kind in dict.fromkeys(kinds))
+    return ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts)

@@ -1,0 +1,55 @@
+"""Temporary folders of which nothing stays, also where the process is killed.
+
+Each holds a file that its process has locked. The kernel releases the lock however that process
+ends, and the next start removes every folder whose lock it can take.
+"""
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "matrix-runner-"
+LOCK = ".occupied"
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Make an empty folder, and remove it with all that is in it."""
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as made,
+        Path(made, ".claim").open("w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Path(lock.name).rename(Path(made, LOCK))  # nobody sees a lock that is not taken yet
+        content = Path(made, "content")
+        content.mkdir()
+        yield content
+
+
+def sweep() -> None:
+    """Remove the folders of processes that ended without removing them."""
+    for path in _all():
+        if not _in_use(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def others() -> bool:
+    """Whether another process of the program is at work on this machine."""
+    return any(_in_use(path) for path in _all())
+
+
+def _all() -> list[Path]:
+    return sorted(path.parent for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"))
+
+
+def _in_use(path: Path) -> bool:
+    """Whether a process works in the folder; so does one of another user, as far as we can tell."""
+    try:
+        with (path / LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

@@ -1,0 +1,100 @@
+"""A Docker daemon of the tests' own, which may be stopped, killed and started again.
+
+It has network, mounts and processes to itself, so all that it started dies with it and the
+machine's own daemon never notices.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import docker
+
+POSSIBLE = os.geteuid() == 0 and all(map(shutil.which, ("dockerd", "unshare", "nsenter")))
+REASON = "a second Docker daemon needs root, dockerd, unshare and nsenter"
+
+NAMESPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc"
+FIRST_PROCESS = """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody else reaps what loses its parent
+while True:
+    signal.pause()
+"""
+COMMAND = """
+nsenter --target {target} --net --mount --pid
+dockerd --host {address} --bridge none --iptables=false --config-file {folder}/config.json
+        --data-root {folder}/storage
+        --exec-root {folder}/runtime/exec --pidfile {folder}/runtime/pid
+"""
+
+
+class Daemon:
+    """A Docker daemon on a machine of its own; its images stay whatever happens to it."""
+
+    def __init__(self, folder: Path, *, live_restore: bool = False) -> None:
+        self.folder = folder
+        self.address = f"unix://{folder}/socket"
+        self.live_restore = live_restore
+        self._machine: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text("{}")
+
+    def start(self) -> None:
+        """Start it, and its machine where that was off, and wait until it answers."""
+        runtime = self.folder / "runtime"
+        if self._machine is None:  # as after a crash: nothing of the last time runs
+            shutil.rmtree(runtime, ignore_errors=True)
+            command = [*shlex.split(NAMESPACES), sys.executable, "-c", FIRST_PROCESS]
+            self._machine = subprocess.Popen(command)
+        runtime.mkdir(exist_ok=True)
+        (runtime / "pid").unlink(missing_ok=True)
+        (self.folder / "socket").unlink(missing_ok=True)
+        target = _child(self._machine)
+        command = shlex.split(
+            COMMAND.format(target=target, folder=self.folder, address=self.address)
+        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *["--live-restore"] * self.live_restore], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while not self._listens():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            time.sleep(0.1)
+        docker.DockerClient(self.address).close()  # returns once it is answered
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as attempt:
+            return attempt.connect_ex(self.address.removeprefix("unix://")) == 0
+
+    def stop(self, number: signal.Signals) -> None:
+        """Send it a signal of which it ends; its machine goes on."""
+        if self._process is not None:
+            os.kill(_child(self._process), number)
+            self._process.wait()
+            self._process = None
+
+    def die(self) -> None:
+        """Kill its machine with all that it started."""
+        for process in (self._machine, self._process):
+            if process is not None:
+                process.kill()
+                process.wait()
+        self._machine = self._process = None
+
+
+def _child(process: subprocess.Popen[bytes]) -> int:
+    """Return the process that one which enters namespaces has begun."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    for _ in range(100):
+        if found := children.read_text().split():
+            return int(found[0])
+        time.sleep(0.05)
+    raise AssertionError(f"{process.args!r} has begun nothing")
