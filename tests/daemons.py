@@ -16,10 +16,13 @@ from pathlib import Path
 
 import docker
 
-POSSIBLE = os.geteuid() == 0 and all(map(shutil.which, ("dockerd", "unshare", "nsenter")))
-REASON = "a second Docker daemon needs root, dockerd, unshare and nsenter"
+PROGRAMS = ("dockerd", "setpriv", "unshare", "nsenter")
+POSSIBLE = os.geteuid() == 0 and all(map(shutil.which, PROGRAMS))
+REASON = "a second Docker daemon needs root, dockerd, setpriv, unshare and nsenter"
 
-NAMESPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc"
+NAMESPACES = (
+    "setpriv --pdeathsig KILL -- unshare --net --mount --pid --fork --kill-child --mount-proc"
+)
 FIRST_PROCESS = """
 import signal
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody else reaps what loses its parent

@@ -26,6 +26,9 @@ class FakeEngine:
         self.executed: list[str] = []
         self.refuses_to_build: set[str] = set()
         self.dies_at_trial: int | None = None
+        self.dies_so_often = 99
+        self.troubles: list[str | None] = []
+        """What the machine does wrong in each of the next trials."""
         self._images: dict[str, Image] = {}
         self._staged: dict[str, Path] = {}
 
@@ -77,7 +80,8 @@ class FakeEngine:
         self._staged[run] = folder
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
-        if self.dies_at_trial == len(self.executed):
+        if self.dies_at_trial == len(self.executed) and self.dies_so_often:
+            self.dies_so_often -= 1
             raise EngineLostError("the engine went away")
         if launch.image not in {image.id for image in self._images.values()}:
             raise EngineError("an image is gone that was there before")
@@ -101,6 +105,7 @@ class FakeEngine:
             log=log.text(),
             started_at=started_at,
             duration_s=time.monotonic() - began,
+            trouble=self.troubles.pop(0) if self.troubles else None,
         )
 
     def owned(self) -> tuple[Owned, ...]:

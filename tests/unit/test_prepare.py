@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,27 @@ def plain() -> tuple[Matrix, Lock, Environment]:
     matrix = founding_matrix()
     cell = replace(matrix.cells[0], request=environment.request, expect=Status.OK)
     return replace(matrix, cells=(cell,)), Lock(entries=(environment,)), environment
+
+
+def test_an_interruption_does_not_wait_for_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has begun ends with the program, what has not never begins."""
+    matrix, lock, _ = plain()
+    released, begun = threading.Event(), threading.Event()
+
+    def build(*_: object) -> Image:
+        begun.set()
+        released.wait(30)
+        raise EngineLostError("the program has ended")
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        assert begun.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.prepare._build", build)
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt), observer_for(io.StringIO()) as observer:
+        prepare(matrix, lock, FakeEngine(), observer, lambda *_: Path("log"))
+    released.set()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -9,12 +10,21 @@ import pytest
 
 from runner.cli import main
 from runner.engine import Launch, Outcome
-from runner.errors import Exit
+from runner.errors import EngineLostError, Exit, NoSpaceError
 from runner.host import host
 from runner.interpreters import machine_platform
 from runner.lock import requests
 from runner.lockfile import lock_path, write_lock
-from runner.model import Base, Environment, EnvironmentRequest, Image, Lock, Status, Unsupported
+from runner.model import (
+    Base,
+    Environment,
+    EnvironmentRequest,
+    Image,
+    Lock,
+    Status,
+    TrialResult,
+    Unsupported,
+)
 from runner.read import read
 from runner.recipe import environment_digest
 from runner.store import RunFolder
@@ -55,11 +65,16 @@ class Watched(FakeEngine):
         super().__init__()
         self.launches: list[Launch] = []
         self.interrupted_at_trial: int | None = None
+        self.forgets_images_at_trial: int | None = None
         self.left: list[str] = []
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         if self.interrupted_at_trial == len(self.executed):
             raise KeyboardInterrupt
+        if self.forgets_images_at_trial == len(self.executed):
+            self.forgets_images_at_trial = None
+            self._images.clear()
+            raise EngineLostError("an image is gone that was there before")
         self.launches.append(launch)
         return super().execute(launch, watch)
 
@@ -285,6 +300,120 @@ def test_a_lost_engine_costs_only_the_trial_it_was_at(
     places = [trial.rpartition(".")[0] for trial in engine.executed]
     assert len(places) == len(set(places)) == 3
     assert len(folders()) == 1
+
+
+def test_an_engine_that_comes_back_is_waited_for(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images and inputs are seen to again, and the lost trial is the next that is executed."""
+    study(engine)
+    engine.dies_at_trial, engine.dies_so_often = 1, 2
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert capsys.readouterr().out.count("Trying again in 0 s.") == 2
+    saved = RunFolder(Path("reports/latest")).results()
+    lost = [one.trial for one in saved if one.status is Status.ENGINE_LOST]
+    assert [trial.attempt for trial in lost] == [1, 2]
+    assert engine.executed[1] == replace(lost[0], attempt=3).id
+    assert len(engine.executed) == 3
+    assert engine.left == []
+
+
+def test_an_image_that_is_gone_is_built_again(engine: Watched) -> None:
+    """A night's run does not end because somebody tidied up."""
+    study(engine)
+    engine.forgets_images_at_trial = 1
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.built) == 1
+    assert len(engine.executed) == 3
+
+
+def test_what_the_machine_spoils_is_repeated_in_the_same_run(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of the block; the cell is not blamed."""
+    study(engine)
+    engine.troubles = ["the container was killed from outside"]
+    assert main(["--blocks", "1"]) == Exit.OK
+    first, *others = engine.executed
+    assert others[-1] == first.replace("@b1.1", "@b1.2").replace("@b1t.1", "@b1t.2")
+    assert "engine-lost" in capsys.readouterr().out
+
+
+def test_a_trial_that_stays_lost_is_left_to_the_next_command(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three times in one block are enough; the exit code is that of the engine."""
+    study(engine)
+    engine.troubles = ["it was killed", None, None, "it was killed", "it was killed"]
+    assert main(["--blocks", "1"]) == Exit.ENGINE
+    assert "lost to the machine: 1; the same command repeats them" in capsys.readouterr().out
+    assert len(engine.executed) == 5
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 6
+
+
+def test_a_damaged_run_stops_no_other(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named and left as it is; a new run begins."""
+    study(engine)
+    main(["--blocks", "1"])
+    (name,) = folders()
+    damaged = Path("reports", name, "plan.json")
+    damaged.write_bytes(damaged.read_bytes()[:50])
+    capsys.readouterr()
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert f"reports/{name} is not continued: {damaged} is damaged" in capsys.readouterr().out
+    assert len(folders()) == 2
+    assert damaged.stat().st_size == 50
+
+
+def test_a_damaged_result_is_executed_again(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is kept aside, the others are not executed twice."""
+    study(engine)
+    main(["--blocks", "1"])
+    victim = next(Path("reports/latest/trials").glob("*.json"))
+    victim.write_bytes(b"\0" * 100)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert "this result was damaged and is set aside" in capsys.readouterr().out
+    assert len(engine.executed) == 4
+    assert len(set(engine.executed)) == 3
+
+
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result is held until there is room for it."""
+    study(engine)
+    save, full = RunFolder.save_result, [True, True]
+
+    def saves(folder: RunFolder, result: TrialResult, log: str) -> None:
+        if full:
+            full.pop()
+            raise NoSpaceError("reports: No space left on device.")
+        save(folder, result, log)
+
+    monkeypatch.setattr(RunFolder, "save_result", saves)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == len(set(engine.executed)) == 3
+
+
+def test_explain_needs_no_engine(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says why each trial of the cell is executed, with or without a run."""
+    study(engine)
+    assert main(["explain", "model=one"]) == Exit.OK
+    assert capsys.readouterr().out.startswith("there is no run of tiny in reports: all trials")
+    main(["--blocks", "1"])
+    monkeypatch.delattr("runner.docker_engine.connect")
+    capsys.readouterr()
+    assert main(["explain", "model=one", "--blocks", "2"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "model=one@b1.1: is not executed, because it ended: ok" in said
+    assert "model=one@b2.1: is executed, because it has no result" in said
+    assert main(["explain", "model=three"]) == Exit.NOTHING_SELECTED
+    assert "the cells are:\n  model=one\n  model=two" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:

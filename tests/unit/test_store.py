@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import RunFolderError
+from runner.errors import NoSpaceError, RunFolderError
 from runner.model import FORMAT, Guards, Status
 from runner.report import write as write_report
 from runner.store import (
@@ -99,6 +99,44 @@ def test_a_disk_that_is_full_spoils_nothing(
         folder.save_result(founding_results()[0], "a log")
     after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_a_damaged_result_is_set_aside(folder: RunFolder) -> None:
+    """The others are read; the file is kept under another name."""
+    for result in founding_results():
+        folder.save_result(result, "a log")
+    victim = next((folder.path / "trials").glob("*.json"))
+    victim.write_bytes(victim.read_bytes()[:100])
+    results, damaged = folder.salvage()
+    assert len(results) == len(founding_results()) - 1
+    assert damaged == (victim.with_name(f"{victim.name}.damaged"),)
+    assert damaged[0].stat().st_size == 100
+    assert folder.salvage() == (results, ())
+
+
+def test_what_a_killed_process_was_writing_is_swept(folder: RunFolder) -> None:
+    """Whole files and the lock stay."""
+    folder.save_result(founding_results()[0], "a log")
+    before = {path for path in folder.path.rglob("*") if path.is_file()}
+    for name in (".run.json.123", "trials/.a@b1.1.json.4567", "logs/.a@b1.1.log.89", ".latest.5"):
+        (folder.path / name).write_text("half")
+    folder.sweep()
+    assert {path for path in folder.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_has_an_error_of_its_own(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may pass, unlike a folder that is read-only."""
+    for number, kind in ((28, NoSpaceError), (30, RunFolderError)):
+
+        def fails(_: int, number: int = number) -> None:
+            raise OSError(number, "some words")
+
+        monkeypatch.setattr(os, "fsync", fails)
+        with pytest.raises(RunFolderError) as raised:
+            folder.save_plan(founding_plan())
+        assert type(raised.value) is kind
 
 
 def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:

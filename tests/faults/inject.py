@@ -1,0 +1,93 @@
+"""One fault at one instant of one run, and going on until the run is complete."""
+
+import random
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+from runner.docker_engine import DockerEngine
+from runner.errors import Exit
+from runner.recipe import environment_digest
+from tests.daemons import Daemon
+from tests.faults.kinds import Kind, Scene, disk, is_told, surroundings
+from tests.faults.study import Ended, Found, declare, ended, inspect, saved, start
+from tests.trials import build, plain_environment
+
+RESUMES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """What came of one fault. ``found`` is None if the run could not be completed."""
+
+    kind: str
+    instant_s: float
+    struck: Ended
+    resumed: int
+    found: Found | None
+    problem: str | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None and self.found is not None and self.found.sound
+
+
+def inject(
+    kind: Kind, daemon: Daemon, folder: Path, span_s: float, chance: random.Random
+) -> Injected:
+    """Strike a run at a random instant of its ``span_s`` seconds, then repeat the command."""
+    instant_s = chance.uniform(0.0, span_s)
+    declare(folder, fills_after=chance.uniform(0, 0.5) if kind.fills else None)
+    prepared(daemon, folder, cold=kind.cold)
+    with disk(kind, folder):
+        program = start(folder, daemon.address, surroundings(kind, folder))
+        try:
+            time.sleep(instant_s)
+            kind.strike(Scene(program=program, folder=folder, daemon=daemon, chance=chance))
+            struck = ended(program)
+        finally:
+            program.kill()
+        before = saved(folder)
+        complete = {int(Exit.CELL_FAILED) if kind.failing else int(Exit.OK), int(Exit.OK)}
+        resumed, last = 0, struck
+        while resumed == 0 or (last.code not in complete and resumed < RESUMES):
+            last = ended(start(folder, daemon.address))
+            resumed += 1
+        problem = _problem(kind, struck, last)
+        done = last.code in complete
+        return Injected(
+            kind=kind.name,
+            instant_s=instant_s,
+            struck=struck,
+            resumed=resumed,
+            found=inspect(folder, before, daemon.address, kind.failing) if done else None,
+            problem=problem,
+        )
+
+
+def _problem(kind: Kind, struck: Ended, last: Ended) -> str | None:
+    """Say what is wrong with how the program ended, if anything."""
+    if struck.code not in kind.codes:
+        return f"ended with {struck.code}: {struck.err or struck.out[-500:]}"
+    if not (is_told(struck) and is_told(last)):
+        return f"said more than a sentence: {struck.err} {last.err}"
+    if last.code not in {int(Exit.OK), int(Exit.CELL_FAILED)}:
+        return f"did not go on, {last.code}: {last.err or last.out[-500:]}"
+    return None
+
+
+def prepared(daemon: Daemon, folder: Path, *, cold: bool) -> None:
+    """Have the image of the study on the daemon, or have none."""
+    client = docker.DockerClient(daemon.address)
+    with closing(DockerEngine(client, "fault-tests")) as engine:
+        if cold:
+            for thing in engine.owned():
+                engine.discard(thing)
+        elif environment_digest(plain_environment()) not in engine.images():
+            context = folder / "context"
+            context.mkdir()
+            build(engine, plain_environment(), context)

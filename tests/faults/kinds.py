@@ -1,0 +1,236 @@
+"""The faults: what is done to a run at some instant, and how the program may end of it."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+import docker.errors
+from docker.models.containers import Container
+
+from runner.errors import Exit
+from runner.labels import LABEL, REPOSITORY
+from runner.model import Status
+from tests.daemons import Daemon
+from tests.faults.study import Ended, ended, start
+
+GOES_ON = frozenset({int(Exit.OK)})
+WAITS = frozenset({int(Exit.OK), int(Exit.ENGINE)})
+"""It waits for an engine that it began with, and for none before."""
+REFUSED = frozenset({int(Exit.OK), int(Exit.RUN_FOLDER)})
+STOPS = frozenset({int(Exit.INTERRUPTED), int(Exit.OK)})
+KILLED = frozenset({-signal.SIGKILL, int(Exit.OK)})
+DAY_S = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A run that goes on while something is done to it."""
+
+    program: subprocess.Popen[str]
+    folder: Path
+    daemon: Daemon
+    chance: random.Random
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of fault."""
+
+    name: str
+    strike: Callable[[Scene], None]
+    codes: frozenset[int] = GOES_ON
+    """How the program may end that it struck; a program that had ended before ends with 0."""
+    cold: bool = False
+    """Whether the image is yet to be built."""
+    live_restore: bool = False
+    small_disk: bool = False
+    clock: bool = False
+    fills: bool = False
+    failing: Mapping[int, Status] = field(default_factory=dict)
+    """The cells, by size, that are to fail, and how."""
+
+
+def signalled(*numbers: signal.Signals) -> Callable[[Scene], None]:
+    """Return how to send signals to the program, a moment apart."""
+
+    def strike(scene: Scene) -> None:
+        for number in numbers:
+            if scene.program.poll() is None:
+                scene.program.send_signal(number)
+            time.sleep(0.3)
+
+    return strike
+
+
+def restarted(number: signal.Signals | None) -> Callable[[Scene], None]:
+    """Return how to end the daemon, None: its whole machine, and start it again a bit later."""
+
+    def strike(scene: Scene) -> None:
+        if number is None:
+            scene.daemon.die()
+        else:
+            scene.daemon.stop(number)
+        time.sleep(scene.chance.uniform(0, 3))
+        scene.daemon.start()
+
+    return strike
+
+
+def to_the_container(act: Callable[[Container], object]) -> Callable[[Scene], None]:
+    """Return how to do something to the container of the next trial that runs."""
+
+    def strike(scene: Scene) -> None:
+        client = docker.DockerClient(scene.daemon.address)
+        mark = {"label": LABEL + "trial", "status": "running"}
+        try:
+            while scene.program.poll() is None:
+                if found := client.api.containers(filters=mark):
+                    act(client.containers.get(found[0]["Id"]))
+                    return
+                time.sleep(0.01)
+        except docker.errors.APIError:
+            return  # it ended by itself just now
+        finally:
+            client.close()
+
+    return strike
+
+
+def without_image(scene: Scene) -> None:
+    """Remove the image between two of its trials: while one is executed the engine refuses."""
+    client = docker.DockerClient(scene.daemon.address)
+    try:
+        while scene.program.poll() is None:
+            with suppress(docker.errors.APIError):
+                for image in client.images.list(f"{REPOSITORY}/environment"):
+                    client.images.remove(str(image.id), force=True)
+                return
+    finally:
+        client.close()
+
+
+def full_disk(scene: Scene) -> None:
+    """Fill the disk of the reports, for a moment or for longer than the program waits."""
+    filling = scene.folder / "reports" / "filling"
+    with filling.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+        except OSError:
+            while _write_one(file.fileno()):
+                pass
+    time.sleep(scene.chance.choice((0.5, 2, 40)))
+    filling.unlink()
+
+
+def _write_one(file: int) -> bool:
+    """Write one more byte; tell whether it fitted."""
+    try:
+        return os.write(file, b"\0") == 1
+    except OSError:
+        return False
+
+
+def second_runner(scene: Scene) -> None:
+    """Start the program a second time, which is refused or finds all done."""
+    second = ended(start(scene.folder, scene.daemon.address))
+    assert second.code in REFUSED, second.err
+    assert is_told(second), second.err
+
+
+def jumped(scene: Scene) -> None:
+    """Set the program's clock by up to a day, forwards or backwards."""
+    _set(scene.folder, scene.chance.uniform(-DAY_S, DAY_S))
+
+
+def nothing(_: Scene) -> None:
+    """Do nothing: the study itself does it."""
+
+
+KINDS = (
+    Kind(name="runner killed", strike=signalled(signal.SIGKILL), codes=KILLED),
+    Kind(name="runner killed, building", strike=signalled(signal.SIGKILL), codes=KILLED, cold=True),
+    Kind(name="SIGINT", strike=signalled(signal.SIGINT), codes=STOPS),
+    Kind(name="SIGINT, building", strike=signalled(signal.SIGINT), codes=STOPS, cold=True),
+    Kind(name="SIGINT twice", strike=signalled(signal.SIGINT, signal.SIGINT), codes=STOPS),
+    Kind(name="SIGTERM", strike=signalled(signal.SIGTERM), codes=STOPS),
+    Kind(name="daemon SIGTERM", strike=restarted(signal.SIGTERM), codes=WAITS),
+    Kind(name="daemon SIGKILL", strike=restarted(signal.SIGKILL), codes=WAITS),
+    Kind(
+        name="daemon SIGTERM, live",
+        strike=restarted(signal.SIGTERM),
+        codes=WAITS,
+        live_restore=True,
+    ),
+    Kind(
+        name="daemon SIGKILL, live",
+        strike=restarted(signal.SIGKILL),
+        codes=WAITS,
+        live_restore=True,
+    ),
+    Kind(name="engine's machine dies", strike=restarted(None), codes=WAITS),
+    Kind(
+        name="container removed",
+        strike=to_the_container(lambda one: one.remove(force=True)),
+    ),
+    Kind(name="container killed", strike=to_the_container(Container.kill)),
+    Kind(name="container stopped", strike=to_the_container(Container.stop)),
+    Kind(name="image removed", strike=without_image),
+    Kind(
+        name="disk full at save",
+        strike=full_disk,
+        codes=REFUSED,
+        small_disk=True,
+    ),
+    Kind(
+        name="disk full in container",
+        strike=nothing,
+        codes=frozenset({int(Exit.CELL_FAILED)}),
+        fills=True,
+        failing={2: Status.FAILED},
+    ),
+    Kind(name="clock jump", strike=jumped, clock=True),
+    Kind(name="two runners", strike=second_runner, codes=REFUSED),
+)
+
+
+def surroundings(kind: Kind, folder: Path) -> dict[str, str]:
+    """Return the environment variables that a kind of fault needs."""
+    if not kind.clock:
+        return {}
+    _set(folder, 0)
+    return {"CLOCK": str(folder / "clock")}
+
+
+def _set(folder: Path, seconds: float) -> None:
+    """Make the program's clock wrong, in one step."""
+    fresh = folder / "clock.fresh"
+    fresh.write_text(str(seconds))
+    fresh.replace(folder / "clock")
+
+
+@contextmanager
+def disk(kind: Kind, folder: Path) -> Iterator[None]:
+    """Give the reports a small disk of their own where the kind of fault needs one."""
+    if not kind.small_disk:
+        yield
+        return
+    reports = folder / "reports"
+    reports.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", reports], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", reports], check=True)
+
+
+def is_told(program: Ended) -> bool:
+    """Whether the program ended as it should: with at most one sentence and no traceback."""
+    return "Traceback" not in program.err and program.err.count("\n") <= 1
