@@ -165,7 +165,8 @@ def carry_out(
     observer.planned(plan, len(plan.trials) - len(trials), seconds)
     deadline = None if budget_s is None else time.monotonic() + budget_s
     patience = Patience(observer.note)
-    with _reported(folder, observer):
+    report: Path | None = None
+    with _reported_when_cut_short(folder, observer):
         while trials:
             try:
                 with _ready(execution, plan, engine, observer) as study:
@@ -181,13 +182,13 @@ def carry_out(
                         plan = _after_a_block(execution, plan, results, goal, observer)
                         rest = pending(run.matrix, plan, results)
                         trials = tuple(trial for trial in rest if trial.block > block)
-                        if trials:  # the last one is written at the end
-                            write_report(folder)
-                            observer.block_finished(block, plan.blocks)
+                        report = write_report(folder)
+                        observer.block_finished(block, plan.blocks)
                 break
             except EngineLostError as error:
                 patience.wait(error)
                 trials = pending(run.matrix, plan, results)
+    observer.note(f"report: {report or write_report(folder)}")
     return _exit(run.matrix, results, observer)
 
 
@@ -232,15 +233,14 @@ def _ready(execution: Execution, plan: Plan, engine: Engine, observer: Observer)
 
 
 @contextlib.contextmanager
-def _reported(folder: RunFolder, observer: Observer) -> Iterator[None]:
-    """Write the report at the end, however it comes; what ended the run is not hidden by that."""
+def _reported_when_cut_short(folder: RunFolder, observer: Observer) -> Iterator[None]:
+    """Write the report where the run is cut short; what did that is not hidden by it."""
     try:
         yield
     except BaseException:
         with contextlib.suppress(RunFolderError):
             observer.note(f"report: {write_report(folder)}")
         raise
-    observer.note(f"report: {write_report(folder)}")
 
 
 def _fits(

@@ -1,0 +1,455 @@
+"""Hostile and broken experiments through the whole program: each ends as it should, alone.
+
+One run of ``animals.py`` is looked at from all sides: results, screen, disk, engine, host, report.
+"""
+
+import ast
+import contextlib
+import os
+import pty
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import docker
+import pytest
+from markdown_it import MarkdownIt
+
+from runner.labels import LABEL
+from runner.lockfile import write_lock
+from runner.model import Lock, Status, TrialResult
+from runner.store import RunFolder, file_name
+from tests.browser.test_report_in_chromium import rendered
+from tests.studies import ROOT, run_folders
+from tests.trials import plain_environment
+
+pytestmark = pytest.mark.engine
+
+ANIMALS = Path(__file__).with_name("animals.py")
+HONEST = ("honest-first", "honest-middle", "honest-last")
+BLOCKS = 2
+TIMEOUT_S = 20
+SHORT_S = 2
+"""The time limit of those that only their time limit ends."""
+AROUND_S = 15
+"""What making, stopping and removing a container may take on a busy machine."""
+GRACE_S = 30
+"""What the engine waits beyond the time limit for a launcher that does not answer."""
+PATIENCE_S = 600
+LOG_BYTES = RESULT_BYTES = 256 * 1024
+GIB = 2**30
+
+OK, FAILED, BAD, LATE, FULL = (
+    Status.OK,
+    Status.FAILED,
+    Status.BAD_OUTPUT,
+    Status.TIMED_OUT,
+    Status.OUT_OF_MEMORY,
+)
+LIMIT = f"stopped at its time limit of {SHORT_S} s"
+MEMORY = "the kernel killed a process of the script for its memory"
+KILLED = "the launcher sent no document; container killed by SIGKILL"
+ENDINGS = {
+    # A report draws the first 12 series of the first 12 cells, and shows the logs of 20 cells.
+    "speaks-markup": (OK, ""),
+    "speaks-markdown": (OK, ""),
+    "speaks-terminal": (OK, ""),
+    "ends-the-quotation": (OK, ""),
+    "draws-an-endless-curve": (OK, ""),
+    "draws-a-thousand-curves": (OK, ""),
+    "fails-with-markup": (FAILED, "exit code 3: RuntimeError: <script>"),
+    "fails-with-markdown": (FAILED, "exit code 3: RuntimeError: [a link](javascript:"),
+    "fails-with-escapes": (FAILED, "exit code 3: "),
+    "adds-a-hostile-key": (BAD, "the result has an unknown key `<img src=x onerror="),
+    "hides-a-hostile-value": (BAD, "must be a number, not text"),
+    "fork-bomb": (LATE, LIMIT),
+    "thread-bomb": (FAILED, "RuntimeError: can't start new thread"),
+    "memory-bomb": (FULL, MEMORY),
+    "memory-bomb-in-a-child": (FULL, MEMORY),
+    "memory-bomb-that-points-at-the-launcher": (FULL, "the kernel killed"),
+    "recursion-bomb": (FAILED, "exit code 1: RecursionError: "),
+    "log-bomb": (LATE, LIMIT),
+    "endless-line": (OK, ""),
+    "flood-past-the-launcher": (FAILED, "the launcher's document is not whole"),
+    "fills-the-disk": (FAILED, "No space left on device"),
+    "many-files": (FAILED, "No space left on device"),
+    "many-empty-files": (FAILED, "No space left on device"),
+    "infinite-loop": (LATE, LIMIT),
+    "deaf": (LATE, LIMIT),
+    "stops-its-parent": (LATE, f"stopped after {SHORT_S} s; the launcher did not answer"),
+    "result-too-large": (BAD, f"the result is larger than its limit of {RESULT_BYTES} bytes"),
+    "result-of-a-terabyte": (BAD, f"the result is larger than its limit of {RESULT_BYTES} bytes"),
+    "result-is-a-link": (BAD, "$RESULT_PATH cannot be read: Too many levels of symbolic links"),
+    "result-is-a-hard-link": (FAILED, "Invalid cross-device link"),
+    "result-is-a-pipe": (BAD, "$RESULT_PATH is not a regular file"),
+    "result-is-a-device": (FAILED, "Operation not permitted"),
+    "result-is-a-socket": (BAD, "$RESULT_PATH cannot be read: No such device or address"),
+    "result-is-a-folder": (BAD, "$RESULT_PATH is not a regular file"),
+    "result-is-locked": (BAD, "$RESULT_PATH cannot be read: Permission denied"),
+    "result-is-half": (BAD, "the result is not JSON"),
+    "result-is-empty": (BAD, "the result is not JSON"),
+    "result-lacks-its-metric": (BAD, "the result lacks the promised metric `x`"),
+    "result-is-not-a-number": (BAD, "the result holds NaN, which is not a number in JSON"),
+    "result-is-infinite": (BAD, "values.x is not a finite number"),
+    "result-is-a-huge-integer": (BAD, "values.x is not a finite number"),
+    "result-is-deep": (BAD, "the result is nested too deeply"),
+    "result-is-not-text": (BAD, "the result is not UTF-8 (byte "),
+    "result-says-it-twice": (BAD, "the result has the same name twice"),
+    "tries-the-network": (FAILED, "OSError: [Errno 101] Network is unreachable"),
+    "tries-the-doors": (OK, ""),
+    "prints-all-environments": (OK, ""),
+    "deletes-its-inputs": (OK, ""),
+    "kills-its-parent": (FAILED, KILLED),
+    "kills-everybody": (FAILED, KILLED),
+    "terminates-the-container": (
+        FAILED,
+        "the launcher sent no document; container killed by SIGTERM",
+    ),
+    "forges-its-document": (FAILED, "the launcher's document is not whole"),
+    "forges-its-document-and-kills-its-parent": (FAILED, "the launcher did not end by itself"),
+    "prints-a-document": (OK, ""),
+    "segfaults": (FAILED, "killed by SIGSEGV"),
+    "aborts": (FAILED, "killed by SIGABRT"),
+    "leaves-without-a-word": (BAD, "the script wrote nothing to $RESULT_PATH"),
+    "fails-with-a-result": (FAILED, "exit code 1, and the log is empty"),
+    "leaves-daemons": (OK, ""),
+    "closes-its-streams": (OK, ""),
+}
+"""How each animal ends: its status, and a piece of the reason."""
+
+CALM = """
+import runpy
+from runner import plan
+plan.GUARDS = plan.Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
+runpy.run_module("runner", run_name="__main__")
+"""
+"""``python -m runner`` on a machine that need not be quiet, as ``calm_machine`` does for others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """The one run: how the program ended, and what it left."""
+
+    exit_code: int
+    out: str
+    err: str
+    folder: RunFolder
+    results: tuple[TrialResult, ...]
+    peak_bytes: int
+    marker: str
+    """In the command line of every process of every trial."""
+    secret: str
+    """In the environment of the program, and nowhere else."""
+
+    def of(self, animal: str) -> TrialResult:
+        """Return the result of an animal in the first block."""
+        [found] = [one for one in self.results if one.trial.id == f"animal={animal}@b1.1"]
+        return found
+
+    def log(self, animal: str) -> str:
+        """Return what an animal printed."""
+        name = file_name(self.of(animal).trial.id)
+        return (self.folder.path / "logs" / f"{name}.log").read_text(errors="replace")
+
+
+def write_zoo(folder: Path, marker: str) -> None:
+    """Write a matrix of all animals among the honest ones, with its script and its lock."""
+    environment = plain_environment()
+    shutil.copy(ANIMALS, folder / f"{marker}.py")
+    hostile = list(ENDINGS)
+    middle = len(hostile) // 2
+    animals = [HONEST[0], *hostile[:middle], HONEST[1], *hostile[middle:], HONEST[2]]
+    once = "".join(
+        f"  - {{animal: {name}, blocks: 1, timeout: {limit(status)}}}\n"
+        for name, (status, _) in ENDINGS.items()
+    )
+    (folder / "matrix.yaml").write_text(f"""\
+format: 1
+name: zoo
+axes: {{animal: [{", ".join(animals)}]}}
+include:
+{once}environment: {{python: "{environment.python}", base: host}}
+experiment: {{script: {marker}.py}}
+metrics: {{x: {{better: lower}}}}
+limits:
+  memory: 192m
+  timeout: {TIMEOUT_S}
+  pids: 64
+  temporary: 16m
+  output: 8m
+  log: {LOG_BYTES}
+  result: {RESULT_BYTES}
+blocks: {BLOCKS}
+repeats: 0
+""")
+    write_lock(folder / "matrix.lock", Lock(entries=(environment,)))
+
+
+def limit(status: Status) -> int:
+    """Return the time limit of an animal that ends so."""
+    return SHORT_S if status is LATE else TIMEOUT_S
+
+
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    """Execute all animals once, as a person does, and return what came of it."""
+    folder = tmp_path_factory.mktemp("zoo")
+    marker, secret = f"zoo-{secrets.token_hex(8)}", secrets.token_hex(16)
+    write_zoo(folder, marker)
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        program = subprocess.Popen(
+            [sys.executable, "-c", CALM, "--matrix", "matrix.yaml"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "MY_TOKEN": secret},
+            stdout=out,
+            stderr=err,
+        )
+        alarm = threading.Timer(PATIENCE_S, program.kill)
+        alarm.start()
+        _, status, usage = os.wait4(program.pid, 0)  # the only way to learn what it used
+        alarm.cancel()
+    program.returncode = os.waitstatus_to_exitcode(status)
+    [found] = run_folders(folder)
+    return Visit(
+        exit_code=program.returncode,
+        out=(folder / "out").read_text(),
+        err=(folder / "err").read_text(),
+        folder=found,
+        results=found.results(),
+        peak_bytes=usage.ru_maxrss * 1024,
+        marker=marker,
+        secret=secret,
+    )
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    """Return a connection of the tests' own, to look at the engine from outside."""
+    found = docker.from_env()
+    yield found
+    found.close()
+
+
+def test_the_animals_run_on_any_python() -> None:
+    """The script keeps to the syntax of Python 3.6."""
+    ast.parse(ANIMALS.read_text(), feature_version=(3, 6))
+
+
+# --- how the animals end -------------------------------------------------------------------------
+
+
+def test_the_program_survives_the_zoo(visit: Visit) -> None:
+    """It says in its exit code that cells failed, and complains of nothing."""
+    assert (visit.exit_code, visit.err) == (1, "")
+    assert len(visit.results) == len(ENDINGS) + BLOCKS * (len(HONEST) + 1)  # and the twin
+    assert f"block {BLOCKS} of {BLOCKS} done" in visit.out
+
+
+@pytest.mark.parametrize("animal", ENDINGS)
+def test_each_animal_ends_as_it_should(visit: Visit, animal: str) -> None:
+    """It has the right status, a reason that makes sense, and numbers only if it is ok."""
+    result = visit.of(animal)
+    status, reason = ENDINGS[animal]
+    assert result.status is status, (result.reason, visit.log(animal)[-2000:])
+    assert reason in (result.reason or ""), result.reason
+    assert bool(result.values) is (status is OK)
+    assert (result.reason is None) is (status is OK)
+    if status is not OK:
+        assert (result.series, result.environment, result.adapted) == ({}, {}, None)
+
+
+@pytest.mark.parametrize("animal", ENDINGS)
+def test_no_animal_outstays_its_time(visit: Visit, animal: str) -> None:
+    """Each is gone soon after its time limit; where the launcher was stopped, after a grace."""
+    grace = GRACE_S if animal == "stops-its-parent" else 0
+    duration = visit.of(animal).duration_s
+    assert duration is not None
+    assert duration < limit(ENDINGS[animal][0]) + AROUND_S + grace
+
+
+@pytest.mark.parametrize("animal", HONEST)
+def test_the_honest_are_unharmed(visit: Visit, animal: str) -> None:
+    """In every block they have the number they measured, whoever was before them."""
+    found = [one for one in visit.results if one.trial.cell == f"animal={animal}"]
+    assert {one.trial.block for one in found} == set(range(1, BLOCKS + 1))
+    for one in found:
+        assert (one.status, dict(one.values)) == (OK, {"x": float(one.trial.seed)}), one.reason
+    assert visit.marker in visit.log(animal)
+
+
+# --- what they leave -----------------------------------------------------------------------------
+
+
+def test_nothing_is_left_on_the_engine(visit: Visit, client: docker.DockerClient) -> None:
+    """Neither a container nor a volume of the run."""
+    mark = f"{LABEL}run={visit.folder.path}"
+    assert client.containers.list(all=True, filters={"label": mark}) == []
+    assert client.volumes.list(filters={"label": mark}) == []
+
+
+def test_no_process_is_left_on_the_host(visit: Visit) -> None:
+    """Neither a launcher, nor an animal, nor what it forked."""
+    alive = [
+        path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if named(path, visit)
+    ]
+    assert alive == []
+
+
+def named(path: Path, visit: Visit) -> bool:
+    """Whether a command line names the script of the run."""
+    try:
+        return visit.marker.encode() in path.read_bytes()
+    except OSError:  # it ended while we looked
+        return False
+
+
+def test_no_secret_of_the_host_gets_out(visit: Visit) -> None:
+    """What is in the environment of the program is in no log, no result and no report."""
+    assert "RESULT_PATH" in visit.log("prints-all-environments")
+    texts = [path.read_bytes() for path in files(visit)]
+    assert len(texts) > 2 * len(ENDINGS)
+    texts += [visit.out.encode(), visit.err.encode()]
+    assert not any(visit.secret.encode() in text for text in texts)
+
+
+def test_the_disk_and_the_memory_are_bounded(visit: Visit) -> None:
+    """Logs keep to their limit, whatever was printed, and so does the program."""
+    for path in visit.folder.path.glob("logs/*.log"):
+        assert path.stat().st_size <= 2 * LOG_BYTES + 1024, path.name
+    assert sum(path.stat().st_size for path in files(visit)) < 32 * 2**20
+    assert visit.peak_bytes < GIB
+    for animal in ("log-bomb", "endless-line"):
+        reading = visit.of(animal).reading
+        assert reading is not None
+        assert reading.log_left_out_bytes > GIB / 4
+
+
+def files(visit: Visit) -> list[Path]:
+    """Return every file of the run folder."""
+    return [path for path in visit.folder.path.rglob("*") if path.is_file()]
+
+
+# --- what people see -----------------------------------------------------------------------------
+
+DRAWN = {"circle", "clippath", "defs", "g", "line", "path", "rect", "style", "svg", "text", "title"}
+WRITTEN = {"a", "br", "code", "details", "em", "h1", "h2", "h3", "li", "p", "pre", "strong"}
+WRITTEN |= {"summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
+PAGE = {"body", "caption", "div", "figcaption", "figure", "head", "html", "meta", "section"}
+PLOTS = {"form", "script"}
+"""The elements of a drawing, of what both documents say, of a page, and of Vega at work."""
+
+
+class Seen(HTMLParser):
+    """What a browser would find: tags, and attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[tuple[str, str]] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {(name, value or "") for name, value in attrs}
+
+
+def seen(page: str) -> Seen:
+    """Read a page as a browser does."""
+    found = Seen()
+    found.feed(page)
+    found.close()
+    return found
+
+
+def leads_away(found: Seen) -> list[tuple[str, str]]:
+    """Return the attributes that do something, or lead anywhere but to our own files."""
+    return [
+        (name, value)
+        for name, value in found.attributes
+        if name.startswith("on")
+        or (
+            name in {"href", "src", "xlink:href", "srcset", "action", "data"}
+            and not value.startswith(("logs/", "figures/"))
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", ["out", "err", "report.md", "report.html"])
+def test_nothing_rules_a_terminal(visit: Visit, name: str) -> None:
+    """No text that people see holds a control character, or one that turns the text around."""
+    own = {"out": visit.out, "err": visit.err}
+    text = own[name] if name in own else (visit.folder.path / name).read_text()
+    if name != "err":
+        assert "half a letter" in text
+    strange = {letter for letter in text if not letter.isprintable()}
+    assert strange <= set("\n\t\N{NO-BREAK SPACE}")
+
+
+def test_a_real_terminal_is_not_ruled(visit: Visit) -> None:
+    """A screen with a live line gets the runner's own colours and movements, and nothing else."""
+    loud = "animal=speaks-terminal,speaks-markup,fails-with-escapes,adds-a-hostile-key"
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-c", CALM, "--reports", "on-a-terminal", "-s", loud],
+        cwd=visit.folder.path.parents[1],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    written = b""
+    with os.fdopen(ours, "rb", 0) as screen, contextlib.suppress(OSError):  # EIO: it ended
+        while piece := screen.read(65536):
+            written += piece
+    assert program.wait(PATIENCE_S) == 1, written
+    text = re.sub(r"\x1b\[(?:[\d;]*m|\d*A|2K|\?25[hl])", "", written.decode())
+    assert text != written.decode()
+    assert "half a letter" in text
+    assert {letter for letter in text if not letter.isprintable()} <= set("\r\n")
+
+
+def test_the_figures_are_drawings(visit: Visit) -> None:
+    """Every figure is well-formed and holds nothing but shapes and texts."""
+    figures = {path.stem: path.read_text() for path in visit.folder.path.glob("figures/*.svg")}
+    assert "&lt;/script&gt;" in figures["learning-curves"]
+    for figure in figures.values():
+        ET.fromstring(figure)  # noqa: S314 (a drawing of ours, without entities)
+        found = seen(figure)
+        assert found.tags <= DRAWN
+        assert leads_away(found) == []
+
+
+def test_the_markdown_is_a_report_and_no_more(visit: Visit) -> None:
+    """Where raw HTML is allowed, it holds no element and no link but its own."""
+    text = (visit.folder.path / "report.md").read_text()
+    permissive = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    page = permissive.render(text)
+    assert "&lt;script&gt;document.title=" in page
+    for hostile in ("<script", "<img src=x", "<svg", "<iframe", 'href="javascript:'):
+        assert hostile not in page
+    found = seen(page)
+    assert found.tags <= WRITTEN | {"img"}
+    assert leads_away(found) == []
+    headings = [line for line in page.splitlines() if line.startswith(("<h1", "<h2", "<h3"))]
+    assert not [line for line in headings if "a heading" in line]
+
+
+def test_the_page_is_a_report_and_no_more(visit: Visit, chromium: str, tmp_path: Path) -> None:
+    """In a browser no hostile text becomes an element, a link or a script that runs."""
+    page = (visit.folder.path / "report.html").read_text()
+    document = rendered(chromium, page, tmp_path)
+    assert "&lt;script&gt;document.title=" in document
+    assert "<title>zoo</title>" in document
+    found = seen(document)
+    assert "data-owned" not in {name for name, _ in found.attributes}
+    assert found.tags <= WRITTEN | PAGE | DRAWN | PLOTS
+    assert document.count("<script") == page.count("<script")
+    assert leads_away(found) == []
