@@ -46,10 +46,16 @@ plan
     The ordered trials. Making one runs nothing.
 run
     One execution of a plan; a folder ``reports/<run-id>/``.
+key
+    The digest of all that touches a measurement: runs of the same key are one run.
+reap
+    To remove what dead runs left. A run lives while a process holds the lock of its folder.
 engine
     What builds images and runs containers.
 outcome
     What the engine saw of a trial.
+lost
+    Of a trial: spoilt by the machine (status engine-lost). It is repeated, and its cell not blamed.
 result
     What we concluded from the outcome: status, reason, values.
 status

@@ -22,7 +22,7 @@ def find_cell(matrix: Matrix, named: str) -> Cell:
         return matrix.cell(named)
     listed = "".join(f"\n  {one}" for one in ids)
     hint = did_you_mean(named, ids)
-    raise NothingSelectedError(f"there is no cell {named!r}{hint}; the cells are:{listed}")
+    raise NothingSelectedError(f"there is no cell {named!r}{hint}\nthe cells are:{listed}")
 
 
 def newest(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:

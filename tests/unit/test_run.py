@@ -413,7 +413,7 @@ def test_explain_needs_no_engine(
     assert "model=one@b1.1: is not executed, because it ended: ok" in said
     assert "model=one@b2.1: is executed, because it has no result" in said
     assert main(["explain", "model=three"]) == Exit.NOTHING_SELECTED
-    assert "the cells are:\n  model=one\n  model=two" in capsys.readouterr().err
+    assert "\nthe cells are:\n  model=one\n  model=two" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
