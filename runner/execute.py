@@ -17,6 +17,7 @@ from runner.guards import taint
 from runner.model import (
     Cell,
     Guards,
+    Image,
     Lock,
     Matrix,
     Status,
@@ -56,7 +57,7 @@ def staged(study: Study, engine: Engine) -> Iterator[None]:
     image = next(iter(study.prepared.images.values()), None)
     try:
         if image is not None:
-            engine.stage(study.run, image.id, inputs(study.matrix, study.root))
+            _stage(study, engine, image)
         yield
     except EngineLostError:
         raise  # nothing can be removed now; the next start of the run does it
@@ -64,6 +65,16 @@ def staged(study: Study, engine: Engine) -> Iterator[None]:
         clear(engine, study.run)
         raise
     clear(engine, study.run)
+
+
+def _stage(study: Study, engine: Engine, image: Image) -> None:
+    try:
+        engine.stage(study.run, image.id, inputs(study.matrix, study.root))
+    except OSError as error:  # of a file of ours; the engine's own troubles have become others
+        raise EngineError(
+            f"the inputs of the trials cannot be staged ({error}); repair that and repeat the "
+            "command."
+        ) from error
 
 
 def execute(

@@ -38,7 +38,7 @@ def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[
     the program is at work, any image may be its next.
     """
     runs = {thing.run for thing in things if thing.run is not None}
-    living = {run for run in runs if RunFolder(Path(run)).is_occupied()}
+    living = {run for run in runs if _lives(Path(run))}
     images_wanted = bool(living) or workplace.others()
     here = {run for run in runs if Path(run).parent == reports.resolve()}
     kept = living if everything else living | (runs - here)
@@ -47,6 +47,14 @@ def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[
         for thing in things
         if (not images_wanted if thing.run is None else thing.run not in kept)
     ]
+
+
+def _lives(path: Path) -> bool:
+    """Whether a process writes the run, as far as can be known: another user's may."""
+    try:
+        return RunFolder(path).is_occupied()
+    except RunFolderError:
+        return True
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from runner import __version__, digest, identity, store
 from runner.engine import Engine
-from runner.errors import ConfigError, EngineLostError, Exit, RunFolderError
+from runner.errors import ConfigError, EngineLostError, Exit, NoSpaceError, RunFolderError
 from runner.execute import LAUNCHER, MATCHED, Study, execute, staged
 from runner.goal import Goal
 from runner.host import git_commit, stay_off
@@ -30,7 +31,7 @@ from runner.model import (
 )
 from runner.observer import Observer
 from runner.options import Options
-from runner.patience import Note, Patience
+from runner.patience import Note, Patience, patiently
 from runner.plan import complete_blocks, estimate, make_plan, pending, to_repeat
 from runner.prepare import prepare
 from runner.recipe import recipe_digest, to_build
@@ -182,7 +183,9 @@ def carry_out(
                         plan = _after_a_block(execution, plan, results, goal, observer)
                         rest = pending(run.matrix, plan, results)
                         trials = tuple(trial for trial in rest if trial.block > block)
-                        report = write_report(folder)
+                        report = patiently(
+                            partial(write_report, folder), NoSpaceError, observer.note
+                        )
                         observer.block_finished(block, plan.blocks)
                 break
             except EngineLostError as error:
@@ -300,7 +303,8 @@ def _after_a_block(
         observer.note(f"all is decided about {cell}: it leaves the plan")
     changed = make_plan(matrix, plan.seed, blocks, replace(plan, left=left))
     if changed != plan:
-        execution.folder.save_plan(changed)
+        save = partial(execution.folder.save_plan, changed)
+        patiently(save, NoSpaceError, observer.note)
         observer.planned(
             changed, len(changed.trials) - len(pending(matrix, changed, results)), None
         )

@@ -140,9 +140,9 @@ def conclusion(error: str) -> str:
 
 
 def _error(words: str) -> str:
-    """Return what uv wrote from its ``error:`` on, or all of it."""
+    """Return what uv wrote from its ``error:`` on, or all of it; no address keeps a password."""
     found = re.search(r"^error: (.*)", words, re.MULTILINE | re.DOTALL)
-    return (found[1] if found else words).strip()
+    return re.sub(r"(\w://)[^/\s@]*@", r"\1", found[1] if found else words).strip()
 
 
 def environment(folder: Path, compiler: bool) -> dict[str, str]:

@@ -8,8 +8,10 @@ import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from runner.errors import RunFolderError
 
 PREFIX = "matrix-runner-"
 LOCK = ".occupied"
@@ -17,16 +19,21 @@ LOCK = ".occupied"
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Make an empty folder, and remove it with all that is in it."""
-    with (
-        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as made,
-        Path(made, ".claim").open("w") as lock,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        Path(lock.name).rename(Path(made, LOCK))  # nobody sees a lock that is not taken yet
-        content = Path(made, "content")
-        content.mkdir()
-        yield content
+    """Make an empty folder, and remove it with all that is in it; RunFolderError without room."""
+    with ExitStack() as at_the_end:
+        try:
+            made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+            place = Path(at_the_end.enter_context(made))
+            lock = at_the_end.enter_context((place / ".claim").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            Path(lock.name).rename(place / LOCK)  # nobody sees a lock that is not taken yet
+            (place / "content").mkdir()
+        except OSError as error:
+            raise RunFolderError(
+                f"no temporary folder can be made ({error}); make room, or name another place in "
+                "TMPDIR."
+            ) from error
+        yield place / "content"
 
 
 def sweep() -> None:

@@ -29,9 +29,9 @@ TIERS = (
         "matched",
         "report.page",
         "interruption",
-        "workplace",
         "child",
     ),
+    ("workplace",),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
     (
         "store",

@@ -41,6 +41,13 @@ def test_trouble_is_never_taken_for_an_answer(words: str, says: str) -> None:
         understand(2, "", words, "resolve x")
 
 
+def test_no_password_of_an_index_is_told() -> None:
+    """A reason is stored in locks and reports."""
+    said = "error: Failed to fetch: https://me:s3cret@index.invalid/simple/six/ via http://p@ss:1/"
+    with pytest.raises(PackagesError, match=r"https://index\.invalid/simple/six/ via http://ss:1/"):
+        understand(2, "", said, "resolve x")
+
+
 def test_answers_are_told_apart() -> None:
     """What cannot be solved and what cannot be built are answers, with a reason in one line."""
     unsolvable = understand(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner import child, workplace
+from runner.errors import RunFolderError
 from tests.studies import ROOT
 
 WORKS = """
@@ -55,6 +56,13 @@ def test_a_folder_is_empty_and_gone_afterwards() -> None:
     with pytest.raises(ValueError, match="no"):
         fails()
     assert temporary() == []
+
+
+def test_a_place_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, with what to do."""
+    monkeypatch.setattr("tempfile.tempdir", "/dev/null")
+    with pytest.raises(RunFolderError, match=r"no temporary folder can be made .* TMPDIR"):
+        workplace.folder().__enter__()
 
 
 def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_is_not() -> None:
