@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUNNER := $(VENV)/bin/python -m runner
 
-.PHONY: report quick test lint clean
+.PHONY: report quick test test-faults test-fuzz lint clean
 
 report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 50 to 90 minutes
 	$(RUNNER) --matrix matrix.yaml
@@ -16,7 +16,16 @@ test: $(VENV)/ready-to-test    ## lint, types and all tests; engine tests need a
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest tests/unit tests/statistics tests/browser tests/index tests/engine
+	$(VENV)/bin/pytest tests/unit tests/fuzz tests/statistics tests/browser tests/index \
+		tests/engine tests/zoo tests/faults
+
+test-faults: $(VENV)/ready-to-test  ## 20 instants of every kind of fault, 1,000 trials under faults
+	$(VENV)/bin/python -m tests.faults --instants 20
+	$(VENV)/bin/python -m tests.faults.thousand
+
+test-fuzz: $(VENV)/ready-to-test    ## 200,000 inputs to everything that reads
+	$(VENV)/bin/pip install --quiet --group fuzz
+	$(VENV)/bin/python -m tests.fuzz --inputs 200000
 
 lint: $(VENV)/ready-to-test    ## lint, types and the tests that need neither engine nor index
 	$(VENV)/bin/ruff check .

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -74,8 +74,10 @@ def read_lock(path: Path) -> Lock:
         raise ConfigError(f"{where}: {error.msg}; {_REMEDY}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {place}: {first['msg']}; {_REMEDY}") from error
+        place = repr(".".join(str(part) for part in first["loc"]))[1:-1]  # keys of any letters
+        raise ConfigError(f"{path}: {place[:200]}: {first['msg']}; {_REMEDY}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: it is nested too deeply; {_REMEDY}") from error
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; {_REMEDY}") from error
 
@@ -110,7 +112,7 @@ def _entry(stored: _StoredEnvironment | _StoredUnsupported) -> Environment | Uns
         request=stored.request,
         python=stored.python,
         platform=stored.platform,
-        as_of=stored.as_of,
+        as_of=_instant(stored.as_of),
         packages=tuple(_package(line) for line in stored.packages),
         build_tools=stored.build_tools,
     )
@@ -131,6 +133,13 @@ def _stored(entry: Environment | Unsupported) -> _StoredEnvironment | _StoredUns
 
 def _lines(packages: Iterable[Package]) -> Iterable[str]:
     return (f"{one.name}=={one.version} {' '.join(one.hashes)}" for one in packages)
+
+
+def _instant(given: datetime) -> datetime:
+    """Return an instant that can be shown in every time zone."""
+    if given.tzinfo is None or not MINYEAR < given.year < MAXYEAR:
+        raise ValueError(f"as_of {given} is no instant with a time zone")
+    return given
 
 
 def _package(line: str) -> Package:

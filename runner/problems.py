@@ -1,6 +1,7 @@
 """What is wrong in a file: collected with the place of each problem, told all at once."""
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterable
@@ -15,7 +16,11 @@ Keys = tuple[str | int, ...]
 Place = tuple[int, int]
 """Line and column, both from 1."""
 
+MOST_PROBLEMS = 100
+"""Nobody reads on from here, and to look for more may take long."""
+
 _LONGEST_QUOTE = 60
+_MOST_KNOWN = 300
 
 
 @dataclass(slots=True)
@@ -34,12 +39,17 @@ class Problems:
     found: set[tuple[Place, str]] = field(default_factory=set)
 
     def add(self, path: Keys, sentence: str, place: Place | None = None) -> None:
-        """Note that something is wrong at a path: where its value is, if no place is given."""
+        """Note that something is wrong at a path: where its value is, if no place is given.
+
+        ConfigError once there is more than a person reads.
+        """
         nearest = path
         while place is None:
             place = self.values.get(nearest, None if nearest else (1, 1))
             nearest = nearest[:-1]
         self.found.add((place, f"{shown_path(path)}: {sentence}" if path else sentence))
+        if len(self.found) >= MOST_PROBLEMS:
+            self.fail()
 
     def refuse(self, path: Keys, sentence: str) -> None:
         """Note that the value at a path is wrong and cannot be used by further checks."""
@@ -76,7 +86,8 @@ def quoted(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean `x`?`` for the known word nearest to this one, or nothing."""
-    close = difflib.get_close_matches(word[:_LONGEST_QUOTE], known, n=1)
+    first = list(itertools.islice(known, _MOST_KNOWN))
+    close = difflib.get_close_matches(word[:_LONGEST_QUOTE], first, n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 

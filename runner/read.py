@@ -36,6 +36,8 @@ from runner.yaml_tree import load
 __all__ = ["read", "schema"]
 
 MOST_CELLS = 10_000
+MOST_STEPS = 2_000_000
+"""Bounds the work: values of all cells, times the values that may be looked up in each."""
 RATIO_MARGIN = 0.03
 POINTS_MARGIN = 0.2
 
@@ -109,6 +111,11 @@ def _grid(document: Document, problems: Problems) -> Grid | None:
     count = math.prod(len(axis.values) for axis in axes)
     if count > MOST_CELLS:
         problems.add(("axes",), f"these make {count:,} cells; at most {MOST_CELLS:,} are read")
+        return None
+    others = sum(path[:1] != ("axes",) for path in problems.values)
+    if count * len(axes) * others > MOST_STEPS:
+        said = f"these make {count:,} cells, too many for {others:,} other values; split the study"
+        problems.add(("axes",), said)
         return None
     grid = Grid(axes, problems)
     for index, given in enumerate(document.exclude or ()):
@@ -203,6 +210,7 @@ def _limits(section: sections.LimitsSection | None) -> Limits:
         pids=section.pids,
         temporary_bytes=section.temporary,
         output_bytes=section.output,
+        files=section.files,
         log_bytes=section.log,
         result_bytes=section.result,
     )
@@ -262,6 +270,8 @@ def _policy(document: Document, problems: Problems) -> tuple[PolicyLimit, ...]:
         metric = (document.metrics or {}).get(name)
         if metric and metric.better is Better.NEITHER:
             problems.add(path, "no change of this metric is worse, as neither way is better")
+        if relative and change <= -1:
+            problems.add(path, "nothing falls by 100% or more; write a smaller share")
         limits.append(PolicyLimit(metric=name, change=change, relative=relative))
     return tuple(limits)
 

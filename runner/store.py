@@ -17,13 +17,14 @@ process at a time writes a run folder; the kernel releases its lock however that
 """
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -31,12 +32,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner import atomic, digest
 from runner.errors import NoSpaceError, RunFolderError
-from runner.model import FORMAT, Image, Images, Plan, Run, Status, TrialResult
+from runner.model import FORMAT, Image, Images, Matrix, Plan, Run, Status, TrialResult
 
 LATEST = "latest"
 REFERENCE = "reference"
 LOG_TAIL_LINES = 40
 MAX_NAME = 200  # file systems take 255 bytes, and an ending is added
+LARGEST = 2**64  # no seed, size or count is larger
 _T = TypeVar("_T")
 
 _RUN = TypeAdapter(Run)
@@ -141,7 +143,12 @@ class RunFolder:
 
     def run(self) -> Run:
         """Read what was known when the run began."""
-        return _load(self.path / "run.json", _RUN)
+        path = self.path / "run.json"
+        run = _load(path, _RUN)
+        trouble = _contradiction(run.matrix)
+        if trouble:
+            raise _damaged(path, trouble)
+        return run
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
@@ -272,13 +279,54 @@ def _load(path: Path, form: TypeAdapter[_T]) -> _T:
             "it was written by a newer matrix-runner: upgrade this one."
         )
     try:
-        return form.validate_json(content)
+        found = form.validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise DamagedError(
-            f"{path} is damaged ({where}: {first['msg']}); remove it and repeat the command."
-        ) from error
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(path, f"{where or 'the whole file'}: {first['msg']}") from error
+    if not all(map(_is_usable, _leaves(found))):
+        raise _damaged(path, f"no number reaches {LARGEST}, and every instant has a time zone")
+    return found
+
+
+def _damaged(path: Path, trouble: str) -> DamagedError:
+    """Return the error; what is wrong may name keys of any letters."""
+    shown = repr(trouble)[1:-1][:300]
+    return DamagedError(f"{path} is damaged ({shown}); remove it and repeat the command.")
+
+
+def _leaves(part: object) -> Iterator[object]:
+    """Yield the single values of a record."""
+    if dataclasses.is_dataclass(part):
+        for one in dataclasses.fields(part):
+            yield from _leaves(getattr(part, one.name))
+    elif isinstance(part, (Mapping, tuple)):
+        for one in part.values() if isinstance(part, Mapping) else part:
+            yield from _leaves(one)
+    else:
+        yield part
+
+
+def _is_usable(leaf: object) -> bool:
+    """Whether arithmetic and calendars can do something with a value."""
+    if isinstance(leaf, datetime):
+        return leaf.tzinfo is not None and MINYEAR < leaf.year < MAXYEAR
+    return not isinstance(leaf, int) or -LARGEST < leaf < LARGEST
+
+
+def _contradiction(matrix: Matrix) -> str | None:
+    """Return what in a stored matrix ``read`` would not have let through; ``None`` if nothing."""
+    known = {metric.name for metric in matrix.metrics}
+    named = {name for pair in matrix.compare for name in pair.metrics}
+    named |= {limit.metric for limit in matrix.policy}
+    named |= {claim.metric for claim in matrix.claims if claim.metric is not None}
+    if named - known:
+        return f"matrix.metrics: there is no {min(named - known)}"
+    if any(limit.relative and limit.change <= -1 for limit in matrix.policy):
+        return "matrix.policy: nothing falls by 100%"
+    if any("" in {claim.of, claim.against} for claim in matrix.claims):
+        return "matrix.claims: one is about no cell"
+    return None
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ DEEPEST = 32
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _NOT_STORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _MISTAKABLE = {
     "int": "write the number in plain decimal digits",
@@ -145,12 +145,11 @@ class _Reader:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
         self.count = 0
+        self.letters = 0
 
     def value(self, node: yaml.Node, path: Keys) -> object:
-        self.count += 1
         self.problems.values[path] = _place(node)
-        if self.count > MOST_VALUES or len(path) > DEEPEST:
-            self.problems.stop("the aliases expand without end; write the values", _place(node))
+        self.bound(node, len(path))
         try:
             if isinstance(node, yaml.ScalarNode):
                 self.problems.texts[path] = node.value
@@ -164,10 +163,18 @@ class _Reader:
             self.problems.refuse(path, str(error))
             return None
 
+    def bound(self, node: yaml.Node, depth: int) -> None:
+        """Stop where aliases make more of a file than could have been written into it."""
+        self.count += 1
+        self.letters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        if self.count > MOST_VALUES or self.letters > LARGEST_BYTES or depth > DEEPEST:
+            self.problems.stop("the aliases expand without end; write the values", _place(node))
+
     def mapping(self, node: yaml.MappingNode, path: Keys) -> dict[str, object]:
         plain: dict[str, object] = {}
         for key_node, child in node.value:
             place = _place(key_node)
+            self.bound(key_node, len(path))
             try:
                 key = _key(key_node)
             except _NotUsableError as error:

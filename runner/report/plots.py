@@ -4,9 +4,11 @@ One definition serves both documents: drawn as SVG for Markdown, and alive in HT
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from statistics import median
+from typing import Any
 
 import altair as alt
 import vl_convert
@@ -23,6 +25,7 @@ MOST_CURVES = 12
 MOST_SERIES = 12
 MOST_POINTS = 200
 MOST_LETTERS = 80
+_DEADLY = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 _INTERVAL, _DOT, _BAND = "#1f3b5c", "#5b8fd6", "#e6ebe0"
 
 
@@ -153,4 +156,14 @@ def _shown(change: float, ratio: bool) -> float:
 
 def _finished(chart: alt.LayerChart | alt.VConcatChart) -> Mapping[str, object]:
     plain = chart.properties(background="white").configure_view(stroke="#ccc")
-    return plain.to_dict()  # type: ignore[no-any-return] # altair types it so
+    drawn: Mapping[str, object] = _harmless(plain.to_dict())
+    return drawn
+
+
+def _harmless(part: Any) -> Any:
+    """Replace the letters that no XML can hold: on them vl-convert ends the whole process."""
+    if isinstance(part, str):
+        return _DEADLY.sub("\N{REPLACEMENT CHARACTER}", part)
+    if isinstance(part, dict):
+        return {_harmless(key): _harmless(value) for key, value in part.items()}
+    return [_harmless(one) for one in part] if isinstance(part, list) else part

@@ -1,0 +1,233 @@
+"""Inputs that are built to break a reader: a small cause with a large effect, or no sense."""
+
+import json
+from typing import Any
+
+from tests.matrices import FULL, SMALL
+
+LONG = 900_000
+"""Letters of what is long, a little under what is read of a matrix."""
+
+
+def _listed(pattern: str, count: int) -> str:
+    """Return a list of a pattern that shows each number."""
+    return "[" + ",".join(pattern.replace("#", str(number)) for number in range(count)) + "]"
+
+
+def _keys(section: str, pattern: str) -> str:
+    """Return a section with many keys."""
+    return f"{section}: {{{_listed(pattern, 5000)[1:-1]}}}\n"
+
+
+def _laughs(first: str, of: str) -> str:
+    """Return twenty levels, each of which holds the one below nine times."""
+    levels = [f"a0: &a0 {first}"]
+    for level in range(1, 20):
+        below = ",".join([f"*a{level - 1}"] * 9 if of == "[]" else [f"x: *a{level - 1}"])
+        levels.append(f"a{level}: &a{level} {of[0]}{below}{of[1]}")
+    return "\n".join(levels)
+
+
+def _many(added: str) -> str:
+    """Return a matrix of 9,998 cells."""
+    return SMALL.replace("size: [1, 2]", "size: " + _listed("#", 4999)) + added
+
+
+def _measured(lines: str) -> str:
+    """Return a matrix with further metrics."""
+    return SMALL.replace("metrics:\n", f"metrics:\n{lines}")
+
+
+def _varied(lines: str) -> str:
+    """Return a matrix with further axes."""
+    return SMALL.replace("axes:\n", f"axes:\n{lines}")
+
+
+_A, _ONES = "a" * LONG, "1" * LONG
+_NAMED = 'a: &a "' + "x" * 400_000 + '"\n'
+_METRICS = "".join(f"  m{number}: {{better: lower}}\n" for number in range(5000))
+
+MATRIX: dict[str, str | bytes] = {
+    # aliases
+    "laughs": _laughs("[x, x]", "[]"),
+    "laughs in keys": _laughs("{x: x}", "{}"),
+    "laughs in a matrix": SMALL + _laughs("[x, x]", "[]"),
+    "many aliases of a list": "a: &a [" + "x," * 10_000 + "]\nb: [" + "*a," * 50_000 + "]\n",
+    "many aliases of a long text": _NAMED + "b: [" + "*a," * 90_000 + "]\n",
+    "many aliases of a long key": _NAMED + "b: [" + "{*a : 1}," * 30_000 + "]\n",
+    "a list in itself": "&a [*a]",
+    "keys in themselves": "&a {b: *a}",
+    "a key of itself": "? &a [*a]\n: 1\n",
+    "claims in themselves": SMALL + "claims: &a [*a]\n",
+    "axes in themselves": "format: 1\nname: a\naxes: &a {lib: *a}\n",
+    "a merge": SMALL + "<<: {blocks: 3}\n",
+    "a merge of itself": "&a {<<: *a}",
+    "a merge in a section": SMALL.replace("{script: run.py}", "{<<: &a {script: run.py}}"),
+    # depth
+    "deep lists": "[" * LONG,
+    "deep keys": "{a: " * 200_000,
+    "deep dashes": "- " * 400_000,
+    "deep questions": "? " * 400_000,
+    "deep blocks": "".join(" " * depth + "a:\n" for depth in range(1200)),
+    "anchors": "&a " * 300_000,
+    "tags": "! " * 400_000,
+    "colons": "a: " * 300_000,
+    # length
+    "a long name": SMALL.replace("small", _A),
+    "a long key": SMALL + f"{_A}: 1\n",
+    "a long quoted key": SMALL + f'"{_A}": 1\n',
+    "long escapes": SMALL + 'title: "' + "\\u0041" * 150_000 + '"\n',
+    "a long folded text": SMALL + "title: >\n" + " a\n" * 300_000,
+    "a long package": SMALL + f"environment: {{packages: [a{_A}-!]}}\n",
+    "a long package with extras": SMALL
+    + "environment: {packages: ['a["
+    + "a, " * 300_000
+    + "']}\n",
+    "blanks": " " * LONG,
+    "tabs": "\t" * LONG,
+    "line ends": "\n" * LONG,
+    "comments": "#\n" * 450_000,
+    "quotes": '"' * LONG,
+    "directives": "%a\n" * 300_000,
+    "documents": "---\n" * 220_000,
+    "more than is read": " " * 1024**2 + "x",
+    # numbers
+    "a long whole number": SMALL + "blocks: " + "9" * LONG,
+    "a long fraction": SMALL + "blocks: " + "9" * LONG + ".5",
+    "digits and an e": SMALL + f"blocks: {_ONES}e",
+    "digits, a point and an e": SMALL + "blocks: " + "1" * 400_000 + "." + "1" * 400_000 + "e",
+    "a long exponent": SMALL + "blocks: 1e" + "9" * LONG,
+    "a long hex number": SMALL + "blocks: 0x" + "f" * LONG,
+    "a long binary number": SMALL + "blocks: 0b" + "1" * LONG,
+    "a long number to base 60": SMALL + "blocks: 1" + ":1" * 400_000,
+    "a long number with blanks": SMALL + "blocks: 1" + "_1" * 400_000,
+    "a long change": SMALL + f"policy: {{seconds: '{_ONES}'}}\n",
+    "a long duration": SMALL + f"limits: {{timeout: {_ONES}s}}\n",
+    "1e999": SMALL.replace("[1, 2]", "[1e999]"),
+    "1e999 as a parameter": SMALL + "parameters: {rate: 1e999}\n",
+    "infinity as a margin": SMALL.replace("lower}", "lower, margin: .inf}"),
+    "the largest change": SMALL + "policy: {seconds: 1e308}\n",
+    "no date": SMALL + "environment: {as_of: 2019-13-45}\n",
+    # letters
+    "nothing": b"",
+    "NUL": b"\x00",
+    "NUL in a text": SMALL.replace("small", "sm\x00all"),
+    "NUL by escape": SMALL.replace("small", '"sm\\0all"'),
+    "a path with NUL": SMALL.replace("run.py", '"a\\0b"'),
+    "an escape sequence": SMALL.replace("small", '"\\x1b[2J"'),
+    "an escape sequence as a key": SMALL + '"\\x1b[2J": 1\n',
+    "half a character": SMALL.replace("small", '"\\ud800"'),
+    "half a character as a key": SMALL + '"\\udfff": 1\n',
+    "half a character in bytes": SMALL.encode().replace(b"small", b"\xed\xa0\x80"),
+    "separators of lines": SMALL.replace("small", '"a\\u2028b\\u2029c\\x85d"'),
+    "another direction": SMALL.replace("small", '"a\\u202eb"'),
+    "a mark at the begin": b"\xef\xbb\xbf" + SMALL.encode(),
+    "two marks": b"\xef\xbb\xbf\xef\xbb\xbf" + SMALL.encode(),
+    "a mark in the middle": SMALL.replace("small", "sm\ufeffall"),
+    "UTF-16": SMALL.encode("utf-16"),
+    "UTF-16 without a mark": SMALL.encode("utf-16-be"),
+    "UTF-32": SMALL.encode("utf-32"),
+    "Latin-1": FULL.encode().replace(b"paper", b"p\xe4per"),
+    "CRLF": FULL.replace("\n", "\r\n"),
+    "CR": FULL.replace("\n", "\r"),
+    "NEL": FULL.replace("\n", "\x85"),
+    # tags
+    "a tag that calls": SMALL + "title: !!python/object/apply:os.system [ls]\n",
+    "a tag of another type": SMALL + 'title: !!binary "!"\nblocks: !!int x\nlooks: !!set {a}\n',
+    "a tag of one's own": "%TAG ! tag:x,2000:\n---\n" + SMALL + "title: !y z\n",
+    "a long tag": SMALL + f"title: !{_A} z\n",
+    # many of one kind
+    "excludes": _many("exclude: " + _listed("{size: y#}", 3000)),
+    "includes of nothing": _many("include: " + _listed("{sixe: y#}", 3000)),
+    "includes of all": _many("include: " + _listed('{lib: "1.0", blocks: 1}', 3000)),
+    "includes of parameters": _many("include: " + _listed("{size: 1, parameters: {a#: 1}}", 3000)),
+    "included cells": _many("include: " + _listed('{lib: "9.#", size: 1}', 3000)),
+    "comparisons": _many("compare: " + _listed("{of: {lib: '2.0'}, against: {lib: '1.0'}}", 3000)),
+    "published cells": _many(
+        "published: {source: a, cells: "
+        + _listed("{cell: {lib: '1.0', size: z#}, note: a}", 3000)
+        + "}\n"
+    ),
+    "parameters": _many(_keys("parameters", "m#: 1")),
+    "axes": _varied("".join(f"  a{number}: [1]\n" for number in range(20_000))),
+    "axes and cells": _varied(
+        "".join(f"  a{number}: {[1, 2] if number < 11 else [1]}\n" for number in range(9000))
+    ),
+    "values that are wrong": SMALL.replace("[1, 2]", "[" + "1.5," * 90_000 + "]"),
+    "unknown keys": SMALL + "".join(f"k{number}: 1\n" for number in range(40_000)),
+    "metrics of a policy": _measured(_METRICS) + _keys("policy", "n#: 1"),
+    "metrics of CPU time": _measured(_METRICS.replace("lower", "lower, cpu_time: n")),
+    "quick parameters": SMALL + _keys("parameters", "m#: 1") + _keys("quick", "n#: 1"),
+    "files": SMALL.replace("run.py}", f"run.py, data: {_listed('d#', 30_000)}}}"),
+}
+
+ANY_JSON: dict[str, str | bytes] = {
+    "nothing": b"",
+    "NUL": b"\x00",
+    "deep lists": "[" * 500_000,
+    "deep objects": '{"a":' * 200_000,
+    "deep lists that end": "[" * 100_000 + "]" * 100_000,
+    "a long number": "9" * 1_000_000,
+    "a long fraction": "0." + "9" * 1_000_000,
+    "a long exponent": "1e" + "9" * 1_000_000,
+    "1e999": "1e999",
+    "not a number": "NaN",
+    "infinity": "-Infinity",
+    "a long text": json.dumps("x" * 1_000_000),
+    "backslashes": '"' + "\\" * 1_000_001,
+    "half a character": b'"\\ud800"',
+    "half a character in bytes": b'"\xed\xa0\x80"',
+    "a mark at the begin": b"\xef\xbb\xbf{}",
+    "UTF-16": "{}".encode("utf-16"),
+    "an escape sequence": b'{"\\u001b[2J\\n": 1}',
+    "a newer format": b'{"format": 99999999999}',
+    "a format without end": b'{"format": ' + b"9" * 4000 + b"}",
+    "a name twice": b'{"format": 1, "format": 1}',
+}
+"""Texts that hold JSON, or nearly."""
+
+
+def locked(**changes: Any) -> bytes:
+    """Return a lock of one environment with some of its keys changed."""
+    request = {"requirements": [], "python": "3.7", "as_of": "today", "packages": []}
+    entry = {
+        "request": {**request, "compile": False},
+        "python": "3.7",
+        "platform": "linux-x86_64",
+        "as_of": "2019-10-17T17:35:52Z",
+        "build_tools": [],
+        "packages": ["six==1.12.0 sha256:" + "0" * 64],
+    }
+    return json.dumps({"format": 1, "entries": [{**entry, **changes}]}).encode()
+
+
+LOCK: dict[str, str | bytes] = {
+    **ANY_JSON,
+    "deep entries": '{"format": 1, "entries": ' + "[" * 5000,
+    "an unknown key of any letters": locked(**{"\x1b[2J\n\u2028": 1}),
+    "a long key": locked(**{"x" * 100_000: 1}),
+    "a day without a zone": locked(as_of="2019-10-17T17:35:52"),
+    "the first day": locked(as_of="0001-01-01T00:00:00+14:00"),
+    "the last day": locked(as_of="9999-12-31T23:59:59-14:00"),
+    "a package of any letters": locked(packages=["\x1b[2J\n"]),
+    "a long package": locked(packages=["a" * 500_000 + "=="]),
+    "a package with many hashes": locked(packages=["a==1" + " sha256:" + "0" * 500_000]),
+    "a package of equals signs": locked(packages=["=" * 500_000]),
+}
+
+RESULT: dict[str, str | bytes] = {
+    **ANY_JSON,
+    **{
+        f"{name}, as a number": b'{"format": 1, "values": {"seconds": %s}}'
+        % (text.encode() if isinstance(text, str) else text)
+        for name, text in ANY_JSON.items()
+    },
+    "a long list": '{"format": 1, "series": {"loss": [' + "1," * 500_000 + "1]}}",
+    "many names": json.dumps({"format": 1, "values": {f"n{index}": 1 for index in range(100_000)}}),
+    "long names": json.dumps({"format": 1, "values": {"n" * 500_000: 1}}),
+    "a long list of a long name": json.dumps({"format": 1, "series": {"n" * 1000: [1] * 400_000}}),
+    "unknown names of any letters": b'{"\\u001b[2J\\n": 1, "\\ud800": 2}',
+    "the largest numbers": json.dumps(
+        {"format": 1, "values": {"seconds": 1e308}, "series": {"loss": [-1e308]}}
+    ),
+}

@@ -1,0 +1,465 @@
+"""What the program reads, each with a function that takes any bytes and says if a promise broke.
+
+The promises: a reader returns what it read or raises a ``RunnerError`` whose message is made of
+printable lines that name the file; what comes out of a container is always concluded; nothing takes
+longer than its limit; and what was read can be stored and is the same when it is read again.
+"""
+
+import atexit
+import functools
+import json
+import math
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+from pydantic import TypeAdapter
+
+from runner import report
+from runner.engine import Outcome
+from runner.errors import RunnerError
+from runner.judge import judge
+from runner.lockfile import read_lock
+from runner.model import (
+    Better,
+    Environment,
+    Image,
+    Images,
+    Matrix,
+    Metric,
+    Plan,
+    Reading,
+    Run,
+    Status,
+    Trial,
+    TrialResult,
+)
+from runner.read import read
+from runner.result import Concluded, conclude
+from runner.store import RunFolder, StoredRun, file_name
+from tests import samples
+from tests.fuzz import edges
+from tests.fuzz.mutations import JSON, YAML, Notation, as_sections, mutated, sections
+from tests.matrices import FULL, SMALL
+
+ROOT = Path(__file__).parents[2]
+READING_S, REPORT_S = 2.0, 10.0
+"""How much of the processor one input may take."""
+
+DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
+METRICS = tuple(
+    Metric(name=name, unit="s", better=Better.LOWER, title=name) for name in ("seconds", "loss")
+)
+STUDIED = (
+    "epoch_seconds",
+    "us_per_sample",
+    "epoch_cpu_seconds",
+    "best_train_accuracy",
+    "test_accuracy",
+)
+READING = Reading(
+    wall_s=1.0,
+    cpus=(0,),
+    cgroup=2,
+    cpu_s=0.5,
+    user_s=0.4,
+    system_s=0.1,
+    core_busy_s=0.6,
+    core_steal_s=0.0,
+    throttled_s=None,
+    swapped_in_pages=0,
+    major_faults=0,
+    largest_process_bytes=1000,
+    memory_peak_bytes=None,
+    oom_kills=0,
+    log_left_out_bytes=0,
+)
+_STORED_FILE = re.compile(
+    r"(run|plan|images)\.json|trials/[\w.=,@+-]{1,99}\.json|logs/[\w.-]{1,99}"
+)
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]")
+
+_MATRIX = TypeAdapter(Matrix)
+_RESULT = TypeAdapter(TrialResult)
+
+
+class BrokenPromiseError(AssertionError):
+    """What the program promises of any input did not hold."""
+
+
+class TooSlowError(BaseException):
+    """An input took longer than its limit. No ``except Exception`` on the way may take it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One thing that is read: sound inputs, edges, words for damage, and what is promised.
+
+    ``share`` is the part of all inputs that it gets.
+    """
+
+    name: str
+    promise: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    edges: tuple[bytes, ...]
+    words: tuple[bytes, ...]
+    notation: Notation = JSON
+    limit_s: float = READING_S
+    share: float
+
+    def check(self, content: bytes) -> None:
+        """Raise what broke the promise, if anything did."""
+        with limited(self.limit_s):
+            self.promise(content)
+
+    def damaged(self, random: Random, content: bytes | None = None) -> bytes:
+        """Return a damaged input: of these bytes, or of a sound one."""
+        content = random.choice(self.seeds) if content is None else content
+        return mutated(random, content, self.seeds, self.words, self.notation)
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TooSlowError after so much time of the processor, which neighbours do not take away."""
+
+    def stop(_: int, frame: FrameType | None) -> None:
+        where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "nowhere"
+        raise TooSlowError(f"more than {seconds:g} s, now at {where}")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+@functools.cache
+def folder() -> Path:
+    """Return the folder in which inputs become files, with the files that the matrices name."""
+    path = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    for name in ("run.py", "experiments/mnist_softmax.py", "experiments/data/mnist.npz"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("")
+    return path
+
+
+def holds(condition: object, sentence: str) -> None:
+    """Raise BrokenPromiseError if a condition does not hold."""
+    if not condition:
+        raise BrokenPromiseError(sentence)
+
+
+def is_told(error: RunnerError, path: Path) -> None:
+    """Check that a message is made of printable lines, and that it names the file."""
+    message = str(error)
+    holds(str(path) in message, f"no file is named: {message!r}")
+    holds(all(line.isprintable() for line in message.split("\n")), f"unprintable: {message!r}")
+    holds("something else" not in message, f"nothing is said: {message!r}")
+
+
+# --- the matrix and its lock ---------------------------------------------------------------------
+
+
+def read_any_matrix(content: bytes) -> None:
+    """Read a matrix; one that is accepted can be stored with a run."""
+    path = folder() / "matrix.yaml"
+    path.write_bytes(content)
+    try:
+        matrix = read(path)
+    except RunnerError as error:
+        is_told(error, path)
+        return
+    holds(matrix.cells, "there is no cell")
+    again = _MATRIX.validate_json(_MATRIX.dump_json(matrix))
+    holds(again == matrix, "the matrix is another one when it is stored")
+
+
+def read_any_lock(content: bytes) -> None:
+    """Read a lock."""
+    path = folder() / "matrix.lock"
+    path.write_bytes(content)
+    try:
+        lock = read_lock(path)
+    except RunnerError as error:
+        is_told(error, path)
+        return
+    for entry in lock.entries:
+        holds(lock.entry(entry.request), "an entry is not found")
+        if isinstance(entry, Environment):
+            entry.as_of.astimezone(timezone.utc)  # as reports show it
+
+
+# --- what comes out of a container ---------------------------------------------------------------
+
+
+def framed(body: bytes) -> bytes:
+    """Put a document into its frame."""
+    return b"MATRIX-DOCUMENT %d\n" % len(body) + body
+
+
+def document(result: str) -> bytes:
+    """Return what the launcher sends when a script wrote this result."""
+    reading = TypeAdapter(Reading).dump_python(READING, mode="json")
+    sent = {"format": 1, "exit_code": 0, "timed_out": False, "result_problem": None}
+    return json.dumps({**sent, "result": result, "reading": reading}).encode()
+
+
+def conclude_any_document(content: bytes) -> None:
+    """Conclude of a container that sent these bytes, in a frame and without, and printed them."""
+    log = content.decode(errors="replace")
+    first = content[0] if content else 0
+    for sent in (content, framed(content)):
+        for exit_code in (0, first - 128, None):
+            concluded(sent, log, exit_code, out_of_memory=first == 1, timed_out=first == 2)
+
+
+def conclude_any_result(content: bytes) -> None:
+    """Conclude of a script that wrote these bytes as its result."""
+    concluded(framed(document(content.decode(errors="replace"))))
+
+
+def concluded(
+    sent: bytes | None,
+    log: str = "",
+    exit_code: int | None = 0,
+    *,
+    out_of_memory: bool = False,
+    timed_out: bool = False,
+) -> Concluded:
+    """Conclude of a container, and check that the result has a status and can be stored."""
+    seen = Outcome(
+        exit_code=exit_code,
+        out_of_memory=out_of_memory,
+        timed_out=timed_out,
+        document=sent,
+        log=log,
+        started_at=DAY,
+        duration_s=1.0,
+        trouble=None,
+    )
+    found = conclude(seen, METRICS, 60.0)
+    holds(isinstance(found.status, Status), "there is no status")
+    holds((found.status is Status.OK) is (found.reason is None), "a reason only where not ok")
+    numbers = (found.values, found.series, found.environment, found.adapted)
+    holds(found.status is Status.OK or not any(numbers), "numbers of what is not ok")
+    result = TrialResult(
+        trial=Trial(cell="a=1", block=1, position=1, seed=1),
+        status=found.status,
+        reason=found.reason,
+        values=found.values,
+        series=found.series,
+        environment=found.environment,
+        adapted=found.adapted,
+        reading=found.reading,
+        started_at=DAY,
+        duration_s=1.0,
+    )
+    again = _RESULT.validate_json(_RESULT.dump_json(result))
+    holds(again == result, "the result is another one when it is stored")
+    return found
+
+
+# --- stored runs ---------------------------------------------------------------------------------
+
+
+def unfolded(content: bytes) -> RunFolder:
+    """Write the files of a run folder; what has no header is its ``run.json``."""
+    path = folder() / "run"
+    shutil.rmtree(path, ignore_errors=True)
+    (path / "trials").mkdir(parents=True)
+    (path / "logs").mkdir()
+    for name, body in (sections(content) or {b"run.json": content}).items():
+        if _STORED_FILE.fullmatch(name.decode(errors="replace")):
+            (path / name.decode()).write_bytes(body)
+    return RunFolder(path)
+
+
+def read_any_run(content: bytes) -> None:
+    """Read a run, and judge it."""
+    run = unfolded(content)
+    try:
+        stored = run.stored()
+    except RunnerError as error:
+        is_told(error, run.path)
+        return
+    judge(stored.run.matrix, stored.plan, stored.results)
+
+
+def report_any_run(content: bytes) -> None:
+    """Write the report of a run; nothing in it can take over a terminal."""
+    run = unfolded(content)
+    try:
+        path = report.write(run)
+    except RunnerError as error:
+        is_told(error, run.path)
+        return
+    found = _CONTROL.search(path.read_text(encoding="utf-8"))
+    holds(found is None, f"the report holds {found!r}")
+
+
+def _folded(stored: StoredRun) -> bytes:
+    """Write all that a run folder holds as one text."""
+    files = {
+        "run.json": TypeAdapter(Run).dump_json(stored.run),
+        "plan.json": TypeAdapter(Plan).dump_json(stored.plan),
+        "images.json": TypeAdapter(Images).dump_json(Images(images=stored.images)),
+    }
+    for one in stored.results:
+        files[f"trials/{file_name(one.trial.id)}.json"] = _RESULT.dump_json(one)
+    for trial, log in stored.logs.items():
+        files[f"logs/{file_name(trial)}.log"] = log.encode()
+    return as_sections({name.encode(): body for name, body in files.items()})
+
+
+def _stored_runs() -> tuple[bytes, ...]:
+    """Return small runs: one that is finished, one that was disturbed, and one just begun."""
+    study = samples.founding_matrix()
+    models = {"sequential", "subclassed-as-published"}
+    cells = tuple(one for one in study.cells if dict(one.coordinates)["model"] in models)
+    kept = {cell.id for cell in cells}
+    study = replace(
+        study,
+        cells=cells,
+        blocks=5,
+        metrics=tuple(one for one in study.metrics if one.name in STUDIED),
+        compare=study.compare[:1],
+        published=tuple(one for one in study.published if one.cell in kept),
+    )
+    run, plan = samples.founding_run(study), samples.founding_plan(study)
+    results = tuple(samples.founding_result(trial) for trial in plan.trials)
+    images: tuple[Image, ...] = samples.founding_images()
+    logs = samples.founding_logs()
+    disturbed = tuple(
+        replace(one, tainted="other processes took 50%", reading=READING)
+        if number % 3
+        else replace(one, status=Status.ENGINE_LOST, reason="gone", values={}, series={})
+        for number, one in enumerate(results)
+    )
+    matched = replace(run, matrix=replace(study, matched=True))
+    return tuple(
+        _folded(StoredRun(run=of, plan=plan, images=images, results=held, logs=logs))
+        for of, held in ((run, results), (matched, disturbed), (run, results[:3]))
+    )
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+_NUMBERS = (b"0", b"-1", b"1e999", b"1e-999", b"0.1", b"1E5", b"9" * 400, b"9" * 5000, b"NaN")
+_IN_JSON = (
+    *_NUMBERS, b"null", b"true", b"{}", b"[]", b'""', b'"', b",", b":", b"{", b"}", b"[", b"]",
+    b"[" * 300, b'{"a":' * 300, b'"\\ud800"', b'"\\u0000"', b'"\\u001b[2J\\n"', b'"\\u2028"',
+    b"\xff", b"\xef\xbb\xbf", b'"x":1,', b"Infinity", b"-Infinity", b"-0", b"\\",
+)  # fmt: skip
+_IN_YAML = (
+    *_NUMBERS, b"", b" ", b"\t", b"\n", b"\r\n", b"[", b"]", b"{", b"}", b"- ", b"? ", b": ",
+    b"&a ", b"*a", b"&a [*a]", b"&a {a: *a}", b"<<: *a", b"<<: {a: 1}", b"!!int ", b"!!set ",
+    b"!!python/object/apply:os.system ", b"!x ", b"%YAML 1.2\n---\n", b"---\n", b"...\n", b"|\n",
+    b">-\n  ", b"null", b"~", b"true", b"on", b"yes", b"010", b"0x1f", b"1:30", b"1_000", b".inf",
+    b"2019-10-15", b"2019-13-45", b"2019-10-15 10:00:00", b"=", b'"', b"'", b"#", b"\x00",
+    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc2\x85", b"\xe2\x80\xa8", b'"\\ud800"',
+    b'"\\x1b[2J"', b"+3%", b"60s", b"4g", b"1" * 300 + b"e", b"[" * 40, b"- " * 40, b"{a: " * 40,
+    b"lib", b"size", b"include", b"exclude", b"compare", b"of", b"against", b"scale", b"margin",
+    b"difference", b"expect", b"blocks", b"looks", b"matched", b"policy", b"repeats",
+)  # fmt: skip
+
+GOOD = {
+    "format": 1,
+    "values": {"seconds": 1.5},
+    "series": {"loss": [1, 2.5]},
+    "environment": {"lib": "2.0", "eager": True, "threads": 1, "share": 0.5},
+    "adapted": "one line",
+}
+
+
+def _bytes(inputs: Mapping[str, str | bytes]) -> tuple[bytes, ...]:
+    return tuple(one.encode() if isinstance(one, str) else one for one in inputs.values())
+
+
+def _damaged_runs(run: bytes) -> tuple[bytes, ...]:
+    """Return a run with each of its files being each of the edges of JSON."""
+    files = sections(run)
+    names = ("run.json", "plan.json", "images.json", *sorted(map(bytes.decode, files))[-1:])
+    return tuple(
+        as_sections({**files, name.encode(): edge})
+        for name in names
+        for edge in _bytes(edges.ANY_JSON)
+    )
+
+
+@functools.cache
+def targets() -> tuple[Target, ...]:
+    """Return all that is read."""
+    runs = _stored_runs()
+    return (
+        Target(
+            name="matrix",
+            promise=read_any_matrix,
+            seeds=(FULL.encode(), SMALL.encode(), (ROOT / "matrix.yaml").read_bytes()),
+            edges=_bytes(edges.MATRIX),
+            words=_IN_YAML,
+            notation=YAML,
+            share=0.25,
+        ),
+        Target(
+            name="lock",
+            promise=read_any_lock,
+            seeds=((ROOT / "matrix.lock").read_bytes(), b'{"format": 1, "entries": []}'),
+            edges=_bytes(edges.LOCK),
+            words=_IN_JSON,
+            share=0.15,
+        ),
+        Target(
+            name="document",
+            promise=conclude_any_document,
+            seeds=(document(json.dumps(GOOD)), document("x")),
+            edges=_bytes(edges.ANY_JSON),
+            words=_IN_JSON,
+            share=0.2175,
+        ),
+        Target(
+            name="result",
+            promise=conclude_any_result,
+            seeds=(json.dumps(GOOD).encode(), b'{"format": 1, "values": {"seconds": 1}}'),
+            edges=_bytes(edges.RESULT),
+            words=_IN_JSON,
+            share=0.33,
+        ),
+        Target(
+            name="run",
+            promise=read_any_run,
+            seeds=runs,
+            edges=_damaged_runs(runs[0]),
+            words=_IN_JSON,
+            share=0.05,
+        ),
+        Target(
+            name="report",
+            promise=report_any_run,
+            seeds=runs,
+            edges=(),
+            words=_IN_JSON,
+            limit_s=REPORT_S,
+            share=0.0025,
+        ),
+    )
+
+
+def target(name: str) -> Target:
+    """Return the target of a name."""
+    return next(one for one in targets() if one.name == name)
+
+
+def inputs_of(share: float, inputs: int) -> int:
+    """Return how many of all inputs a target gets: never less than its share."""
+    return math.ceil(share * inputs)

@@ -1,0 +1,235 @@
+"""The reduced form of the fuzzing, and each defect that the long form found, in its own words."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.errors import ConfigError, RunFolderError
+from runner.lockfile import read_lock
+from runner.model import Status
+from runner.report import write as write_report
+from tests.fuzz import edges
+from tests.fuzz.mutations import as_sections, sections
+from tests.fuzz.strategies import anything
+from tests.fuzz.targets import (
+    METRICS,
+    TooSlowError,
+    concluded,
+    document,
+    framed,
+    limited,
+    target,
+    targets,
+    unfolded,
+)
+from tests.matrices import SMALL, study, told
+
+MUTATIONS = {"matrix": 500, "lock": 300, "document": 300, "result": 600, "run": 260, "report": 8}
+"""How many inputs each target gets here, besides those of hypothesis."""
+
+RUN = target("run").seeds[0]
+Change = Callable[[Any], object]
+
+
+def encoded(content: str | bytes) -> bytes:
+    """Return an input as bytes."""
+    return content.encode() if isinstance(content, str) else content
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_sound_inputs_and_damaged_ones_keep_the_promise(name: str) -> None:
+    """The seeds, and as many damaged ones as there is time for."""
+    fuzzed = target(name)
+    for content in fuzzed.seeds:
+        fuzzed.check(content)
+    for number in range(MUTATIONS[name]):
+        fuzzed.check(fuzzed.damaged(Random(number)))
+
+
+@settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=250,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.data())
+def test_what_hypothesis_thinks_of_keeps_the_promise(data: st.DataObject) -> None:
+    """Any bytes, text and JSON, for each target but the slow one."""
+    fuzzed = data.draw(st.sampled_from([one for one in targets() if one.name != "report"]))
+    fuzzed.check(data.draw(anything(fuzzed)))
+
+
+@pytest.mark.parametrize("name", edges.MATRIX)
+def test_no_matrix_takes_long(name: str) -> None:
+    """Whatever a matrix is built of, it is read or refused in time."""
+    target("matrix").check(encoded(edges.MATRIX[name]))
+
+
+@pytest.mark.parametrize("name", edges.LOCK)
+def test_no_lock_takes_long(name: str) -> None:
+    """Whatever a lock is built of, it is read or refused in time."""
+    target("lock").check(encoded(edges.LOCK[name]))
+
+
+@pytest.mark.parametrize("name", edges.RESULT)
+def test_no_result_takes_long(name: str) -> None:
+    """Whatever comes out of a container, it is concluded in time."""
+    target("result").check(encoded(edges.RESULT[name]))
+    target("document").check(encoded(edges.RESULT[name]))
+
+
+def test_no_stored_file_takes_long() -> None:
+    """Whatever a file of a run folder is built of, it is refused in time."""
+    for content in target("run").edges:
+        target("run").check(content)
+
+
+def test_an_input_that_takes_long_is_stopped() -> None:
+    """The watchdog of all these tests bites."""
+
+    def endless() -> None:
+        while True:
+            pass
+
+    with pytest.raises(TooSlowError, match="more than 0"), limited(0.01):
+        endless()
+
+
+# --- what was found in the matrix ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("many", ["*a," * 90_000, "{*a : 1}," * 30_000])
+def test_aliases_of_long_texts_are_counted_by_letters(tmp_path: Path, many: str) -> None:
+    """A long text that is repeated by its name is as long as all of its repetitions."""
+    [line] = told(tmp_path, f"a: &a {'x' * 400_000}\nb: [{many}]\n")
+    assert line.endswith("the aliases expand without end; write the values")
+
+
+def test_digits_that_are_no_number_are_read_in_time(tmp_path: Path) -> None:
+    """To find out that digits with an ``e`` behind them are no number takes one look at each."""
+    with limited(1.0):
+        assert told(tmp_path, f"{SMALL}blocks: {'1' * 900_000}e\n")
+
+
+def test_many_cells_under_many_entries_are_refused(tmp_path: Path) -> None:
+    """Cells times entries is what a reader works through."""
+    lines = told(tmp_path, encoded(edges.MATRIX["includes of all"]))
+    assert lines[0].endswith("too many for 9,012 other values; split the study")
+
+
+def test_a_fall_by_all_is_no_limit_of_a_policy(tmp_path: Path) -> None:
+    """There is no ratio for it."""
+    [line] = told(tmp_path, SMALL + "policy: {seconds: -100%}\n")
+    assert line.endswith("policy.seconds: nothing falls by 100% or more; write a smaller share")
+
+
+def test_many_problems_are_not_all_told(tmp_path: Path) -> None:
+    """Nobody reads the ninety thousandth."""
+    assert len(told(tmp_path, encoded(edges.MATRIX["values that are wrong"]))) == 100
+
+
+# --- what was found in the lock ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"format": 1, "entries": ' + b"[" * 5000, "it is nested too deeply; restore the lock"),
+        (edges.locked(**{"\x1b[2J\n": 1}), "\\x1b[2J\\n: Unexpected"),
+        (edges.locked(as_of="2019-10-17T17:35:52"), "is no instant with a time zone; restore"),
+        (edges.locked(as_of="9999-12-31T23:59:59-14:00"), "is no instant with a time zone"),
+    ],
+)
+def test_a_strange_lock_is_told(tmp_path: Path, content: bytes, said: str) -> None:
+    """Depth, letters of keys and instants without a zone are told in printable lines."""
+    path = tmp_path / "matrix.lock"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        read_lock(path)
+    assert said in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
+# --- what was found in results -------------------------------------------------------------------
+
+
+def test_no_name_of_a_script_can_end_the_program() -> None:
+    """Letters that no plot can show, and on which the library for plots aborts, are replaced."""
+    names = {"a\x00\x1b": 1, "seconds": 1}
+    text = json.dumps({**sound_result(), "values": names, "adapted": "b\n\uffff"})
+    found = concluded(framed(document(text)))
+    assert found.status is Status.OK
+    assert set(found.values) == {"a??", "seconds"}
+    assert found.adapted == "b??"
+
+
+def sound_result() -> dict[str, Any]:
+    """Return a result that keeps the contract."""
+    return {"format": 1, "values": {"seconds": 1}, "series": {METRICS[1].name: [1]}}
+
+
+# --- what was found in stored runs ---------------------------------------------------------------
+
+
+def changed(name: str, change: Change) -> bytes:
+    """Return a sound run of which the first file of a name is changed."""
+    files = sections(RUN)
+    found = min(one for one in files if one.decode().startswith(name))
+    content = json.loads(files[found])
+    change(content)
+    return as_sections({**files, found: json.dumps(content).encode()})
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("run.json", lambda run: run["host"].update(memory_bytes=10**400)),
+        ("run.json", lambda run: run["matrix"].update(metrics=[])),
+        ("run.json", lambda run: run["matrix"]["policy"][0].update(metric="x")),
+        ("run.json", lambda run: run["matrix"]["policy"][0].update(change=-1.0)),
+        ("run.json", lambda run: run["matrix"]["claims"][0].update(metric="x")),
+        ("run.json", lambda run: run["matrix"]["claims"][0].update(of="")),
+        ("run.json", lambda run: run["matrix"]["claims"][0].update(against="")),
+        ("run.json", lambda run: run["lock"]["entries"][0].update(as_of="0001-01-01T00:00+14:00")),
+        ("plan.json", lambda plan: plan.update({"\x1b[2J\n": 1})),
+        ("trials/", lambda trial: trial.update(started_at="2026-01-01T00:00:00")),
+        ("trials/", lambda trial: trial.update({"\x1b[2J\n": 1})),
+    ],
+)
+def test_a_strange_run_is_told(name: str, change: Change) -> None:
+    """What contradicts itself, or cannot be shown, is damaged like what is not JSON."""
+    with pytest.raises(RunFolderError, match="is damaged") as raised:
+        write_report(unfolded(changed(name, change)))
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("title", ["a\nb", 'a\\"+b', "a\u2028b", "\uffff"])
+def test_any_title_can_be_drawn(title: str) -> None:
+    """A metric is called what a person likes."""
+
+    def rename(run: Any) -> None:
+        for metric in run["matrix"]["metrics"]:
+            metric["title"] = title
+
+    target("report").check(changed("run.json", rename))
+    assert write_report(unfolded(changed("run.json", rename))).exists()
+
+
+def test_any_cell_can_be_drawn() -> None:
+    """The library for plots ends the whole process on letters that no XML can hold."""
+    files = sections(RUN)
+    renamed = {name: body.replace(b"sequential", b"a\\u0000b") for name, body in files.items()}
+    target("report").check(as_sections(renamed))
+
+
+def test_a_metric_of_two_lines_is_read(tmp_path: Path) -> None:
+    """Nothing is wrong with it in a matrix."""
+    found = study(tmp_path, SMALL.replace("lower}", 'lower, title: "a\\nb"}'))
+    assert found.metrics[0].title == "a\nb"
