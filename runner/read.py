@@ -36,7 +36,7 @@ from runner.yaml_tree import load
 __all__ = ["read", "schema"]
 
 MOST_CELLS = 10_000
-MOST_STEPS = 2_000_000
+MOST_STEPS = 5_000_000
 """Bounds the work: values of all cells, times the values that may be looked up in each."""
 RATIO_MARGIN = 0.03
 POINTS_MARGIN = 0.2
