@@ -21,6 +21,7 @@ LOCAL = "unix:///var/run/docker.sock"
 def run(options: Options) -> Exit:
     """Execute the matrix: lock, prepare, execute block by block, report."""
     from runner import runs, workplace
+    from runner.course import Course
     from runner.docker_engine import connect
     from runner.goal import read_goal
     from runner.host import check_cpu, host
@@ -40,7 +41,7 @@ def run(options: Options) -> Exit:
             lock = _locked(options, matrix, observer)
             run = runs.describe(matrix, lock, options, machine, engine.describe())
             with runs.entered(run, options, observer.note) as execution:
-                code = runs.carry_out(execution, engine, observer, goal, options.budget_s)
+                code = Course(execution, engine, observer, goal, options.budget_s).carry_out()
                 return _gated(code, execution.folder.path) if options.gate else code
 
 

@@ -74,7 +74,7 @@ TIERS = (
     # a whole run, the commands, the command line
     ("identity",),
     ("runs",),
-    ("explain",),
+    ("course", "explain"),
     ("commands", "arguments"),
     ("cli",),
     ("__main__",),
