@@ -159,11 +159,13 @@ class Course:
 
         judgement = judge(self._matrix, plan, self._results)
         open_goal = self._goal is not None and not reached(self._goal, judgement)
-        if judgement.next_look is None and open_goal:
-            self._observer.note("the goal is not reached, and this was the last look")
+        if judgement.next_look is None:
+            if open_goal:
+                self._observer.note("the goal is not reached, and this was the last look")
+            return
         adds = complete == plan.blocks and open_goal
-        blocks = (judgement.next_look or complete) if adds else plan.blocks
-        if judgement.next_look is None or blocks == complete:
+        blocks = judgement.next_look if adds else plan.blocks
+        if blocks == complete:
             return
         left = leaving(self._matrix, plan, judgement)
         for cell in left.keys() - plan.left.keys():
