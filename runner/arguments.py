@@ -13,6 +13,7 @@ VERBS = {
     "plan": "say what would run, what must be built and how long it takes; run nothing",
     "prepare": "build the images that are missing",
     "explain": "say why each trial of a cell would be executed, or would not",
+    "doctor": "say whether this machine can execute the matrix, and how well it measures",
     "report": "write the report of a run again, from its folder alone",
     "schema": "print the JSON Schema of matrix.yaml",
     "clean": "remove what runs left on the engine, and our images",

@@ -1,5 +1,6 @@
 """One function for each verb of the command line; each is the table of contents of its command."""
 
+import contextlib
 import json
 import os
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from runner.engine import in_order_of_removal
+from runner.engine import Engine, in_order_of_removal
 from runner.errors import ConfigError, EngineError, Exit
 from runner.model import EngineFacts, Image, Lock, Matrix, Unsupported
 from runner.observer import Observer
@@ -115,6 +116,28 @@ def explain(options: Options) -> Exit:
     return Exit.OK
 
 
+def doctor(options: Options) -> Exit:
+    """Say whether this machine can execute the matrix, and how well it measures."""
+    from runner.docker_engine import connect
+    from runner.doctor import as_text, examine
+    from runner.host import host
+    from runner.lockfile import read_lock
+
+    matrix, machine = _matrix(options), host()
+    lock = read_lock(_lock_path(options))
+    sound = True
+    with contextlib.ExitStack() as at_the_end:
+        engine: Engine | EngineError
+        try:
+            engine = at_the_end.enter_context(closing(connect(machine.id)))
+        except EngineError as error:
+            engine = error
+        for finding in examine(matrix, lock, machine, engine, options.reports):
+            print(as_text(finding), flush=True)
+            sound = sound and finding.sound is not False
+    return Exit.OK if sound else Exit.CELL_FAILED
+
+
 def report(options: Options) -> Exit:
     """Write the report of a run again."""
     from runner.report import write
@@ -167,6 +190,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     "plan": plan,
     "prepare": prepare,
     "explain": explain,
+    "doctor": doctor,
     "report": report,
     "schema": schema,
     "clean": clean,

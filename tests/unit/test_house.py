@@ -72,9 +72,9 @@ TIERS = (
     ),
     ("read", "report"),
     # a whole run, the commands, the command line
-    ("identity",),
+    ("identity", "calibration"),
     ("runs",),
-    ("course", "explain"),
+    ("course", "explain", "doctor"),
     ("commands", "arguments"),
     ("cli",),
     ("__main__",),
