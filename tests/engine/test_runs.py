@@ -154,6 +154,6 @@ def test_a_machine_is_examined(client: docker.DockerClient, tmp_path: Path) -> N
     assert (err, "bad" in out) == ("", code == 1), out
     assert findings["engine"].startswith("ok   engine       docker ")
     assert "6 pairs); a container itself takes" in findings["overhead"]
-    mark = {"label": f"{LABEL}run={tmp_path / 'reports' / 'doctor'}"}
-    assert client.containers.list(all=True, filters=mark) == []
-    assert client.volumes.list(filters=mark) == []
+    mark = f"{LABEL}run={tmp_path / 'reports' / 'doctor'}"
+    assert client.containers.list(all=True, filters={"label": mark}) == []
+    assert client.volumes.list(filters={"label": mark}) == []
