@@ -62,6 +62,8 @@ def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> C
     """Return the result of an outcome: status, reason and, if all is well, the numbers."""
     if outcome.trouble is not None:
         return _without_numbers(Status.ENGINE_LOST, outcome.trouble)
+    if outcome.document is None and outcome.exit_code == 0:  # the launcher sends before it ends
+        return _without_numbers(Status.ENGINE_LOST, "what the container sent did not arrive")
     try:
         document = read_document(outcome.document)
     except BadDocumentError as error:
