@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from runner import interruption
 from runner.engine import Engine
 from runner.errors import ConfigError, EngineLostError, Exit, NoSpaceError, RunFolderError
 from runner.execute import Study, execute, staged
@@ -67,7 +68,7 @@ class Course:
                     break
                 except EngineLostError as error:
                     self._patience.wait(error)
-        self._observer.note(f"report: {self._report or write_report(self._folder)}")
+        self._observer.note(f"report: {self._report or self._write_report()}")
         return self._exit()
 
     def _missing(self) -> tuple[Trial, ...]:
@@ -78,7 +79,7 @@ class Course:
         self._observer.note(
             "Begin another run with --new, or add blocks to this one with --blocks N."
         )
-        self._observer.note(f"report: {write_report(self._folder)}")
+        self._observer.note(f"report: {self._write_report()}")
         return Exit.OK
 
     def _announce(self) -> None:
@@ -120,7 +121,7 @@ class Course:
             block = trials[0].block
             self._execute_block(study, [trial for trial in trials if trial.block == block])
             self._look()
-            self._report = self._patiently(partial(write_report, self._folder))
+            self._report = self._patiently(self._write_report)
             self._observer.block_finished(block, self._plan.blocks)
             trials = tuple(trial for trial in self._missing() if trial.block > block)
 
@@ -153,11 +154,12 @@ class Course:
         complete, plan = complete_blocks(self._plan, self._results), self._plan
         if complete not in plan.looks or (self._goal is None and complete == plan.blocks):
             return
-        # Judging takes scipy, whose import would delay runs that are far from a look.
-        from runner.judge import judge  # noqa: PLC0415
-        from runner.judge.looks import leaving, reached  # noqa: PLC0415
+        with interruption.held():  # half an import could not be done again
+            # Judging takes scipy, whose import would delay runs that are far from a look.
+            from runner.judge import judge  # noqa: PLC0415
+            from runner.judge.looks import leaving, reached  # noqa: PLC0415
 
-        judgement = judge(self._matrix, plan, self._results)
+            judgement = judge(self._matrix, plan, self._results)
         open_goal = self._goal is not None and not reached(self._goal, judgement)
         if judgement.next_look is None:
             if open_goal:
@@ -187,8 +189,13 @@ class Course:
             yield
         except BaseException:
             with contextlib.suppress(RunFolderError):
-                self._observer.note(f"report: {write_report(self._folder)}")
+                self._observer.note(f"report: {self._write_report()}")
             raise
+
+    def _write_report(self) -> Path:
+        """Write the report in one go: half an import of what draws could not be done again."""
+        with interruption.held():
+            return write_report(self._folder)
 
     def _check_inputs(self) -> None:
         """Refuse what was edited while images were built: the run does not say it executes that."""

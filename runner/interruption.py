@@ -54,6 +54,12 @@ def listen() -> None:
             signal.signal(ending, _EAR.hear)
 
 
+def hear_no_more() -> None:
+    """Let nothing disturb the way out: a process that is ending would die of its signal."""
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_IGN)
+
+
 @contextmanager
 def held() -> Iterator[None]:
     """Put an interruption off to the end of a short step of which one half would be lost track of.
