@@ -96,6 +96,7 @@ def test_the_report_tells_it(reports: Path, stored: StoredRun) -> None:
 @pytest.mark.engine
 def test_a_complete_run_has_nothing_left_to_do(reports: Path) -> None:
     """The same command again executes nothing, says so, and ends well."""
+    before = sorted((reports / "latest" / "trials").iterdir())
     again = subprocess.run(
         [sys.executable, "-m", "runner", "--quick", "--reports", str(reports)],
         cwd=ROOT,
@@ -106,4 +107,5 @@ def test_a_complete_run_has_nothing_left_to_do(reports: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "is complete: nothing is left to do" in again.stdout
     assert "--new" in again.stdout
-    assert len(list((reports / "latest" / "trials").iterdir())) == 7
+    assert sorted((reports / "latest" / "trials").iterdir()) == before
+    assert len(before) >= 7  # a busy machine repeats some
