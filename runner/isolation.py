@@ -40,7 +40,7 @@ class Isolation:
     @property
     def walls(self) -> bool:
         """Whether a trial has processes of its own, which all die with the first of them."""
-        return self.kind in BEHIND_WALLS
+        return walled(self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +114,11 @@ def as_nobody(as_root: bool) -> list[str]:
     user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     user += ["--bounding-set=-all", "--inh-caps=-all"]
     return ["setpriv", *(user if as_root else ()), "--no-new-privs", "--pdeathsig", "KILL", "--"]
+
+
+def walled(version: str) -> bool:
+    """Whether a trial was behind walls, from what a run recorded."""
+    return version.partition(" ")[0] in BEHIND_WALLS
 
 
 def told(version: str, cgroup: int) -> str:

@@ -82,7 +82,7 @@ TIERS = (
         "refusals",
         "report.view",
     ),
-    ("read", "report"),
+    ("read", "report", "engines"),
     # a whole run, the commands, the command line
     ("identity",),
     ("runs",),
@@ -203,8 +203,10 @@ def test_each_package_has_its_owners() -> None:
 
 def test_only_commands_choose_an_engine() -> None:
     """Everything else works with any engine that keeps the protocol."""
-    users = {module for module, path in MODULES.items() if "docker_engine" in own(path)}
-    assert users == {"commands"}
+    users = {
+        module for module, path in MODULES.items() if own(path) & {"docker_engine", "venv_engine"}
+    }
+    assert users == {"engines"}
 
 
 def test_a_report_needs_no_engine() -> None:
