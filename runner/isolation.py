@@ -101,7 +101,9 @@ def walls(isolation: Isolation, view: View, limits: Limits) -> list[str]:
 
 def tied() -> list[str]:
     """Return the words by which the kernel kills a program when its parent ends, in any way."""
-    return ["setpriv", "--pdeathsig", "KILL", "--"]
+    # A parent that ended before it was tied to would never be missed.
+    look = '[ "$PPID" = "$0" ] || exit 125; exec "$@"'
+    return ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", look, str(os.getpid())]
 
 
 def keeping(keeper: Path) -> list[str]:
@@ -155,11 +157,12 @@ def _bubblewrap(isolation: Isolation, view: View, limits: Limits) -> list[str]:
 
 
 def _covered() -> list[str]:
-    """Return the folders that are out of view, less those that lie in one of the others."""
+    """Return the folders that are out of view, less those that lie in another one or in /tmp."""
     home = os.environ.get("HOME") or "/"
-    folders = [Path(name) for name in (*COVERED, home) if Path(name).is_dir()]
-    found = sorted({folder.resolve() for folder in folders} - {Path("/"), Path("/tmp")})  # noqa: S108
-    return [str(one) for one in found if not set(one.parents) & set(found)]
+    folders = {Path(name).resolve() for name in (*COVERED, home) if Path(name).is_dir()}
+    tmp = Path("/tmp")  # noqa: S108 (a trial has its own)
+    outer = {*folders, tmp}
+    return [str(one) for one in sorted(folders - {Path("/"), tmp}) if not outer & {*one.parents}]
 
 
 def _works(isolation: Isolation) -> bool:
@@ -180,6 +183,7 @@ def _succeeds(command: Sequence[str]) -> bool:
         done = subprocess.run(
             command,
             cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath)},  # a trial inherits nothing either
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TRY_TIMEOUT_S,
