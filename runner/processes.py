@@ -32,7 +32,7 @@ def started(
                 bufsize=0,
                 cwd="/",
                 env=variables,
-                stdin=subprocess.PIPE,  # its end tells the keeper that we are gone
+                stdin=subprocess.PIPE,  # its end tells keeper and launcher that we are gone
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,

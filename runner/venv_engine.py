@@ -223,6 +223,7 @@ class VenvEngine:
             "temporary": str(inside.temporary),
             "output": str(inside.output),
             "alone": self._isolation.walls,
+            "tied": True,
             "cgroup": str(place / "cgroup"),
         }
         variables = _variables(environment, str(inside.temporary))
