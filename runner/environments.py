@@ -40,11 +40,12 @@ class Environments:
         self.folder = folder
         self._built = folder / "environments"
         self._copied = folder / "interpreters"
+        self.runs = folder / "runs"
 
     def begin(self, as_root: bool) -> None:
         """Make the folders and remove what killed processes left half done; EngineError."""
         try:
-            for folder in (self.folder, self._built, self._copied):
+            for folder in (self.folder, self._built, self._copied, self.runs):
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o755)
                 workplace.sweep(folder)

@@ -145,15 +145,22 @@ def _bubblewrap(isolation: Isolation, view: View, limits: Limits) -> list[str]:
         ("/dev/shm", SHARED_BYTES),  # noqa: S108 (the trial's own)
     ):
         words += ["--perms", "1777", "--size", str(size), "--tmpfs", name]
-    hidden = {Path(one) for one in (*covered, str(inside.temporary))}
     for folder in view.shown:
-        for parent in reversed(folder.parents):  # bubblewrap would close them to others
-            words += ["--perms", "755", "--dir", str(parent)] if hidden & {*parent.parents} else []
-        words += ["--ro-bind", str(folder), str(folder)]
+        words += _shown(folder, {Path(one) for one in (*covered, str(inside.temporary))})
     words += ["--ro-bind", str(view.inputs), str(inside.inputs)]
     for name in ("/dev", *covered):
         words += ["--remount-ro", name]
     return [*words, "--chdir", str(inside.temporary), "--"]
+
+
+def _shown(folder: Path, hidden: set[Path]) -> list[str]:
+    """Return the words that bring a folder back into view, if it lies in one that is not."""
+    place = folder.parent.resolve() / folder.name  # which may be a link itself
+    if not hidden & {*place.parents}:
+        return []
+    between = [one for one in reversed(place.parents) if hidden & {*one.parents}]
+    words = [word for one in between for word in ("--perms", "755", "--dir", str(one))]
+    return [*words, "--ro-bind", str(folder), str(place)]  # else closed to others
 
 
 def _covered() -> list[str]:

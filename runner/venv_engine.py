@@ -63,7 +63,7 @@ class VenvEngine:
         self._isolation = found
         self._trees = trees
         self._cores = sorted(os.sched_getaffinity(0))  # before we keep off the measured ones
-        self._runs = environments.folder / "runs"
+        self._runs = environments.runs
         self._one_base = threading.Lock()
         self._interpreters: dict[str, Path] = {}
         self._staged: dict[str, Path] = {}
@@ -125,8 +125,6 @@ class VenvEngine:
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:  # noqa: ARG002
         """Copy the inputs of a run into a folder of the cache that carries its label."""
-        self._runs.mkdir(exist_ok=True)
-        self._runs.chmod(0o755)
         place = self._runs / digest.of_content([self._machine, run])[:16]
         with workplace.folder(self._runs) as folder:
             for name, path in sorted(inputs.items()):
@@ -261,21 +259,17 @@ class VenvEngine:
     def owned(self) -> tuple[Owned, ...]:
         """Return what this machine's runs left in the cache, and all environments."""
         found: list[Owned] = []
-        for path in sorted(self._runs.glob(f"*/{LABEL}")):
-            label = json.loads(path.read_text())
-            if label["machine"] != self._machine:
+        for folder in sorted(self._runs.iterdir()):
+            run, size = self._label(folder)
+            if run is None:
                 continue
-            run, folder = label["run"], path.parent
             found += [
                 Owned(kind="container", id=str(trial), label=run, run=run)
-                for trial in sorted((folder / "trials").iterdir())
+                for trial in sorted(folder.glob("trials/*"))
             ]
-            found.append(
-                Owned(
-                    kind="volume", id=str(folder), label=folder.name, size_bytes=label["bytes"],
-                    run=run,
-                )
-            )  # fmt: skip
+            found += [
+                Owned(kind="volume", id=str(folder), label=folder.name, size_bytes=size, run=run)
+            ]
         found += [
             Owned(
                 kind="image",
@@ -288,6 +282,14 @@ class VenvEngine:
         copies = self._environments.interpreters()
         found += [Owned(kind="image", id=str(one), label=f"python {one.name}") for one in copies]
         return tuple(found)
+
+    def _label(self, folder: Path) -> tuple[str | None, int]:
+        """Return whose inputs a folder holds and their size; those of other machines are nobody's."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            label = json.loads((folder / LABEL).read_text())
+            if label["machine"] == self._machine:
+                return str(label["run"]), int(label["bytes"])
+        return None, 0
 
     def discard(self, thing: Owned) -> None:
         """Remove one thing of ours; nothing happens if it is gone."""

@@ -11,7 +11,7 @@ from runner.model import Limits
 
 LIMITS = Limits(temporary_bytes=1000, output_bytes=2000)
 VIEW = View(
-    shown=(Path("/usr/environment"),),
+    shown=(Path("/usr/environment"), Path("/run/a/b")),
     inputs=Path("/cache/inputs"),
     temporary=Path("/cache/tmp"),
     output=Path("/cache/out"),
@@ -30,9 +30,8 @@ def test_bubblewrap_shows_little() -> None:
     assert "--unshare-net --unshare-uts --unshare-user --ro-bind / / " in words
     assert "--size 1000 --tmpfs /tmp --perms 1777 --size 2000 --tmpfs /run/out " in words
     assert "--tmpfs /run " in words
-    assert (
-        "--ro-bind /usr/environment /usr/environment --ro-bind /cache/inputs /run/inputs" in words
-    )
+    assert "--dir /run/a --ro-bind /run/a/b /run/a/b --ro-bind /cache/inputs /run/inputs" in words
+    assert "/usr/environment" not in words  # it is in view
     assert words.endswith("--chdir /tmp -- setpriv --no-new-privs --pdeathsig KILL --")
     inside = seen(isolation("bwrap"), VIEW)
     assert (str(inside.inputs), str(inside.output)) == ("/run/inputs", "/run/out")
