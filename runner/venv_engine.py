@@ -284,7 +284,7 @@ class VenvEngine:
         return tuple(found)
 
     def _label(self, folder: Path) -> tuple[str | None, int]:
-        """Return whose inputs a folder holds and their size; those of other machines are nobody's."""
+        """Return whose inputs a folder holds, and their size; another machine's are nobody's."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             label = json.loads((folder / LABEL).read_text())
             if label["machine"] == self._machine:
