@@ -50,6 +50,8 @@ key
     The digest of all that touches a measurement: runs of the same key are one run.
 reap
     To remove what dead runs left. A run lives while a process holds the lock of its folder.
+course
+    A run on its way to its end: the blocks and looks that are still to come.
 engine
     What builds images and executes trials: docker in containers, venv as processes.
 isolation

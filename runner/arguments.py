@@ -13,6 +13,7 @@ VERBS = {
     "plan": "say what would run, what must be built and how long it takes; run nothing",
     "prepare": "build the images that are missing",
     "explain": "say why each trial of a cell would be executed, or would not",
+    "doctor": "say whether this machine can execute the matrix, and how well it measures",
     "report": "write the report of a run again, from its folder alone",
     "schema": "print the JSON Schema of matrix.yaml",
     "clean": "remove what runs left on the engine, and our images",
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
             parser.add_argument(
                 "--reports", type=Path, metavar="DIR", help="where runs lie (default: reports)"
             )
-    for verb in ("run", "plan", "prepare", "explain", "clean"):
+    for verb in ("run", "plan", "prepare", "explain", "doctor", "clean"):
         parsers[verb].add_argument(
             "--engine",
             choices=ENGINES,

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        interruption.hear_no_more()
         print("Interrupted. The same command goes on where it stopped.", file=sys.stderr)
         return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough

@@ -1,5 +1,6 @@
 """One function for each verb of the command line; each is the table of contents of its command."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -7,8 +8,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from runner.engine import in_order_of_removal
-from runner.errors import ConfigError, Exit
+from runner.engine import Engine, in_order_of_removal
+from runner.errors import ConfigError, EngineError, Exit
 from runner.model import EngineFacts, Lock, Matrix, Unsupported
 from runner.observer import Observer
 from runner.options import Options
@@ -19,6 +20,7 @@ from runner.options import Options
 def run(options: Options) -> Exit:
     """Execute the matrix: lock, prepare, execute block by block, report."""
     from runner import engines, runs, workplace
+    from runner.course import Course
     from runner.goal import read_goal
     from runner.host import check_cpu, host
     from runner.progress import observer_for
@@ -38,7 +40,7 @@ def run(options: Options) -> Exit:
             lock = _locked(options, matrix, observer)
             run = runs.describe(matrix, lock, options, machine, engine.describe())
             with runs.entered(run, options, observer.note) as execution:
-                code = runs.carry_out(execution, engine, observer, goal, options.budget_s)
+                code = Course(execution, engine, observer, goal, options.budget_s).carry_out()
                 return _gated(code, execution.folder.path) if options.gate else code
 
 
@@ -115,6 +117,29 @@ def explain(options: Options) -> Exit:
     return Exit.OK
 
 
+def doctor(options: Options) -> Exit:
+    """Say whether this machine can execute the matrix, and how well it measures."""
+    from runner import engines
+    from runner.doctor import as_text, examine
+    from runner.host import host
+    from runner.lockfile import read_lock
+
+    matrix, machine = _matrix(options), host()
+    lock = read_lock(_lock_path(options))
+    sound = True
+    with contextlib.ExitStack() as at_the_end:
+        engine: Engine | EngineError
+        try:
+            connected = engines.connect(options.engine, machine.id, lambda _: None)
+            engine = at_the_end.enter_context(closing(connected))
+        except EngineError as error:
+            engine = error
+        for finding in examine(matrix, lock, machine, engine, options.reports):
+            print(as_text(finding), flush=True)
+            sound = sound and finding.sound is not False
+    return Exit.OK if sound else Exit.CELL_FAILED
+
+
 def report(options: Options) -> Exit:
     """Write the report of a run again."""
     from runner.report import write
@@ -166,6 +191,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     "plan": plan,
     "prepare": prepare,
     "explain": explain,
+    "doctor": doctor,
     "report": report,
     "schema": schema,
     "clean": clean,

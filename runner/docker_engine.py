@@ -183,6 +183,7 @@ class DockerEngine:
                 for event in self._client.api.build(
                     fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
                     custom_context=True,
+                    use_config_proxy=False,  # nothing is fetched, and a proxy may hold a password
                     tag=labels.image_tag(context.environment),
                     buildargs=labels.build_arguments(context),
                     rm=True,

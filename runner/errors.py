@@ -9,7 +9,8 @@
     │   ├── ImageBuildError         5   one image could not be built; its cells get ``no-image``
     │   └── EngineLostError         5   it went away, or lost something, while it was needed
     ├── RunFolderError              6   a run folder cannot be read, written or shared
-    │   └── NoSpaceError            6   the disk is full
+    │   ├── NoSpaceError            6   the disk is full
+    │   └── DamagedError            6   a stored file does not hold what it should
     └── PackagesError               5   packages could not be resolved or installed
 
 A message says what happened, where, and what to do next. Only ``cli.main`` turns an error into an
@@ -85,3 +86,7 @@ class RunFolderError(RunnerError):
 
 class NoSpaceError(RunFolderError):
     """The disk is full, which may pass."""
+
+
+class DamagedError(RunFolderError):
+    """A stored file does not hold what it should."""

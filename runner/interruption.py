@@ -16,6 +16,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_S = 0.1
 """Two signals within this time are one: ``timeout`` tells a process, and then its whole group."""
 
+ORDERLY = b"\r\x1b[KStopping; the same key again leaves at once.\r\n"
 AT_ONCE = b"Left at once. The same command goes on, and removes what is left on the engine.\n"
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -32,6 +33,8 @@ class _Ear:
         now = time.monotonic()
         if self.heard_at is None:
             self.heard_at = now
+            if sys.stderr.isatty():  # for a person: a log gets one sentence, at the end
+                os.write(2, ORDERLY)
             if not self.holding:
                 raise KeyboardInterrupt
         elif now - self.heard_at > SAME_S:
@@ -49,6 +52,12 @@ def listen() -> None:
     for ending in ENDINGS:
         if signal.getsignal(ending) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(ending, _EAR.hear)
+
+
+def hear_no_more() -> None:
+    """Let nothing disturb the way out: a process that is ending would die of its signal."""
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_IGN)
 
 
 @contextmanager

@@ -60,8 +60,9 @@ _DOCUMENT = TypeAdapter(Document)
 
 def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> Concluded:
     """Return the result of an outcome: status, reason and, if all is well, the numbers."""
-    if outcome.trouble is not None:
-        return _without_numbers(Status.ENGINE_LOST, outcome.trouble)
+    trouble = _trouble(outcome)
+    if trouble is not None:
+        return _without_numbers(Status.ENGINE_LOST, trouble)
     try:
         document = read_document(outcome.document)
     except BadDocumentError as error:
@@ -75,6 +76,13 @@ def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> C
         return _read_result(document, metrics)
     except BadDocumentError as error:
         return _without_numbers(Status.BAD_OUTPUT, str(error), document.reading)
+
+
+def _trouble(outcome: Outcome) -> str | None:
+    """Say what the machine did wrong; None if nothing is known of it."""
+    if outcome.document is None and outcome.exit_code == 0:  # the launcher sends before it ends
+        return outcome.trouble or "what the container sent did not arrive"
+    return outcome.trouble
 
 
 def _silent(outcome: Outcome, timeout_s: float, problem: str) -> tuple[Status, str]:

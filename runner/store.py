@@ -22,7 +22,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from typing import IO, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from runner import atomic, digest
-from runner.errors import NoSpaceError, RunFolderError
+from runner.errors import DamagedError, NoSpaceError, RunFolderError
 from runner.model import FORMAT, Image, Images, Matrix, Plan, Run, Status, TrialResult
 
 LATEST = "latest"
@@ -45,10 +45,6 @@ _RUN = TypeAdapter(Run)
 _PLAN = TypeAdapter(Plan)
 _IMAGES = TypeAdapter(Images)
 _RESULT = TypeAdapter(TrialResult)
-
-
-class DamagedError(RunFolderError):
-    """A stored file does not hold what it should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +153,7 @@ class RunFolder:
     def results(self) -> tuple[TrialResult, ...]:
         """Read the results saved so far, in order of their start."""
         paths = sorted((self.path / "trials").glob("*.json"))
-        found = [_load(path, _RESULT) for path in paths]
-        return tuple(sorted(found, key=lambda result: result.started_at))
+        return _in_order(_load(path, _RESULT) for path in paths)
 
     def salvage(self) -> tuple[tuple[TrialResult, ...], tuple[Path, ...]]:
         """Read the results saved so far; rename files that are damaged, and return them, too.
@@ -166,15 +161,15 @@ class RunFolder:
         Nothing of ours writes half a file: the disk or another program did. Such a trial counts as
         one that was never executed.
         """
-        damaged = []
+        found, damaged = [], []
         for path in sorted((self.path / "trials").glob("*.json")):
             try:
-                _load(path, _RESULT)
+                found.append(_load(path, _RESULT))
             except DamagedError:
                 damaged.append(path.with_name(f"{path.name}.damaged"))
                 with _disk(path):
                     path.replace(damaged[-1])
-        return self.results(), tuple(damaged)
+        return _in_order(found), tuple(damaged)
 
     def stored(self) -> StoredRun:
         """Read all that the folder holds."""
@@ -257,6 +252,10 @@ def file_name(name: str) -> str:
     if plain == name and len(name) <= MAX_NAME:
         return name
     return f"{plain[: MAX_NAME - 17]}-{digest.of_content(name)[:16]}"
+
+
+def _in_order(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
+    return tuple(sorted(results, key=lambda result: result.started_at))
 
 
 def _save(path: Path, form: TypeAdapter[_T], content: _T) -> None:

@@ -5,14 +5,16 @@ Gold files are accepted with ``pytest --accept-gold``.
 
 import gc
 import os
+import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from runner.errors import EngineError
+from runner.interruption import ENDINGS
 from runner.model import Guards
 from runner.patience import WAITS_S
 
@@ -65,6 +67,15 @@ def own_folders(
     monkeypatch.setenv("MATRIX_RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setattr("tempfile.tempdir", None)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Have the signals afterwards as they were before, whatever a command did with them."""
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    yield
+    for number, handling in before.items():
+        signal.signal(number, handling)
 
 
 @pytest.fixture(autouse=True)

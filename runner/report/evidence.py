@@ -44,6 +44,8 @@ class Evidence:
     planned: Mapping[str, int]
     logs: Mapping[str, str]
     judgement: Judgement
+    lost: tuple[TrialResult, ...]
+    """Every attempt that was lost to the machine, in order of its start."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -109,6 +111,7 @@ def gather(
         planned=Counter(cell for cell, _ in planned),
         logs=logs,
         judgement=judge(run.matrix, plan, every),
+        lost=tuple(one for one in every if one.status is Status.ENGINE_LOST),
     )
 
 

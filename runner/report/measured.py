@@ -5,12 +5,17 @@ import re
 from runner.model import Better, Cell, Metric, Status, TrialResult
 from runner.report.evidence import Evidence, as_expected, places, standing
 from runner.report.page import Excerpt, Section, Table, chunks, left, right
-from runner.report.wording import counted, heading, shortened
+from runner.report.wording import counted, heading, instant, shortened
 from runner.store import file_name
 
 METRICS_IN_A_TABLE = 4
 EXCERPTS = 20
-LINES_OF_A_LOG = 20
+LINES_OF_A_LOG = 40
+LOST_SHOWN = 20
+LOST = (
+    "These attempts were spoilt from outside, by the engine or by somebody. They say nothing about "
+    "their cells, give no number, and are repeated."
+)
 LETTERS_OF_A_REASON = 1000
 
 _ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Fault)\b.*")
@@ -51,6 +56,28 @@ def failures(evidence: Evidence) -> Section | None:
         lead=("Of each such cell the latest trial.",),
         notes=notes if beyond > 0 else (),
         excerpts=tuple(_excerpt(evidence, cell, not_ok) for cell, not_ok in ended[:EXCERPTS]),
+    )
+
+
+def lost(evidence: Evidence) -> Section | None:
+    """Show which attempts were lost to the machine, and why; nothing where none was."""
+    if not evidence.lost:
+        return None
+    beyond = len(evidence.lost) - LOST_SHOWN
+    return Section(
+        title="Lost to the machine",
+        lead=(LOST,),
+        tables=(
+            Table(
+                caption="Lost attempts",
+                columns=left("attempt", "when", "reason"),
+                rows=tuple(
+                    (one.trial.id, instant(one.started_at), shortened(one.reason or ""))
+                    for one in evidence.lost[:LOST_SHOWN]
+                ),
+            ),
+        ),
+        notes=(f"{counted(beyond, 'more attempt')} not shown here.",) if beyond > 0 else (),
     )
 
 

@@ -20,6 +20,7 @@ SECTIONS = (
     verdicts.screening,
     measured.failures,
     measured.adapted,
+    measured.lost,
     verdicts.disturbance,
     surroundings.environments,
     surroundings.host,

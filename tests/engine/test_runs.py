@@ -143,3 +143,17 @@ def test_an_image_built_by_hand_counts_as_prepared(
         assert (code, out, err) == (0, "1 images are ready\n", "")
     finally:
         client.images.remove(image_tag(key), force=True)
+
+
+@pytest.mark.usefixtures("docker_image")
+def test_a_machine_is_examined(client: docker.DockerClient, tmp_path: Path) -> None:
+    """With a container and a bare process side by side; nothing of it stays."""
+    write_study(tmp_path, plain_environment(), NUMBER)
+    code, out, err = ended(started(tmp_path, "doctor"))
+    findings = {line.split()[1]: line for line in out.splitlines()}
+    assert (err, "bad" in out) == ("", code == 1), out
+    assert findings["engine"].startswith("ok   engine       docker ")
+    assert "6 pairs); a container itself takes" in findings["overhead"]
+    mark = f"{LABEL}run={tmp_path / 'reports' / 'doctor'}"
+    assert client.containers.list(all=True, filters={"label": mark}) == []
+    assert client.volumes.list(filters={"label": mark}) == []

@@ -27,6 +27,7 @@ REFUSED = frozenset({int(Exit.OK), int(Exit.RUN_FOLDER)})
 STOPS = frozenset({int(Exit.INTERRUPTED), int(Exit.OK)})
 KILLED = frozenset({-signal.SIGKILL, int(Exit.OK)})
 DAY_S = 86400
+SMALL = "size=256m"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,8 @@ class Kind:
     cold: bool = False
     """Whether the image is yet to be built."""
     live_restore: bool = False
-    small_disk: bool = False
+    small_disk: str | None = None
+    """The folder of the study that has a small disk of its own."""
     clock: bool = False
     fills: bool = False
     failing: Mapping[int, Status] = field(default_factory=dict)
@@ -116,9 +118,20 @@ def without_image(scene: Scene) -> None:
         client.close()
 
 
-def full_disk(scene: Scene) -> None:
-    """Fill the disk of the reports, for a moment or for longer than the program waits."""
-    filling = scene.folder / "reports" / "filling"
+def full(folder: str) -> Callable[[Scene], None]:
+    """Return how to fill a small disk, for a moment or for longer than the program waits."""
+
+    def strike(scene: Scene) -> None:
+        filling = scene.folder / folder / "filling"
+        _fill(filling)
+        time.sleep(scene.chance.choice((0.5, 2, 40)))
+        filling.unlink()
+
+    return strike
+
+
+def _fill(filling: Path) -> None:
+    """Write until there is no room for another byte."""
     with filling.open("wb", buffering=0) as file:
         try:
             while True:
@@ -126,8 +139,6 @@ def full_disk(scene: Scene) -> None:
         except OSError:
             while _write_one(file.fileno()):
                 pass
-    time.sleep(scene.chance.choice((0.5, 2, 40)))
-    filling.unlink()
 
 
 def _write_one(file: int) -> bool:
@@ -185,9 +196,16 @@ KINDS = (
     Kind(name="image removed", strike=without_image),
     Kind(
         name="disk full at save",
-        strike=full_disk,
+        strike=full("reports"),
         codes=REFUSED,
-        small_disk=True,
+        small_disk="reports",
+    ),
+    Kind(
+        name="disk full, building",
+        strike=full("temporary"),
+        codes=WAITS | REFUSED | {int(Exit.CELL_FAILED)},
+        small_disk="temporary",
+        cold=True,
     ),
     Kind(
         name="disk full in container",
@@ -218,17 +236,17 @@ def _set(folder: Path, seconds: float) -> None:
 
 @contextmanager
 def disk(kind: Kind, folder: Path) -> Iterator[None]:
-    """Give the reports a small disk of their own where the kind of fault needs one."""
-    if not kind.small_disk:
+    """Give a folder of the study a small disk of its own where the kind of fault needs one."""
+    if kind.small_disk is None:
         yield
         return
-    reports = folder / "reports"
-    reports.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", reports], check=True)
+    place = folder / kind.small_disk
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "none", place], check=True)
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", reports], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def is_told(program: Ended) -> bool:

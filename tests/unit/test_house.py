@@ -84,9 +84,9 @@ TIERS = (
     ),
     ("read", "report", "engines"),
     # a whole run, the commands, the command line
-    ("identity",),
+    ("identity", "calibration"),
     ("runs",),
-    ("explain",),
+    ("course", "explain", "doctor"),
     ("commands", "arguments"),
     ("cli",),
     ("__main__",),

@@ -162,6 +162,24 @@ def test_a_lost_engine_is_told_and_not_counted() -> None:
     assert "0 of 43 trials done" in text
     texts = row(text, *(value for _, value in coordinates(lost.trial.cell)))
     assert texts[2:4] == ["engine lost, to be repeated", "docker went away"]
+    told = section(text, "Lost to the machine")
+    assert f"| {lost.trial.id} " in told.replace("<!-- -->", "")
+    assert "docker went away" in told
+
+
+def test_an_attempt_that_was_lost_and_repeated_is_told() -> None:
+    """Also where the trial has ended well since; of very many the first ones are shown."""
+    results = founding_results()
+    trial = results[0].trial
+    again = replace(results[0], trial=replace(trial, attempt=99))
+    lost = [
+        failed_result(replace(trial, attempt=number), Status.ENGINE_LOST, "somebody killed it")
+        for number in range(1, 26)
+    ]
+    told = section(report((*results[1:], *lost, again)), "Lost to the machine")
+    assert told.count("somebody killed it") == 20
+    assert "5 more attempts not shown here" in told
+    assert "Lost to the machine" not in report(results)
 
 
 def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
@@ -173,7 +191,8 @@ def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
     assert "Reason: exit code 1: cleaning up" in text
     assert "Its own error: ValueError: 3" in text
     assert "line 59\nValueError: 3\ncleaning up\n```" in text
-    assert "line 41" not in text
+    assert "line 22\n" in text
+    assert "line 21\n" not in text
     assert f"](logs/{trial.id}.log)" in text
 
 

@@ -188,6 +188,11 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
             "the container was removed",
         ),
         (
+            outcome(None, log="it went well"),
+            Status.ENGINE_LOST,
+            "what the container sent did not arrive",
+        ),
+        (
             outcome(document(None)),
             Status.BAD_OUTPUT,
             "the script wrote no result",

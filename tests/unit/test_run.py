@@ -100,7 +100,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     engine = Watched()
     monkeypatch.setattr("runner.docker_engine.connect", lambda _: engine)
     # Else the tests that follow would share what one run left over of this machine.
-    monkeypatch.setattr("runner.runs.stay_off", lambda _: None)
+    monkeypatch.setattr("runner.course.stay_off", lambda _: None)
     return engine
 
 
@@ -559,7 +559,7 @@ def test_the_runner_keeps_off_the_measured_core(
     """Where the engine runs on this machine the highest cores are left to the trials."""
     study(engine)
     kept: list[list[int]] = []
-    monkeypatch.setattr("runner.runs.stay_off", lambda cpus: kept.append(list(cpus)))
+    monkeypatch.setattr("runner.course.stay_off", lambda cpus: kept.append(list(cpus)))
     main(["--blocks", "1"])
     cores = host().cores
     assert kept == ([[cores - 1]] if engine.describe().cpus == cores else [])
