@@ -40,7 +40,7 @@ baseline
 twin
     The second copy of the baseline's first cell in each block, by which a run checks itself.
 trial
-    One container, once: one cell in one block; id ``<cell id>@b<block>.<attempt>``.
+    One container (or process), once: one cell in one block; id ``<cell id>@b<block>.<attempt>``.
     We *execute* a trial.
 plan
     The ordered trials. Making one runs nothing.
@@ -53,7 +53,11 @@ reap
 course
     A run on its way to its end: the blocks and looks that are still to come.
 engine
-    What builds images and runs containers.
+    What builds images and executes trials: docker in containers, venv as processes.
+isolation
+    Behind what the venv engine executes a trial: bubblewrap, unshare or nothing (plain).
+keeper
+    ``runner/keeper.py``, which ends all processes of a plain trial.
 outcome
     What the engine saw of a trial.
 lost

@@ -18,6 +18,7 @@ VERBS = {
     "schema": "print the JSON Schema of matrix.yaml",
     "clean": "remove what runs left on the engine, and our images",
 }
+ENGINES = ("auto", "docker", "podman", "venv")
 EXITS = """\
 exit codes:
   0 ok, also when nothing is left to do     1 a cell failed that was not expected to
@@ -47,7 +48,7 @@ def _verb_first(arguments: Sequence[str]) -> list[str]:
     for index, word in enumerate(words):
         takes_value = index > 0 and words[index - 1] in {
             "--matrix", "--reports", "-s", "--select", "--blocks", "--seed", "--context",
-            "--until", "--budget",
+            "--until", "--budget", "--engine",
         }  # fmt: skip
         if word in VERBS and not takes_value:
             return [word, *words[:index], *words[index + 1 :]]
@@ -78,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
             parser.add_argument(
                 "--reports", type=Path, metavar="DIR", help="where runs lie (default: reports)"
             )
+    for verb in ("run", "plan", "prepare", "explain", "doctor", "clean"):
+        parsers[verb].add_argument(
+            "--engine",
+            choices=ENGINES,
+            help="what executes (default: auto, the first that answers)",
+        )
     for verb in ("run", "plan", "prepare", "lock"):
         _add_choice(parsers[verb])
     parsers["explain"].add_argument("cell", metavar="CELL", help="the id of the cell, as in `plan`")

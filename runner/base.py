@@ -1,4 +1,4 @@
-"""A base image made from an interpreter of this machine, where no registry answers.
+"""A base made from an interpreter of this machine: an image, or a copy for processes.
 
 The tar holds the interpreter under /usr/local, as the official Python images have it, the shared
 libraries that it and common wheels link, a shell, and nothing else: no network tools, no package
@@ -49,11 +49,9 @@ print(json.dumps([sysconfig.get_path("stdlib"), sysconfig.get_config_var("LIBDIR
 def assemble(interpreter: Interpreter, target: Path) -> None:
     """Write the base for an interpreter as a tar to ``target``; EngineError where that fails."""
     try:
-        stdlib, libdir, soname = json.loads(_output([str(interpreter.path), "-I", "-c", _ASK]))
-        standard = list(_standard_library(Path(stdlib)))
+        standard, shared = _parts(interpreter)
         programs = [interpreter.path.resolve(), Path("/bin/sh").resolve()]
         links = programs + [path for path, _ in standard if ".so" in path.suffixes]
-        shared = Path(libdir) / soname
         with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
             for folder in FOLDERS:
                 _add_folder(tar, folder, 0o1777 if folder == "tmp" else 0o755)
@@ -66,7 +64,7 @@ def assemble(interpreter: Interpreter, target: Path) -> None:
             for path, name in standard:
                 _add_file(tar, path, f"usr/local/lib/python{interpreter.minor}/{name}")
             libraries = _libraries(links)
-            if shared.suffix and shared.is_file():
+            if shared is not None:
                 libraries[shared.name] = shared
             for name, path in sorted(libraries.items()):
                 # The loader is named by absolute path in every program; the rest it finds here.
@@ -78,6 +76,36 @@ def assemble(interpreter: Interpreter, target: Path) -> None:
             f"no base could be assembled from {interpreter.path}: {error}. Name one with "
             "`environment: {base: <image>}` in the matrix."
         ) from error
+
+
+def copy(interpreter: Interpreter, target: Path) -> None:
+    """Copy an interpreter and its standard library, nothing else; EngineError where that fails.
+
+    The loader has to be told where the interpreter's library is: ``lib``, in LD_LIBRARY_PATH.
+    """
+    python = f"python{interpreter.minor}"
+    try:
+        standard, shared = _parts(interpreter)
+        files = [(interpreter.path.resolve(), f"bin/{python}")]
+        files += [(path, f"lib/{python}/{name}") for path, name in standard]
+        files += [] if shared is None else [(shared, f"lib/{shared.name}")]
+        for path, name in files:
+            place = target / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, place)  # bytecode is valid for the date of its source
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise EngineError(
+            f"the interpreter {interpreter.path} cannot be copied to where trials can read it: "
+            f"{error}."
+        ) from error
+
+
+def _parts(interpreter: Interpreter) -> tuple[list[tuple[Path, str]], Path | None]:
+    """Return an interpreter's standard library and, where it has one, its shared library."""
+    stdlib, libdir, soname = json.loads(_output([str(interpreter.path), "-I", "-c", _ASK]))
+    shared = Path(libdir) / soname
+    standard = list(_standard_library(Path(stdlib)))
+    return standard, shared if shared.suffix and shared.is_file() else None
 
 
 def _standard_library(stdlib: Path) -> Iterator[tuple[Path, str]]:

@@ -2,28 +2,25 @@
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from runner.engine import Engine, in_order_of_removal
 from runner.errors import ConfigError, EngineError, Exit
-from runner.model import EngineFacts, Image, Lock, Matrix, Unsupported
+from runner.model import EngineFacts, Lock, Matrix, Unsupported
 from runner.observer import Observer
 from runner.options import Options
-
-LOCAL = "unix:///var/run/docker.sock"
 
 # ruff: noqa: PLC0415 (every command imports what it uses, so that the others stay instant)
 
 
 def run(options: Options) -> Exit:
     """Execute the matrix: lock, prepare, execute block by block, report."""
-    from runner import runs, workplace
+    from runner import engines, runs, workplace
     from runner.course import Course
-    from runner.docker_engine import connect
     from runner.goal import read_goal
     from runner.host import check_cpu, host
     from runner.progress import observer_for
@@ -36,7 +33,8 @@ def run(options: Options) -> Exit:
         if warning := check_cpu(machine):
             observer.note(warning)
         workplace.sweep()
-        with workplace.folder(), closing(connect(machine.id)) as engine:
+        connected = engines.connect(options.engine, machine.id, observer.note)
+        with workplace.folder(), closing(connected) as engine:
             reap(engine, observer.note)
             _check_limits(matrix, engine.describe())
             lock = _locked(options, matrix, observer)
@@ -59,19 +57,19 @@ def lock(options: Options) -> Exit:
 
 def plan(options: Options) -> Exit:
     """Say what would run, what must be built, and how long it takes."""
-    from runner import outlook
+    from runner import engines, outlook
     from runner.lockfile import read_lock
 
     matrix = _matrix(options)
     locked = read_lock(_lock_path(options))
-    found = outlook.look(matrix, locked, _images(), options)
+    found = outlook.look(matrix, locked, engines.images(options.engine), options)
     print(outlook.as_json(found) if options.json else outlook.as_text(found))
     return Exit.OK
 
 
 def prepare(options: Options) -> Exit:
     """Build the images that are missing, or write their contexts."""
-    from runner.docker_engine import connect
+    from runner import engines
     from runner.host import host
     from runner.prepare import prepare as build
     from runner.prepare import write_contexts
@@ -81,7 +79,7 @@ def prepare(options: Options) -> Exit:
     matrix = _matrix(options)
     with observer_for(sys.stdout) as observer:
         locked = _locked(options, matrix, observer)
-        with closing(connect(host().id)) as engine:
+        with closing(engines.connect(options.engine, host().id, observer.note)) as engine:
             if options.context is not None:
                 for command in write_contexts(matrix, locked, engine, options.context):
                     observer.note(command)
@@ -109,7 +107,10 @@ def explain(options: Options) -> Exit:
         print(f"there is no run of {matrix.name} in {options.reports}: all trials are executed")
         return Exit.OK
     folder, then = found
-    now = runs.describe(matrix, read_lock(_lock_path(options)), options, host(), then.engine)
+    engine = then.engine
+    if options.engine not in {"auto", engine.name}:
+        engine = replace(engine, name=options.engine, version="any")
+    now = runs.describe(matrix, read_lock(_lock_path(options)), options, host(), engine)
     plan = runs.planned(now, folder if then.key == now.key else None, options)
     for line in explained(cell, then, now, folder, plan):
         print(line)
@@ -118,7 +119,7 @@ def explain(options: Options) -> Exit:
 
 def doctor(options: Options) -> Exit:
     """Say whether this machine can execute the matrix, and how well it measures."""
-    from runner.docker_engine import connect
+    from runner import engines
     from runner.doctor import as_text, examine
     from runner.host import host
     from runner.lockfile import read_lock
@@ -129,7 +130,8 @@ def doctor(options: Options) -> Exit:
     with contextlib.ExitStack() as at_the_end:
         engine: Engine | EngineError
         try:
-            engine = at_the_end.enter_context(closing(connect(machine.id)))
+            connected = engines.connect(options.engine, machine.id, lambda _: None)
+            engine = at_the_end.enter_context(closing(connected))
         except EngineError as error:
             engine = error
         for finding in examine(matrix, lock, machine, engine, options.reports):
@@ -158,13 +160,12 @@ def schema(_: Options) -> Exit:
 
 def clean(options: Options) -> Exit:
     """Remove what is ours from the engine, after showing it."""
-    from runner import workplace
-    from runner.docker_engine import connect
+    from runner import engines, workplace
     from runner.host import host
     from runner.reap import removable
 
     workplace.sweep()
-    with closing(connect(host().id)) as engine:
+    with closing(engines.connect(options.engine, host().id, print)) as engine:
         owned = engine.owned()
         things = removable(owned, options.reports, options.all)
         for thing in things:
@@ -250,25 +251,6 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
         if isinstance(entry, Unsupported):
             observer.note(f"{options.matrix}: {request.label}: unsupported: {entry.reason}")
     return known
-
-
-def _images() -> Mapping[str, Image] | None:
-    """Return the images that exist; ``None`` where no engine answers."""
-    from runner import glance
-
-    scheme, _, path = (os.environ.get("DOCKER_HOST") or LOCAL).partition("://")
-    try:
-        return glance.images(path) if scheme == "unix" else _images_elsewhere()
-    except EngineError:
-        return None
-
-
-def _images_elsewhere() -> Mapping[str, Image]:
-    from runner.docker_engine import connect
-    from runner.host import host
-
-    with closing(connect(host().id)) as engine:
-        return engine.images()
 
 
 def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:

@@ -19,6 +19,7 @@ from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
 from runner.host import check_cpu
 from runner.interpreters import Interpreter
+from runner.isolation import told
 from runner.model import EngineFacts, Host, Image, Lock, Matrix
 from runner.plan import GUARDS
 from runner.recipe import environment_digest, to_build, used
@@ -112,6 +113,9 @@ def _last_run(reports: Path) -> Finding:
 
 
 def _engine(facts: EngineFacts) -> Finding:
+    if facts.name == "venv":
+        text = f"trials are processes on {facts.cpus} cores, {told(facts.version, facts.cgroup)}"
+        return Finding(subject="engine", sound=True, text=text)
     text = (
         f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "
         f"{facts.storage}, {facts.cpus} cores."

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from runner import digest
-from runner.model import Environment, Run, Unsupported, shown
+from runner.model import EngineFacts, Environment, Run, Unsupported, shown
 
 
 def key(run: Run) -> str:
@@ -37,7 +37,7 @@ def measured(run: Run) -> Mapping[str, object]:
         "data": dict(run.data_digests),
         "matrix-runner": dict(run.own_digests),
         "host": run.host.id,
-        "engine": run.engine.name,
+        "engine": _engine(run.engine),
         "base": matrix.base,
     }
 
@@ -50,6 +50,12 @@ def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | Non
         for path in sorted(before.keys() | after.keys())
         if before.get(path) != after.get(path)
     }
+
+
+def _engine(engine: EngineFacts) -> str:
+    """Return the engine; numbers from behind other walls do not mix."""
+    kind = engine.version.partition(" ")[0]
+    return f"venv ({kind})" if engine.name == "venv" else engine.name
 
 
 def _environment(entry: Environment | Unsupported) -> Mapping[str, object]:

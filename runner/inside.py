@@ -14,6 +14,7 @@ reads the document. Where the kernel has no figure the document says null.
 import json
 import os
 import resource
+import select
 import signal
 import stat
 import subprocess
@@ -37,12 +38,15 @@ THREADS = (
 def main() -> None:
     """Execute the order in the first argument and send the document."""
     order = json.loads(sys.argv[1])
+    if order.get("tied") and select.select([0], [], [], 0)[0]:
+        return  # who holds the other end was gone before this process was tied to it
     waited, share = wait_for_quiet(order["quiet"])
-    before = counters()
+    cgroup = order.get("cgroup", CGROUP)
+    before = counters(cgroup)
     started = time.monotonic()
     exit_code, timed_out, left_out = execute(order)
     wall = time.monotonic() - started
-    after = counters()
+    after = counters(cgroup)
     text, problem = read_result(os.path.join(order["output"], "result.json"), order["result_bytes"])
     send(
         {
@@ -52,7 +56,7 @@ def main() -> None:
             "result": text,
             "result_problem": problem,
             "reading": dict(
-                reading(wall, before, after, left_out),
+                reading(wall, before, after, left_out, cgroup),
                 waited_s=waited,
                 foreign_share_before=share,
             ),
@@ -205,29 +209,29 @@ def wait_for_quiet(quiet: Dict[str, float]) -> Tuple[float, Optional[float]]:
     return 0.0, None
 
 
-def counters() -> Dict[str, Optional[float]]:
+def counters(cgroup: str) -> Dict[str, Optional[float]]:
     """Read the kernel's counters of this container and of the cores it runs on."""
     busy, steal = core_seconds(os.sched_getaffinity(0))
-    if os.path.exists(CGROUP + "/cgroup.controllers"):
+    if os.path.exists(cgroup + "/cgroup.controllers"):
         own = {
-            "cpu_s": scaled(field(CGROUP + "/cpu.stat", "usage_usec"), 1e-6),
-            "throttled_s": scaled(field(CGROUP + "/cpu.stat", "throttled_usec"), 1e-6),
-            "memory_peak_bytes": field(CGROUP + "/memory.peak"),
-            "oom_kills": field(CGROUP + "/memory.events", "oom_kill"),
+            "cpu_s": scaled(field(cgroup + "/cpu.stat", "usage_usec"), 1e-6),
+            "throttled_s": scaled(field(cgroup + "/cpu.stat", "throttled_usec"), 1e-6),
+            "memory_peak_bytes": field(cgroup + "/memory.peak"),
+            "oom_kills": field(cgroup + "/memory.events", "oom_kill"),
         }
     else:
         own = {
-            "cpu_s": scaled(field(CGROUP + "/cpuacct/cpuacct.usage"), 1e-9),
-            "throttled_s": scaled(field(CGROUP + "/cpu/cpu.stat", "throttled_time"), 1e-9),
-            "memory_peak_bytes": field(CGROUP + "/memory/memory.max_usage_in_bytes"),
-            "oom_kills": field(CGROUP + "/memory/memory.oom_control", "oom_kill"),
+            "cpu_s": scaled(field(cgroup + "/cpuacct/cpuacct.usage"), 1e-9),
+            "throttled_s": scaled(field(cgroup + "/cpu/cpu.stat", "throttled_time"), 1e-9),
+            "memory_peak_bytes": field(cgroup + "/memory/memory.max_usage_in_bytes"),
+            "oom_kills": field(cgroup + "/memory/memory.oom_control", "oom_kill"),
         }
     swapped = field("/proc/vmstat", "pswpin")
     return dict(own, core_busy_s=busy, core_steal_s=steal, swapped_in_pages=swapped)
 
 
 def reading(
-    wall: float, before: Dict[str, Any], after: Dict[str, Any], left_out: int
+    wall: float, before: Dict[str, Any], after: Dict[str, Any], left_out: int, cgroup: str
 ) -> Dict[str, Any]:
     """Return what the kernel counted while the script ran."""
     spent = {
@@ -238,7 +242,7 @@ def reading(
     spent.update(
         wall_s=wall,
         cpus=sorted(os.sched_getaffinity(0)),
-        cgroup=2 if os.path.exists(CGROUP + "/cgroup.controllers") else 1,
+        cgroup=2 if os.path.exists(cgroup + "/cgroup.controllers") else 1,
         user_s=usage.ru_utime,
         system_s=usage.ru_stime,
         major_faults=usage.ru_majflt,

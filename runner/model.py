@@ -326,7 +326,10 @@ class Lock(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base(Record):
-    """What an image stands on: ``pulled``, ``local`` by name, ``assembled`` here."""
+    """What an image stands on: ``pulled``, ``local`` by name, ``assembled`` here.
+
+    An environment that no container engine built stands on an ``interpreter``.
+    """
 
     kind: str
     name: str

@@ -13,6 +13,7 @@ class Options(NamedTuple):
     verb: str = "run"
     matrix: Path = Path("matrix.yaml")
     reports: Path = Path("reports")
+    engine: str = "auto"
     select: tuple[str, ...] = ()
     quick: bool = False
     locked: bool = False

@@ -10,6 +10,9 @@ from runner.model import Base, Environment, Image, Lock, Matrix
 INSTALLATION = 1
 """How packages are installed (``packages``) and packed (``prepare``); raised when that changes."""
 
+OWN_BASES = ("assembled", "interpreter")
+"""The kinds of base that are made of this machine's interpreters."""
+
 
 def environment_digest(environment: Environment) -> str:
     """Return the key of an environment: what is in it and how it is made."""
@@ -59,8 +62,8 @@ def _stands_on(base: Base, wanted: str, python: str) -> bool:
         case "auto":
             return True
         case "host":
-            return base.kind == "assembled"
+            return base.kind in OWN_BASES
         case "pull":
-            return base.kind != "assembled"
+            return base.kind not in OWN_BASES
         case _:
             return base.name == wanted.replace("{python}", python)

@@ -18,27 +18,30 @@ LOCK = ".occupied"
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
-    """Make an empty folder, and remove it with all that is in it; RunFolderError without room."""
+def folder(place: Path | None = None) -> Iterator[Path]:
+    """Make an empty folder, and remove it with all that is in it; RunFolderError without room.
+
+    It lies in ``place``, or where temporary files belong.
+    """
     with ExitStack() as at_the_end:
         try:
-            made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
-            place = Path(at_the_end.enter_context(made))
-            lock = at_the_end.enter_context((place / ".claim").open("w"))
+            made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True)
+            outer = Path(at_the_end.enter_context(made))
+            lock = at_the_end.enter_context((outer / ".claim").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
-            Path(lock.name).rename(place / LOCK)  # nobody sees a lock that is not taken yet
-            (place / "content").mkdir()
+            Path(lock.name).rename(outer / LOCK)  # nobody sees a lock that is not taken yet
+            (outer / "content").mkdir()
         except OSError as error:
             raise RunFolderError(
                 f"no temporary folder can be made ({error}); make room, or name another place in "
                 "TMPDIR."
             ) from error
-        yield place / "content"
+        yield outer / "content"
 
 
-def sweep() -> None:
+def sweep(place: Path | None = None) -> None:
     """Remove the folders of processes that ended without removing them."""
-    for path in _all():
+    for path in _all(place):
         if not _in_use(path):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -48,8 +51,9 @@ def others() -> bool:
     return any(_in_use(path) for path in _all())
 
 
-def _all() -> list[Path]:
-    return sorted(path.parent for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"))
+def _all(place: Path | None = None) -> list[Path]:
+    where = Path(tempfile.gettempdir()) if place is None else place
+    return sorted(path.parent for path in where.glob(f"{PREFIX}*/{LOCK}"))
 
 
 def _in_use(path: Path) -> bool:

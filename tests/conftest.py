@@ -62,8 +62,9 @@ def calm_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def own_folders(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let every test work in a folder of its own, with temporary files of its own."""
+    """Let every test work in a folder of its own, with temporary files and caches of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MATRIX_RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setattr("tempfile.tempdir", None)
 

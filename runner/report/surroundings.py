@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from runner.model import Environment, EnvironmentRequest, Run, Unsupported, shown
+from runner.isolation import told, walled
+from runner.model import EngineFacts, Environment, EnvironmentRequest, Run, Unsupported, shown
 from runner.report.evidence import Evidence
 from runner.report.page import Section, Table, chunks, facts, left
 from runner.report.wording import NOTHING, counted, duration, instant, memory, shortened, size
@@ -29,7 +30,9 @@ def environments(evidence: Evidence) -> Section:
         lead=("Packages were resolved as the package index stood at the instant in column as of.",),
         tables=(
             _overview(evidence, names),
-            *_side_by_side("Versions as seen from inside the container", "what", inside),
+            *_side_by_side(
+                f"Versions as seen from inside the {_shell(evidence.run)}", "what", inside
+            ),
             *_side_by_side(
                 f"Packages that differ ({len(held & differing)})",
                 "package",
@@ -57,9 +60,8 @@ def host(evidence: Evidence) -> Section:
 
 def method(evidence: Evidence) -> Section:
     """Say in plain words how the numbers came about."""
-    cores = counted(evidence.run.matrix.limits.cpus, "core")
     trials = (
-        f"Every trial was one fresh container on {cores}, alone, without a network. A block is one "
+        f"Every trial was one fresh {_boundary(evidence.run)}. A block is one "
         "pass over all cells in a fresh random order, and all its trials share one seed; so the "
         "slow drift of a machine meets all cells alike."
     )
@@ -81,6 +83,19 @@ def method(evidence: Evidence) -> Section:
         lead=(trials, numbers, limits),
         tables=_parameters(evidence),
     )
+
+
+def _boundary(run: Run) -> str:
+    """Say in what a trial was executed."""
+    alone = f"on {counted(run.matrix.limits.cpus, 'core')}, alone"
+    if run.engine.name != "venv":
+        return f"container {alone}, without a network"
+    network = "without" if walled(run.engine.version) else "with"
+    return f"process {alone}, {network} a network"
+
+
+def _shell(run: Run) -> str:
+    return "environment" if run.engine.name == "venv" else "container"
 
 
 def _names(evidence: Evidence) -> Mapping[EnvironmentRequest, str]:
@@ -170,8 +185,9 @@ def _side_by_side(
 def _machine(run: Run) -> list[tuple[str, str]]:
     engine, limits = run.engine, run.matrix.limits
     flags = [flag for flag in run.host.cpu_flags if flag.startswith(INSTRUCTIONS)]
+    bound = "without swap" if engine.name != "venv" or engine.cgroup else "(not enforced)"
     allowed = (
-        f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} without swap, "
+        f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} {bound}, "
         f"{limits.pids} processes, {duration(limits.timeout_s)}"
     )
     return [
@@ -179,10 +195,18 @@ def _machine(run: Run) -> list[tuple[str, str]]:
         ("vector instructions", ", ".join(flags) or "none of avx, avx2, fma, avx512"),
         ("cores, memory", f"{run.host.cores}, {memory(run.host.memory_bytes)}"),
         ("system", f"{run.host.system}, kernel {run.host.kernel}"),
-        ("engine", f"{engine.name} {engine.version} (API {engine.api}), storage {engine.storage}"),
-        ("engine's system", f"{engine.system}, {engine.architecture}, cgroup v{engine.cgroup}"),
+        *_engine(engine),
         ("limits of a trial", allowed),
     ]
+
+
+def _engine(engine: EngineFacts) -> list[tuple[str, str]]:
+    system = f"{engine.system}, {engine.architecture}"
+    if engine.name == "venv":
+        isolation = told(engine.version, engine.cgroup)
+        return [("engine", f"venv, {engine.version}, {system}"), ("isolation", isolation)]
+    version = f"{engine.name} {engine.version} (API {engine.api}), storage {engine.storage}"
+    return [("engine", version), ("engine's system", f"{system}, cgroup v{engine.cgroup}")]
 
 
 def _digests(run: Run) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """What the engine tests share: one connection, one image without packages."""
 
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +10,12 @@ import docker
 import pytest
 
 from runner.docker_engine import DockerEngine, connect
+from runner.environments import CACHE
+from runner.errors import EngineError
 from runner.execute import clear
 from runner.model import Image
+from runner.venv_engine import VenvEngine
+from runner.venv_engine import connect as connect_venv
 from tests.trials import RUN, Execute, build, executed, plain_environment
 
 
@@ -40,3 +46,27 @@ def client() -> Iterator[docker.DockerClient]:
 def execute(docker_engine: DockerEngine, docker_image: Image, tmp_path: Path) -> Execute:
     """Execute a script as a trial on the real engine."""
     return partial(executed, docker_engine, docker_image, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def readable() -> Iterator[Path]:
+    """Return a folder that every user can read, as the cache of the venv engine must be."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="venv-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def venv_engines(readable: Path) -> Callable[[str], VenvEngine]:
+    """Return what makes the venv engine with one kind of isolation; skips where that is missing."""
+
+    def make(kind: str) -> VenvEngine:
+        try:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setenv(CACHE, str(readable / "cache"))
+                return connect_venv("engine-tests", (kind,))
+        except EngineError as error:
+            pytest.skip(str(error))
+
+    return make

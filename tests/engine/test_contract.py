@@ -7,6 +7,7 @@ import pytest
 
 from runner.engine import Engine
 from runner.execute import LAUNCHER, clear
+from runner.isolation import BEHIND_WALLS
 from runner.model import Image, Limits, Status
 from runner.result import conclude
 from tests.fakes import FakeEngine
@@ -20,12 +21,18 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(scope="module", params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
+KINDS = [f"venv-{kind}" for kind in (*BEHIND_WALLS, "plain")]
+ENGINES = ["fake", pytest.param("docker", marks=pytest.mark.engine), *KINDS]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Each engine in turn, with nothing of this run left on it afterwards."""
     made: Engine = FakeEngine()
     if request.param == "docker":
         made = request.getfixturevalue("docker_engine")
+    elif request.param != "fake":
+        made = request.getfixturevalue("venv_engines")(request.param.partition("-")[2])
     yield made
     clear(made, RUN)
 

@@ -45,7 +45,7 @@ def test_an_engine_that_dies_in_a_trial(daemon: Daemon, tmp_path: Path) -> None:
     with closing(docker.DockerClient(daemon.address)) as client:
         wanted = {"event": "start", "label": LABEL + "trial"}
         starts = client.events(decode=True, filters=wanted)
-        program = started(tmp_path)
+        program = started(tmp_path, "--engine", "docker")
         assert len(list(islice(starts, 2))) == 2
         daemon.die()
     code, out, err = ended(program)
@@ -57,7 +57,7 @@ def test_an_engine_that_dies_in_a_trial(daemon: Daemon, tmp_path: Path) -> None:
     assert "report: " in out
 
     daemon.start()
-    code, out, err = ended(started(tmp_path))
+    code, out, err = ended(started(tmp_path, "--engine", "docker"))
     assert (code, err) == (0, ""), out
     assert len(run_folders(tmp_path)) == 1
     found = results(tmp_path)
@@ -74,7 +74,7 @@ def test_an_engine_that_restarts_while_it_builds(daemon: Daemon, tmp_path: Path)
     write_study(tmp_path, plain_environment(2006), NUMBER)
     with closing(docker.DockerClient(daemon.address)) as client:
         steps = client.events(decode=True, filters={"type": "container", "event": "create"})
-        program = started(tmp_path)
+        program = started(tmp_path, "--engine", "docker")
         assert next(steps)
         daemon.die()
     daemon.start()

@@ -63,7 +63,7 @@ def start(
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
     program = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.program"],
+        [sys.executable, "-m", "tests.faults.program", "--engine", "docker"],
         cwd=folder,
         env={
             **os.environ,

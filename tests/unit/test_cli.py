@@ -139,7 +139,7 @@ def test_without_an_engine_there_is_a_sentence(
     """No engine answers: exit code 5 and what to do."""
     study(tmp_path, SMALL)
     Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
-    assert main([verb]) == Exit.ENGINE
+    assert main([verb, "--engine", "docker"]) == Exit.ENGINE
     said = capsys.readouterr().err
     assert said.startswith("no Docker engine answers")
     assert said.count("\n") == 1
@@ -214,7 +214,7 @@ def test_a_report_needs_only_the_folder(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cells with what is special in them, what is not locked, and how long it takes."""
     study(tmp_path, FULL)
-    assert main(["plan"]) == Exit.OK
+    assert main(["plan", "--engine", "docker"]) == Exit.OK
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "small: 4 cells, 14 trials in 3 blocks"
     assert "  lib=3.0,size=1  (expected: no-image, blocks: 2)" in said
@@ -230,7 +230,8 @@ def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFi
     """The JSON names cells, trials in their order, what is to lock and to build, and seconds."""
     study(tmp_path, SMALL)
     Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED[:1]}))
-    assert main(["plan", "--json", "-s", "size=1", "--blocks", "2", "--seed", "5"]) == Exit.OK
+    words = ["plan", "--json", "-s", "size=1", "--blocks", "2", "--seed", "5"]
+    assert main([*words, "--engine", "docker"]) == Exit.OK
     found = json.loads(capsys.readouterr().out)
     assert found.pop("seconds") > 0
     trials = found.pop("trials")

@@ -30,6 +30,7 @@ TIERS = (
         "report.page",
         "interruption",
         "child",
+        "keeper",
     ),
     ("workplace",),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
@@ -39,6 +40,8 @@ TIERS = (
         "uv",
         "log",
         "hardening",
+        "isolation",
+        "cgroup",
         "observer",
         "guards",
         "patience",
@@ -49,7 +52,15 @@ TIERS = (
         "recipe",
         "lockfile",
     ),
-    ("interpreters", "yaml_tree", "progress", "goal", "judge.estimate", "report.wording"),
+    (
+        "processes",
+        "interpreters",
+        "yaml_tree",
+        "progress",
+        "goal",
+        "judge.estimate",
+        "report.wording",
+    ),
     ("judge.samples", "judge.looks", "judge.history"),
     ("judge.compare",),
     ("judge.claims", "judge.policy", "judge.groups", "judge.partings"),
@@ -57,7 +68,7 @@ TIERS = (
     ("report.plots", "report.evidence"),
     ("engine", "base", "packages", "notation", "report.verdict_words", "report.render"),
     # the verbs, and the sections of the report
-    ("result", "prepare", "resolve", "labels", "schema"),
+    ("result", "prepare", "resolve", "labels", "schema", "environments"),
     ("report.measured", "report.published", "report.surroundings", "report.verdicts"),
     (
         "execute",
@@ -65,12 +76,13 @@ TIERS = (
         "lock",
         "outlook",
         "docker_engine",
+        "venv_engine",
         "glance",
         "cells",
         "refusals",
         "report.view",
     ),
-    ("read", "report"),
+    ("read", "report", "engines"),
     # a whole run, the commands, the command line
     ("identity", "calibration"),
     ("runs",),
@@ -191,8 +203,10 @@ def test_each_package_has_its_owners() -> None:
 
 def test_only_commands_choose_an_engine() -> None:
     """Everything else works with any engine that keeps the protocol."""
-    users = {module for module, path in MODULES.items() if "docker_engine" in own(path)}
-    assert users == {"commands"}
+    users = {
+        module for module, path in MODULES.items() if own(path) & {"docker_engine", "venv_engine"}
+    }
+    assert users == {"engines"}
 
 
 def test_a_report_needs_no_engine() -> None:

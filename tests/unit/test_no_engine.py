@@ -36,7 +36,7 @@ def test_no_engine_is_one_sentence(
     """Exit code 5, the cause, and what to do; no run is begun."""
     monkeypatch.setenv("DOCKER_HOST", address)
     write_study(tmp_path, plain_environment(), NUMBER)
-    code, _, err = ended(started(tmp_path, verb))
+    code, _, err = ended(started(tmp_path, verb, "--engine", "docker"))
     assert (code, err.count("\n")) == (5, 1), err
     assert err.startswith(f"no Docker engine answers at {address} (")
     assert cause in err

@@ -1,0 +1,490 @@
+"""The venv engine, behind each kind of isolation that this machine permits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import base, interpreters
+from runner.environments import CACHE
+from runner.execute import clear
+from runner.isolation import BEHIND_WALLS, told
+from runner.model import EnvironmentRequest, Image, Limits, Status
+from runner.venv_engine import VenvEngine
+from tests.studies import ROOT, ended, results, run_folders, started, write_study
+from tests.trials import INTERPRETER, NUMBER, RUN, build, executed, plain_environment
+
+MIB = 1024**2
+SMALL = Limits(memory_bytes=192 * MIB, pids=64)
+KINDS = (*BEHIND_WALLS, "plain")
+PLAIN = plain_environment()
+
+Make = Callable[[str], VenvEngine]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of isolation."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(kind: str, venv_engines: Make) -> Iterator[VenvEngine]:
+    """The engine with that isolation; afterwards nothing of the tests' run is left."""
+    made = venv_engines(kind)
+    yield made
+    clear(made, RUN)
+
+
+@pytest.fixture(scope="module")
+def image(engine: VenvEngine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The environment without packages."""
+    return build(engine, PLAIN, tmp_path_factory.mktemp("context"))
+
+
+def marked(mark: str) -> list[str]:
+    """Return the command lines with that mark of all processes but this one."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if mark in words and int(path.name) != os.getpid():
+                found.append(f"{path.name}: {words}")
+    return found
+
+
+def left(mark: str) -> list[str]:
+    """Return the processes with that mark that are still there after a moment."""
+    deadline = time.monotonic() + 5
+    while (found := marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+# --- what a script sees --------------------------------------------------------------------------
+
+LOOKS_AROUND = """
+import json, os, socket, sys
+
+def refused(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return error.strerror
+    return None
+
+def touch(folder):
+    path = os.path.join(folder, "touched-by-a-test")
+    open(path, "w").close()
+    os.unlink(path)
+
+print(json.dumps({
+    "status": dict(line.rstrip("\\n").split(":\\t", 1) for line in open("/proc/self/status")),
+    "interfaces": [line.split(":")[0].strip() for line in open("/proc/net/dev")][2:],
+    "internet": refused(lambda: socket.create_connection(("192.0.2.1", 80), 5).close()),
+    "writable": [one for one in ("/", "/usr", "/etc", "/run", "/dev", "/var/tmp", "/home", "/tmp",
+                                 "/dev/shm", os.path.dirname(os.environ["RESULT_PATH"]))
+                 if not refused(lambda: touch(one))],
+    "staged": refused(lambda: open(__file__, "a")),
+    "environment": json.dumps(dict(os.environ)),
+    "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+    "secret": os.path.exists(%r),
+    "home": os.listdir("/home") if os.path.isdir("/home") else [],
+    "cores": sorted(os.sched_getaffinity(0)),
+    "prefix": sys.prefix,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(
+    engine: VenvEngine, image: Image, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a script sees."""
+    folder = tmp_path_factory.mktemp("script")
+    (folder / "secret").write_text("of the host")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MY_TOKEN", "not-for-the-script")
+        outcome, _, _ = executed(engine, image, folder, LOOKS_AROUND % str(folder / "secret"))
+    found: dict[str, Any] = json.loads(outcome.log)
+    return found
+
+
+def test_nothing_is_inherited(seen: dict[str, Any]) -> None:
+    """No variable of the runner reaches the script, and no right."""
+    assert "not-for-the-script" not in seen["environment"]
+    status = seen["status"]
+    assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    assert status["NoNewPrivs"] == "1"
+    nobody = "65534" if os.geteuid() == 0 else str(os.getuid())
+    assert set(status["Uid"].split() + status["Gid"].split()) == {nobody}
+    assert seen["staged"]
+
+
+def test_it_executes_in_its_environment(
+    seen: dict[str, Any], image: Image, engine: VenvEngine
+) -> None:
+    """The environment is where its packages are, on the highest-numbered core."""
+    assert seen["prefix"] == str(engine._environments.of(image.id))
+    assert seen["cores"] == [max(os.sched_getaffinity(0))]
+
+
+def test_walls_keep_the_network_and_other_processes_out(kind: str, seen: dict[str, Any]) -> None:
+    """No interface but the trial's own, no process but its own."""
+    if kind == "plain":
+        pytest.skip("plain processes have no walls")
+    assert seen["interfaces"] == ["lo"]
+    assert seen["internet"] == "Network is unreachable"
+    assert seen["processes"] <= 3
+
+
+def test_bubblewrap_keeps_the_disk_out(kind: str, seen: dict[str, Any]) -> None:
+    """The root is read-only, /tmp is the trial's own, and what users keep is out of view."""
+    if kind != "bwrap":
+        pytest.skip("only bubblewrap has a root of its own")
+    assert seen["writable"] == ["/tmp", "/dev/shm", "/run/out"]  # noqa: S108
+    assert (seen["secret"], seen["home"]) == (False, [])
+
+
+def test_the_disk_of_the_host_is_out_of_reach(
+    kind: str, engine: VenvEngine, image: Image, tmp_path: Path
+) -> None:
+    """Behind bubblewrap /tmp and /out have a size."""
+    if kind != "bwrap":
+        pytest.skip("only bubblewrap bounds what is written")
+    script = "import os\nfile = open(%s, 'wb', 0)\n[file.write(b'x' * 2**20) for _ in range(2**11)]"
+    for path in ("'/tmp/big'", "os.environ['RESULT_PATH']"):
+        _, result, _ = executed(engine, image, tmp_path, script % path)
+        assert result.reason == "exit code 1: OSError: [Errno 28] No space left on device"
+
+
+def test_what_the_report_says(kind: str, engine: VenvEngine) -> None:
+    """One line says what was in force, and what it does not do."""
+    facts = engine.describe()
+    assert facts.version.split()[0] == kind
+    said = told(facts.version, facts.cgroup)
+    assert said.endswith(". venv does not contain a hostile script.")
+    assert ("no network" in said) == (kind != "plain")
+    assert ("memory is limited" in said) == bool(facts.cgroup)
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+BOMB = "keep = [bytes([1]) * 2**20 for _ in range(2**12)]"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [BOMB, f"import os\nif os.fork():\n    os.wait()\n    {NUMBER}\nelse:\n    {BOMB}\n"],
+    ids=["script", "child"],
+)
+def test_memory_runs_out_for_the_script_alone(
+    engine: VenvEngine, image: Image, tmp_path: Path, script: str
+) -> None:
+    """Where a control group could be made the launcher survives, and tells it."""
+    if not engine.describe().cgroup:
+        pytest.skip("no control group can be made here")
+    outcome, result, _ = executed(engine, image, tmp_path, script, limits=SMALL)
+    assert result.status is Status.OUT_OF_MEMORY
+    assert outcome.out_of_memory
+    assert result.reason == "the kernel killed a process of the script for its memory"
+    assert result.reading is not None
+
+
+def test_counters_are_the_trials_own(engine: VenvEngine, image: Image, tmp_path: Path) -> None:
+    """CPU time and memory are those of the control group, or unknown: never the machine's."""
+    script = f"keep = bytes([1]) * {64 * MIB}; {NUMBER}"
+    _, result, _ = executed(engine, image, tmp_path, script)
+    reading = result.reading
+    assert reading is not None
+    if engine.describe().cgroup:
+        assert reading.cpu_s is not None
+        assert 0 < reading.cpu_s <= reading.wall_s * 1.1 + 0.05
+        assert reading.memory_peak_bytes is not None
+        assert 64 * MIB < reading.memory_peak_bytes < 200 * MIB
+        assert reading.oom_kills == 0
+    else:
+        assert reading.cpu_s is reading.memory_peak_bytes is reading.oom_kills is None
+
+
+def test_without_a_control_group_nothing_is_read(
+    engine: VenvEngine, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none can be made the figures are unknown, and processes are bounded all the same."""
+    monkeypatch.setattr(engine, "_trees", None)
+    _, result, _ = executed(engine, image, tmp_path, NUMBER)
+    assert result.status is Status.OK
+    assert result.reading is not None
+    assert result.reading.cpu_s is result.reading.memory_peak_bytes is None
+    assert result.reading.oom_kills is None
+    outcome, result, _ = executed(engine, image, tmp_path, FORKS, limits=SMALL, timeout_s=2.0)
+    assert result.status is Status.TIMED_OUT, outcome
+
+
+# --- nothing is left -----------------------------------------------------------------------------
+
+FORKS = """
+import os
+most = 0
+while True:
+    try:
+        os.fork()
+    except OSError:
+        count = sum(name.isdigit() for name in os.listdir("/proc"))
+        if count > most:
+            most = count
+            os.write(1, b"%d\\n" % count)
+"""
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for stream in range(3):
+            os.close(stream)
+        os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)", "{mark}"])
+    os._exit(0)
+os.wait()
+time.sleep(0.2)
+"""
+
+
+def test_a_fork_bomb_leaves_nothing(
+    engine: VenvEngine, image: Image, readable: Path, tmp_path: Path
+) -> None:
+    """Processes are bounded, and all of them are gone with the trial."""
+    outcome, result, _ = executed(engine, image, tmp_path, FORKS, limits=SMALL, timeout_s=2.0)
+    assert (result.status, result.reason) == (Status.TIMED_OUT, "stopped at its time limit of 2 s")
+    assert outcome.duration_s < 30
+    assert left(str(readable)) == []
+
+
+def test_a_daemon_leaves_nothing(engine: VenvEngine, image: Image, tmp_path: Path) -> None:
+    """A grandchild in a session of its own that closed its streams ends with the trial."""
+    mark = f"daemon-{os.getpid()}-{engine.describe().version}"
+    outcome, result, _ = executed(engine, image, tmp_path, DAEMON.format(mark=mark) + NUMBER)
+    assert result.status is Status.OK, outcome.log
+    assert outcome.duration_s < 20
+    assert left(mark) == []
+
+
+def test_an_interrupted_trial_leaves_nothing(
+    engine: VenvEngine, image: Image, tmp_path: Path
+) -> None:
+    """What interrupts the runner ends the trial, its daemon, its folder and its control group."""
+    mark = f"interrupted-{os.getpid()}-{engine.describe().version}"
+
+    def interrupt(_: str) -> None:
+        assert marked(mark)
+        raise KeyboardInterrupt
+
+    script = DAEMON.format(mark=mark) + "print('on'); time.sleep(60)"
+    with pytest.raises(KeyboardInterrupt):
+        executed(engine, image, tmp_path, script, watch=interrupt)
+    assert left(mark) == []
+    assert not [thing for thing in engine.owned() if thing.kind == "container"]
+    parents = engine._trees.parents.values() if engine._trees else ()
+    assert not [
+        path
+        for parent in parents
+        for path in parent.glob(f"matrix-runner-{engine._staged[RUN].name}-*")
+    ]
+
+
+# --- as an ordinary user -------------------------------------------------------------------------
+
+AS_USER = """
+import os, sys, tempfile
+user = int(sys.argv[3])
+if os.getuid() != user:
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+from pathlib import Path
+from runner.execute import clear
+from runner.venv_engine import connect
+from tests.trials import NUMBER, RUN, build, executed, plain_environment
+engine = connect("engine-tests", (sys.argv[1],))
+with tempfile.TemporaryDirectory() as folder:
+    image = build(engine, plain_environment(), Path(folder, "context"))
+    script = Path(sys.argv[2]).read_text() + NUMBER
+    outcome, result, _ = executed(engine, image, Path(folder), script)
+clear(engine, RUN)
+print(result.status.value, result.values, outcome.log, [thing.kind for thing in engine.owned()])
+"""
+USER = 65533
+
+
+@pytest.fixture(scope="module")
+def users_python(readable: Path) -> dict[str, str]:
+    """Return variables with which a user who is not root executes our Python, the first on PATH."""
+    folder = readable / "python"
+    packages = Path(sysconfig.get_path("purelib"))
+    closed = [one for one in (ROOT, *ROOT.parents, packages, *packages.parents)
+              if not one.stat().st_mode & 0o001]  # fmt: skip
+    if closed:
+        pytest.skip(f"{closed[0]} is closed to other users")
+    if not folder.exists():
+        base.copy(INTERPRETER, folder)
+    home = readable / "home"
+    home.mkdir(exist_ok=True)
+    os.chown(home, USER, USER)
+    return {
+        "PATH": f"{folder}/bin:/usr/bin:/bin:/usr/sbin",
+        "LD_LIBRARY_PATH": f"{folder}/lib",
+        "PYTHONPATH": f"{ROOT}:{packages}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_ordinary_user_needs_no_root(
+    kind: str, venv_engines: Make, users_python: dict[str, str], tmp_path: Path
+) -> None:
+    """The cache is the user's own, the walls are the same, and a daemon is gone."""
+    venv_engines(kind)  # skips where there is none
+    mark = f"user-{os.getpid()}-{kind}"
+    script = Path(users_python["HOME"], "wanted.py")
+    script.write_text(DAEMON.format(mark=mark) + "print(os.getuid(), end=' ')\n")
+    python = f"python{INTERPRETER.minor}"
+    done = subprocess.run(
+        [python, "-c", AS_USER, kind, str(script), str(USER)],
+        env=users_python, capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    assert done.stdout.startswith(f"ok {{'x': 1.5}} {USER}  ['image'"), done.stdout + done.stderr
+    assert left(mark) == []
+
+
+EXECUTES = """
+import sys
+from runner.venv_engine import connect
+from tests.trials import launch, stage
+from pathlib import Path
+engine = connect("engine-tests", (sys.argv[1],))
+stage(engine, sys.argv[2], Path(sys.argv[3]), Path(sys.argv[3], "wanted.py").read_text())
+engine.execute(launch(sys.argv[2]), lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.parametrize("bad", ["daemon", "forks"])
+def test_a_killed_runner_leaves_no_process(
+    engine: VenvEngine, image: Image, readable: Path, tmp_path: Path, bad: str
+) -> None:
+    """With a runner that is killed the trial ends; its folder goes with the next start."""
+    kind = engine.describe().version.split()[0]
+    mark = f"orphan-{os.getpid()}-{kind}-{bad}"
+    script = DAEMON.format(mark=mark) + "print('on'); "
+    script += "time.sleep(60)" if bad == "daemon" else FORKS.replace("import os", "", 1)
+    (tmp_path / "wanted.py").write_text(script)
+    runner = subprocess.Popen(
+        [sys.executable, "-c", EXECUTES, kind, image.id, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), CACHE: str(readable / "cache")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with runner:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "on\n"
+        assert marked(mark)
+        runner.send_signal(signal.SIGKILL)
+    assert left(mark) == []
+    assert left(str(readable)) == []
+    kinds = [thing.kind for thing in engine.owned() if thing.run == RUN]
+    assert kinds == ["container", "volume"]
+    clear(engine, RUN)
+    assert not [thing for thing in engine.owned() if thing.run == RUN]
+
+
+# --- whole runs ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_cache(readable: Path, monkeypatch: pytest.MonkeyPatch, venv_engines: Make) -> Path:
+    """Have the program keep its environments where all can read them."""
+    venv_engines("plain")  # skips where not even that works
+    folder = Path(tempfile.mkdtemp(dir=readable))
+    folder.chmod(0o755)
+    monkeypatch.setenv(CACHE, str(folder))
+    return folder
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
+    """Where no engine answers the same commands work, and say so."""
+    write_study(tmp_path, PLAIN, NUMBER)
+    code, out, err = ended(started(tmp_path))
+    assert (code, err) == (0, ""), out
+    said = out.splitlines()[0]
+    assert said.startswith("no Docker engine answers at unix:///nonexistent/docker.sock")
+    assert "Trials are processes, isolation: " in said
+    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    report = (run_folders(tmp_path)[0].path / "report.md").read_text()
+    assert said.partition("isolation: ")[2] in report
+    assert "venv does not contain a hostile script." in report
+
+    code, out, _ = ended(started(tmp_path, "plan"))
+    assert (code, "to build: nothing" in out) == (0, True)
+    code, out, _ = ended(started(tmp_path, "--engine", "venv"))
+    assert (code, "nothing is left to do" in out) == (0, True)
+    code, out, _ = ended(started(tmp_path, "explain", "size=1"))
+    assert "is not executed, because it ended: ok" in out
+    code, out, _ = ended(started(tmp_path, "explain", "size=1", "--engine", "docker"))
+    assert "engine: venv (" in out
+    code, out, _ = ended(started(tmp_path, "clean", "--yes"))
+    assert (code, "image     no packages" in out) == (0, True)
+    code, out, _ = ended(started(tmp_path, "clean", "--yes"))
+    assert "there is nothing to remove" in out
+
+
+def test_a_run_that_was_killed_goes_on(own_cache: Path, tmp_path: Path) -> None:
+    """What it left is removed by the next start, and the trial is executed again."""
+    write_study(tmp_path, PLAIN, f"import time; time.sleep(2); {NUMBER}")
+    program = started(tmp_path, "--engine", "venv")
+    while not marked(str(own_cache)):
+        time.sleep(0.05)
+    program.send_signal(signal.SIGKILL)
+    ended(program)
+    assert left(str(own_cache)) == []
+    code, out, err = ended(started(tmp_path, "--engine", "venv"))
+    assert (code, err) == (0, ""), out
+    assert "removed what a killed run left on the engine: 1 container, 1 volume" in out
+    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_what_only_a_container_engine_can_do_is_refused(tmp_path: Path) -> None:
+    """A base that is an image is a sentence, as is Docker where none answers."""
+    write_study(tmp_path, PLAIN, NUMBER, base="pull")
+    code, _, err = ended(started(tmp_path, "--engine", "venv"))
+    assert (code, err.count("\n")) == (5, 1)
+    assert err.startswith("the matrix wants the base pull, which only a container engine")
+    code, _, err = ended(started(tmp_path, "--engine", "docker"))
+    assert (code, err.startswith("no Docker engine answers")) == (5, True)
+
+
+@pytest.mark.parametrize("minor", [one.minor for one in interpreters.available()])
+def test_every_interpreter_can_be_used(venv_engines: Make, tmp_path: Path, minor: str) -> None:
+    """Where it lies, or as a copy: with its standard library, and what that links."""
+    engine = venv_engines("plain")
+    environment = replace(
+        PLAIN, python=minor, request=EnvironmentRequest(requirements=(), python=minor)
+    )
+    image = build(engine, environment, tmp_path / "context")
+    script = "import bz2, ctypes, lzma, sqlite3, ssl, sys, zlib; print(sys.version); " + NUMBER
+    outcome, result, seen = executed(engine, image, tmp_path, script)
+    assert result.status is Status.OK, outcome.log
+    assert seen[0].startswith(minor)
+    clear(engine, RUN)
