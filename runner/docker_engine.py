@@ -1,4 +1,4 @@
-"""The engine made of Docker: the only module that imports its SDK.
+"""The engine made of Docker, or of podman in its words: the only module that imports the SDK.
 
 Every container is hardened the same way (``hardening``). Files reach it through a volume that is
 filled once in a run, its result comes back over the attached stream: no bind mount, so a remote
@@ -37,6 +37,7 @@ from runner.interpreters import Interpreter
 from runner.log import Log
 from runner.model import Base, EngineFacts, Image
 
+DOCKER, PODMAN = "docker", "podman"
 OFFICIAL = "python:{python}-slim"
 GRACE_S = 30.0  # what a container gets beyond the launcher's own time limit
 BUILD_TIMEOUT_S = 3600
@@ -166,26 +167,30 @@ class DockerEngine:
             assembled.assemble(interpreter, tar)
             content = digest.of_file(tar)
             tag = f"{interpreter.minor}-{content[:12]}"
-            name = f"{labels.REPOSITORY}/base:{tag}"
+            repository = self._own(f"{labels.REPOSITORY}/base")
+            name = f"{repository}:{tag}"
             with _engine_at_work("import a base"):
                 if not self._client.images.list(name):
                     change = f"LABEL {labels.LABEL}base={interpreter.minor}"
-                    self._client.api.import_image(
-                        str(tar), f"{labels.REPOSITORY}/base", tag, changes=[change]
-                    )
+                    answer = self._client.api.import_image(str(tar), changes=[change])
+                    # podman drops a tag that is given with the import.
+                    identity = json.loads(answer.splitlines()[-1])["status"]
+                    self._client.api.tag(identity, repository, tag)
         return Base(kind="assembled", name=name, digest=f"sha256:{content}")
 
     def build(self, context: BuildContext) -> Image:
         """Build and return the image of an environment; ImageBuildError if that fails."""
         lines: list[str] = []
+        tag = self._own(labels.image_tag(context.environment))
         with _engine_at_work(f"build the image of {context.label}"):
             try:
                 for event in self._client.api.build(
                     fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
                     custom_context=True,
                     use_config_proxy=False,  # nothing is fetched, and a proxy may hold a password
-                    tag=labels.image_tag(context.environment),
+                    tag=tag,
                     buildargs=labels.build_arguments(context),
+                    nocache=self._is_podman(),  # it takes what other arguments made
                     rm=True,
                     forcerm=True,
                     decode=True,
@@ -194,18 +199,26 @@ class DockerEngine:
                     lines.append(event.get("stream") or event.get("error") or "")
                     if "error" in event:
                         raise _build_error(context, event["error"], lines)
-                built = self._client.images.get(labels.image_tag(context.environment))
+                built = self._client.images.get(tag)
             except docker.errors.APIError as error:
                 raise _build_error(context, str(error.explanation or error), lines) from error
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
     def command(self, context: BuildContext) -> str:
-        """Return the ``docker build`` line that builds the same image."""
+        """Return the line of the engine's own program that builds the same image."""
         arguments = [
             f"--build-arg={name}={value}" for name, value in labels.build_arguments(context).items()
         ]
-        tag = labels.image_tag(context.environment)
-        return shlex.join(["docker", "build", "-t", tag, *arguments, str(context.folder)])
+        tag = self._own(labels.image_tag(context.environment))
+        program = self.describe().name
+        return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
+
+    def _own(self, name: str) -> str:
+        """Return the full name of an image of ours: podman asks a registry for one that is not."""
+        return labels.PODMAN_ONLY + name if self._is_podman() else name
+
+    def _is_podman(self) -> bool:
+        return self.describe().name == PODMAN
 
     # --- trials --------------------------------------------------------------------------------
 
@@ -276,7 +289,7 @@ class DockerEngine:
             labels=self._labels(launch.run, launch.trial),
             mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
             environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
-            **hardening(launch.limits, self.describe().cpus),
+            **hardening(launch.limits, self.describe().cpus, podman=self._is_podman()),
         )
 
     def _run(self, container: Container, timeout_s: float, log: Log) -> bool:
@@ -443,8 +456,9 @@ def _build_error(context: BuildContext, cause: str, lines: list[str]) -> ImageBu
 
 
 def _facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+    parts = {part["Name"] for part in version.get("Components") or ()}
     return EngineFacts(
-        name="docker",
+        name=PODMAN if "Podman Engine" in parts else DOCKER,
         version=info["ServerVersion"],
         api=version["ApiVersion"],
         storage=info["Driver"],

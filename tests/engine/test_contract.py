@@ -20,12 +20,18 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(scope="module", params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "fake",
+        *(pytest.param(name, marks=pytest.mark.engine) for name in ("docker", "podman")),
+    ],
+)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Each engine in turn, with nothing of this run left on it afterwards."""
     made: Engine = FakeEngine()
-    if request.param == "docker":
-        made = request.getfixturevalue("docker_engine")
+    if request.param != "fake":
+        made = request.getfixturevalue(f"{request.param}_engine")
     yield made
     clear(made, RUN)
 
