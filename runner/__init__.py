@@ -48,6 +48,8 @@ run
     One execution of a plan; a folder ``reports/<run-id>/``.
 key
     The digest of all that touches a measurement: runs of the same key are one run.
+mark
+    What an engine is told of a run: its folder's name and a digest of its path, which stays here.
 reap
     To remove what dead runs left. A run lives while a process holds the lock of its folder.
 course

@@ -158,7 +158,7 @@ def schema(_: Options) -> Exit:
 
 def clean(options: Options) -> Exit:
     """Remove what is ours from the engine, after showing it."""
-    from runner import workplace
+    from runner import whereabouts, workplace
     from runner.docker_engine import connect
     from runner.host import host
     from runner.reap import removable
@@ -181,6 +181,8 @@ def clean(options: Options) -> Exit:
             for thing in in_order_of_removal(things):
                 engine.discard(thing)
             print(f"{len(things)} removed, {total}")
+            if options.all:
+                whereabouts.sweep()
     return Exit.OK
 
 

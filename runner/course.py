@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from runner import interruption
+from runner import interruption, whereabouts
 from runner.engine import Engine
 from runner.errors import ConfigError, EngineLostError, Exit, NoSpaceError, RunFolderError
 from runner.execute import Study, execute, staged
@@ -108,7 +108,7 @@ class Course:
             lock=self._run.lock,
             prepared=prepared,
             root=self._root,
-            run=str(self._folder.path.resolve()),
+            run=whereabouts.remember(self._folder.path),
             guards=self._plan.guards,
         )
         with staged(study, self._engine):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner import interpreters, store
+from runner import interpreters, store, whereabouts
 from runner.calibration import pair, steadiness
 from runner.engine import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
@@ -169,7 +169,7 @@ def _overhead(
     folder = RunFolder(reports / "doctor")
     if not folder.occupy():
         return Finding(subject="overhead", sound=None, text="another doctor is at work.")
-    run = str(folder.path.resolve())
+    run = whereabouts.remember(folder.path)
     try:
         pairs = [pair(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
     except RunnerError as error:

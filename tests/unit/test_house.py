@@ -31,7 +31,7 @@ TIERS = (
         "interruption",
         "child",
     ),
-    ("workplace",),
+    ("workplace", "whereabouts"),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
     (
         "store",

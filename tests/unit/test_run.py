@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import whereabouts
 from runner.cli import main
 from runner.engine import Launch, Outcome
 from runner.errors import EngineLostError, Exit, NoSpaceError
@@ -202,7 +203,7 @@ def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
         "matched": False,
         "quiet": {"window_s": 0.0, "foreign_share": 1e9, "patience_s": 30.0},
     }
-    assert launch.run == str(Path("reports/latest").resolve())
+    assert whereabouts.folders()[launch.run] == Path("reports/latest").resolve()
 
 
 def test_an_unexpected_failure_leaves_the_others_alone(engine: Watched) -> None:
