@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -14,8 +13,6 @@ from runner.model import EngineFacts, Image, Lock, Matrix, Unsupported
 from runner.observer import Observer
 from runner.options import Options
 
-LOCAL = "unix:///var/run/docker.sock"
-
 # ruff: noqa: PLC0415 (every command imports what it uses, so that the others stay instant)
 
 
@@ -25,7 +22,7 @@ def run(options: Options) -> Exit:
     from runner.course import Course
     from runner.docker_engine import connect
     from runner.goal import read_goal
-    from runner.host import check_cpu, host
+    from runner.host import check_cpu, host, runs_here
     from runner.progress import observer_for
     from runner.reap import reap
 
@@ -33,10 +30,11 @@ def run(options: Options) -> Exit:
     goal = None if options.until is None else read_goal(options.until, matrix)
     machine = host()
     with observer_for(sys.stdout) as observer:
-        if warning := check_cpu(machine):
-            observer.note(warning)
         workplace.sweep()
         with workplace.folder(), closing(connect(machine.id)) as engine:
+            here = runs_here(machine, engine.describe())
+            if here and (warning := check_cpu(machine)):
+                observer.note(warning)
             reap(engine, observer.note)
             _check_limits(matrix, engine.describe())
             lock = _locked(options, matrix, observer)
@@ -257,10 +255,11 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
 def _images() -> Mapping[str, Image] | None:
     """Return the images that exist; ``None`` where no engine answers."""
     from runner import glance
+    from runner.address import engine_address
 
-    scheme, _, path = (os.environ.get("DOCKER_HOST") or LOCAL).partition("://")
     try:
-        return glance.images(path) if scheme == "unix" else _images_elsewhere()
+        socket = engine_address().socket
+        return _images_elsewhere() if socket is None else glance.images(socket)
     except EngineError:
         return None
 

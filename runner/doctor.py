@@ -17,7 +17,7 @@ from runner.calibration import pair, steadiness
 from runner.engine import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
-from runner.host import check_cpu
+from runner.host import check_cpu, runs_here
 from runner.interpreters import Interpreter
 from runner.model import EngineFacts, Host, Image, Lock, Matrix
 from runner.plan import GUARDS
@@ -47,7 +47,8 @@ def examine(
     matrix: Matrix, lock: Lock, host: Host, engine: Engine | EngineError, reports: Path
 ) -> Iterator[Finding]:
     """Yield what is found, the quick things first; at most a minute goes by."""
-    yield _processor(host)
+    here = isinstance(engine, EngineError) or runs_here(host, engine.describe())
+    yield _processor(host) if here else _elsewhere("processor")
     yield _interpreters(matrix, lock)
     yield _last_run(reports)
     if isinstance(engine, EngineError):
@@ -58,8 +59,8 @@ def examine(
     yield _engine(facts)
     yield _memory(matrix, facts)
     yield _disk(matrix, lock, images)
-    yield _noise(host.cores - 1)
-    yield _overhead(matrix, lock, engine, images, reports)
+    yield _noise(host.cores - 1) if here else _elsewhere("noise")
+    yield _overhead(matrix, lock, engine, images, reports) if here else _elsewhere("overhead")
 
 
 def as_text(finding: Finding) -> str:
@@ -75,6 +76,11 @@ def _processor(host: Host) -> Finding:
         return Finding(subject="processor", sound=False, text=trouble)
     text = f"{host.cpu_model} has AVX, which wheels need."
     return Finding(subject="processor", sound=True, text=text)
+
+
+def _elsewhere(subject: str) -> Finding:
+    text = "trials run on another machine: execute doctor there."
+    return Finding(subject=subject, sound=None, text=text)
 
 
 def _interpreters(matrix: Matrix, lock: Lock) -> Finding:

@@ -1,5 +1,6 @@
 """doctor: a sentence for each finding, what to do, and an exit code."""
 
+import platform
 from collections import namedtuple
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -17,7 +18,7 @@ from tests.fakes import FakeEngine
 from tests.samples import founding_matrix, founding_run
 from tests.trials import INTERPRETER, plain_environment
 
-HOST = replace(founding_run().host, cores=1)
+HOST = replace(founding_run().host, cores=1, kernel=platform.release())
 USAGE = namedtuple("USAGE", "total used free")  # noqa: PYI024 (that of shutil.disk_usage)
 QUIET = Steadiness(times_s=(0.050,) * 50 + (0.051,) * 50, strangers=0.01)
 

@@ -25,13 +25,14 @@ TIERS = (
         "options",
         "digest",
         "atomic",
+        "ssh",
         "inside",
         "matched",
         "report.page",
         "interruption",
         "child",
     ),
-    ("workplace", "whereabouts"),
+    ("workplace", "whereabouts", "address"),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
     (
         "store",
