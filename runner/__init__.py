@@ -55,7 +55,7 @@ reap
 course
     A run on its way to its end: the blocks and looks that are still to come.
 engine
-    What builds images and runs containers.
+    What builds images and runs containers: Docker or podman, on this machine or another one.
 outcome
     What the engine saw of a trial.
 lost

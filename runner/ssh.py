@@ -75,13 +75,15 @@ class Tunnel:
 def command(url: str) -> list[str]:
     """Return the words of a connection to the engine of an address such as ssh://me@there:22."""
     parts = urlsplit(url)
+    # ``parts.hostname`` is in small letters, and names in ssh's configuration need not be.
+    host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}").strip("[]")
     return [
         "ssh",
         *OPTIONS,
         *(("-l", parts.username) if parts.username else ()),
         *(("-p", str(parts.port)) if parts.port else ()),
         "--",
-        parts.hostname or "",
+        host,
         "docker",
         *(("--host", f"unix://{parts.path}") if parts.path.strip("/") else ()),
         "system",
