@@ -171,7 +171,7 @@ def _machine(evidence: Evidence) -> list[tuple[str, str]]:
     measured, host = evidence.measured, evidence.run.host
     engine, limits = evidence.run.engine, evidence.run.matrix.limits
     flags = [flag for flag in measured.cpu_flags if flag.startswith(INSTRUCTIONS)]
-    elsewhere = "another machine, on which no trial ran: "
+    runner = f"perhaps another one: {host.cpu_model}, {host.system}"
     allowed = (
         f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} without swap, "
         f"{limits.pids} processes, {duration(limits.timeout_s)}"
@@ -184,11 +184,7 @@ def _machine(evidence: Evidence) -> list[tuple[str, str]]:
         ("engine", f"{engine.name} {engine.version} (API {engine.api}), storage {engine.storage}"),
         ("engine's system", f"{engine.system}, {engine.architecture}, cgroup v{engine.cgroup}"),
         ("limits of a trial", allowed),
-        *(
-            ()
-            if evidence.here
-            else (("runner's machine", f"{elsewhere}{host.cpu_model}, {host.system}"),)
-        ),
+        *(() if evidence.here else (("runner's machine", runner),)),
     ]
 
 

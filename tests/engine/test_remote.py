@@ -17,6 +17,7 @@ import pytest
 from runner import address
 from runner.docker_engine import connect
 from runner.errors import EngineError
+from runner.host import host
 from runner.model import Status
 from tests.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
 from tests.studies import ROOT, ended, results, run_folders, started, write_study
@@ -80,6 +81,11 @@ def test_no_path_of_this_machine_is_told_to_an_engine(
     assert (code, err) == (0, ""), out + err
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     (folder,) = run_folders(tmp_path)
+    assert folder.run().engine.machine is not None
+    assert {one.reading and one.reading.processor for one in results(tmp_path).values()} == {
+        host().cpu_model  # the same in truth
+    }
+    assert "perhaps another one: " in (folder.path / "report.md").read_text()
     asked = bytes(recorder.asked)
     for request in (b"/images/create?", b"/build?", b"/archive?", b"/containers/create"):
         assert request in asked

@@ -554,6 +554,21 @@ def test_limits_beyond_the_engine_are_refused(
     assert folders() == []
 
 
+def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers of two machines never mix; the processor of this one is not warned about."""
+    study(engine)
+    kept: list[list[int]] = []
+    monkeypatch.setattr("runner.course.stay_off", lambda cpus: kept.append(list(cpus)))
+    monkeypatch.setattr("runner.host.check_cpu", lambda _: pytest.fail("it is not measured"))
+    for machine in ("one", "other", "one"):
+        facts = replace(FakeEngine().describe(), machine=machine)
+        monkeypatch.setattr(engine, "describe", lambda facts=facts: facts)
+        main(["--blocks", "1"])
+    assert (len(folders()), kept) == (2, [])
+
+
 def test_the_runner_keeps_off_the_measured_core(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
