@@ -48,12 +48,15 @@ run
     One execution of a plan; a folder ``reports/<run-id>/``.
 key
     The digest of all that touches a measurement: runs of the same key are one run.
+mark
+    What an engine is told of a run: its folder's name and a digest of its path, which stays here.
 reap
     To remove what dead runs left. A run lives while a process holds the lock of its folder.
 course
     A run on its way to its end: the blocks and looks that are still to come.
 engine
-    What builds images and executes trials: docker in containers, venv as processes.
+    What builds images and executes trials: docker and podman in containers, on this machine or
+    another one, venv as processes.
 isolation
     Behind what the venv engine executes a trial: bubblewrap, unshare or nothing (plain).
 keeper

@@ -22,7 +22,7 @@ def run(options: Options) -> Exit:
     from runner import engines, runs, workplace
     from runner.course import Course
     from runner.goal import read_goal
-    from runner.host import check_cpu, host
+    from runner.host import check_cpu, host, runs_here
     from runner.progress import observer_for
     from runner.reap import reap
 
@@ -30,11 +30,12 @@ def run(options: Options) -> Exit:
     goal = None if options.until is None else read_goal(options.until, matrix)
     machine = host()
     with observer_for(sys.stdout) as observer:
-        if warning := check_cpu(machine):
-            observer.note(warning)
         workplace.sweep()
         connected = engines.connect(options.engine, machine.id, observer.note)
         with workplace.folder(), closing(connected) as engine:
+            here = runs_here(machine, engine.describe())
+            if here and (warning := check_cpu(machine)):
+                observer.note(warning)
             reap(engine, observer.note)
             _check_limits(matrix, engine.describe())
             lock = _locked(options, matrix, observer)
@@ -160,7 +161,7 @@ def schema(_: Options) -> Exit:
 
 def clean(options: Options) -> Exit:
     """Remove what is ours from the engine, after showing it."""
-    from runner import engines, workplace
+    from runner import engines, whereabouts, workplace
     from runner.host import host
     from runner.reap import removable
 
@@ -182,6 +183,8 @@ def clean(options: Options) -> Exit:
             for thing in in_order_of_removal(things):
                 engine.discard(thing)
             print(f"{len(things)} removed, {total}")
+            if options.all:
+                whereabouts.sweep()
     return Exit.OK
 
 

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from runner import interruption
+from runner import interruption, whereabouts
 from runner.engine import Engine
 from runner.errors import ConfigError, EngineLostError, Exit, NoSpaceError, RunFolderError
 from runner.execute import Study, execute, staged
 from runner.goal import Goal
-from runner.host import stay_off
+from runner.host import runs_here, stay_off
 from runner.model import Status, Trial
 from runner.observer import Observer
 from runner.patience import Patience, patiently
@@ -108,7 +108,7 @@ class Course:
             lock=self._run.lock,
             prepared=prepared,
             root=self._root,
-            run=str(self._folder.path.resolve()),
+            run=whereabouts.remember(self._folder.path),
             guards=self._plan.guards,
         )
         with staged(study, self._engine):
@@ -208,8 +208,9 @@ class Course:
 
     def _make_room(self) -> None:
         """Keep this process off the measured cores where the engine runs on this machine."""
-        cores = self._engine.describe().cpus
-        if cores == self._run.host.cores:
+        facts = self._engine.describe()
+        cores = facts.cpus
+        if runs_here(self._run.host, facts) and cores == self._run.host.cores:
             stay_off(range(cores - self._matrix.limits.cpus, cores))
 
     def _exit(self) -> Exit:

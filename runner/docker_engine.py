@@ -1,4 +1,4 @@
-"""The engine made of Docker: the only module that imports its SDK.
+"""The engine made of Docker, or of podman in its words: the only module that imports the SDK.
 
 Every container is hardened the same way (``hardening``). Files reach it through a volume that is
 filled once in a run, its result comes back over the attached stream: no bind mount, so a remote
@@ -23,20 +23,25 @@ import docker
 import docker.errors
 import requests
 import urllib3
+from docker.errors import TLSParameterError
 from docker.models.containers import Container
 from docker.models.images import Image as PulledImage
+from docker.tls import TLSConfig
 from docker.types import Mount
 from docker.utils.socket import SocketError
 
 from runner import base as assembled
 from runner import digest, interruption, labels, workplace
+from runner.address import LOCAL, Address, engine_address
 from runner.engine import BuildContext, Launch, Outcome, Owned
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.hardening import hardening
 from runner.interpreters import Interpreter
 from runner.log import Log
 from runner.model import Base, EngineFacts, Image
+from runner.ssh import Tunnel
 
+DOCKER, PODMAN = "docker", "podman"
 OFFICIAL = "python:{python}-slim"
 GRACE_S = 30.0  # what a container gets beyond the launcher's own time limit
 BUILD_TIMEOUT_S = 3600
@@ -51,31 +56,78 @@ _AWAY = (  # how the SDK says that no answer came, or that one broke off
 )
 
 
-def connect(machine: str) -> "DockerEngine":
-    """Return the engine that DOCKER_HOST names, or the local one; EngineError if none answers.
+def connect(machine: str, address: Address | None = None) -> "DockerEngine":
+    """Return the engine at an address, by default the chosen one; EngineError if none answers.
 
     ``machine`` marks the containers and volumes of this machine's runs.
     """
+    where = address or engine_address()
+    tunnel: Tunnel | None = None
     try:
-        client = docker.from_env()
-    except docker.errors.DockerException as error:
-        if "Permission denied" in str(error):
-            remedy = "add yourself to the group `docker`, or use an engine that is yours"
-        else:
-            remedy = "start Docker, or name an engine in DOCKER_HOST"
-        where = os.environ.get("DOCKER_HOST") or "its usual socket"
+        tunnel = Tunnel(where.url) if where.url.startswith("ssh://") else None
+        url = where.url if tunnel is None else tunnel.address
+        client = docker.DockerClient(url, tls=_tls(where))
+    except (docker.errors.DockerException, ValueError) as error:
+        cause = (tunnel and tunnel.complaint()) or _cause(error)
+        if tunnel is not None:
+            tunnel.close()
+        named = "its usual socket" if where.url == LOCAL else where
         raise EngineError(
-            f"no Docker engine answers at {where} ({_cause(error)}): {remedy}."
+            f"no Docker engine answers at {named} ({cause}): {_remedy(where, error)}."
         ) from error
-    return DockerEngine(client, machine)
+    return DockerEngine(client, machine, tunnel, at_hand=where.socket is not None)
+
+
+class _Certificates(TLSConfig):
+    """The engine's certificates, checked by what was given: requests prefers REQUESTS_CA_BUNDLE."""
+
+    def configure_client(self, client: docker.APIClient) -> None:
+        super().configure_client(client)
+        client.proxies = requests.utils.get_environ_proxies(client.base_url)
+        client.trust_env = False
+
+
+def _tls(address: Address) -> TLSConfig | bool:
+    """Return how to encrypt; DockerException if a certificate is missing."""
+    folder = address.certificates
+    if folder is None:
+        return False
+    own = (str(folder / "cert.pem"), str(folder / "key.pem"))
+    shown = own if any(map(os.path.exists, own)) or not (folder / "ca.pem").exists() else None
+    return _Certificates(client_cert=shown, ca_cert=str(folder / "ca.pem"), verify=address.verify)
+
+
+def _remedy(address: Address, error: BaseException) -> str:
+    """Say what to do where no engine answers."""
+    text = str(error)
+    if "Permission denied" in text and address.socket:
+        return "add yourself to the group `docker`, or use an engine that is yours"
+    if address.url.startswith("ssh://"):
+        return "see that ssh gets there without a question and finds `docker` there"
+    if "HTTPS server" in text:
+        return "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its certificates"
+    if address.certificates is not None and ("SSL" in text or isinstance(error, TLSParameterError)):
+        return f"see that ca.pem, cert.pem and key.pem in {address.certificates} belong to it"
+    if address.context is not None:
+        return "start it, or choose another one with `docker context use`"
+    return "start Docker, or name an engine in DOCKER_HOST"
 
 
 class DockerEngine:
     """Builds images and executes trials on a Docker engine."""
 
-    def __init__(self, client: docker.DockerClient, machine: str) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        machine: str,
+        tunnel: Tunnel | None = None,
+        *,
+        at_hand: bool = True,
+    ) -> None:
         self._client = client
         self._machine = machine
+        self._tunnel = tunnel
+        self._at_hand = at_hand
         self._facts: EngineFacts | None = None
         self._one_base = threading.Lock()
         self._bases: dict[tuple[str, str], Base] = {}
@@ -84,12 +136,16 @@ class DockerEngine:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
 
     def describe(self) -> EngineFacts:
         """Return the facts of the engine, asked once."""
         if self._facts is None:
             with _engine_at_work("describe itself"):
-                self._facts = _facts(self._client.info(), self._client.version())
+                info, version = self._client.info(), self._client.version()
+            machine = None if self._at_hand else digest.of_content(info["Name"])[:16]
+            self._facts = _facts(info, version, machine)
         return self._facts
 
     # --- images --------------------------------------------------------------------------------
@@ -166,26 +222,30 @@ class DockerEngine:
             assembled.assemble(interpreter, tar)
             content = digest.of_file(tar)
             tag = f"{interpreter.minor}-{content[:12]}"
-            name = f"{labels.REPOSITORY}/base:{tag}"
+            repository = self._own(f"{labels.REPOSITORY}/base")
+            name = f"{repository}:{tag}"
             with _engine_at_work("import a base"):
                 if not self._client.images.list(name):
                     change = f"LABEL {labels.LABEL}base={interpreter.minor}"
-                    self._client.api.import_image(
-                        str(tar), f"{labels.REPOSITORY}/base", tag, changes=[change]
-                    )
+                    answer = self._client.api.import_image(str(tar), changes=[change])
+                    # podman drops a tag that is given with the import.
+                    identity = json.loads(answer.splitlines()[-1])["status"]
+                    self._client.api.tag(identity, repository, tag)
         return Base(kind="assembled", name=name, digest=f"sha256:{content}")
 
     def build(self, context: BuildContext) -> Image:
         """Build and return the image of an environment; ImageBuildError if that fails."""
         lines: list[str] = []
+        tag = self._own(labels.image_tag(context.environment))
         with _engine_at_work(f"build the image of {context.label}"):
             try:
                 for event in self._client.api.build(
                     fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
                     custom_context=True,
                     use_config_proxy=False,  # nothing is fetched, and a proxy may hold a password
-                    tag=labels.image_tag(context.environment),
+                    tag=tag,
                     buildargs=labels.build_arguments(context),
+                    nocache=self._is_podman(),  # it takes what other arguments made
                     rm=True,
                     forcerm=True,
                     decode=True,
@@ -194,25 +254,33 @@ class DockerEngine:
                     lines.append(event.get("stream") or event.get("error") or "")
                     if "error" in event:
                         raise _build_error(context, event["error"], lines)
-                built = self._client.images.get(labels.image_tag(context.environment))
+                built = self._client.images.get(tag)
             except docker.errors.APIError as error:
                 raise _build_error(context, str(error.explanation or error), lines) from error
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
     def command(self, context: BuildContext) -> str:
-        """Return the ``docker build`` line that builds the same image."""
+        """Return the line of the engine's own program that builds the same image."""
         arguments = [
             f"--build-arg={name}={value}" for name, value in labels.build_arguments(context).items()
         ]
-        tag = labels.image_tag(context.environment)
-        return shlex.join(["docker", "build", "-t", tag, *arguments, str(context.folder)])
+        tag = self._own(labels.image_tag(context.environment))
+        program = self.describe().name
+        return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
+
+    def _own(self, name: str) -> str:
+        """Return the full name of an image of ours: podman asks a registry for one that is not."""
+        return labels.PODMAN_ONLY + name if self._is_podman() else name
+
+    def _is_podman(self) -> bool:
+        return self.describe().name == PODMAN
 
     # --- trials --------------------------------------------------------------------------------
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
         """Fill a volume with the inputs of a run, named by what it holds and whose it is."""
         content = {name: digest.of_file(path) for name, path in inputs.items()}
-        name = f"{labels.REPOSITORY}-{digest.of_content([run, content])[:16]}"
+        name = f"{labels.REPOSITORY}-{digest.of_content([self._machine, run, content])[:16]}"
         with tempfile.TemporaryFile() as file, _engine_at_work("stage the inputs"):
             with tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
                 for inside, path in sorted(inputs.items()):
@@ -276,7 +344,7 @@ class DockerEngine:
             labels=self._labels(launch.run, launch.trial),
             mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
             environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
-            **hardening(launch.limits, self.describe().cpus),
+            **hardening(launch.limits, self.describe().cpus, podman=self._is_podman()),
         )
 
     def _run(self, container: Container, timeout_s: float, log: Log) -> bool:
@@ -442,9 +510,10 @@ def _build_error(context: BuildContext, cause: str, lines: list[str]) -> ImageBu
     )
 
 
-def _facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+def _facts(info: Mapping[str, Any], version: Mapping[str, Any], machine: str | None) -> EngineFacts:
+    parts = {part["Name"] for part in version.get("Components") or ()}
     return EngineFacts(
-        name="docker",
+        name=PODMAN if "Podman Engine" in parts else DOCKER,
         version=info["ServerVersion"],
         api=version["ApiVersion"],
         storage=info["Driver"],
@@ -454,6 +523,7 @@ def _facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
         architecture=info["Architecture"],
         kernel=info["KernelVersion"],
         system=info["OperatingSystem"],
+        machine=machine,
     )
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner import interpreters, store
+from runner import interpreters, store, whereabouts
 from runner.calibration import pair, steadiness
 from runner.engine import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
-from runner.host import check_cpu
+from runner.host import check_cpu, runs_here
 from runner.interpreters import Interpreter
 from runner.isolation import told
 from runner.model import EngineFacts, Host, Image, Lock, Matrix
@@ -48,7 +48,8 @@ def examine(
     matrix: Matrix, lock: Lock, host: Host, engine: Engine | EngineError, reports: Path
 ) -> Iterator[Finding]:
     """Yield what is found, the quick things first; at most a minute goes by."""
-    yield _processor(host)
+    here = isinstance(engine, EngineError) or runs_here(host, engine.describe())
+    yield _processor(host) if here else _elsewhere("processor")
     yield _interpreters(matrix, lock)
     yield _last_run(reports)
     if isinstance(engine, EngineError):
@@ -59,8 +60,8 @@ def examine(
     yield _engine(facts)
     yield _memory(matrix, facts)
     yield _disk(matrix, lock, images)
-    yield _noise(host.cores - 1)
-    yield _overhead(matrix, lock, engine, images, reports)
+    yield _noise(host.cores - 1) if here else _elsewhere("noise")
+    yield _overhead(matrix, lock, engine, images, reports) if here else _elsewhere("overhead")
 
 
 def as_text(finding: Finding) -> str:
@@ -76,6 +77,11 @@ def _processor(host: Host) -> Finding:
         return Finding(subject="processor", sound=False, text=trouble)
     text = f"{host.cpu_model} has AVX, which wheels need."
     return Finding(subject="processor", sound=True, text=text)
+
+
+def _elsewhere(subject: str) -> Finding:
+    text = "trials run on another machine: execute doctor there."
+    return Finding(subject=subject, sound=None, text=text)
 
 
 def _interpreters(matrix: Matrix, lock: Lock) -> Finding:
@@ -173,7 +179,7 @@ def _overhead(
     folder = RunFolder(reports / "doctor")
     if not folder.occupy():
         return Finding(subject="overhead", sound=None, text="another doctor is at work.")
-    run = str(folder.path.resolve())
+    run = whereabouts.remember(folder.path)
     try:
         pairs = [pair(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
     except RunnerError as error:

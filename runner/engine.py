@@ -29,7 +29,7 @@ class Launch:
     """One trial for an engine: which image, on which inputs, with what to tell the launcher.
 
     ``order`` is what the launcher ``runner/inside.py`` needs to know besides what the engine adds.
-    ``run`` is the absolute path of the run folder; it and ``trial`` become labels.
+    ``run`` is the mark of the run (``whereabouts``); it and ``trial`` become labels.
     """
 
     run: str

@@ -5,19 +5,18 @@ import platform
 from collections.abc import Mapping
 from contextlib import closing
 
+from runner.address import Address, engine_address, podman_address
 from runner.engine import Engine
 from runner.errors import EngineError
 from runner.isolation import told
 from runner.model import Image
 from runner.patience import Note
 
-LOCAL = "unix:///var/run/docker.sock"
-
 # ruff: noqa: PLC0415 (the SDK is loaded only where it is used, so that a plan is instant)
 
 
 def connect(choice: str, machine: str, note: Note) -> Engine:
-    """Return the engine of that name; ``auto`` is Docker where it answers, else venv.
+    """Return the engine of that name; ``auto`` is the first that answers: docker, podman, venv.
 
     ``machine`` marks what this machine's runs leave there. EngineError if there is none.
     """
@@ -25,25 +24,47 @@ def connect(choice: str, machine: str, note: Note) -> Engine:
         return _venv(machine, note, "")
     from runner.docker_engine import connect as connect_docker
 
-    try:
-        return connect_docker(machine)
-    except EngineError as error:
-        if choice != "auto":
-            raise
-        return _venv(machine, note, f"{error} ")
+    troubles = []
+    for address in _addresses(choice):
+        try:
+            return connect_docker(machine, address)
+        except EngineError as error:
+            troubles.append(error)
+    if choice != "auto":
+        raise troubles[0]
+    return _venv(machine, note, f"{troubles[0]} ")
 
 
 def images(choice: str) -> Mapping[str, Image] | None:
     """Return the images that exist, at a glance; ``None`` where no engine answers."""
-    if choice != "venv":
+    for address in _addresses(choice):
         try:
-            return _images_of_docker()
+            return _images_at(address)
         except EngineError:
-            if choice != "auto":
-                return None
+            continue
+    if choice not in {"auto", "venv"}:
+        return None
     from runner.environments import Environments, cache
 
     return Environments(cache()).images() if platform.system() == "Linux" else None
+
+
+def _addresses(choice: str) -> list[Address | None]:
+    """Return where to ask for a container engine, None: where Docker's own program would.
+
+    podman is asked on its own socket, unless somebody has named an engine.
+    """
+    socket = None if os.environ.get("DOCKER_HOST") else podman_address()
+    podman: list[Address | None] = [] if socket is None else [Address(url=socket)]
+    match choice:
+        case "venv":
+            return []
+        case "podman":
+            return podman or [None]
+        case "auto":
+            return [None, *podman]
+        case _:
+            return [None]
 
 
 def _venv(machine: str, note: Note, why: str) -> Engine:
@@ -55,15 +76,15 @@ def _venv(machine: str, note: Note, why: str) -> Engine:
     return engine
 
 
-def _images_of_docker() -> Mapping[str, Image]:
-    """Return what the engine lists; a local one is asked without its SDK."""
+def _images_at(address: Address | None) -> Mapping[str, Image]:
+    """Return what an engine lists; a local one is asked without its SDK."""
     from runner import glance
 
-    scheme, _, path = (os.environ.get("DOCKER_HOST") or LOCAL).partition("://")
-    if scheme == "unix":
-        return glance.images(path)
+    socket = (address or engine_address()).socket
+    if socket is not None:
+        return glance.images(socket)
     from runner.docker_engine import connect as connect_docker
     from runner.host import host
 
-    with closing(connect_docker(host().id)) as engine:
+    with closing(connect_docker(host().id, address)) as engine:
         return engine.images()

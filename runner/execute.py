@@ -46,7 +46,7 @@ class Study:
     root: Path
     """The folder of matrix.yaml, where script and data files lie."""
     run: str
-    """The absolute path of the run folder; what is on the engine for it carries this label."""
+    """The mark of the run folder: what is on the engine for it carries it as a label."""
     guards: Guards
 
 

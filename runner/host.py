@@ -10,7 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from runner.model import Host
+from runner.model import EngineFacts, Host
 
 # Instruction sets that change which numeric kernels a framework chooses, and so its results.
 _NUMERIC_FLAGS = re.compile(r"sse4_[12]|avx\w*|fma4?|f16c|amx\w*")
@@ -44,6 +44,11 @@ def check_cpu(host: Host) -> str | None:
         f"TensorFlow's wheels need an x86-64 processor with AVX, and this one ({host.cpu_model}) "
         'does not show it: expect trials to end with "Illegal instruction", or use another machine.'
     )
+
+
+def runs_here(host: Host, engine: EngineFacts) -> bool:
+    """Whether the engine's containers run on this machine, as far as both tell."""
+    return engine.machine is None and engine.kernel == host.kernel
 
 
 def git_commit(folder: Path) -> str | None:

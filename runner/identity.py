@@ -38,6 +38,7 @@ def measured(run: Run) -> Mapping[str, object]:
         "matrix-runner": dict(run.own_digests),
         "host": run.host.id,
         "engine": _engine(run.engine),
+        **({"engine's machine": run.engine.machine} if run.engine.machine else {}),
         "base": matrix.base,
     }
 

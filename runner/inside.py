@@ -25,6 +25,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 FORMAT = 1
 CGROUP = "/sys/fs/cgroup"
+NUMERIC = ("sse4_", "avx", "fma", "f16c", "amx")
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -250,7 +251,24 @@ def reading(
         memory_peak_bytes=after["memory_peak_bytes"],
         log_left_out_bytes=left_out,
     )
+    spent.update(processor())
     return spent
+
+
+def processor() -> Dict[str, Any]:
+    """Return the name of the first processor and its flags that matter to numbers."""
+    facts: Dict[str, str] = {}
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                name, _, value = line.partition(":")
+                facts.setdefault(name.strip(), value.strip())
+                if not line.strip():
+                    break
+    except OSError:
+        pass
+    flags = [flag for flag in facts.get("flags", "").split() if flag.startswith(NUMERIC)]
+    return {"processor": facts.get("model name"), "cpu_flags": sorted(flags)}
 
 
 def core_seconds(cores: Any) -> Tuple[Optional[float], Optional[float]]:

@@ -6,6 +6,7 @@ from runner.engine import BuildContext, Owned
 from runner.model import Base, Image
 
 REPOSITORY = "matrix-runner"
+PODMAN_ONLY = "localhost/"  # how podman begins the name of an image that is in no registry
 LABEL = "matrix-runner."
 
 
@@ -16,7 +17,8 @@ def image_tag(environment: str) -> str:
 
 def is_ours(names: Sequence[str] | None) -> bool:
     """Whether an image is named by us, or by nobody: one built from ours inherits its labels."""
-    return all(name.startswith((f"{REPOSITORY}/", "<none>")) for name in names or ())
+    plain = (name.removeprefix(PODMAN_ONLY) for name in names or ())
+    return all(name.startswith((f"{REPOSITORY}/", "<none>")) for name in plain)
 
 
 def build_arguments(context: BuildContext) -> dict[str, str]:

@@ -11,12 +11,12 @@ from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
-FORMAT = 3
+FORMAT = 4
 """The format of every stored file.
 
 1: the first. 2: how metrics are compared and which pairs, in matrices; looks, guards, cells that
 left and the twin of the baseline, in plans; taints, in results. 3: the limit on files; the digests
-of our own files, in runs.
+of our own files, in runs. 4: the engine's machine, in runs; the processor, in results.
 """
 
 Value = str | int | bool
@@ -443,6 +443,9 @@ class Reading(Record):
     """How long the trial waited, before its script began, for the measured cores to be quiet."""
     foreign_share_before: float | None = None
     """What strangers took of the measured cores in the last moment before."""
+    processor: str | None = None
+    cpu_flags: tuple[str, ...] = ()
+    """The instruction sets that decide which numeric kernels a framework takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -483,11 +486,16 @@ class EngineFacts(Record):
     architecture: str
     kernel: str
     system: str
+    machine: str | None = None
+    """A digest of its machine's name; None where a socket of the runner's machine leads to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host(Record):
-    """The machine the runner runs on. ``id`` is a digest of the machine's own id."""
+    """The machine the runner runs on, which need not be the engine's.
+
+    ``id`` is a digest of the machine's own id.
+    """
 
     id: str
     cpu_model: str

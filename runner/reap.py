@@ -1,14 +1,15 @@
 """What dead runs left on the engine: found by our labels, and by the lock of their folder.
 
-A run lives while a process holds the lock of its folder; the kernel releases it however that
-process ends. What carries another machine's label, or no label of ours, is never looked at.
+The label of a run is its mark, and ``whereabouts`` knows the folder. A run lives while a process
+holds the lock of its folder; the kernel releases it however that process ends. What carries another
+machine's label, or no label of ours, is never looked at.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner import workplace
+from runner import whereabouts, workplace
 from runner.engine import Engine, Owned, in_order_of_removal
 from runner.errors import RunFolderError
 from runner.patience import Note
@@ -18,29 +19,32 @@ from runner.store import RunFolder
 def reap(engine: Engine, note: Note) -> None:
     """Remove the containers and volumes of runs whose process is gone.
 
-    A run whose folder is gone, too, cannot be told from one whose folder is out of sight: that is
-    for ``clean --all``, where a person decides.
+    A run whose folder is gone, too, cannot be told from one whose folder is out of sight, and one
+    of another user is not known at all: that is for ``clean --all``, where a person decides.
     """
     things = [thing for thing in engine.owned() if thing.run is not None]
-    for run in sorted({str(thing.run) for thing in things}):
-        with _dead(Path(run)) as dead:
+    folders = whereabouts.folders()
+    for run in sorted({str(thing.run) for thing in things} & folders.keys()):
+        with _dead(folders[run]) as dead:
             left = [thing for thing in things if thing.run == run] if dead else []
             for thing in in_order_of_removal(left):
                 engine.discard(thing)
         if left:
-            note(f"removed what a killed run left on the engine: {_counted(left)} of {run}")
+            counted = _counted(left)
+            note(f"removed what a killed run left on the engine: {counted} of {folders[run]}")
 
 
 def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[Owned]:
     """Return what ``clean`` may remove: nothing that a living run uses.
 
     Unless ``everything`` is wanted, only what runs in ``reports`` left. While another process of
-    the program is at work, any image may be its next.
+    the program is at work, any image may be its next, and any run that is not known its own.
     """
     runs = {thing.run for thing in things if thing.run is not None}
-    living = {run for run in runs if _lives(Path(run))}
-    images_wanted = bool(living) or workplace.others()
-    here = {run for run in runs if Path(run).parent == reports.resolve()}
+    folders, others = whereabouts.folders(), workplace.others()
+    living = {run for run in runs if (_lives(folders[run]) if run in folders else others)}
+    images_wanted = bool(living) or others
+    here = {run for run in runs & folders.keys() if folders[run].parent == reports.resolve()}
     kept = living if everything else living | (runs - here)
     return [
         thing

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
@@ -40,10 +41,12 @@ dockerd --host {address} --bridge none --iptables=false --config-file {folder}/c
 class Daemon:
     """A Docker daemon on a machine of its own; its images stay whatever happens to it."""
 
-    def __init__(self, folder: Path, *, live_restore: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, live_restore: bool = False, words: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.address = f"unix://{folder}/socket"
-        self.live_restore = live_restore
+        self.words = [*words, *["--live-restore"] * live_restore]
         self._machine: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,18 +63,20 @@ class Daemon:
         (runtime / "pid").unlink(missing_ok=True)
         (self.folder / "socket").unlink(missing_ok=True)
         target = _child(self._machine)
+        self.wire(target)
         command = shlex.split(
             COMMAND.format(target=target, folder=self.folder, address=self.address)
         )
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *["--live-restore"] * self.live_restore], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([*command, *self.words], stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while not self._listens():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
             time.sleep(0.1)
         docker.DockerClient(self.address).close()  # returns once it is answered
+
+    def wire(self, target: int) -> None:
+        """Connect its machine, of which ``target`` is a process, with others: here with none."""
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:

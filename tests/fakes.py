@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class FakeEngine:
             cpus=len(os.sched_getaffinity(0)),
             memory_bytes=2**36,
             architecture="x86_64",
-            kernel="none",
+            kernel=platform.release(),
             system="none",
         )
 

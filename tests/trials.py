@@ -16,7 +16,7 @@ from runner.result import Concluded, conclude
 Execute = Callable[..., tuple[Outcome, Concluded, list[str]]]
 """``executed`` with engine, image and folder given."""
 
-RUN = "/a/run"
+RUN = "a-run"
 TRIAL = "model=a@b1.1"
 METRICS = (Metric(name="x", unit="", better=Better.LOWER, title="x"),)
 LIMITS = Limits()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runner.host import runs_here
 from runner.judge import judge
 from runner.judge.records import Judgement
 from runner.model import (
@@ -19,13 +20,25 @@ from runner.model import (
     Value,
     shown,
 )
-from runner.report.wording import NOTHING, number, size, spread
+from runner.report.wording import NOTHING, number, shortened, size, spread
 from runner.summarise import Summary, newest, summarise
 
 UNEXPECTED = "\N{CROSS MARK}"
 """Marks what was not expected to fail."""
 
 _NO_RESULTS: tuple[TrialResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The machine that was measured. Where it is not the runner's, trials told its processor."""
+
+    cpu_model: str
+    cpu_flags: tuple[str, ...]
+    cores: int
+    memory_bytes: int
+    system: str
+    kernel: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,36 @@ class Evidence:
     def cells(self) -> tuple[Cell, ...]:
         """The cells that the plan holds, in the order of the matrix."""
         return tuple(cell for cell in self.run.matrix.cells if cell.id in self.planned)
+
+    @property
+    def here(self) -> bool:
+        """Whether the runner's own machine was measured."""
+        return runs_here(self.run.host, self.run.engine)
+
+    @property
+    def measured(self) -> Measured:
+        """The machine that was measured."""
+        host, engine = self.run.host, self.run.engine
+        if self.here:
+            return Measured(
+                cpu_model=host.cpu_model,
+                cpu_flags=host.cpu_flags,
+                cores=host.cores,
+                memory_bytes=host.memory_bytes,
+                system=host.system,
+                kernel=host.kernel,
+            )
+        results = (result for cell in self.cells for result in self.settled(cell.id))
+        readings = [result.reading for result in results if result.reading is not None]
+        models = dict.fromkeys(one.processor for one in readings if one.processor)
+        return Measured(
+            cpu_model=shortened("; ".join(models)) or "a processor that no trial has told",
+            cpu_flags=readings[-1].cpu_flags if readings else (),
+            cores=engine.cpus,
+            memory_bytes=engine.memory_bytes,
+            system=engine.system,
+            kernel=engine.kernel,
+        )
 
     def settled(self, cell_id: str) -> tuple[TrialResult, ...]:
         """The results that say something about the cell: all but those of a lost engine."""

@@ -52,7 +52,7 @@ def host(evidence: Evidence) -> Section:
     return Section(
         title="Host and engine",
         tables=(
-            facts("Machine", _machine(run)),
+            facts("Machine", _machine(evidence)),
             facts("What was executed", _digests(run)),
         ),
     )
@@ -182,21 +182,24 @@ def _side_by_side(
     )
 
 
-def _machine(run: Run) -> list[tuple[str, str]]:
-    engine, limits = run.engine, run.matrix.limits
-    flags = [flag for flag in run.host.cpu_flags if flag.startswith(INSTRUCTIONS)]
+def _machine(evidence: Evidence) -> list[tuple[str, str]]:
+    measured, host = evidence.measured, evidence.run.host
+    engine, limits = evidence.run.engine, evidence.run.matrix.limits
+    flags = [flag for flag in measured.cpu_flags if flag.startswith(INSTRUCTIONS)]
+    runner = f"perhaps another one: {host.cpu_model}, {host.system}"
     bound = "without swap" if engine.name != "venv" or engine.cgroup else "(not enforced)"
     allowed = (
         f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} {bound}, "
         f"{limits.pids} processes, {duration(limits.timeout_s)}"
     )
     return [
-        ("CPU", run.host.cpu_model),
+        ("CPU", measured.cpu_model),
         ("vector instructions", ", ".join(flags) or "none of avx, avx2, fma, avx512"),
-        ("cores, memory", f"{run.host.cores}, {memory(run.host.memory_bytes)}"),
-        ("system", f"{run.host.system}, kernel {run.host.kernel}"),
+        ("cores, memory", f"{measured.cores}, {memory(measured.memory_bytes)}"),
+        ("system", f"{measured.system}, kernel {measured.kernel}"),
         *_engine(engine),
         ("limits of a trial", allowed),
+        *(() if evidence.here else (("runner's machine", runner),)),
     ]
 
 

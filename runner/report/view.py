@@ -49,7 +49,7 @@ def view(
 
 
 def _compared(evidence: Evidence) -> str:
-    run = evidence.run
+    run, measured = evidence.run, evidence.measured
     axes = []
     for axis in run.matrix.axes:
         held = [dict(cell.coordinates) for cell in evidence.cells]
@@ -58,8 +58,8 @@ def _compared(evidence: Evidence) -> str:
     of = f" of {' and '.join(axes)}" if axes else ""
     return (
         f"{counted(len(evidence.cells), 'cell')}{of}, compared on one host: "
-        f"{run.host.cpu_model}, {counted(run.host.cores, 'core')}, "
-        f"{memory(run.host.memory_bytes)}, {run.engine.name} {run.engine.version}."
+        f"{measured.cpu_model}, {counted(measured.cores, 'core')}, "
+        f"{memory(measured.memory_bytes)}, {run.engine.name} {run.engine.version}."
     )
 
 

@@ -3,6 +3,8 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from runner.execute import clear
 from runner.model import Image
 from runner.venv_engine import VenvEngine
 from runner.venv_engine import connect as connect_venv
+from tests.podman import POSSIBLE, REASON, Podman
 from tests.trials import RUN, Execute, build, executed, plain_environment
 
 
@@ -23,6 +26,29 @@ from tests.trials import RUN, Execute, build, executed, plain_environment
 def docker_engine() -> Iterator[DockerEngine]:
     """Return the real engine; afterwards nothing of the tests' run is left on it."""
     engine = connect("engine-tests")
+    yield engine
+    clear(engine, RUN)
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Return a podman of the tests' own, started; nothing of it is left afterwards."""
+    if not POSSIBLE:
+        pytest.skip(REASON)
+    with tempfile.TemporaryDirectory(prefix="matrix-runner-test-") as folder:
+        podman = Podman(Path(folder))
+        try:
+            podman.start()
+            yield podman
+        finally:
+            podman.stop()
+
+
+@pytest.fixture(scope="session")
+def podman_engine(podman: Podman) -> Iterator[DockerEngine]:
+    """Return the engine that podman makes."""
+    engine = DockerEngine(docker.DockerClient(podman.address), "engine-tests")
     yield engine
     clear(engine, RUN)
     engine.close()
@@ -42,10 +68,45 @@ def client() -> Iterator[docker.DockerClient]:
     found.close()
 
 
+@dataclass(frozen=True)
+class Served:
+    """A real engine with its image without packages, and a connection of the tests' own to it."""
+
+    engine: DockerEngine
+    image: Image
+    address: str | None
+    client: docker.DockerClient
+
+    def connect(self, timeout: int = 60) -> docker.DockerClient:
+        """Return another connection to it."""
+        if self.address is None:
+            return docker.from_env(timeout=timeout)
+        return docker.DockerClient(self.address, timeout=timeout)
+
+    @property
+    def podman(self) -> bool:
+        """Whether it is podman."""
+        return self.engine.describe().name == "podman"
+
+
+@pytest.fixture(scope="session", params=["docker", "podman"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """Return each real engine in turn."""
+    engine = request.getfixturevalue(f"{request.param}_engine")
+    address = None
+    if request.param == "podman":
+        address = request.getfixturevalue("podman").address
+    image = build(engine, plain_environment(), tmp_path_factory.mktemp("context"))
+    with closing(docker.DockerClient(address) if address else docker.from_env()) as client:
+        yield Served(engine, image, address, client)
+
+
 @pytest.fixture
-def execute(docker_engine: DockerEngine, docker_image: Image, tmp_path: Path) -> Execute:
-    """Execute a script as a trial on the real engine."""
-    return partial(executed, docker_engine, docker_image, tmp_path)
+def execute(served: Served, tmp_path: Path) -> Execute:
+    """Execute a script as a trial on a real engine."""
+    return partial(executed, served.engine, served.image, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -21,18 +21,22 @@ time.sleep(60)
 """
 
 
-KINDS = [f"venv-{kind}" for kind in (*BEHIND_WALLS, "plain")]
-ENGINES = ["fake", pytest.param("docker", marks=pytest.mark.engine), *KINDS]
+WALLS = [f"venv-{kind}" for kind in (*BEHIND_WALLS, "plain")]
+ENGINES = [
+    "fake",
+    *(pytest.param(name, marks=pytest.mark.engine) for name in ("docker", "podman")),
+    *WALLS,
+]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Each engine in turn, with nothing of this run left on it afterwards."""
     made: Engine = FakeEngine()
-    if request.param == "docker":
-        made = request.getfixturevalue("docker_engine")
-    elif request.param != "fake":
+    if request.param in WALLS:
         made = request.getfixturevalue("venv_engines")(request.param.partition("-")[2])
+    elif request.param != "fake":
+        made = request.getfixturevalue(f"{request.param}_engine")
     yield made
     clear(made, RUN)
 

@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import pytest
 
+from runner import whereabouts
 from runner.docker_engine import DockerEngine
 from runner.labels import LABEL, image_tag
 from runner.model import Image, Status
@@ -28,21 +29,22 @@ def left_behind(client: docker.DockerClient, folder: Path) -> list[str]:
     """Return what the engine still holds of the study's runs: running or not, and volumes."""
     found = []
     for run in run_folders(folder):
-        mark = f"{LABEL}run={run.path}"
+        mark = f"{LABEL}run={whereabouts.remember(run.path)}"
         containers = client.containers.list(all=True, filters={"label": mark})
         found += ["container" for _ in containers]
         found += ["volume" for _ in client.volumes.list(filters={"label": mark})]
     return found
 
 
+def _folder(event: dict[str, Any]) -> Path:
+    """Return the folder of the run that an event is about."""
+    return whereabouts.folders().get(event["Actor"]["Attributes"][LABEL + "run"], Path())
+
+
 def trial_starts(client: docker.DockerClient, folder: Path) -> Iterator[dict[str, Any]]:
     """Yield an event whenever a trial of the study starts."""
     events = client.events(decode=True, filters={"event": "start", "label": LABEL + "trial"})
-    return (
-        event
-        for event in events
-        if event["Actor"]["Attributes"][LABEL + "run"].startswith(str(folder))
-    )
+    return (event for event in events if _folder(event).is_relative_to(folder))
 
 
 def test_a_run_leaves_numbers_and_nothing_else(

@@ -70,6 +70,7 @@ def start(
             "PYTHONPATH": str(ROOT),
             "DOCKER_HOST": address,
             "TMPDIR": str(temporary),
+            "XDG_STATE_HOME": str(folder.parent / "state"),
             **(more or {}),
         },
         stdout=subprocess.PIPE,

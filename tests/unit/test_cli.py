@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import workplace
+from runner import whereabouts, workplace
 from runner.arguments import VERBS, parse
 from runner.cli import main
 from runner.engine import Owned
@@ -291,7 +291,7 @@ def test_a_plan_asks_an_engine_elsewhere(
     """An engine that is reached over the network is asked as for a run."""
     study(tmp_path, SMALL)
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
-    monkeypatch.setattr("runner.docker_engine.connect", lambda _: FakeEngine())
+    monkeypatch.setattr("runner.docker_engine.connect", lambda *_: FakeEngine())
     assert main(["plan"]) == Exit.OK
     assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
 
@@ -335,11 +335,11 @@ IMAGE = Owned(kind="image", id="i", label="an image", size_bytes=2_000_000)
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
     """An engine with an image and with what two runs left, of which the second one lives."""
-    runs = [str(Path("reports", name).resolve()) for name in ("1-dead", "2-living")]
+    runs = [whereabouts.remember(Path("reports", name)) for name in ("1-dead", "2-living")]
     things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
     box = Owned(kind="container", id="c", label=runs[0], run=runs[0])
     engine = Holding(IMAGE, *things, box)
-    monkeypatch.setattr("runner.docker_engine.connect", lambda _: engine)
+    monkeypatch.setattr("runner.docker_engine.connect", lambda *_: engine)
     return engine
 
 
@@ -379,7 +379,10 @@ def test_clean_spares_what_lives(holding: Holding) -> None:
     assert living.occupy()
     for words in ((), ("--all",)):
         assert main(["clean", "--yes", *words]) == Exit.OK
-        assert [one.label for one in holding.things] == ["an image", str(living.path.resolve())]
+        assert [one.label for one in holding.things] == [
+            "an image",
+            whereabouts.remember(living.path),
+        ]
     living.leave()
 
 

@@ -1,5 +1,6 @@
 """doctor: a sentence for each finding, what to do, and an exit code."""
 
+import platform
 from collections import namedtuple
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -17,7 +18,7 @@ from tests.fakes import FakeEngine
 from tests.samples import founding_matrix, founding_run
 from tests.trials import INTERPRETER, plain_environment
 
-HOST = replace(founding_run().host, cores=1)
+HOST = replace(founding_run().host, cores=1, kernel=platform.release())
 USAGE = namedtuple("USAGE", "total used free")  # noqa: PYI024 (that of shutil.disk_usage)
 QUIET = Steadiness(times_s=(0.050,) * 50 + (0.051,) * 50, strangers=0.01)
 
@@ -154,3 +155,14 @@ def test_a_line_has_a_word_a_subject_a_sentence_and_what_to_do() -> None:
     assert as_text(Finding(subject="noise", sound=None, text="Nobody knows.")) == (
         "?    noise        Nobody knows."
     )
+
+
+def test_an_engine_elsewhere_is_not_judged_by_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processor, noise and overhead of this machine say nothing of where trials run."""
+    engine = FakeEngine()
+    facts = replace(engine.describe(), machine="another")
+    monkeypatch.setattr(engine, "describe", lambda: facts)
+    findings = found(host=replace(HOST, cpu_flags=()), engine=engine)
+    for subject in ("processor", "noise", "overhead"):
+        assert findings[subject].sound is None
+        assert findings[subject].text == "trials run on another machine: execute doctor there."

@@ -20,7 +20,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no container engine answer."""
 
-    def refuse(_: str) -> FakeEngine:
+    def refuse(*_: object) -> FakeEngine:
         raise EngineError("no Docker engine answers at home: start Docker.")
 
     monkeypatch.setattr("runner.docker_engine.connect", refuse)
@@ -29,7 +29,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_docker_comes_first(processes: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it answers nothing else is tried, and nothing is said."""
     docker = FakeEngine()
-    monkeypatch.setattr("runner.docker_engine.connect", lambda _: docker)
+    monkeypatch.setattr("runner.docker_engine.connect", lambda *_: docker)
     said: list[str] = []
     assert engines.connect("auto", "m", said.append) is docker
     assert engines.connect("docker", "m", said.append) is docker

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.host import check_cpu, git_commit, host, stay_off
+from runner.host import check_cpu, git_commit, host, runs_here, stay_off
+from tests.fakes import FakeEngine
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 
@@ -63,6 +64,15 @@ def test_avx_is_asked_for(root: Path) -> None:
     facts = host(root)
     assert check_cpu(facts) is None
     assert "First: Model" in (check_cpu(replace(facts, cpu_flags=("sse4_2",))) or "")
+
+
+def test_an_engine_is_here_where_nothing_speaks_against_it(root: Path) -> None:
+    """A socket of this machine leads to it, and it has the same kernel."""
+    facts = host(root)
+    engine = replace(FakeEngine().describe(), kernel=facts.kernel)
+    assert runs_here(facts, engine)
+    assert not runs_here(facts, replace(engine, kernel="of a virtual machine"))
+    assert not runs_here(facts, replace(engine, machine="another"))
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -25,6 +25,7 @@ TIERS = (
         "options",
         "digest",
         "atomic",
+        "ssh",
         "inside",
         "matched",
         "report.page",
@@ -32,7 +33,7 @@ TIERS = (
         "child",
         "keeper",
     ),
-    ("workplace",),
+    ("workplace", "whereabouts", "address"),
     # what needs nothing else: the disk, the machine, the order of trials, the numbers
     (
         "store",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from runner import whereabouts, workplace
 from runner.engine import Owned
-from runner.reap import reap
+from runner.reap import reap, removable
 from runner.store import RunFolder
 from tests.fakes import FakeEngine
 
@@ -26,8 +27,9 @@ class Holding(FakeEngine):
 
 def left_by(path: Path) -> list[Owned]:
     """Return what a run that was killed leaves."""
+    mark = whereabouts.remember(path)
     return [
-        Owned(kind=kind, id=f"{kind} of {path}", label=kind, run=str(path))
+        Owned(kind=kind, id=f"{kind} of {path}", label=kind, run=mark)
         for kind in ("volume", "container")
     ]
 
@@ -43,7 +45,8 @@ def test_only_what_dead_runs_left_is_removed(tmp_path: Path) -> None:
     engine = Holding(image, *left_by(dead), *left_by(living), *left_by(gone))
     told: list[str] = []
     reap(engine, told.append)
-    assert {thing.run for thing in engine.things} == {None, str(living), str(gone)}
+    kept = {whereabouts.remember(path) for path in (living, gone)}
+    assert {thing.run for thing in engine.things} == {None, *kept}
     assert told == [
         f"removed what a killed run left on the engine: 1 volume, 1 container of {dead}"
     ]
@@ -65,9 +68,40 @@ def test_the_lock_is_held_while_a_run_is_reaped(tmp_path: Path) -> None:
     assert not RunFolder(tmp_path).is_occupied()
 
 
-@pytest.mark.parametrize("run", ["relative", "/dev/null"])
-def test_a_label_that_is_no_folder_is_left_alone(run: str) -> None:
-    """Whoever wrote such a label, nothing of it is touched."""
-    engine = Holding(*left_by(Path(run)))
+@pytest.mark.parametrize("label", ["never-heard-of", "", ".", "..", "../runs", "/dev/null"])
+def test_a_label_that_no_run_of_ours_has_is_left_alone(tmp_path: Path, label: str) -> None:
+    """Whoever wrote such a label, nothing of it is touched unless a person wants all gone."""
+    left_by(tmp_path)
+    thing = Owned(kind="volume", id="v", label="a volume", run=label)
+    engine = Holding(thing)
     reap(engine, lambda _: None)
-    assert len(engine.things) == 2
+    assert engine.things == [thing]
+    assert removable(engine.things, tmp_path.parent, everything=False) == []
+    assert removable(engine.things, tmp_path.parent, everything=True) == [thing]
+    with workplace.folder():  # another process is at work, and this may be its run
+        assert removable(engine.things, tmp_path.parent, everything=True) == []
+
+
+def test_a_mark_is_no_path_and_leads_to_the_folder(tmp_path: Path) -> None:
+    """Runs of one name in two places are two; what is gone is forgotten when all is cleaned."""
+    folders = [tmp_path / place / "a-run" for place in ("here", "there")]
+    marks = [whereabouts.remember(folder) for folder in folders]
+    assert len(set(marks)) == 2
+    assert not any("/" in mark for mark in marks)
+    assert marks == [whereabouts.remember(folder) for folder in folders]
+    assert [whereabouts.folders()[mark] for mark in marks] == folders
+    folders[0].mkdir(parents=True)
+    whereabouts.sweep()
+    assert set(marks) & whereabouts.folders().keys() == {marks[0]}
+
+
+def test_where_nothing_can_be_remembered_a_run_has_its_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own next start removes by the mark; others cannot judge it."""
+    (tmp_path / "file").touch()
+    mark = whereabouts.remember(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert whereabouts.remember(tmp_path) == mark
+    assert whereabouts.folders() == {}
+    whereabouts.sweep()

@@ -19,6 +19,7 @@ from runner.report.render import escape, markdown, visible
 from runner.report.view import view
 from runner.report.wording import duration, heading, listed, memory, number, printed, size, spread
 from runner.store import RunFolder
+from tests.fuzz.targets import READING
 from tests.samples import (
     AS_PUBLISHED,
     METRICS,
@@ -460,3 +461,22 @@ def test_the_caption_of_a_folded_table_is_escaped() -> None:
 def page(section: Section) -> ReportView:
     """A report of one section."""
     return ReportView(title="t", lead=(), sections=(section,))
+
+
+def test_the_machine_that_was_measured_is_told_and_not_the_runner_s() -> None:
+    """Where the engine is elsewhere the processor comes from inside, the rest from the engine."""
+    here = founding_run()
+    far = replace(here.engine, machine="another", cpus=64, memory_bytes=2**38, kernel="6.9")
+    run = replace(here, engine=replace(far, system="Far Linux 1"))
+    reading = replace(READING, processor="Far CPU", cpu_flags=("avx", "avx2"))
+    results = tuple(replace(one, reading=reading) for one in founding_results())
+    text = report(results, run=run)
+    assert "compared on one host: Far CPU, 64 cores, 256 GiB, docker" in text
+    table = section(text, "Host and engine")
+    assert row(table, "CPU") == ["CPU", "Far CPU"]
+    assert row(table, "vector instructions")[1] == "avx, avx2"
+    assert row(table, "system")[1] == "Far Linux 1, kernel 6.9"
+    [_, runner] = row(table, "runner's machine")
+    assert runner.startswith(f"perhaps another one: {here.host.cpu_model}, ")
+    assert "no trial has told" in report((), run=run)
+    assert "runner's machine" not in report()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import whereabouts
 from runner.cli import main
 from runner.engine import Launch, Outcome
 from runner.errors import EngineLostError, Exit, NoSpaceError
@@ -98,7 +99,7 @@ class Watched(FakeEngine):
 def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """The engine that every command of the test reaches."""
     engine = Watched()
-    monkeypatch.setattr("runner.docker_engine.connect", lambda _: engine)
+    monkeypatch.setattr("runner.docker_engine.connect", lambda *_: engine)
     # Else the tests that follow would share what one run left over of this machine.
     monkeypatch.setattr("runner.course.stay_off", lambda _: None)
     return engine
@@ -202,7 +203,7 @@ def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
         "matched": False,
         "quiet": {"window_s": 0.0, "foreign_share": 1e9, "patience_s": 30.0},
     }
-    assert launch.run == str(Path("reports/latest").resolve())
+    assert whereabouts.folders()[launch.run] == Path("reports/latest").resolve()
 
 
 def test_an_unexpected_failure_leaves_the_others_alone(engine: Watched) -> None:
@@ -551,6 +552,21 @@ def test_limits_beyond_the_engine_are_refused(
     assert main([]) == Exit.CONFIG
     assert "limits.cpus is 4096" in capsys.readouterr().err
     assert folders() == []
+
+
+def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers of two machines never mix; the processor of this one is not warned about."""
+    study(engine)
+    kept: list[list[int]] = []
+    monkeypatch.setattr("runner.course.stay_off", lambda cpus: kept.append(list(cpus)))
+    monkeypatch.setattr("runner.host.check_cpu", lambda _: pytest.fail("it is not measured"))
+    for machine in ("one", "other", "one"):
+        facts = replace(FakeEngine().describe(), machine=machine)
+        monkeypatch.setattr(engine, "describe", lambda facts=facts: facts)
+        main(["--blocks", "1"])
+    assert (len(folders()), kept) == (2, [])
 
 
 def test_the_runner_keeps_off_the_measured_core(

@@ -23,6 +23,7 @@ import docker
 import pytest
 from markdown_it import MarkdownIt
 
+from runner import whereabouts
 from runner.labels import LABEL
 from runner.lockfile import write_lock
 from runner.model import Lock, Status, TrialResult
@@ -290,7 +291,7 @@ def test_the_honest_are_unharmed(visit: Visit, animal: str) -> None:
 
 def test_nothing_is_left_on_the_engine(visit: Visit, client: docker.DockerClient) -> None:
     """Neither a container nor a volume of the run."""
-    mark = f"{LABEL}run={visit.folder.path}"
+    mark = f"{LABEL}run={whereabouts.remember(visit.folder.path)}"
     assert client.containers.list(all=True, filters={"label": mark}) == []
     assert client.volumes.list(filters={"label": mark}) == []
 

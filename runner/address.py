@@ -1,0 +1,90 @@
+"""Where the engine listens, as Docker's own program knows it: by DOCKER_HOST, or by a context.
+
+Read without the SDK, whose import takes longer than ``plan`` has, and which takes the local engine
+where a context is gone.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import EngineError
+
+LOCAL = "unix:///var/run/docker.sock"
+PODMAN = "podman/podman.sock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where an engine listens.
+
+    ``context`` is the Docker context that says so, ``certificates`` the folder of the certificates
+    to show and to check by, and ``verify`` whether the engine's own is checked.
+    """
+
+    url: str
+    context: str | None = None
+    certificates: Path | None = None
+    verify: bool = True
+
+    @property
+    def socket(self) -> str | None:
+        """The path of the Unix socket, if it is one."""
+        scheme, _, path = self.url.partition("://")
+        return path if scheme == "unix" else None
+
+    def __str__(self) -> str:
+        return self.url if self.context is None else f"{self.url}, the context {self.context},"
+
+
+def engine_address() -> Address:
+    """Return what DOCKER_HOST names, else the context that was chosen, else the usual socket.
+
+    EngineError if that context is not there.
+    """
+    if url := os.environ.get("DOCKER_HOST"):
+        verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
+        folder = os.environ.get("DOCKER_CERT_PATH") or (_settings() if verify else None)
+        return Address(url=url, certificates=Path(folder) if folder else None, verify=verify)
+    context = os.environ.get("DOCKER_CONTEXT") or _chosen_context()
+    return Address(url=LOCAL) if context in {None, "", "default"} else _of_context(str(context))
+
+
+def podman_address() -> str | None:
+    """Return where podman listens on this machine, the user's own first; None if it does not."""
+    own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    sockets = (Path(place, PODMAN) for place in (own, "/run"))
+    return next((f"unix://{path}" for path in sockets if os.access(path, os.W_OK)), None)
+
+
+def _settings() -> Path:
+    """Return the folder of the settings of Docker's own program."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
+
+
+def _chosen_context() -> str | None:
+    """Return what ``docker context use`` chose."""
+    with suppress(OSError, ValueError, AttributeError):
+        settings = json.loads((_settings() / "config.json").read_text())
+        return settings.get("currentContext")  # type: ignore[no-any-return]
+    return None
+
+
+def _of_context(context: str) -> Address:
+    """Return the address that a context names."""
+    place, key = _settings() / "contexts", hashlib.sha256(context.encode()).hexdigest()
+    try:
+        stored = json.loads((place / "meta" / key / "meta.json").read_text())
+        endpoint = stored["Endpoints"]["docker"]
+        url, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify", False)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"the Docker context {context} cannot be read in {place} ({error}): choose another one "
+            "with `docker context use`, or name an engine in DOCKER_HOST."
+        ) from error
+    folder = place / "tls" / key / "docker"
+    certificates = folder if folder.is_dir() else None
+    return Address(url=url, context=context, certificates=certificates, verify=verify)

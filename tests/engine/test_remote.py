@@ -1,0 +1,217 @@
+"""An engine on another machine: over TLS, by a context, by ssh; and what it is told of this one."""
+
+import gc
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import docker
+import pytest
+
+from runner import address
+from runner.docker_engine import connect
+from runner.errors import EngineError
+from runner.host import host
+from runner.model import Status
+from tests.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
+from tests.studies import ROOT, ended, results, run_folders, started, write_study
+from tests.trials import NUMBER, plain_environment
+
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[RemoteDaemon]:
+    """Return a daemon on another machine; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="matrix-runner-test-") as folder:
+        daemon = RemoteDaemon(Path(folder))
+        try:
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.die()
+
+
+@pytest.fixture
+def recorder(daemon: RemoteDaemon) -> Iterator[Recorder]:
+    """Return what stands before the daemon and keeps what it is asked."""
+    recorder = Recorder(daemon)
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def over_tls(monkeypatch: pytest.MonkeyPatch, daemon: RemoteDaemon) -> None:
+    """Let the program use the daemon over TLS."""
+    monkeypatch.setenv("DOCKER_HOST", daemon.url)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(daemon.certificates))
+
+
+def make_context(monkeypatch: pytest.MonkeyPatch, folder: Path, daemon: RemoteDaemon) -> None:
+    """Store what ``docker context create far`` does, in a folder of settings of its own."""
+    key = sha256(b"far").hexdigest()
+    meta, tls = folder / "contexts" / "meta" / key, folder / "contexts" / "tls" / key / "docker"
+    meta.mkdir(parents=True)
+    endpoints = {"docker": {"Host": daemon.url, "SkipTLSVerify": False}}
+    (meta / "meta.json").write_text(
+        json.dumps({"Name": "far", "Metadata": {}, "Endpoints": endpoints})
+    )
+    tls.mkdir(parents=True)
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tls / name).write_bytes((daemon.certificates / name).read_bytes())
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+
+
+@pytest.mark.usefixtures("over_tls")
+def test_no_path_of_this_machine_is_told_to_an_engine(
+    recorder: Recorder, daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole study, its base and its image built on the way: all that was asked is read."""
+    monkeypatch.setenv("DOCKER_HOST", recorder.url)
+    write_study(tmp_path, plain_environment(), NUMBER)
+    code, out, err = ended(started(tmp_path))
+    assert (code, err) == (0, ""), out + err
+    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    (folder,) = run_folders(tmp_path)
+    assert folder.run().engine.machine is not None
+    assert {one.reading and one.reading.processor for one in results(tmp_path).values()} == {
+        host().cpu_model  # the same in truth
+    }
+    assert "perhaps another one: " in (folder.path / "report.md").read_text()
+    asked = bytes(recorder.asked)
+    for request in (b"/images/create?", b"/build?", b"/archive?", b"/containers/create"):
+        assert request in asked
+    assert f'"matrix-runner.run": "{folder.path.name}-'.encode() in asked
+    ours = [tmp_path, tempfile.gettempdir(), ROOT, sys.prefix, os.environ["XDG_STATE_HOME"]]
+    assert [path for path in ours if str(path).encode() in asked] == []
+    with closing(docker.DockerClient(daemon.address)) as client:
+        assert client.containers.list(all=True) == client.volumes.list() == []
+
+
+@pytest.mark.usefixtures("over_tls")
+@pytest.mark.parametrize("how", ["named", "chosen", "used"])
+def test_an_engine_is_found_by_its_context(
+    daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The context that DOCKER_CONTEXT names, or that was chosen; DOCKER_HOST is stronger."""
+    make_context(monkeypatch, tmp_path, daemon)
+    monkeypatch.delenv("DOCKER_TLS_VERIFY")
+    monkeypatch.delenv("DOCKER_CERT_PATH")
+    if how == "named":
+        monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    else:
+        (tmp_path / "config.json").write_text(json.dumps({"currentContext": "far"}))
+    if how == "used":
+        monkeypatch.setenv("DOCKER_HOST", daemon.address)
+        assert address.engine_address().url == daemon.address
+        return
+    assert address.engine_address().context == "far"
+    with closing(connect("remote-tests")) as engine:
+        assert engine.describe().machine is not None
+
+
+def test_a_context_that_is_gone_is_not_the_local_engine(
+    tmp_path: Path, daemon: RemoteDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence names it and says what to do."""
+    make_context(monkeypatch, tmp_path, daemon)
+    monkeypatch.setenv("DOCKER_CONTEXT", "farther")
+    with pytest.raises(
+        EngineError, match=r"the Docker context farther cannot be read .*context use"
+    ):
+        connect("remote-tests")
+
+
+@pytest.mark.usefixtures("over_tls")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "set DOCKER_TLS_VERIFY=1, and"),
+        ({"DOCKER_CERT_PATH": "/nonexistent"}, "see that ca.pem, cert.pem and key.pem in /none"),
+        ({"DOCKER_CERT_PATH": "other"}, "see that ca.pem, cert.pem and key.pem in other belong"),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:1"}, "start Docker, or name an engine in DOCKER_HOST"),
+    ],
+    ids=["plain", "absent", "strange", "nobody"],
+)
+def test_trouble_with_certificates_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], says: str
+) -> None:
+    """What is wrong with which address, and what to do."""
+    from tests.remote import make_certificates  # noqa: PLC0415 (needs openssl)
+
+    make_certificates(tmp_path / "other", "127.0.0.1")
+    for name, value in change.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(EngineError) as raised:
+        connect("remote-tests")
+    text = str(raised.value)
+    assert text.startswith(f"no Docker engine answers at {os.environ['DOCKER_HOST']} (")
+    assert says in text
+    del raised
+    gc.collect()
+
+
+SSH = """#!/bin/sh
+echo "$@" >> {folder}/words
+while [ "$1" != -- ]; do shift; done
+case "$2" in
+  there) shift 2; exec "$@" ;;
+  *) echo "ssh: Could not resolve hostname $2" >&2; exit 255 ;;
+esac
+"""
+
+
+@pytest.fixture
+def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: RemoteDaemon) -> Path:
+    """Put an ``ssh`` on PATH that does on this machine what it is to do there; return its words."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ssh").write_text(SSH.format(folder=folder))
+    dial = f'from tests.remote import dial; dial("{daemon.folder}/socket")'
+    (folder / "docker").write_text(
+        f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c '{dial}'\n"
+    )
+    for name in ("ssh", "docker"):
+        (folder / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return folder / "words"
+
+
+@pytest.mark.usefixtures("over_tls")
+def test_an_engine_behind_ssh(
+    fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's own ssh takes the words there, and a whole run works; nothing of it stays."""
+    monkeypatch.setenv("DOCKER_HOST", "ssh://me@there:2222")
+    write_study(tmp_path, plain_environment(), NUMBER)
+    code, out, err = ended(started(tmp_path))
+    assert (code, err) == (0, ""), out + err
+    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    options = "-T -o ConnectTimeout=30 -o ServerAliveInterval=15"
+    words = f"{options} -l me -p 2222 -- there docker system dial-stdio"
+    assert set(fake_ssh.read_text().splitlines()) == {words}
+    code, out, err = ended(started(tmp_path, "clean", "--yes"))
+    assert (code, err) == (0, ""), out + err
+    assert "2 removed" in out  # the image and its base
+
+
+@pytest.mark.usefixtures("fake_ssh")
+def test_what_ssh_complains_of_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own last line is the cause."""
+    monkeypatch.setenv("DOCKER_HOST", "ssh://nowhere")
+    with pytest.raises(EngineError) as raised:
+        connect("remote-tests")
+    assert str(raised.value) == (
+        "no Docker engine answers at ssh://nowhere (ssh: Could not resolve hostname nowhere): see "
+        "that ssh gets there without a question and finds `docker` there."
+    )
+    del raised
+    gc.collect()
