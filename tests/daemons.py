@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import docker
+import docker.errors
 
 PROGRAMS = ("dockerd", "setpriv", "unshare", "nsenter")
 POSSIBLE = os.geteuid() == 0 and all(map(shutil.which, PROGRAMS))
@@ -67,20 +68,28 @@ class Daemon:
         command = shlex.split(
             COMMAND.format(target=target, folder=self.folder, address=self.address)
         )
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([*command, *self.words], stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while not self._listens():
+        deadline = time.monotonic() + 120
+        while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            if self._process is None or self._process.poll() is not None:
+                # A busy machine may take longer than a daemon waits for its own parts.
+                with (self.folder / "log").open("ab") as log:
+                    words = [*command, *self.words]
+                    self._process = subprocess.Popen(words, stdout=log, stderr=log)
             time.sleep(0.1)
-        docker.DockerClient(self.address).close()  # returns once it is answered
 
     def wire(self, target: int) -> None:
         """Connect its machine, of which ``target`` is a process, with others: here with none."""
 
-    def _listens(self) -> bool:
+    def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:
-            return attempt.connect_ex(self.address.removeprefix("unix://")) == 0
+            if attempt.connect_ex(self.address.removeprefix("unix://")) != 0:
+                return False
+        try:
+            docker.DockerClient(self.address).close()  # returns once it is answered
+        except docker.errors.DockerException:
+            return False
+        return True
 
     def stop(self, number: signal.Signals) -> None:
         """Send it a signal of which it ends; its machine goes on."""
