@@ -55,6 +55,7 @@ class Podman:
                 command,
                 stdout=log,
                 stderr=log,
+                cwd=self.folder,  # where conmon leaves a file when memory runs out
                 env={**os.environ, "CONTAINERS_CONF": str(settings)},
             )
         deadline = time.monotonic() + 60
