@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner import store
 from runner.errors import NothingSelectedError, RunFolderError
-from runner.identity import differences, key
+from runner.identity import differences
 from runner.model import Cell, Matrix, Plan, Run, Status, Trial, TrialResult
 from runner.plan import pending
 from runner.problems import did_you_mean
@@ -43,12 +43,14 @@ def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> I
     ``now`` is the run that would begin, ``plan`` the plan of whichever of both is executed.
     """
     yield cell.id
-    if key(then) == key(now):
+    if then.key == now.key:
         yield f"{folder.path} goes on: all that touches a measurement is the same"
         yield from _trials(cell, now.matrix, plan, folder.results())
         return
     yield f"{folder.path} does not go on, a new run begins, because this differs:"
     yield from _told(cell, differences(then, now))
+    if then.runner_version != now.runner_version:
+        yield f"  matrix-runner: {then.runner_version} -> {now.runner_version}"
     yield from _trials(cell, now.matrix, plan, ())
 
 

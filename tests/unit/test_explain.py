@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> RunFolder:
 def said(now: Run, folder: RunFolder, plan: Plan | None = None) -> list[str]:
     """Return what is explained of the first cell."""
     plan = plan or make_plan(now.matrix, 1, 2)
-    return list(explain(now.matrix.cell(CELL.id), founding_run(), now, folder, plan))
+    then = founding_run()
+    then, now = replace(then, key=key(then)), replace(now, key=key(now))
+    return list(explain(now.matrix.cell(CELL.id), then, now, folder, plan))
 
 
 def changed(matrix: Matrix) -> Run:
@@ -80,6 +82,14 @@ def test_fields_that_differ_are_named_with_both_values(folder: RunFolder) -> Non
         f"  other cells: {OTHER.id}",
     }
     assert lines[6] == f"  {CELL.id}@b1.1: is executed, because it has no result"
+
+
+def test_the_stored_key_decides(folder: RunFolder) -> None:
+    """As it does when a run begins: one of a version that made keys otherwise is another run."""
+    then = replace(founding_run(), key="another", runner_version="0.0.1")
+    lines = list(explain(CELL, then, founding_run(), folder, make_plan(MATRIX, 1, 1)))
+    assert lines[1].endswith("does not go on, a new run begins, because this differs:")
+    assert lines[2] == "  matrix-runner: 0.0.1 -> 0.1.0"
 
 
 def test_a_package_that_differs_is_named(folder: RunFolder) -> None:
