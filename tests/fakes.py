@@ -122,3 +122,17 @@ class FakeEngine:
             shutil.rmtree(self._staged.pop(thing.id))
         else:
             self._images.pop(thing.id, None)
+
+
+class Holding(FakeEngine):
+    """Holds what earlier runs left."""
+
+    def __init__(self, *things: Owned) -> None:
+        super().__init__()
+        self.things = list(things)
+
+    def owned(self) -> tuple[Owned, ...]:
+        return tuple(self.things)
+
+    def discard(self, thing: Owned) -> None:
+        self.things.remove(thing)

@@ -8,7 +8,16 @@ from pathlib import Path
 from runner.engine import Engine, Launch, Outcome
 from runner.execute import LAUNCHER, clear
 from runner.interpreters import Interpreter
-from runner.model import Better, Environment, EnvironmentRequest, Image, Limits, Metric
+from runner.model import (
+    Better,
+    Environment,
+    EnvironmentRequest,
+    Image,
+    Limits,
+    Metric,
+    Trial,
+    TrialResult,
+)
 from runner.prepare import write_context
 from runner.recipe import environment_digest
 from runner.result import Concluded, conclude
@@ -61,6 +70,22 @@ def launch(image: str, limits: Limits = LIMITS, timeout_s: float = 60.0) -> Laun
     }
     return Launch(
         run=RUN, trial=TRIAL, image=image, order=order, limits=limits, timeout_s=timeout_s
+    )
+
+
+def stored_as(found: Concluded, when: datetime) -> TrialResult:
+    """Return what was concluded as it is saved with a run."""
+    return TrialResult(
+        trial=Trial(cell="a=1", block=1, position=1, seed=1),
+        status=found.status,
+        reason=found.reason,
+        values=found.values,
+        series=found.series,
+        environment=found.environment,
+        adapted=found.adapted,
+        reading=found.reading,
+        started_at=when,
+        duration_s=1.0,
     )
 
 

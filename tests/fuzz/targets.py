@@ -39,7 +39,6 @@ from runner.model import (
     Reading,
     Run,
     Status,
-    Trial,
     TrialResult,
 )
 from runner.read import read
@@ -49,6 +48,7 @@ from tests import samples
 from tests.fuzz import edges
 from tests.fuzz.mutations import JSON, YAML, Notation, as_sections, mutated, sections
 from tests.matrices import FULL, SMALL
+from tests.trials import stored_as
 
 ROOT = Path(__file__).parents[2]
 READING_S, REPORT_S = 2.0, 10.0
@@ -253,18 +253,7 @@ def concluded(
     holds((found.status is Status.OK) is (found.reason is None), "a reason only where not ok")
     numbers = (found.values, found.series, found.environment, found.adapted)
     holds(found.status is Status.OK or not any(numbers), "numbers of what is not ok")
-    result = TrialResult(
-        trial=Trial(cell="a=1", block=1, position=1, seed=1),
-        status=found.status,
-        reason=found.reason,
-        values=found.values,
-        series=found.series,
-        environment=found.environment,
-        adapted=found.adapted,
-        reading=found.reading,
-        started_at=DAY,
-        duration_s=1.0,
-    )
+    result = stored_as(found, DAY)
     again = _RESULT.validate_json(_RESULT.dump_json(result))
     holds(again == result, "the result is another one when it is stored")
     return found

@@ -28,7 +28,7 @@ from runner.errors import (
 )
 from runner.options import Options
 from runner.store import RunFolder, point_latest
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, Holding
 from tests.matrices import FULL, SMALL, study
 from tests.samples import founding_images, founding_plan, founding_results, founding_run
 
@@ -313,20 +313,6 @@ def test_a_complete_lock_is_left_as_it_is(
 
 
 # --- clean ---------------------------------------------------------------------------------------
-
-
-class Holding(FakeEngine):
-    """Holds what earlier runs left."""
-
-    def __init__(self, *things: Owned) -> None:
-        super().__init__()
-        self.things = list(things)
-
-    def owned(self) -> tuple[Owned, ...]:
-        return tuple(self.things)
-
-    def discard(self, thing: Owned) -> None:
-        self.things.remove(thing)
 
 
 IMAGE = Owned(kind="image", id="i", label="an image", size_bytes=2_000_000)

@@ -8,21 +8,7 @@ from runner import whereabouts, workplace
 from runner.engine import Owned
 from runner.reap import reap, removable
 from runner.store import RunFolder
-from tests.fakes import FakeEngine
-
-
-class Holding(FakeEngine):
-    """Holds what earlier runs left."""
-
-    def __init__(self, *things: Owned) -> None:
-        super().__init__()
-        self.things = list(things)
-
-    def owned(self) -> tuple[Owned, ...]:
-        return tuple(self.things)
-
-    def discard(self, thing: Owned) -> None:
-        self.things.remove(thing)
+from tests.fakes import Holding
 
 
 def left_by(path: Path) -> list[Owned]:

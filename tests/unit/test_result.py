@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from runner.engine import Outcome
-from runner.model import Better, Metric, Status, Trial, TrialResult
+from runner.model import Better, Metric, Status, TrialResult
 from runner.result import MAX_NAMES, MAX_NUMBERS, MAX_TEXT, Concluded, conclude
+from tests.trials import stored_as
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 METRICS = (
@@ -100,18 +101,7 @@ def check(found: Concluded) -> None:
     else:
         assert found.reason
         assert not any((found.values, found.series, found.environment, found.adapted))
-    result = TrialResult(
-        trial=Trial(cell="a=1", block=1, position=1, seed=1),
-        status=found.status,
-        reason=found.reason,
-        values=found.values,
-        series=found.series,
-        environment=found.environment,
-        adapted=found.adapted,
-        reading=found.reading,
-        started_at=NOW,
-        duration_s=1.0,
-    )
+    result = stored_as(found, NOW)
     assert STORED.validate_json(STORED.dump_json(result)) == result
 
 
