@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ COMMAND = """
 nsenter --target {target} --net --mount --pid
 dockerd --host {address} --bridge none --iptables=false --config-file {folder}/config.json
         --data-root {folder}/storage
-        --exec-root {folder}/runtime/exec --pidfile {folder}/runtime/pid
+        --exec-root {runtime}/exec --pidfile {runtime}/pid
 """
 
 
@@ -46,7 +47,10 @@ class Daemon:
         self, folder: Path, *, live_restore: bool = False, words: Sequence[str] = ()
     ) -> None:
         self.folder = folder
-        self.address = f"unix://{folder}/socket"
+        # The name of a socket is at most 107 bytes long, and the folder's may take them all.
+        self._runtime = Path(tempfile.mkdtemp(prefix="daemon-", dir="/tmp"))
+        self.socket = self._runtime / "socket"
+        self.address = f"unix://{self.socket}"
         self.words = [*words, *["--live-restore"] * live_restore]
         self._machine: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,18 +59,19 @@ class Daemon:
 
     def start(self) -> None:
         """Start it, and its machine where that was off, and wait until it answers."""
-        runtime = self.folder / "runtime"
         if self._machine is None:  # as after a crash: nothing of the last time runs
-            shutil.rmtree(runtime, ignore_errors=True)
+            shutil.rmtree(self._runtime, ignore_errors=True)
             command = [*shlex.split(NAMESPACES), sys.executable, "-c", FIRST_PROCESS]
             self._machine = subprocess.Popen(command)
-        runtime.mkdir(exist_ok=True)
-        (runtime / "pid").unlink(missing_ok=True)
-        (self.folder / "socket").unlink(missing_ok=True)
+        self._runtime.mkdir(exist_ok=True)
+        (self._runtime / "pid").unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
         target = _child(self._machine)
         self.wire(target)
         command = shlex.split(
-            COMMAND.format(target=target, folder=self.folder, address=self.address)
+            COMMAND.format(
+                target=target, folder=self.folder, runtime=self._runtime, address=self.address
+            )
         )
         deadline = time.monotonic() + 120
         while not self._answers():
@@ -83,7 +88,7 @@ class Daemon:
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:
-            if attempt.connect_ex(self.address.removeprefix("unix://")) != 0:
+            if attempt.connect_ex(str(self.socket)) != 0:
                 return False
         try:
             docker.DockerClient(self.address).close()  # returns once it is answered
@@ -105,6 +110,7 @@ class Daemon:
                 process.kill()
                 process.wait()
         self._machine = self._process = None
+        shutil.rmtree(self._runtime, ignore_errors=True)
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:

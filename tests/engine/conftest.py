@@ -1,5 +1,6 @@
 """What the engine tests share: one connection, one image without packages."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from runner.execute import clear
 from runner.model import Image
 from runner.venv_engine import VenvEngine
 from runner.venv_engine import connect as connect_venv
-from tests.podman import POSSIBLE, REASON, Podman
+from tests.podman import REASON, REQUIRE, Podman, possible
 from tests.trials import RUN, Execute, build, executed, plain_environment
 
 
@@ -34,7 +35,8 @@ def docker_engine() -> Iterator[DockerEngine]:
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
     """Return a podman of the tests' own, started; nothing of it is left afterwards."""
-    if not POSSIBLE:
+    if not possible():
+        assert not os.environ.get(REQUIRE), f"CI needs it: {REASON}"
         pytest.skip(REASON)
     with tempfile.TemporaryDirectory(prefix="matrix-runner-test-") as folder:
         podman = Podman(Path(folder))

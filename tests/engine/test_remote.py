@@ -175,7 +175,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: RemoteDaem
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "ssh").write_text(SSH.format(folder=folder))
-    dial = f'from tests.remote import dial; dial("{daemon.folder}/socket")'
+    dial = f'from tests.remote import dial; dial("{daemon.socket}")'
     (folder / "docker").write_text(
         f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c '{dial}'\n"
     )
