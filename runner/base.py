@@ -31,6 +31,11 @@ WHEEL_LIBRARIES = (
     "libgcc_s.so.1",
     "libgomp.so.1",
 )
+C_LIBRARY = {
+    *("libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6"),
+    *("libnsl.so.1", "libresolv.so.2"),
+}
+"""What belongs together with the loader, and with the same system's only."""
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter"}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 FOLDERS = ("tmp", "out", "inputs", "proc", "sys", "dev", "etc", "opt", "bin", "usr/bin")
@@ -98,6 +103,30 @@ def copy(interpreter: Interpreter, target: Path) -> None:
             f"the interpreter {interpreter.path} cannot be copied to where trials can read it: "
             f"{error}."
         ) from error
+
+
+def unpack(tar: Path, python: str, target: Path) -> None:
+    """Unpack of an assembled base what ``copy`` would copy, and the libraries that come with it.
+
+    The system's own C library stays in force: another one than its loader's cannot be loaded.
+    EngineError where that fails.
+    """
+    program, standard = f"usr/local/bin/python{python}", f"usr/local/lib/python{python}/"
+    try:
+        with tarfile.open(tar) as packed:
+            for entry in packed:
+                name = entry.name
+                library = Path(name).parent == Path(LIBRARIES) and Path(name).name not in C_LIBRARY
+                if library:
+                    entry.name = f"lib/{Path(name).name}"
+                elif name == program or name.startswith(standard):
+                    entry.name = name.removeprefix("usr/local/")
+                else:
+                    continue
+                if entry.isfile():  # so nothing leads out of the target
+                    packed.extract(entry, target, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        raise EngineError(f"the base in {tar} cannot be unpacked: {error}.") from error
 
 
 def _parts(interpreter: Interpreter) -> tuple[list[tuple[Path, str]], Path | None]:

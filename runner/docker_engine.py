@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from runner.hardening import hardening
 from runner.interpreters import Interpreter
 from runner.log import Log
 from runner.model import Base, EngineFacts, Image
+from runner.recipe import ASSEMBLED
 from runner.ssh import Tunnel
 
 DOCKER, PODMAN = "docker", "podman"
@@ -216,22 +218,44 @@ class DockerEngine:
         return self._client.images.pull(name)
 
     def _assemble(self, interpreter: Interpreter) -> Base:
-        """Return the base assembled from an interpreter, imported unless the same one is there."""
+        """Return the base assembled from an interpreter."""
         with workplace.folder() as folder:
             tar = folder / "base.tar"
             assembled.assemble(interpreter, tar)
-            content = digest.of_file(tar)
-            tag = f"{interpreter.minor}-{content[:12]}"
-            repository = self._own(f"{labels.REPOSITORY}/base")
-            name = f"{repository}:{tag}"
-            with _engine_at_work("import a base"):
-                if not self._client.images.list(name):
-                    change = f"LABEL {labels.LABEL}base={interpreter.minor}"
-                    answer = self._client.api.import_image(str(tar), changes=[change])
-                    # podman drops a tag that is given with the import.
-                    identity = json.loads(answer.splitlines()[-1])["status"]
-                    self._client.api.tag(identity, repository, tag)
-        return Base(kind="assembled", name=name, digest=f"sha256:{content}")
+            return self._imported(tar, interpreter.minor)
+
+    def _imported(self, tar: Path, python: str) -> Base:
+        """Return the base in a tar, imported unless the same one is there."""
+        content = digest.of_file(tar)
+        tag = f"{python}-{content[:12]}"
+        repository = self._own(f"{labels.REPOSITORY}/base")
+        name = f"{repository}:{tag}"
+        with _engine_at_work("import a base"):
+            if not self._client.images.list(name):
+                change = f"LABEL {labels.LABEL}base={python}"
+                answer = self._client.api.import_image(str(tar), changes=[change])
+                # podman drops a tag that is given with the import.
+                identity = json.loads(answer.splitlines()[-1])["status"]
+                self._client.api.tag(identity, repository, tag)
+        return Base(kind=ASSEMBLED, name=name, digest=f"sha256:{content}")
+
+    def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
+        """Write a base into a file: one that was assembled as it was imported."""
+        if base.kind == ASSEMBLED:
+            assembled.assemble(interpreter, file)
+            return replace(base, digest=f"sha256:{digest.of_file(file)}")
+        with _engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
+            for piece in self._client.images.get(base.name).save(named=True):
+                target.write(piece)
+        return base
+
+    def load_base(self, base: Base, python: str, file: Path) -> Base:
+        """Provide a base from a file that ``save_base`` of any engine has written."""
+        if base.kind == ASSEMBLED:
+            return self._imported(file, python)
+        with _engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
+            self._client.images.load(archive)
+        return base
 
     def build(self, context: BuildContext) -> Image:
         """Build and return the image of an environment; ImageBuildError if that fails."""

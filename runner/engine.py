@@ -90,6 +90,18 @@ class Engine(Protocol):
         """Provide the base for an interpreter's minor version, as ``Matrix.base`` wants it."""
         ...
 
+    def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
+        """Write what a base is into a file, and return what it is there.
+
+        One made from the interpreter becomes a tar that every engine can load; of any other it is
+        the engine's own archive.
+        """
+        ...
+
+    def load_base(self, base: Base, python: str, file: Path) -> Base:
+        """Provide a base from such a file, for a minor version; EngineError if it cannot be."""
+        ...
+
     def build(self, context: BuildContext) -> Image:
         """Build and return the image of an environment; ImageBuildError if that fails."""
         ...

@@ -81,7 +81,8 @@ class Environments:
         try:
             with workplace.folder(self._built) as folder:
                 with tarfile.open(context.folder / "environment.tar") as tar:
-                    tar.extraction_filter = lambda member, _: member  # packed by ourselves
+                    # What a bundle brings was packed by somebody.
+                    tar.extraction_filter = tarfile.tar_filter
                     tar.extractall(folder)  # noqa: S202
                 python = folder / "bin" / "python"
                 python.unlink()
@@ -110,6 +111,26 @@ class Environments:
                 with suppress(OSError):  # another process was first
                     folder.rename(place)
         return place / "bin" / name
+
+    def unpacked(self, tar: Path, python: str, as_root: bool) -> Path:
+        """Return the interpreter of an assembled base, unpacked; EngineError if it cannot run."""
+        place = self._copied / f"{python}-{digest.of_file(tar)[:12]}"
+        if not place.exists():
+            with workplace.folder(self._copied) as folder:
+                base.unpack(tar, python, folder)
+                _open_to_all(folder)
+                with suppress(OSError):  # another process was first
+                    folder.rename(place)
+        executable = place / "bin" / f"python{python}"
+        libraries = {"LD_LIBRARY_PATH": str(place / "lib")}
+        if not can_execute(
+            as_root, executable, ["-I", "-S", "-c", "import hashlib, zlib"], libraries
+        ):
+            raise EngineError(
+                f"the interpreter that was brought here, Python {python}, does not run: it may "
+                "need a newer C library than this machine has. Start a container engine."
+            )
+        return executable
 
     def copied(self, interpreter: Path) -> bool:
         """Whether an interpreter is a copy of ours, and has to be told where its library is."""

@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from runner.errors import EngineError
 from runner.model import Limits
@@ -179,10 +180,16 @@ def _works(isolation: Isolation) -> bool:
     return _succeeds([*walls(isolation, view, Limits()), "true"])
 
 
-def can_execute(as_root: bool, program: Path, arguments: Iterable[str]) -> bool:
+def can_execute(
+    as_root: bool,
+    program: Path,
+    arguments: Iterable[str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
     """Whether the trial's user can execute a program that lies where it does."""
     # setpriv itself may still execute what only root can reach: `env` no longer can.
-    return _succeeds([*as_nobody(as_root), "env", "--", str(program), *arguments])
+    given = [f"{name}={value}" for name, value in variables.items()]
+    return _succeeds([*as_nobody(as_root), "env", "--", *given, str(program), *arguments])
 
 
 def _succeeds(command: Sequence[str]) -> bool:

@@ -10,7 +10,8 @@ from runner.model import Base, Environment, Image, Lock, Matrix
 INSTALLATION = 1
 """How packages are installed (``packages``) and packed (``prepare``); raised when that changes."""
 
-OWN_BASES = ("assembled", "interpreter")
+ASSEMBLED = "assembled"
+OWN_BASES = (ASSEMBLED, "interpreter")
 """The kinds of base that are made of this machine's interpreters."""
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
+from runner import base as assembled
 from runner import cgroup, digest, interruption, isolation, keeper, processes, workplace
 from runner.cgroup import ControlGroup
 from runner.engine import BuildContext, Launch, Outcome, Owned
@@ -28,6 +29,7 @@ from runner.interpreters import Interpreter
 from runner.isolation import BEHIND_WALLS, NOBODY, Isolation, View
 from runner.log import Log
 from runner.model import Base, EngineFacts, Image, Limits
+from runner.recipe import ASSEMBLED
 
 GRACE_S = 30.0  # what a trial gets beyond the launcher's own time limit
 LABEL = "label.json"
@@ -105,6 +107,24 @@ class VenvEngine:
                 interpreter, self._isolation.as_root
             )
         return Base(kind="interpreter", name=f"python {interpreter.version}", digest=content)
+
+    def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
+        """Assemble what a container engine would have for a base."""
+        assembled.assemble(interpreter, file)
+        return Base(kind=ASSEMBLED, name=base.name, digest=f"sha256:{digest.of_file(file)}")
+
+    def load_base(self, base: Base, python: str, file: Path) -> Base:
+        """Unpack the interpreter of an assembled base; no image can be one here."""
+        if base.kind != ASSEMBLED:
+            raise EngineError(
+                f"these environments stand on the image {base.name}, which only a container engine "
+                "can use: start one."
+            )
+        place = self._environments.unpacked(file, python, self._isolation.as_root)
+        content = f"sha256:{digest.of_file(place)}"
+        with self._one_base:
+            self._interpreters[content] = place
+        return Base(kind="interpreter", name=f"python {python}", digest=content)
 
     def build(self, context: BuildContext) -> Image:
         """Unpack and return the image of an environment; ImageBuildError if that fails."""

@@ -25,6 +25,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.built: list[str] = []
         self.executed: list[str] = []
+        self.loaded: list[str] = []
         self.refuses_to_build: set[str] = set()
         self.dies_at_trial: int | None = None
         self.dies_so_often = 99
@@ -55,6 +56,16 @@ class FakeEngine:
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
         return Base(kind="assembled", name=f"base:{interpreter.minor}", digest="sha256:0")
+
+    def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
+        file.write_text(base.digest)
+        return base
+
+    def load_base(self, base: Base, python: str, file: Path) -> Base:
+        if file.read_text() != base.digest:
+            raise EngineError(f"{file} is another base")
+        self.loaded.append(python)
+        return base
 
     def build(self, context: BuildContext) -> Image:
         if context.label in self.refuses_to_build:

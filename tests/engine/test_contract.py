@@ -1,6 +1,7 @@
 """What every engine must do. The same assertions hold for the fake and for the real ones."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,20 @@ from runner.engine import Engine
 from runner.execute import LAUNCHER, clear
 from runner.isolation import BEHIND_WALLS
 from runner.model import Image, Limits, Status
+from runner.prepare import write_context
+from runner.recipe import environment_digest
 from runner.result import conclude
 from tests.fakes import FakeEngine
-from tests.trials import METRICS, NUMBER, RUN, build, executed, launch, plain_environment
+from tests.trials import (
+    INTERPRETER,
+    METRICS,
+    NUMBER,
+    RUN,
+    build,
+    executed,
+    launch,
+    plain_environment,
+)
 
 HANGS = """
 import signal, time
@@ -50,6 +62,19 @@ def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
 def test_an_image_is_found_again_by_its_digest(engine: Engine, image: Image) -> None:
     """What was built is among the images, under the environment's digest."""
     assert engine.images()[image.environment] == image
+
+
+def test_a_base_travels_in_a_file(engine: Engine, tmp_path: Path) -> None:
+    """An image is built on a base that came out of a file, and trials are executed in it."""
+    environment = plain_environment(2020)
+    key = environment_digest(environment)
+    context = write_context(environment, key, "host", engine, tmp_path / "context")
+    saved = engine.save_base(context.base, INTERPRETER, tmp_path / "base.tar")
+    assert saved.kind == "assembled"
+    loaded = engine.load_base(saved, INTERPRETER.minor, tmp_path / "base.tar")
+    image = engine.build(replace(context, base=loaded))
+    outcome, result, _ = executed(engine, image, tmp_path, NUMBER)
+    assert result.values == {"x": 1.5}, outcome.log
 
 
 def test_numbers_come_back(engine: Engine, image: Image, tmp_path: Path) -> None:
