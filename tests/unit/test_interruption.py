@@ -38,6 +38,12 @@ except KeyboardInterrupt:
 """
 
 
+def _as_usual() -> None:
+    """Ignore no signal: a shell has SIGINT ignored in its background, and nohup SIGHUP."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def program(code: str, *words: str) -> subprocess.Popen[str]:
     """Start a program, and wait until it listens."""
     started = subprocess.Popen(
@@ -46,8 +52,7 @@ def program(code: str, *words: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell starts what is in its background with SIGINT ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=_as_usual,  # noqa: PLW1509
     )
     assert started.stdout
     assert started.stdout.readline() == "on\n"
