@@ -1,0 +1,322 @@
+"""Does the venv engine give the numbers that docker gives? One cell on both, block by block.
+
+Usage, where both engines answer::
+
+    python -m benchmarks.fidelity [--pairs N] [--epochs N] [--seed N] [--engines docker venv]
+                                  [--twin] [--keep DIR]
+
+A block is one trial of the founding study's ``tensorflow=2.0.0,model=sequential`` on each engine,
+in fresh random order and with one seed. All is prepared, executed and judged by what a run uses, as
+if the engine were an axis of the matrix. ``--twin`` adds a second trial on the first engine: what
+the noise of the host alone does. A trial that is not ok gives no number, and one that stays tainted
+no wall time. Ctrl-C shows what is there so far. 14 pairs take about eight minutes.
+"""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from runner import engines, interruption, whereabouts, workplace
+from runner.engine import Engine
+from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
+from runner.execute import Study, clear, execute, staged
+from runner.host import host, runs_here, stay_off
+from runner.isolation import told
+from runner.judge.compare import FEWEST, Asked, measure
+from runner.judge.records import Comparison, Verdict
+from runner.judge.samples import Samples, gather
+from runner.lockfile import lock_path, read_lock
+from runner.model import (
+    Axis,
+    Better,
+    EngineFacts,
+    Matrix,
+    Metric,
+    Pair,
+    Plan,
+    Scale,
+    Status,
+    Trial,
+    TrialResult,
+)
+from runner.observer import Observer
+from runner.plan import estimate, make_plan, quick, select, to_repeat
+from runner.prepare import prepare
+from runner.progress import clean, observer_for
+from runner.read import read
+from runner.report.verdict_words import amount, margin, unit
+from runner.report.wording import NOTHING, counted, heading, number
+from runner.store import RunFolder
+from runner.summarise import measures_wall_time
+
+MATRIX = Path(__file__).parents[1] / "matrix.yaml"
+SELECTED = ("tensorflow=2.0.0", "model=sequential")
+METRICS = ("epoch_seconds", "epoch_cpu_seconds", "startup_seconds", "test_accuracy")
+WHOLE = Metric(name="whole_trial_seconds", unit="s", better=Better.LOWER, title="whole trial")
+"""From before the container (or process) to after it, less the wait for a quiet core."""
+LEVEL = 0.95
+"""Of every interval, each for itself."""
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    wanted = _arguments()
+    matrix = on_engines(wanted.engines, wanted.pairs, wanted.epochs)
+    plan = planned(matrix, wanted.seed, twin=wanted.twin)
+    facts: dict[str, EngineFacts] = {}
+    results: list[TrialResult] = []
+    code = Exit.OK
+    interruption.listen()
+    try:
+        with ExitStack() as at_the_end:
+            place = at_the_end.enter_context(workplace.folder())
+            observer = at_the_end.enter_context(observer_for(sys.stdout))
+            folder = RunFolder(wanted.keep or place / "fidelity")
+            at_the_end.callback(folder.leave)
+            if not folder.occupy() or folder.results():
+                raise RunFolderError(f"{folder.path} is in use or holds results; name another one.")
+            connected: dict[str, Engine] = {}
+            for name in wanted.engines:
+                engine = engines.connect(name, host().id, observer.note)
+                connected[name] = at_the_end.enter_context(closing(engine))
+                facts[name] = engine.describe()
+            for result in carry_out(matrix, plan, connected, folder, observer):
+                results.append(result)  # noqa: PERF402 (what cuts it short loses none of them)
+    except KeyboardInterrupt:
+        interruption.hear_no_more()
+        code = Exit.INTERRUPTED
+    except RunnerError as error:
+        print(error, file=sys.stderr)
+        code = error.exit_code
+    for line in lines(matrix, plan, results, facts) if results else ():
+        print(line)
+    return code
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--pairs", type=int, default=14, help="how many blocks (default: 14)")
+    parser.add_argument("--epochs", type=int, default=5, help="of each trial (default: 5)")
+    chance = int.from_bytes(os.urandom(4), "big")
+    parser.add_argument("--seed", type=int, default=chance, help="(default: a random one)")
+    parser.add_argument(
+        "--engines", nargs=2, choices=("docker", "podman", "venv"), default=("docker", "venv"),
+        help="the second is compared with the first (default: docker venv)",
+    )  # fmt: skip
+    parser.add_argument("--twin", action="store_true", help="the first one twice in each block")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep results and logs there")
+    wanted = parser.parse_args()
+    if min(wanted.pairs, wanted.epochs) < 1 or len(set(wanted.engines)) == 1:
+        parser.error("two different engines, at least one pair and at least one epoch are needed")
+    return wanted
+
+
+def on_engines(names: Sequence[str], pairs: int, epochs: int) -> Matrix:
+    """Return the matrix of the one cell on two engines, as if the engine were an axis."""
+    chosen = select(read(MATRIX), SELECTED)
+    (cell,) = quick(replace(chosen, quick={"epochs": epochs})).cells
+    against, of = (replace(cell, coordinates=(*cell.coordinates, ("engine", one))) for one in names)
+    return replace(
+        chosen,
+        axes=(*chosen.axes, Axis(name="engine", values=tuple(names))),
+        cells=(against, of),
+        blocks=pairs,
+        baseline=against.coordinates,
+        compare=(Pair(of=of.id, against=against.id, metrics=METRICS),),
+    )
+
+
+def planned(matrix: Matrix, seed: int, *, twin: bool) -> Plan:
+    """Return the plan of a run, with its twin only where that is wanted."""
+    plan = make_plan(matrix, seed)
+    return replace(plan, trials=tuple(one for one in plan.trials if twin or not one.twin))
+
+
+def engine_of(cell: str) -> str:
+    """Return the name of the engine that executes a cell."""
+    return cell.rpartition("engine=")[2]
+
+
+def carry_out(
+    matrix: Matrix,
+    plan: Plan,
+    connected: Mapping[str, Engine],
+    folder: RunFolder,
+    observer: Observer,
+) -> Iterator[TrialResult]:
+    """Execute the plan and yield each result; at the end both engines hold nothing but images."""
+    studies = _studies(matrix, plan, connected, folder, observer)
+    observer.planned(plan, 0, estimate(matrix, plan.trials, (), 0))
+    results: list[TrialResult] = []
+    try:
+        with ExitStack() as at_the_end:
+            for name, engine in connected.items():
+                at_the_end.enter_context(staged(studies[name], engine))
+            for block in range(1, plan.blocks + 1):
+                to_do: Sequence[Trial] = [one for one in plan.trials if one.block == block]
+                while to_do:
+                    for one in to_do:
+                        name = engine_of(one.cell)
+                        for result in execute(
+                            studies[name], [one], connected[name], folder, observer
+                        ):
+                            results.append(result)
+                            yield result
+                    to_do = to_repeat(matrix, plan, block, results)
+    except EngineLostError:  # of which ``staged`` removes nothing; the other engine still answers
+        for name, engine in connected.items():
+            with suppress(EngineError):
+                clear(engine, studies[name].run)
+        raise
+
+
+def _studies(
+    matrix: Matrix,
+    plan: Plan,
+    connected: Mapping[str, Engine],
+    folder: RunFolder,
+    observer: Observer,
+) -> Mapping[str, Study]:
+    """Have the environment on each engine, and this process off the measured cores."""
+    machine, facts = host(), [engine.describe() for engine in connected.values()]
+    if len({one.cpus for one in facts}) > 1:
+        raise EngineError(
+            "one engine has more cores than the other, so that they would be measured on different "
+            "ones; give this process all cores of the machine."
+        )
+    root, lock, mark = (
+        MATRIX.parent,
+        read_lock(lock_path(MATRIX)),
+        whereabouts.remember(folder.path),
+    )
+    studies = {}
+    for name, engine in connected.items():
+        prepared = prepare(matrix, lock, engine, observer, folder.save_build_log)
+        for reason in prepared.missing.values():
+            raise EngineError(f"{name}: {reason}")
+        studies[name] = Study(
+            matrix=matrix, lock=lock, prepared=prepared, root=root, run=mark, guards=plan.guards
+        )
+    if all(runs_here(machine, one) and one.cpus == machine.cores for one in facts):
+        stay_off(range(machine.cores - matrix.limits.cpus, machine.cores))
+    return studies
+
+
+def lines(
+    matrix: Matrix, plan: Plan, results: Sequence[TrialResult], facts: Mapping[str, EngineFacts]
+) -> Iterator[str]:
+    """Yield what is printed about results, which may be those of a part of the plan."""
+    against, of = (cell.id for cell in matrix.cells)
+    samples = gather(replace(matrix, matched=True), plan, map(_judged, results), plan.blocks)
+    epochs = matrix.cells[0].parameters["epochs"]
+    yield f"\n{', '.join(SELECTED)}, {epochs} epochs, seed {plan.seed}"
+    yield from (_described(name, one, results) for name, one in facts.items())
+    tainted, state = sum(one.tainted is not None for one in results), samples.disturbance
+    stayed = f"{state.stayed} of {state.trials} stay so after repeats"
+    yield f"{counted(len(results), 'trial')} executed, {tainted} of them tainted; {stayed}"
+    if state.busy:
+        yield "the host was too busy for wall times: CPU times stand in for them"
+    wanted = [*(one for one in matrix.metrics if one.name in METRICS), WHOLE]
+    metrics = dict.fromkeys(map(samples.measured, wanted))
+    found = [measure(samples, Asked(of, against, one, named=True), LEVEL) for one in metrics]
+    yield from _table(samples, found, engine_of(of), twin=False)
+    if any(one.twin for one in plan.trials):
+        asked = [Asked(against, against, one, named=False) for one in metrics]
+        checks = [measure(samples, one, LEVEL, twin=True) for one in asked]
+        yield from _table(samples, checks, f"{engine_of(against)} again", twin=True)
+    yield ""
+    for result in results:
+        if result.status is not Status.OK:
+            reason = clean(result.reason or "no reason is known")
+            yield f"gives no number: {result.trial.id}: {result.status.value}: {reason}"
+    title, said = found[0].measured.title, _said(samples, found[0])
+    yield f"{engine_of(of)} beside {engine_of(against)}, {title}: {said}"
+
+
+def _judged(result: TrialResult) -> TrialResult:
+    """Add the time of the whole trial, and that the seed is all that a trial is handed by chance.
+
+    What is handed the same is compared within blocks, accuracies as well.
+    """
+    waited_s = result.reading.waited_s if result.reading else 0.0
+    whole = {} if result.duration_s is None else {WHOLE.name: result.duration_s - waited_s}
+    return replace(
+        result,
+        values={**result.values, **whole},
+        environment={**result.environment, "matched": result.trial.seed},
+    )
+
+
+def _described(name: str, facts: EngineFacts, results: Sequence[TrialResult]) -> str:
+    """Say what an engine says of itself, and which cores its trials saw."""
+    said = f"{facts.version} (API {facts.api}), storage {facts.storage}, cgroup v{facts.cgroup}."
+    if facts.name == "venv":
+        said = f"{facts.version}, isolation: {told(facts.version, facts.cgroup)}"
+    readings = [one.reading for one in results if engine_of(one.trial.cell) == name]
+    cores = sorted({core for one in readings if one for core in one.cpus})
+    return f"{name}: {said} Cores: {', '.join(map(str, cores)) or 'not known'}."
+
+
+def _table(samples: Samples, found: Sequence[Comparison], of: str, *, twin: bool) -> Iterator[str]:
+    """Yield a line for each comparison: medians, the change with its interval, and the verdict."""
+    against = engine_of(found[0].against)
+    change = f"{of} / {against} ({LEVEL * 100:g} % interval)"
+    yield f"\n{'':31} {against:>8} {of:>13} {change:>38} pairs  verdict"
+    for one in found:
+        both = [
+            samples.numbers(one.against, one.measured),
+            samples.numbers(one.of, one.measured, twin=twin),
+        ]
+        left, right = (
+            number(median(side[block] for block in one.changes), one.measured.unit)
+            if one.changes
+            else NOTHING
+            for side in both
+        )
+        yield (
+            f"{heading(one.measured):31} {left:>8} {right:>13} {_change(one):>38} "
+            f"{len(one.changes):5}  {_said(samples, one)}"
+        )
+
+
+def _change(found: Comparison) -> str:
+    """Return the change with its interval, as a ratio or as a difference in the metric's unit."""
+    estimate, metric = found.estimate, found.measured
+    if estimate is None:
+        return NOTHING
+    ends = (estimate.mean, estimate.low, estimate.high)
+    if metric.scale is Scale.RATIO:
+        mean, low, high = (f"{math.exp(end):.4f}" for end in ends)
+        return f"{mean} ({low} to {high})"
+    mean, low, high = (f"{end:+.3f}" for end in ends)
+    return f"{mean} ({low} to {high}) {unit(metric)}"
+
+
+def _said(samples: Samples, found: Comparison) -> str:
+    """Return the verdict in words."""
+    metric, estimate = found.measured, found.estimate
+    timed = measures_wall_time(samples.matrix, metric)
+    match found.verdict:
+        case Verdict.EQUIVALENT if found.identical:
+            return "the same in every pair"
+        case Verdict.EQUIVALENT:
+            return f"equivalent within \N{PLUS-MINUS SIGN}{margin(metric)}"
+        case Verdict.LOWER | Verdict.HIGHER if estimate is not None:
+            lower, higher = ("faster", "slower") if timed else ("lower", "higher")
+            word = lower if found.verdict is Verdict.LOWER else higher
+            note = f", less than the {margin(metric)} that we call negligible"
+            return f"{word} by {amount(estimate.mean, metric)}{note if found.negligible else ''}"
+        case _ if len(found.changes) < FEWEST:
+            return f"cannot tell: {counted(len(found.changes), 'pair')}, and {FEWEST} are needed"
+        case _:
+            return f"cannot tell: {found.reason}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,256 @@
+"""benchmarks/fidelity: what it executes where and what it says of results, without an engine."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fidelity import MATRIX, carry_out, engine_of, lines, on_engines, planned
+from runner.errors import EngineError, EngineLostError
+from runner.lockfile import lock_path, read_lock
+from runner.model import (
+    Base,
+    EngineFacts,
+    Image,
+    Reading,
+    Status,
+    Trial,
+    TrialResult,
+)
+from runner.progress import observer_for
+from runner.read import read
+from runner.recipe import environment_digest, used
+from runner.store import RunFolder
+from tests.fakes import FakeEngine
+from tests.samples import ok_result
+
+NOISE = (0.002, -0.003, 0.001, 0.004, -0.002, 0.0, -0.001, 0.003)
+FACTS = EngineFacts(
+    name="docker",
+    version="27.3.1",
+    api="1.47",
+    storage="overlay2",
+    cgroup=2,
+    cpus=2,
+    memory_bytes=8 * 2**30,
+    architecture="x86_64",
+    kernel="6.1",
+    system="Debian",
+)
+READING = Reading(
+    wall_s=12.0,
+    cpus=(1,),
+    cgroup=2,
+    cpu_s=11.5,
+    user_s=11.0,
+    system_s=0.5,
+    core_busy_s=11.6,
+    core_steal_s=0.0,
+    throttled_s=0.0,
+    swapped_in_pages=0,
+    major_faults=0,
+    largest_process_bytes=1,
+    memory_peak_bytes=1,
+    oom_kills=0,
+    log_left_out_bytes=0,
+    waited_s=0.5,
+)
+Change = Callable[[TrialResult], TrialResult]
+"""What becomes of a result before it is told."""
+
+
+def ended(trial: Trial, slower: float) -> TrialResult:
+    """Return a result; trials of the venv engine take longer by a share."""
+    share = slower if engine_of(trial.cell) == "venv" else 0.0
+    noise = NOISE[(trial.block + 3 * trial.position) % len(NOISE)]
+    seconds = 1.7 * (1 + share + noise)
+    values = {"startup_seconds": 3 * seconds, "test_accuracy": 92.5 + trial.block / 100}
+    series = {"epoch_seconds": (seconds,) * 5, "epoch_cpu_seconds": (seconds,) * 5}
+    done = ok_result(trial, values, series)
+    return replace(done, reading=READING, duration_s=10 * seconds)
+
+
+def printed(
+    pairs: int = 8, *, slower: float = 0.0, twin: bool = False, change: Change = lambda one: one
+) -> Sequence[str]:
+    """Return the lines about a plan that was executed to its end."""
+    matrix = on_engines(("docker", "venv"), pairs, 5)
+    plan = planned(matrix, 1, twin=twin)
+    results = [change(ended(trial, slower)) for trial in plan.trials]
+    venv = replace(FACTS, name="venv", version="bwrap 0.8.0")
+    return list(lines(matrix, plan, results, {"docker": FACTS, "venv": venv}))
+
+
+def row(printed: Sequence[str], beginning: str) -> str:
+    """Return the one line that begins so, with its spaces made single."""
+    (found,) = (line for line in printed if line.startswith(beginning))
+    return " ".join(found.split())
+
+
+def test_engines_are_an_axis_whose_trials_share_seeds() -> None:
+    """Each block holds one trial on each engine, with one seed, and a twin only if wanted."""
+    matrix = on_engines(("docker", "venv"), 6, 5)
+    assert [engine_of(cell.id) for cell in matrix.cells] == ["docker", "venv"]
+    assert all(cell.parameters["epochs"] == 5 for cell in matrix.cells)
+    for twin, size in ((False, 2), (True, 3)):
+        trials = planned(matrix, 1, twin=twin).trials
+        blocks = [[one for one in trials if one.block == block] for block in range(1, 7)]
+        assert {len(block) for block in blocks} == {size}
+        assert {len({one.seed for one in block}) for block in blocks} == {1}
+        assert len({engine_of(block[0].cell) for block in blocks}) == 2
+
+
+def test_equal_engines_are_equivalent() -> None:
+    """Ratios with their interval and pairs; equal accuracies are told to be the same."""
+    found = printed()
+    assert row(found, "time per epoch").endswith(" 8 equivalent within ±3 %")
+    assert row(found, "whole trial").endswith(" 8 equivalent within ±3 %")
+    assert row(found, "test accuracy").endswith(
+        "+0.000 (+0.000 to +0.000) points 8 the same in every pair"
+    )
+    assert found[-1].startswith("venv beside docker, time per epoch: equivalent")
+
+
+def test_a_slower_engine_is_slower_by_how_much() -> None:
+    """The ratio holds the size, and so does the verdict; CPU time is higher and never slower."""
+    found = printed(slower=0.1)
+    assert " 1.10" in row(found, "time per epoch")
+    assert row(found, "time per epoch").endswith(" 8 slower by 10 %")
+    assert row(found, "CPU time per epoch").endswith(" 8 higher by 10 %")
+
+
+def test_a_failed_trial_is_listed_and_its_pair_left_out() -> None:
+    """It never becomes a number, and neither does its counterpart."""
+
+    def fail(one: TrialResult) -> TrialResult:
+        if one.trial.block != 3 or engine_of(one.trial.cell) != "venv":
+            return one
+        return replace(
+            one, status=Status.FAILED, reason="exit code\x1b[31m 3", values={}, series={}
+        )
+
+    found = printed(change=fail)
+    assert " 7 equivalent" in row(found, "time per epoch")
+    assert " 7 the same" in row(found, "test accuracy")
+    assert row(found, "gives no number").endswith("engine=venv@b3.1: failed: exit code 3")
+
+
+@pytest.mark.parametrize(("pairs", "told"), [(1, "1 pair"), (2, "2 pairs"), (4, "4 pairs")])
+def test_few_pairs_tell_nothing(pairs: int, told: str) -> None:
+    """As in a run, there is no verdict under five; under two there is no interval, either."""
+    found = row(printed(pairs, slower=0.5), "time per epoch")
+    assert found.endswith(f"cannot tell: {told}, and 5 are needed")
+    assert (" to " in found) == (pairs > 1)
+
+
+def test_no_trial_on_one_engine_tells_nothing() -> None:
+    """Where each trial of an engine failed there is no number, no ratio and no verdict."""
+
+    def fail(one: TrialResult) -> TrialResult:
+        if engine_of(one.trial.cell) == "docker":
+            return one
+        return replace(one, status=Status.OUT_OF_MEMORY, reason="over 4 GiB", values={}, series={})
+
+    found = row(printed(change=fail), "time per epoch")
+    assert found == "time per epoch (s) — — — 0 cannot tell: 0 pairs, and 5 are needed"
+
+
+def test_tainted_trials_are_counted_and_give_no_wall_time() -> None:
+    """Their accuracy counts; the machine cannot change it."""
+
+    def taint(one: TrialResult) -> TrialResult:
+        return replace(one, tainted="others took 9 %") if one.trial.block == 2 else one
+
+    found = printed(change=taint)
+    assert "16 trials executed, 2 of them tainted; 2 of 16 stay so after repeats" in found
+    assert " 7 equivalent" in row(found, "time per epoch")
+    assert " 8 the same" in row(found, "test accuracy")
+
+
+def test_a_busy_host_is_judged_by_cpu_time() -> None:
+    """Where too many trials stay tainted no wall time is told, and the output says so."""
+    found = printed(change=lambda one: replace(one, tainted="others took 9 %"))
+    assert "the host was too busy for wall times: CPU times stand in for them" in found
+    assert not [line for line in found if line.startswith("time per epoch")]
+    assert row(found, "CPU time per epoch").endswith("equivalent within ±3 %")
+
+
+def test_the_twin_shows_the_noise_of_the_host() -> None:
+    """The first engine beside itself has a table of its own."""
+    found = printed(twin=True)
+    (second,) = (at for at, line in enumerate(found) if "docker again / docker" in line)
+    assert "equivalent" in row(found[second:], "time per epoch")
+
+
+def test_engines_are_told_with_isolation_and_cores() -> None:
+    """Whoever reads the numbers sees what was compared with what."""
+    found = printed()
+    assert (
+        row(found, "docker: ")
+        == "docker: 27.3.1 (API 1.47), storage overlay2, cgroup v2. Cores: 1."
+    )
+    assert "isolation: bubblewrap (read-only root" in row(found, "venv: ")
+
+
+class Elsewhere(FakeEngine):
+    """Holds the environment already; it runs on another machine, so that no core is kept off."""
+
+    def __init__(self, cores: int = 2) -> None:
+        super().__init__()
+        self.cores = cores
+        base = Base(kind="assembled", name="base", digest="sha256:0")
+        for environment in used(read(MATRIX), read_lock(lock_path(MATRIX))):
+            key = environment_digest(environment)
+            label = environment.request.label
+            self._images[key] = Image(
+                environment=key, label=label, id=f"sha256:{key}", size_bytes=1, base=base
+            )
+
+    def describe(self) -> EngineFacts:
+        return replace(super().describe(), machine="another", cpus=self.cores)
+
+    @property
+    def holds(self) -> set[str]:
+        """The kinds of things that are there."""
+        return {thing.kind for thing in self.owned()}
+
+
+def executed(engines: Mapping[str, Elsewhere], folder: Path) -> list[TrialResult]:
+    """Return the results of two blocks on these engines; each holds only images afterwards."""
+    matrix = on_engines(tuple(engines), 2, 5)
+    plan = planned(matrix, 1, twin=True)
+    results: list[TrialResult] = []
+    with suppress(EngineLostError), observer_for(io.StringIO()) as observer:
+        for result in carry_out(matrix, plan, engines, RunFolder(folder), observer):
+            results.append(result)  # noqa: PERF402
+    assert [one.trial for one in results] == list(plan.trials)[: len(results)]
+    assert [engine.holds for engine in engines.values()] == [{"image"}, {"image"}]
+    return results
+
+
+def test_each_trial_is_executed_on_its_engine(tmp_path: Path) -> None:
+    """In the order of the plan; what fails is a result."""
+    engines = {"docker": Elsewhere(), "venv": Elsewhere()}
+    results = executed(engines, tmp_path)
+    assert [one.status for one in results] == [Status.FAILED] * 6  # there is no TensorFlow here
+    for name, engine in engines.items():
+        cells = [one.trial for one in results if engine_of(one.trial.cell) == name]
+        assert engine.executed == [one.id for one in cells]
+
+
+def test_an_engine_that_is_lost_ends_it(tmp_path: Path) -> None:
+    """What came before is kept, and the other engine is cleared as well."""
+    engines = {"docker": Elsewhere(), "venv": Elsewhere()}
+    engines["venv"].dies_at_trial = 1
+    results = executed(engines, tmp_path)
+    assert engines["docker"].executed
+    assert results[-1].status is Status.ENGINE_LOST
+
+
+def test_engines_on_different_cores_are_refused(tmp_path: Path) -> None:
+    """Numbers of two cores say nothing about two engines."""
+    with pytest.raises(EngineError, match="more cores"):
+        executed({"docker": Elsewhere(), "venv": Elsewhere(cores=1)}, tmp_path)
