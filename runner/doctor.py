@@ -4,16 +4,17 @@ Each finding is a sentence, and what to do where something is wrong. What cannot
 be so; nothing is changed but that a container of a moment is made and removed.
 """
 
+import math
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from runner import interpreters, store, whereabouts
-from runner.calibration import pair, steadiness
+from runner.calibration import Pair, pair, steadiness
 from runner.engine import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
@@ -29,7 +30,8 @@ GB = 10**9
 ENVIRONMENT_GB = 4
 """What an environment takes while it is built, here and on the engine: measured on TensorFlow."""
 NOISY = 0.10
-PAIRS = 6
+PAIRS = 7
+LEVEL = 0.95
 DEAR = 0.05
 OLD_DAYS = 30
 
@@ -187,17 +189,27 @@ def _overhead(
     finally:
         clear(engine, run)
         folder.leave()
-    ratios = sorted(one.inside_s / one.outside_s for one in pairs)
+    return _dearness(pairs)
+
+
+def _dearness(pairs: Sequence[Pair]) -> Finding:
+    """Say what a container costs by pairs of the same work, in it and outside."""
+    from runner.judge.estimate import paired  # noqa: PLC0415  it takes scipy
+
     around = statistics.median(one.container_s - one.inside_s for one in pairs)
+    found = paired([math.log(one.inside_s / one.outside_s) for one in pairs], LEVEL)
+    if found is None:
+        text = "the same work in a container and outside took no time that could be compared."
+        return Finding(subject="overhead", sound=None, text=text)
+    mean, low, high = (math.exp(change) for change in (found.mean, found.low, found.high))
     text = (
-        f"work takes {statistics.geometric_mean(ratios):.2f} times as long in a container as "
-        f"outside ({ratios[0]:.2f} to {ratios[-1]:.2f}, {PAIRS} pairs); a container itself takes "
-        f"{around:.1f} s."
+        f"work takes {mean:.2f} times as long in a container as outside ({LEVEL:.0%} interval "
+        f"{low:.2f} to {high:.2f}, {found.n} pairs); a container itself takes {around:.1f} s."
     )
-    if ratios[0] > 1 + DEAR:
+    if low > 1 + DEAR:
         remedy = "compare only numbers from the same engine"
         return Finding(subject="overhead", sound=False, text=text, remedy=remedy)
-    steady = ratios[0] > 1 - DEAR and ratios[-1] < 1 + DEAR
+    steady = low > 1 - DEAR and high < 1 + DEAR
     return Finding(subject="overhead", sound=True if steady else None, text=text)
 
 

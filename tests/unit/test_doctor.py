@@ -118,18 +118,22 @@ def test_a_core_that_is_not_ours_cannot_be_tried(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("ratios", "sound"),
-    [((1.0, 1.01, 0.99), True), ((1.1, 1.2, 1.3), False), ((0.8, 1.0, 1.3), None)],
+    ("ratios", "sound", "interval"),
+    [
+        ((1.0, 1.01, 0.99), True, "0.99 to 1.01"),
+        ((1.1, 1.2, 1.3), False, "1.13 to 1.30"),
+        ((0.8, 1.0, 1.3), None, "0.86 to 1.29"),
+    ],
 )
 def test_overhead_is_judged_by_pairs(
-    monkeypatch: pytest.MonkeyPatch, ratios: tuple[float, ...], sound: bool | None
+    monkeypatch: pytest.MonkeyPatch, ratios: tuple[float, ...], sound: bool | None, interval: str
 ) -> None:
-    """Dear in every pair is dear; dear in some and cheap in others tells nothing."""
-    waiting = [Pair(inside_s=ratio, outside_s=1.0, container_s=2.0) for ratio in ratios * 2]
+    """Dear is what the whole interval calls so; one that holds both tells nothing."""
+    waiting = [Pair(inside_s=ratio, outside_s=1.0, container_s=2.0) for ratio in ratios * 3]
     monkeypatch.setattr("runner.doctor.pair", lambda *_: waiting.pop())
     overhead = found(engine=with_image())["overhead"]
     assert overhead.sound is sound
-    assert f"({min(ratios):.2f} to {max(ratios):.2f}, 6 pairs)" in overhead.text
+    assert f"(95% interval {interval}, 7 pairs)" in overhead.text
 
 
 def test_the_same_work_is_done_inside_and_outside() -> None:
