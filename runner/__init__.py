@@ -46,6 +46,10 @@ plan
     The ordered trials. Making one runs nothing.
 run
     One execution of a plan; a folder ``reports/<run-id>/``.
+bundle
+    A run with all that it needs in one file.
+replay
+    A run of what a bundle holds, on another machine, compared with the results in it.
 key
     The digest of all that touches a measurement: runs of the same key are one run.
 mark
@@ -108,6 +112,11 @@ policy
     tell.
 matched
     Of cells: handed the same initial weights and order of samples.
+finding
+    One thing that the results in a bundle say: how a cell ended, a comparison, the numbers of a
+    cell. A replay reproduces it or not.
+reproduction
+    Whether a replay came out as the run in its bundle: reproduced, not reproduced, cannot tell.
 judgement
     All verdicts of a run at one look.
 report

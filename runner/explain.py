@@ -5,14 +5,11 @@ from pathlib import Path
 
 from runner import store
 from runner.errors import NothingSelectedError, RunFolderError
-from runner.identity import differences
+from runner.identity import differences, short
 from runner.model import Cell, Matrix, Plan, Run, Status, Trial, TrialResult
 from runner.plan import pending
 from runner.problems import did_you_mean
 from runner.store import RunFolder
-
-SHORT = 16
-"""So many characters of a digest tell two of them apart."""
 
 
 def find_cell(matrix: Matrix, named: str) -> Cell:
@@ -66,16 +63,9 @@ def _told(
             elsewhere.add(path[1])
             continue
         words = path[2:] if path[0] == "cells" else path
-        yield f"  {' '.join(words)}: {_short(before)} -> {_short(after)}"
+        yield f"  {' '.join(words)}: {short(before)} -> {short(after)}"
     if elsewhere:
         yield f"  other cells: {', '.join(sorted(elsewhere))}"
-
-
-def _short(value: str | None) -> str:
-    if value is None:
-        return "none"
-    is_digest = len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
-    return f"{value[:SHORT]}..." if is_digest else value
 
 
 def _trials(

@@ -11,6 +11,9 @@ from dataclasses import asdict
 from runner import digest
 from runner.model import EngineFacts, Environment, Run, Unsupported, shown
 
+SHORT = 16
+"""So many characters of a digest tell two of them apart."""
+
 
 def key(run: Run) -> str:
     """Return the digest of all that touches a measurement: a run of the same key goes on."""
@@ -51,6 +54,14 @@ def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | Non
         for path in sorted(before.keys() | after.keys())
         if before.get(path) != after.get(path)
     }
+
+
+def short(value: str | None) -> str:
+    """Return the value of a field as a person reads it: of a digest only its beginning."""
+    if value is None:
+        return "none"
+    is_digest = len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
+    return f"{value[:SHORT]}..." if is_digest else value
 
 
 def _engine(engine: EngineFacts) -> str:

@@ -24,6 +24,8 @@ from runner.model import (
     TrialResult,
 )
 from runner.plan import make_plan
+from runner.store import StoredRun
+from tests.samples import founding_run
 
 SECONDS = Metric(name="seconds", unit="s", better=Better.LOWER, title="time", cpu_time="cpu")
 CPU = Metric(name="cpu", unit="s", better=Better.LOWER, title="CPU time")
@@ -113,3 +115,27 @@ def only(judgement: Judgement, metric: str = "seconds") -> Comparison:
     """Return the one named comparison in a metric."""
     [found] = [one for one in judgement.comparisons if one.named and one.metric.name == metric]
     return found
+
+
+def stored(
+    measured: Numbers | None = None,
+    *,
+    accuracies: Numbers | None = None,
+    blocks: int = 7,
+    tainted: Sequence[int] = (),
+    compared: bool = True,
+) -> StoredRun:
+    """Return a run of 7 planned blocks that gave these seconds and accuracies in the first ones.
+
+    The seconds are its CPU time, too. Only if cells are ``compared`` are comparisons named.
+    """
+    given = {"seconds": measured or {}, "cpu": measured or {}, "accuracy": accuracies or {}}
+    given = {name: numbers for name, numbers in given.items() if numbers}
+    study = matrix(list(next(iter(given.values()))))
+    study = study if compared else replace(study, compare=())
+    plan = plan_of(study)
+    plan = replace(plan, trials=tuple(one for one in plan.trials if one.block <= blocks))
+    results = results_of(plan, given, tainted)
+    return StoredRun(
+        run=founding_run(study), plan=plan_of(study), images=(), results=results, logs={}
+    )

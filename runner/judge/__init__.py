@@ -2,6 +2,7 @@
 
 ``samples`` says which numbers count, ``estimate`` makes a change with an interval of them,
 ``compare``, ``claims`` and ``policy`` read verdicts off that, ``looks`` says when.
+``reproduction`` sets the verdicts on two runs beside one another.
 """
 
 from collections.abc import Iterable

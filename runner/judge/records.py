@@ -208,3 +208,41 @@ class Judgement:
     groups: Mapping[str, Mapping[str, str]]
     """By metric and cell the letters of its groups; cells that share one were not told apart."""
     partings: tuple[Parting, ...]
+
+
+class Reproduced(Enum):
+    """What is said of a finding of a bundle, and of all of them, after a replay."""
+
+    REPRODUCED = "reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that the results of a bundle say, and whether a replay says the same.
+
+    With ``against`` it is a comparison, with ``metric`` alone the numbers of the cell ``of``, and
+    with neither how that cell ended; ``of`` is ``None`` where that is said of all cells that ended
+    as they did there. ``difference`` is what is here less what was there, on the scale of the
+    metric. One that does not count had nothing to reproduce.
+    """
+
+    of: str | None
+    against: str | None = None
+    metric: Metric | None = None
+    verdict: Reproduced
+    reason: str
+    then: Comparison | None = None
+    now: Comparison | None = None
+    difference: Estimate | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """Whether a replay came out as the run in its bundle, with the reason in one sentence."""
+
+    verdict: Reproduced
+    reason: str
+    findings: tuple[Finding, ...]

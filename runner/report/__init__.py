@@ -3,7 +3,8 @@
 ``view`` says what the report says, as plain text in records (``page``); ``render`` and ``plots``
 decide how that looks. What ``view`` says comes from ``verdicts`` (what is concluded), ``measured``
 (what the trials gave), ``published`` (what others said of it) and ``surroundings`` (what the trials
-ran in). These read ``evidence``, and write with ``wording`` and ``verdict_words``.
+ran in). These read ``evidence``, and write with ``wording`` and ``verdict_words``, as do
+``reproduced`` and ``differing``, which set two runs beside one another.
 """
 
 from pathlib import Path
