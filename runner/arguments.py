@@ -1,7 +1,8 @@
 """The words of the command line as options."""
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner import __version__
@@ -15,16 +16,21 @@ VERBS = {
     "explain": "say why each trial of a cell would be executed, or would not",
     "doctor": "say whether this machine can execute the matrix, and how well it measures",
     "report": "write the report of a run again, from its folder alone",
+    "bundle": "pack a run with all that it needs into one file, for machines without a network",
+    "replay": "execute what a bundle holds again, and say whether its results are reproduced",
     "schema": "print the JSON Schema of matrix.yaml",
     "clean": "remove what runs left on the engine, and our images",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
+OLDEST_PYTHON = 10
+"""Of Python 3, the oldest minor version that the runner works on."""
 EXITS = """\
 exit codes:
-  0 ok, also when nothing is left to do     1 a cell failed that was not expected to
+  0 ok, also when nothing is left to do     1 a cell failed that was not expected to, or
+                                              a replay did not reproduce
   2 the matrix or the command is wrong      3 the selection leaves no cell
   4 the policy says hold (with --gate)      5 no engine, or it was lost
-  6 a run folder cannot be used             130 interrupted; the same command goes on
+  6 a run folder or bundle is unusable      130 interrupted; the same command goes on
 """
 
 
@@ -32,8 +38,8 @@ def parse(arguments: Sequence[str]) -> Options:
     """Parse the command line; argparse exits with 2 where it is wrong."""
     found = vars(_parser().parse_args(_verb_first(arguments)))
     given = {name: value for name, value in found.items() if value is not None}
-    if "select" in given:
-        given["select"] = tuple(given["select"])
+    for name in given.keys() & {"select", "pythons"}:
+        given[name] = tuple(given[name])
     return Options(**given)
 
 
@@ -48,7 +54,7 @@ def _verb_first(arguments: Sequence[str]) -> list[str]:
     for index, word in enumerate(words):
         takes_value = index > 0 and words[index - 1] in {
             "--matrix", "--reports", "-s", "--select", "--blocks", "--seed", "--context",
-            "--until", "--budget", "--engine",
+            "--until", "--budget", "--engine", "--output", "--for-python",
         }  # fmt: skip
         if word in VERBS and not takes_value:
             return [word, *words[:index], *words[index + 1 :]]
@@ -71,20 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         for verb, text in VERBS.items()
     }
-    for verb, parser in parsers.items():
-        parser.add_argument(
-            "--matrix", type=Path, metavar="FILE", help="the matrix (default: matrix.yaml)"
-        )
-        if verb not in {"lock", "schema"}:
-            parser.add_argument(
-                "--reports", type=Path, metavar="DIR", help="where runs lie (default: reports)"
-            )
-    for verb in ("run", "plan", "prepare", "explain", "doctor", "clean"):
-        parsers[verb].add_argument(
-            "--engine",
-            choices=ENGINES,
-            help="what executes (default: auto, the first that answers)",
-        )
+    _add_places(parsers)
     for verb in ("run", "plan", "prepare", "lock"):
         _add_choice(parsers[verb])
     parsers["explain"].add_argument("cell", metavar="CELL", help="the id of the cell, as in `plan`")
@@ -94,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         parsers[verb].add_argument(
             "--locked", action="store_true", help="refuse where the lock is incomplete"
         )
-    parsers["run"].add_argument("--new", action="store_true", help="begin a new run")
+    for verb in ("run", "replay"):
+        parsers[verb].add_argument("--new", action="store_true", help="begin a new run")
     parsers["run"].add_argument(
         "--until", metavar="GOAL",
         help="add blocks at each look until METRIC:±2%% is reached, or everything is `decided`",
@@ -112,14 +106,35 @@ def _parser() -> argparse.ArgumentParser:
         "--context", type=Path, metavar="DIR",
         help="build nothing; write each build context there with its docker commands",
     )  # fmt: skip
-    parsers["report"].add_argument(
-        "run", nargs="?", metavar="RUN", help="folder or id of the run (default: the newest)"
-    )
+    for verb in ("report", "bundle"):
+        parsers[verb].add_argument(
+            "run", nargs="?", metavar="RUN", help="folder or id of the run (default: the newest)"
+        )
+    _add_bundle(parsers["bundle"], parsers["replay"])
     parsers["clean"].add_argument("--yes", action="store_true", help="do not ask")
     parsers["clean"].add_argument(
         "--all", action="store_true", help="also what runs elsewhere left, or whose folder is gone"
     )
     return top
+
+
+def _add_places(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add what most verbs take: where the matrix and runs lie, and what executes."""
+    for verb, parser in parsers.items():
+        if verb != "replay":
+            parser.add_argument(
+                "--matrix", type=Path, metavar="FILE", help="the matrix (default: matrix.yaml)"
+            )
+        if verb not in {"lock", "schema"}:
+            parser.add_argument(
+                "--reports", type=Path, metavar="DIR", help="where runs lie (default: reports)"
+            )
+    for verb in ("run", "plan", "prepare", "explain", "doctor", "bundle", "replay", "clean"):
+        parsers[verb].add_argument(
+            "--engine",
+            choices=ENGINES,
+            help="what executes (default: auto, the first that answers)",
+        )
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +152,26 @@ def _add_amount(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="N", help="the seed of a new run (default: a random one)"
     )
+
+
+def _add_bundle(bundle: argparse.ArgumentParser, replay: argparse.ArgumentParser) -> None:
+    bundle.add_argument(
+        "--output", type=Path, metavar="FILE", help="where (default: NAME-bundle.tar.gz)"
+    )
+    bundle.add_argument(
+        "--for-python", dest="pythons", action="append", type=_minor, metavar="3.N",
+        help="the Python of the other machine, may be repeated (default: this one's)",
+    )  # fmt: skip
+    replay.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="the file, or the folder it was unpacked to"
+    )
+    replay.add_argument("--blocks", type=_positive, metavar="N", help="how many blocks in all")
+
+
+def _minor(text: str) -> str:
+    if not re.fullmatch(r"3\.[0-9]{1,3}", text, re.ASCII) or int(text[2:]) < OLDEST_PYTHON:
+        raise argparse.ArgumentTypeError(f"expected 3.{OLDEST_PYTHON} or later, not {text!r}")
+    return text
 
 
 def _positive(text: str) -> int:

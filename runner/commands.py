@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.engine import Engine, in_order_of_removal
-from runner.errors import ConfigError, EngineError, Exit
+from runner.errors import BundleError, ConfigError, EngineError, Exit
 from runner.model import EngineFacts, Lock, Matrix, Unsupported
 from runner.observer import Observer
 from runner.options import Options
@@ -141,6 +141,68 @@ def doctor(options: Options) -> Exit:
     return Exit.OK if sound else Exit.CELL_FAILED
 
 
+def bundle(options: Options) -> Exit:
+    """Pack a run, or a matrix that was not executed yet, with all that it needs."""
+    from runner import engines, workplace
+    from runner.bundle import ENDING
+    from runner.host import host
+    from runner.pack import Package, pack, to_pack
+    from runner.progress import observer_for
+    from runner.wheels import this_python
+
+    matrix = _matrix(options)
+    target = options.output or Path(f"{matrix.name}{ENDING}.tar.gz")
+    with observer_for(sys.stdout) as observer:
+        workplace.sweep()
+        connected = engines.connect(options.engine, host().id, observer.note)
+        with workplace.folder(), closing(connected) as engine:
+            package = to_pack(options, matrix, observer.note)
+            if package is None:
+                lock = _locked(options, matrix, observer)
+                package = Package(matrix=matrix, lock=lock, path=options.matrix, results=None)
+            pack(package, engine, options.pythons or (this_python(),), target, observer.note)
+        observer.note(f"{target}: {_size(target.stat().st_size)}")
+        unpacked = target.name.partition(".")[0]
+        observer.note(f"elsewhere: tar -xf {target.name} && {unpacked}/replay.sh")
+    return Exit.OK
+
+
+def replay(options: Options) -> Exit:
+    """Execute again what a bundle holds, and compare with the results in it."""
+    from runner import engines, runs, workplace
+    from runner.bundle import opened
+    from runner.course import Course
+    from runner.host import check_cpu, host, runs_here
+    from runner.judge.records import Reproduced
+    from runner.progress import observer_for
+    from runner.reap import reap
+    from runner.replay import as_carried, carried, compare, provide
+
+    machine, path = host(), _bundle(options)
+    with observer_for(sys.stdout) as observer:
+        workplace.sweep()
+        connected = engines.connect(options.engine, machine.id, observer.note)
+        with workplace.folder(), closing(connected) as engine, opened(path) as found:
+            if runs_here(machine, engine.describe()) and (warning := check_cpu(machine)):
+                observer.note(warning)
+            reap(engine, observer.note)
+            study = carried(found)
+            _check_limits(study.matrix, engine.describe())
+            provide(found, study, engine, observer)
+            options = as_carried(options, study)
+            run = runs.describe(study.matrix, study.lock, options, machine, engine.describe())
+            with runs.entered(run, options, observer.note) as execution:
+                code = Course(execution, engine, observer).carry_out()
+                if code is Exit.ENGINE:
+                    return code
+                if study.then is None:
+                    observer.note("cannot tell: the bundle holds no results to compare with")
+                    return code
+                verdict, text = compare(study.then, execution.folder)
+    print(text)
+    return Exit.CELL_FAILED if verdict is Reproduced.NOT_REPRODUCED else Exit.OK
+
+
 def report(options: Options) -> Exit:
     """Write the report of a run again."""
     from runner.report import write
@@ -195,6 +257,8 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     "prepare": prepare,
     "explain": explain,
     "doctor": doctor,
+    "bundle": bundle,
+    "replay": replay,
     "report": report,
     "schema": schema,
     "clean": clean,
@@ -222,6 +286,12 @@ def _matrix(options: Options) -> Matrix:
 
     matrix = select(read(options.matrix), options.select)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
+
+
+def _bundle(options: Options) -> Path:
+    if options.bundle is None or not options.bundle.exists():
+        raise BundleError(f"there is no bundle {options.bundle}; name the file or its folder.")
+    return options.bundle
 
 
 def _lock_path(options: Options) -> Path:

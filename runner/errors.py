@@ -11,6 +11,7 @@
     ├── RunFolderError              6   a run folder cannot be read, written or shared
     │   ├── NoSpaceError            6   the disk is full
     │   └── DamagedError            6   a stored file does not hold what it should
+    ├── BundleError                 6   a bundle cannot be read or written
     └── PackagesError               5   packages could not be resolved or installed
 
 A message says what happened, where, and what to do next. Only ``cli.main`` turns an error into an
@@ -90,3 +91,9 @@ class NoSpaceError(RunFolderError):
 
 class DamagedError(RunFolderError):
     """A stored file does not hold what it should."""
+
+
+class BundleError(RunnerError):
+    """A bundle cannot be read or written, or is not whole."""
+
+    exit_code = Exit.RUN_FOLDER

@@ -27,5 +27,8 @@ class Options(NamedTuple):
     context: Path | None = None
     run: str | None = None
     cell: str | None = None
+    output: Path | None = None
+    pythons: tuple[str, ...] = ()
+    bundle: Path | None = None
     yes: bool = False
     all: bool = False

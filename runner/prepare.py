@@ -20,6 +20,8 @@ from runner.observer import Observer
 from runner.recipe import dockerfile, environment_digest, to_build, used
 
 AT_ONCE = 2
+DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
+"""What a build context consists of."""
 SAVE_LOG = Callable[[str, str], Path]
 """Takes an environment's label and the log of its failed build; returns where it was saved."""
 
@@ -128,9 +130,9 @@ def write_context(
     tree = folder / "tree"
     try:
         packages.install(environment, interpreter, tree)
-        _pack(tree, environment.python, folder / "environment.tar")
+        _pack(tree, environment.python, folder / PACKED)
         shutil.rmtree(tree)
-        shutil.copyfile(dockerfile(), folder / "Dockerfile")
+        shutil.copyfile(dockerfile(), folder / DOCKERFILE)
     except OSError as error:
         raise PackagesError(
             f"the files of {environment.request.label} cannot be written ({error}); make room, or "

@@ -9,6 +9,7 @@
         trials/<trial>.json   one result each, saved the moment the trial ends
         logs/<trial>.log      what the experiment printed
         logs/image-<label>.log  what a build that failed printed
+        replay.md             of a replay: what was compared with the bundle's results
         report.md             made from the files above, as is report.html
         figures/<name>.svg    the plots of report.md
 
@@ -129,6 +130,12 @@ class RunFolder:
         _write(path, text.encode())
         return path
 
+    def save_replay(self, text: str) -> Path:
+        """Save what came of comparing a replay with the results of its bundle; return where."""
+        path = self.path / "replay.md"
+        _write(path, text.encode())
+        return path
+
     def save_page(self, text: str) -> None:
         """Save the report as an HTML page."""
         _write(self.path / "report.html", text.encode())
@@ -216,7 +223,7 @@ def run_folders(reports: Path) -> tuple[RunFolder, ...]:
 
 def new_name(reports: Path, name: str, now: datetime) -> str:
     """Return an id for a new run; ids sort by date."""
-    plain = f"{now:%Y%m%d-%H%M%S}-{name}"
+    plain = file_name(f"{now:%Y%m%d-%H%M%S}-{name}")
     taken = (reports / plain).exists()
     return new_name(reports, name, now + timedelta(seconds=1)) if taken else plain
 

@@ -102,7 +102,8 @@ TIERS = (
     # a whole run, the commands, the command line
     ("calibration",),
     ("runs",),
-    ("course", "explain", "doctor"),
+    ("course", "explain", "doctor", "bundle", "wheels"),
+    ("pack", "replay"),
     ("commands", "arguments"),
     ("cli",),
     ("__main__",),
@@ -124,7 +125,7 @@ OWNERS = {
     "scipy": {"judge.estimate"},
     "uv": {"uv"},
     "vl_convert": {"report.plots"},
-    "pydantic": {"lockfile", "notation", "refusals", "result", "schema", "store"},
+    "pydantic": {"bundle", "lockfile", "notation", "refusals", "result", "schema", "store"},
     "pydantic_core": {"notation", "refusals", "schema"},
 }
 """The only modules that import a package; one that is not here is imported by none."""

@@ -1,0 +1,163 @@
+"""pack: a run, or a study that is still to be executed, becomes a bundle."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from runner import __version__, bundle, interpreters, wheels, workplace
+from runner.bundle import BundledEnvironment, Contents, Writer
+from runner.engine import Engine
+from runner.errors import ConfigError, RunFolderError
+from runner.explain import newest
+from runner.identity import differences
+from runner.lockfile import lock_path
+from runner.model import Base, Lock, Matrix
+from runner.options import Options
+from runner.patience import Note
+from runner.prepare import write_context
+from runner.recipe import environment_digest, used
+from runner.runs import describe
+from runner.store import find_run
+
+REPLAY = """\
+#!/bin/sh
+# Executes what this bundle holds again, and compares. Nothing comes from a network.
+# Needs Linux on x86-64 and Python {pythons}; Docker or podman where there is one.
+# Options are those of `python -m runner replay`.
+set -eu
+bundle=$(cd "$(dirname "$0")" && pwd)
+ask='import sys; print("%d.%d" % sys.version_info[:2])'
+for python in "${{PYTHON:-python3}}" {programs} none; do
+    version=$("$python" -c "$ask" 2>/dev/null) || continue
+    case " {pythons} " in *" $version "*) break ;; esac  # one whose wheels are here
+done
+if [ "$python" = none ]; then
+    echo "this bundle needs Python {pythons}: name one in PYTHON" >&2
+    exit 2
+fi
+if [ ! -e "$bundle/.venv/ready" ]; then
+    "$python" -m venv --clear --without-pip "$bundle/.venv"
+    "$python" "$bundle"/wheels/pip-*.whl/pip --python "$bundle/.venv/bin/python" \\
+        install --quiet --no-index --find-links "$bundle/wheels" {name}
+    touch "$bundle/.venv/ready"
+fi
+exec "$bundle/.venv/bin/python" -m runner replay "$bundle" "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """What goes into a bundle: a study, and the folder of its run where there is one."""
+
+    matrix: Matrix
+    lock: Lock
+    path: Path
+    """Of matrix.yaml."""
+    results: Path | None
+
+
+def to_pack(options: Options, matrix: Matrix, note: Note) -> Package | None:
+    """Return the run that was asked for, or the newest of the matrix; ``None`` if there is none.
+
+    ConfigError where it was measured with other inputs than those that would be packed.
+    """
+    if options.run is None:
+        found = newest(matrix, options.reports)
+        folder = None if found is None else found[0]
+    else:
+        folder = find_run(options.reports, options.run)
+    if folder is None:
+        note(f"there is no run of {matrix.name} in {options.reports}: the bundle has no results")
+        return None
+    if folder.is_occupied():
+        raise RunFolderError(f"{folder.path} is being executed; wait for it, or name another run.")
+    run = folder.run()
+    now = describe(run.matrix, run.lock, options, run.host, run.engine)
+    if changed := differences(run, now):
+        what = ", ".join(sorted({" ".join(path) for path in changed}))
+        raise ConfigError(
+            f"{folder.path} was measured with something else than what is here now ({what}); "
+            "restore that, or execute the matrix again."
+        )
+    note(f"packing {folder.path}")
+    return Package(matrix=run.matrix, lock=run.lock, path=options.matrix, results=folder.path)
+
+
+def pack(
+    package: Package, engine: Engine, pythons: Sequence[str], target: Path, note: Note
+) -> None:
+    """Write a bundle, with the runner's wheels for these minor versions of Python.
+
+    BundleError if it cannot be written, PackagesError if something cannot be had.
+    """
+    with bundle.writing(target) as writer:
+        _add_study(package, writer)
+        if package.results is not None:
+            writer.add_folder(package.results, bundle.RESULTS)
+        environments = tuple(_environments(package, engine, writer, note))
+        note(f"packing the runner's wheels for Python {', '.join(pythons)}")
+        with workplace.folder() as folder:
+            wheels.collect(folder, pythons)
+            writer.add_folder(folder, bundle.WHEELS)
+        writer.add_text(_script(pythons), bundle.SCRIPT, 0o755)
+        contents = Contents(
+            created_at=datetime.now(timezone.utc),
+            runner_version=__version__,
+            matrix=f"{bundle.STUDY}/{package.path.name}",
+            environments=environments,
+            files=writer.files,
+        )
+        writer.finish(contents)
+
+
+def _add_study(package: Package, writer: Writer) -> None:
+    """Add the matrix, its lock and the inputs, where they lie relative to each other."""
+    experiment, root = package.matrix.experiment, package.path.parent
+    writer.add(package.path, f"{bundle.STUDY}/{package.path.name}")
+    lock = lock_path(package.path)
+    writer.add(lock, f"{bundle.STUDY}/{lock.name}")
+    for name in dict.fromkeys((experiment.script, *experiment.data)):
+        writer.add(root / name, f"{bundle.STUDY}/{name}")
+
+
+def _environments(
+    package: Package, engine: Engine, writer: Writer, note: Note
+) -> Iterator[BundledEnvironment]:
+    """Add every environment, and the base of each interpreter once."""
+    bases: dict[str, tuple[Base, str]] = {}
+    for number, environment in enumerate(used(package.matrix, package.lock), start=1):
+        note(f"packing {environment.request.label}")
+        key, python = environment_digest(environment), environment.python
+        with workplace.folder() as folder:
+            context = write_context(environment, key, package.matrix.base, engine, folder)
+            place = f"{bundle.ENVIRONMENTS}/{number}"
+            writer.add_folder(folder, place)
+            if python not in bases:
+                bases[python] = _base(context.base, python, engine, writer)
+        base, file = bases[python]
+        yield BundledEnvironment(
+            label=environment.request.label,
+            digest=key,
+            python=python,
+            folder=place,
+            base=base,
+            base_file=file,
+        )
+
+
+def _base(base: Base, python: str, engine: Engine, writer: Writer) -> tuple[Base, str]:
+    """Add a base; return what it is in the bundle, and where."""
+    name = f"{bundle.BASES}/{python}.tar"
+    with workplace.folder() as folder:
+        saved = engine.save_base(base, interpreters.find(python), folder / "base.tar")
+        writer.add(folder / "base.tar", name)
+    return saved, name
+
+
+def _script(pythons: Sequence[str]) -> str:
+    return REPLAY.format(
+        pythons=" ".join(pythons),
+        programs=" ".join(f"python{one}" for one in pythons),
+        name=wheels.NAME,
+    )

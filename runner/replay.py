@@ -1,0 +1,109 @@
+"""replay: what a bundle holds becomes images and a study, with nothing from anywhere else."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import interruption
+from runner.bundle import STUDY, Bundle, BundledEnvironment
+from runner.engine import BuildContext, Engine
+from runner.errors import BundleError
+from runner.judge.records import Reproduced
+from runner.lockfile import lock_path, read_lock
+from runner.model import Base, Lock, Matrix
+from runner.observer import Observer
+from runner.options import Options
+from runner.prepare import DOCKERFILE, PACKED
+from runner.read import read
+from runner.recipe import dockerfile, to_build
+from runner.store import RunFolder, StoredRun
+
+REPLAYS = "replays"
+"""Where replays lie among the runs: what is bundled never goes on as its own replay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """The study of a bundle: as its run was, or as its matrix says where it holds no run."""
+
+    matrix: Matrix
+    lock: Lock
+    path: Path
+    """Of matrix.yaml."""
+    then: StoredRun | None
+
+
+def carried(bundle: Bundle) -> Carried:
+    """Return the study of a bundle; BundleError if it needs what is not in it."""
+    path = bundle.file(bundle.contents.matrix)
+    if bundle.results is None:
+        then, matrix = None, read(path)
+        lock = read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
+    else:
+        then = RunFolder(bundle.results).stored()
+        matrix, lock = then.run.matrix, then.run.lock
+    for name in (matrix.experiment.script, *matrix.experiment.data):
+        bundle.file(f"{STUDY}/{name}")
+    return Carried(matrix=matrix, lock=lock, path=path, then=then)
+
+
+def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) -> None:
+    """Build the images that are missing from what the bundle holds.
+
+    BundleError if it lacks one that the study needs, as where another runner made it.
+    """
+    bases: dict[str, Base] = {}
+    there = engine.images()
+    for one in bundle.contents.environments:
+        if one.digest not in there:
+            if one.base_file not in bases:
+                file = bundle.file(one.base_file)
+                bases[one.base_file] = engine.load_base(one.base, one.python, file)
+            began = time.monotonic()
+            observer.image_started(one.label)
+            image = engine.build(_context(bundle, one, bases[one.base_file]))
+            observer.image_ready(image, time.monotonic() - began)
+    lacking = [one.request.label for one, _ in to_build(study.matrix, study.lock, engine.images())]
+    if lacking:
+        raise BundleError(
+            f"the bundle has no environment for {', '.join(lacking)} as this matrix-runner makes "
+            f"it; it was made by version {bundle.contents.runner_version}: use its replay.sh."
+        )
+
+
+def as_carried(options: Options, study: Carried) -> Options:
+    """Return the options of a run that repeats the bundled one, in a folder for replays."""
+    seed, blocks = options.seed, options.blocks
+    if study.then is not None:
+        seed, blocks = study.then.plan.seed, blocks or study.then.plan.blocks
+    return options._replace(
+        matrix=study.path, reports=options.reports / REPLAYS, seed=seed, blocks=blocks
+    )
+
+
+def compare(then: StoredRun, folder: RunFolder) -> tuple[Reproduced, str]:
+    """Return whether a replay reproduces what was bundled, and all about it; saved beside it."""
+    now = folder.stored()
+    with interruption.held():  # half an import could not be done again
+        from runner.judge.reproduction import reproduction  # noqa: PLC0415  it takes scipy
+        from runner.report.reproduced import as_text  # noqa: PLC0415
+    found = reproduction(then, now)
+    text = as_text(found, then, now)
+    folder.save_replay(text)
+    return found.verdict, text
+
+
+def _context(bundle: Bundle, one: BundledEnvironment, base: Base) -> BuildContext:
+    """Return a build context of a bundle; what it says in its Dockerfile has to be ours."""
+    written = bundle.file(f"{one.folder}/{DOCKERFILE}")
+    if written.read_bytes() != dockerfile().read_bytes():
+        raise BundleError(
+            f"{written} is another one than this matrix-runner's; the bundle was made by version "
+            f"{bundle.contents.runner_version}: use its replay.sh."
+        )
+    return BuildContext(
+        folder=bundle.file(f"{one.folder}/{PACKED}").parent,
+        environment=one.digest,
+        label=one.label,
+        base=base,
+    )

@@ -1,0 +1,134 @@
+"""A bundle made on one daemon is replayed on another, empty one that no network reaches."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import docker
+import pytest
+
+from runner.labels import LABEL
+from runner.model import Status
+from runner.store import RunFolder
+from tests.daemons import POSSIBLE, REASON, Daemon
+from tests.studies import ended, started, write_study
+from tests.trials import plain_environment
+
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
+
+# Its number is no time, so that a busy machine taints nothing.
+SCRIPT = """
+import json, os, random
+order = json.load(open(os.environ["PARAMS_PATH"]))
+values = {
+    "x": order["cell"]["size"] * random.gauss(1, 0.005),
+    "right": order["seed"] % 1000 / 10,
+}
+json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
+"""
+METRICS = "{x: {better: lower}, right: {better: higher, scale: difference}}"
+PAIR = "compare: [{of: {size: 2}, against: {size: 1}, metrics: [x, right]}]\n"
+ALONE = ["unshare", "--net", "--"]
+REACHES = "import socket; socket.create_connection(('198.51.100.1', 80), timeout=5)"
+
+
+@pytest.fixture(scope="module")
+def unpacked() -> Iterator[Path]:
+    """Return a bundle of a run on this machine's engine, unpacked on its own."""
+    with tempfile.TemporaryDirectory(prefix="bundle-tests-", dir="/tmp") as place:
+        study = Path(place, "study")
+        study.mkdir()
+        write_study(study, plain_environment(), SCRIPT, blocks=7)
+        matrix = study / "matrix.yaml"
+        text = matrix.read_text().replace("{x: {better: lower}}", METRICS)
+        matrix.write_text(f"{text}baseline: {{size: 1}}\n{PAIR}")
+        for words in ([], ["bundle"]):
+            code, out, err = ended(started(study, *words, "--engine", "docker"))
+            assert (code, err) == (0, ""), out
+        subprocess.run(["tar", "-xf", study / "two-bundle.tar.gz"], cwd=place, check=True)
+        shutil.rmtree(study)
+        Path(place).chmod(0o755)
+        yield Path(place, "two-bundle")
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    """Return an empty daemon on a machine without any network."""
+    with tempfile.TemporaryDirectory(prefix="bundle-tests-", dir="/tmp") as folder:
+        daemon = Daemon(Path(folder))
+        try:
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.die()
+
+
+def replayed(
+    bundle: Path, folder: Path, variables: Mapping[str, str], *words: str
+) -> subprocess.CompletedProcess[str]:
+    """Replay a bundle as somebody does who has nothing else, where no route leads anywhere."""
+    own = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHON": sys.executable}
+    return subprocess.run(
+        [*ALONE, str(bundle / "replay.sh"), *words],
+        cwd=folder,
+        env={**own, **variables},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def checked(done: subprocess.CompletedProcess[str], folder: Path) -> RunFolder:
+    """Return the run of a replay that reproduces."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "**reproduced**" in done.stdout
+    run = RunFolder(folder / "reports/replays/latest")
+    assert [one.status for one in run.results()] == [Status.OK] * 21
+    return run
+
+
+def test_here_no_route_leads_anywhere() -> None:
+    """What the replays below are executed in has no network."""
+    done = subprocess.run(
+        [*ALONE, sys.executable, "-c", REACHES], capture_output=True, text=True, check=False
+    )
+    assert "Network is unreachable" in done.stderr
+
+
+def test_a_bundle_is_replayed_on_an_empty_daemon(
+    unpacked: Path, daemon: Daemon, tmp_path: Path
+) -> None:
+    """The same base and packages, the same seeds, and the same conclusions."""
+    client = docker.DockerClient(daemon.address)
+    assert client.images.list(all=True) == []
+    done = replayed(unpacked, tmp_path, {"DOCKER_HOST": daemon.address}, "--engine", "docker")
+    run = checked(done, tmp_path)
+    labelled = {"label": LABEL + "environment"}
+    assert len(client.images.list(filters=labelled)) == 1
+    assert client.containers.list(all=True) == client.volumes.list() == []
+    client.close()
+    there = RunFolder(unpacked / "results").stored()
+    here = run.stored()
+    assert here.images[0].base.digest == there.images[0].base.digest
+    assert [one.seed for one in here.plan.trials] == [one.seed for one in there.plan.trials]
+
+
+def test_a_bundle_of_containers_is_replayed_by_processes(
+    unpacked: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where there is no engine; the interpreter, too, comes out of the bundle."""
+    cache = Path(tempfile.mkdtemp(prefix="bundle-tests-", dir="/tmp"))
+    cache.chmod(0o755)
+    try:
+        variables = {"MATRIX_RUNNER_CACHE": str(cache), "DOCKER_HOST": "unix:///nonexistent"}
+        checked(replayed(unpacked, tmp_path, variables), tmp_path)
+        (facts,) = cache.glob("environments/*/image.json")
+        interpreter = (facts.parent / "bin" / "python").readlink()
+        assert cache / "interpreters" in interpreter.parents
+    finally:
+        shutil.rmtree(cache)

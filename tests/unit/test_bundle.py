@@ -1,0 +1,295 @@
+"""Bundles: what goes into one, what comes out elsewhere, and what is refused."""
+
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import digest
+from runner.bundle import CONTENTS, opened
+from runner.cli import main
+from runner.errors import BundleError, Exit
+from runner.model import Status
+from runner.store import RunFolder
+from tests.fakes import FakeEngine
+from tests.studies import write_study
+from tests.trials import INTERPRETER, plain_environment
+
+BUNDLE = "two-bundle.tar.gz"
+SCRIPT = """
+import json, os, random
+order = json.load(open(os.environ["PARAMS_PATH"]))
+slower = float(open({factor!r}).read()) if order["cell"]["size"] == 2 else 1
+x = order["cell"]["size"] * slower * random.gauss(1, 0.005)
+right = order["seed"] % 1000 / 10
+values = {{"x": x, "right": right}}
+json.dump({{"format": 1, "values": values}}, open(os.environ["RESULT_PATH"], "w"))
+"""
+
+
+class Machines:
+    """The engine that commands reach now; ``elsewhere`` there is another one, and no network."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.engine = FakeEngine()
+        self._patch = patch
+
+    def elsewhere(self) -> FakeEngine:
+        """Go to a machine where nothing is, and nothing can be had."""
+        self.engine = FakeEngine()
+        self._patch.setattr("runner.uv.call", _no_network)
+        self._patch.setattr("runner.packages.install", _no_network)
+        return self.engine
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise AssertionError("a replay needs no network")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test leaves run and bundle for the others."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Machines:
+    """A study that is ready to run, in the working folder."""
+    found = Machines(monkeypatch)
+    monkeypatch.setattr("runner.docker_engine.connect", lambda *_: found.engine)
+    monkeypatch.setattr("runner.course.stay_off", lambda _: None)
+    monkeypatch.setattr(
+        "runner.wheels.collect", lambda folder, _: (folder / "a.whl").write_text("a wheel")
+    )
+    (kept / "factor").write_text("1")
+    script = SCRIPT.format(factor=str(kept / "factor"))
+    write_study(tmp_path, plain_environment(), script, blocks=7)
+    matrix = tmp_path / "matrix.yaml"
+    metrics = "{x: {better: lower}, right: {better: higher, scale: difference}}"
+    text = matrix.read_text().replace("{x: {better: lower}}", metrics)
+    pair = "compare: [{of: {size: 2}, against: {size: 1}, metrics: [x, right]}]\n"
+    matrix.write_text(f"{text}baseline: {{size: 1}}\n{pair}")
+    return found
+
+
+@pytest.fixture
+def packed(machines: Machines, kept: Path) -> Path:
+    """A bundle with results, and the run that it was made of."""
+    if not (kept / BUNDLE).exists():
+        assert main([]) == Exit.OK
+        assert main(["bundle"]) == Exit.OK
+        shutil.copytree("reports", kept / "reports", symlinks=True)
+        shutil.copy(BUNDLE, kept)
+    else:
+        shutil.copytree(kept / "reports", "reports", symlinks=True)
+        shutil.copy(kept / BUNDLE, ".")
+    return Path(BUNDLE)
+
+
+@pytest.mark.usefixtures("machines")
+def test_a_bundle_is_one_file_with_all(packed: Path) -> None:
+    """Study, environment, base, wheels, results and the program that replays them."""
+    with tarfile.open(packed) as tar:
+        entries = {one.name.removeprefix("two-bundle/"): one for one in tar}
+    run = Path("reports/latest").resolve()
+    trials = {f"results/trials/{path.name}" for path in (run / "trials").iterdir()}
+    assert len(trials) == 21
+    assert entries.keys() >= trials | {
+        "replay.sh",
+        "bundle.json",
+        "study/matrix.yaml",
+        "study/matrix.lock",
+        "study/script.py",
+        "environments/1/environment.tar",
+        "environments/1/Dockerfile",
+        f"bases/{INTERPRETER.minor}.tar",
+        "results/run.json",
+        "results/report.html",
+        "wheels/a.whl",
+    }
+    assert entries["replay.sh"].mode == 0o755
+    assert {(one.uname, one.uid, one.mtime) for one in entries.values()} == {("", 0, 0)}
+
+
+def test_a_replay_reproduces(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On another machine the same is built, executed with the same seeds, and found again."""
+    first = RunFolder(Path("reports/latest")).plan()
+    there = machines.elsewhere()
+    assert main(["replay", str(packed), "--reports", "there"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "**reproduced**" in said
+    assert there.loaded == [INTERPRETER.minor]
+    assert there.built == ["no packages"]
+    replay = RunFolder(Path("there/replays/latest"))
+    assert replay.plan() == first
+    assert {one.status for one in replay.results()} == {Status.OK}
+    assert (replay.path / "replay.md").read_text() in said
+
+
+def test_what_is_slower_elsewhere_is_not_reproduced(
+    machines: Machines, packed: Path, kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code says it, too."""
+    machines.elsewhere()
+    (kept / "factor").write_text("0.25")
+    assert main(["replay", str(packed), "--reports", "there"]) == Exit.CELL_FAILED
+    assert "**not reproduced**" in capsys.readouterr().out
+
+
+def test_a_replay_goes_on_and_never_takes_the_bundled_run_for_itself(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has a folder of its own beside the run, also on the machine of the bundle."""
+    machines.elsewhere()
+    assert main(["replay", str(packed), "--blocks", "2"]) == Exit.OK
+    assert "**cannot tell**" in capsys.readouterr().out
+    assert len(machines.engine.executed) == 6
+    assert main(["replay", str(packed)]) == Exit.OK
+    assert "**reproduced**" in capsys.readouterr().out
+    assert len(machines.engine.executed) == 21
+    assert len(list(Path("reports").glob("2*"))) == 1
+
+
+def test_an_unpacked_bundle_is_replayed_where_it_lies(
+    machines: Machines, packed: Path, tmp_path: Path
+) -> None:
+    """As its own script does."""
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "x", filter="data")
+    machines.elsewhere()
+    assert main(["replay", "x/two-bundle", "--reports", "there"]) == Exit.OK
+
+
+def test_a_bundle_without_results_is_executed(
+    machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study can be carried to a machine without a network before it is executed anywhere."""
+    assert main(["bundle", "--output", "new.tar.gz"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "the bundle has no results" in said
+    assert "tar -xf new.tar.gz && new/replay.sh" in said
+    there = machines.elsewhere()
+    assert main(["replay", "new.tar.gz", "--blocks", "1"]) == Exit.OK
+    assert "cannot tell: the bundle holds no results to compare with" in capsys.readouterr().out
+    assert len(there.executed) == 3
+
+
+def test_results_of_another_script_are_not_bundled(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is packed is what was measured."""
+    script = Path("script.py")
+    script.write_text(f"{script.read_text()}\n# edited\n")
+    assert main(["bundle"]) == Exit.CONFIG
+    assert "was measured with something else than what is here now (script sha256)" in (
+        capsys.readouterr().err
+    )
+
+
+# --- what somebody else may have made ------------------------------------------------------------
+
+
+def repacked(packed: Path, change: Callable[[Path], None], folder: Path) -> Path:
+    """Return the folder of a bundle that somebody has changed."""
+    with tarfile.open(packed) as tar:
+        tar.extractall(folder, filter="data")
+    change(folder / "two-bundle")
+    return folder / "two-bundle"
+
+
+def _contents(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def changed(folder: Path) -> None:
+        path = folder / CONTENTS
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return changed
+
+
+def _other_dockerfile(folder: Path) -> None:
+    text = "FROM scratch\nRUN evil\n"
+    (folder / "environments/1/Dockerfile").write_text(text)
+    found = digest.of_file(folder / "environments/1/Dockerfile")
+    _contents(lambda one: one["files"].update({"environments/1/Dockerfile": found}))(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: (one / "study/script.py").write_text("evil"), "script.py is damaged"),
+        (lambda one: (one / "study/script.py").unlink(), "script.py is damaged or missing"),
+        (lambda one: (one / CONTENTS).unlink(), "is no bundle"),
+        (lambda one: (one / CONTENTS).write_text("{"), "is damaged, or of a newer"),
+        (_contents(lambda one: one.update(format=9)), "has format 9, this program knows up to 1"),
+        (_contents(lambda one: one.update(files={})), "which is not in it"),
+        (
+            _contents(lambda one: one.update(files={"../../etc/passwd": "0"})),
+            "passwd is damaged or missing",
+        ),
+        (_contents(lambda one: one.update(matrix="../matrix.yaml")), "which is not in it"),
+        (_contents(lambda one: one.update(environments=[])), "no environment for no packages"),
+        (_other_dockerfile, "is another one than this matrix-runner's"),
+    ],
+)
+def test_a_changed_bundle_is_refused(
+    machines: Machines,
+    packed: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    said: str,
+) -> None:
+    """In a sentence, before anything of it is executed."""
+    folder = repacked(packed, change, Path("x"))
+    there = machines.elsewhere()
+    assert main(["replay", str(folder)]) == Exit.RUN_FOLDER
+    assert said in capsys.readouterr().err
+    assert there.executed == []
+
+
+@pytest.mark.parametrize("kind", ["outside", "absolute", "link", "device", "text", "half", "none"])
+def test_what_is_no_bundle_is_refused(kind: str, tmp_path: Path) -> None:
+    """Nothing is written outside of the folder that it is unpacked into."""
+    path = tmp_path / "b.tar.gz"
+    outside = tmp_path / "outside"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo({"outside": "../outside", "absolute": str(outside)}.get(kind, "x"))
+        if kind in {"link", "device"}:
+            entry.type = tarfile.SYMTYPE if kind == "link" else tarfile.CHRTYPE
+            entry.linkname = str(outside)
+        else:
+            entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"text"))
+    if kind == "text":
+        path.write_text("no tar")
+    elif kind == "half":
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(BundleError), opened(path):
+        pass
+    assert not outside.exists()
+
+
+def test_a_bundle_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence names it."""
+    assert main(["replay", "nowhere.tar.gz"]) == Exit.RUN_FOLDER
+    assert "there is no bundle nowhere.tar.gz" in capsys.readouterr().err
+
+
+def test_half_a_bundle_is_never_there(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where packing is cut short, what was there before stays."""
+    Path(BUNDLE).write_text("an earlier one")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.wheels.collect", interrupted)
+    assert main(["bundle"]) == Exit.INTERRUPTED
+    assert Path(BUNDLE).read_text() == "an earlier one"
+    assert not list(Path().glob("matrix-runner-*"))
