@@ -38,7 +38,8 @@ if [ "$python" = none ]; then
 fi
 if [ ! -e "$bundle/.venv/ready" ]; then
     "$python" -m venv --clear --without-pip "$bundle/.venv"
-    "$python" "$bundle"/wheels/pip-*.whl/pip --python "$bundle/.venv/bin/python" \\
+    pip=$(echo "$bundle"/wheels/pip-*.whl)
+    "$python" "$pip/pip" --python "$bundle/.venv/bin/python" \\
         install --quiet --no-index --find-links "$bundle/wheels" {name}
     touch "$bundle/.venv/ready"
 fi

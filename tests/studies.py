@@ -43,9 +43,9 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(program: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr of the program once it ends."""
-    out, err = program.communicate(timeout=120)
+    out, err = program.communicate(timeout=timeout_s)
     return program.returncode, out, err
 
 

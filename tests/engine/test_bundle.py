@@ -32,6 +32,7 @@ json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
 """
 METRICS = "{x: {better: lower}, right: {better: higher, scale: difference}}"
 PAIR = "compare: [{of: {size: 2}, against: {size: 1}, metrics: [x, right]}]\n"
+TIMEOUT_S = 900  # on a busy machine each trial waits for a quiet core
 ALONE = ["unshare", "--net", "--"]
 REACHES = "import socket; socket.create_connection(('198.51.100.1', 80), timeout=5)"
 
@@ -47,7 +48,7 @@ def unpacked() -> Iterator[Path]:
         text = matrix.read_text().replace("{x: {better: lower}}", METRICS)
         matrix.write_text(f"{text}baseline: {{size: 1}}\n{PAIR}")
         for words in ([], ["bundle"]):
-            code, out, err = ended(started(study, *words, "--engine", "docker"))
+            code, out, err = ended(started(study, *words, "--engine", "docker"), TIMEOUT_S)
             assert (code, err) == (0, ""), out
         subprocess.run(["tar", "-xf", study / "two-bundle.tar.gz"], cwd=place, check=True)
         shutil.rmtree(study)
@@ -78,7 +79,7 @@ def replayed(
         env={**own, **variables},
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=TIMEOUT_S,
         check=False,
     )
 
