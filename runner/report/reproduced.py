@@ -71,7 +71,13 @@ def _subject(finding: Finding) -> str:
 
 
 def _sides(finding: Finding, there: Evidence, here: Evidence) -> Iterator[str]:
-    """Yield what was found there and here, and how far apart that is."""
+    """Yield what was found there and here, and how far apart that is.
+
+    Nothing of numbers that are the same: medians are of all blocks, which one side may have more
+    of.
+    """
+    if not finding.against and not finding.difference and finding.verdict is Reproduced.REPRODUCED:
+        return
     before, after = (
         _change(evidence, compared) if compared else _number(evidence, finding)
         for evidence, compared in ((there, finding.then), (here, finding.now))
