@@ -16,10 +16,13 @@ import pytest
 
 from runner import address
 from runner.docker_engine import connect
-from runner.errors import EngineError
+from runner.errors import EngineError, Exit
 from runner.host import host
 from runner.model import Status
 from tests.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
+from tests.sshd import REASON as NO_SSH
+from tests.sshd import Sshd
+from tests.sshd import possible as ssh_is_possible
 from tests.studies import ROOT, ended, results, run_folders, started, write_study
 from tests.trials import NUMBER, plain_environment
 
@@ -215,3 +218,38 @@ def test_what_ssh_complains_of_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     del raised
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    """Return a real ssh server on this machine."""
+    if not ssh_is_possible():
+        pytest.skip(NO_SSH)
+    with tempfile.TemporaryDirectory(prefix="remote-tests-") as folder:
+        server = Sshd(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_real_ssh_leads_to_an_engine(
+    sshd: Sshd, daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """A whole run goes through it, and a key that nobody knows is one sentence."""
+    monkeypatch.setenv("PATH", str(sshd.client), prepend=os.pathsep)
+    user = sshd.user if known else "nobody"
+    monkeypatch.setenv("DOCKER_HOST", f"ssh://{user}@127.0.0.1:{sshd.port}{daemon.socket}")
+    write_study(tmp_path, plain_environment(), NUMBER)
+    code, out, err = ended(started(tmp_path, "--engine", "docker"))
+    if not known:
+        assert (code, out) == (Exit.ENGINE, "")
+        assert "Permission denied" in err
+        assert "see that ssh gets there without a question" in err
+        return
+    assert (code, err) == (0, ""), out + err
+    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    code, out, err = ended(started(tmp_path, "clean", "--yes"))
+    assert (code, err) == (0, ""), out + err
