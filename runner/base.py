@@ -113,7 +113,7 @@ def unpack(tar: Path, python: str, target: Path) -> None:
     """
     program, standard = f"usr/local/bin/python{python}", f"usr/local/lib/python{python}/"
     try:
-        with tarfile.open(tar) as packed:
+        with tarfile.open(tar, "r:") as packed:
             for entry in packed:
                 name = entry.name
                 library = Path(name).parent == Path(LIBRARIES) and Path(name).name not in C_LIBRARY

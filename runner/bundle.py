@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from runner import digest, workplace
 from runner.errors import BundleError
@@ -49,7 +49,7 @@ class BundledEnvironment(Record):
 
     label: str
     digest: str
-    python: str
+    python: Annotated[str, Field(pattern=r"^3\.[0-9]{1,3}$")]  # it becomes the name of a folder
     folder: str
     base: Base
     base_file: str

@@ -48,14 +48,14 @@ def carried(bundle: Bundle) -> Carried:
 
 
 def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) -> None:
-    """Build the images that are missing from what the bundle holds.
+    """Build the images that the study lacks here from what the bundle holds.
 
     BundleError if it lacks one that the study needs, as where another runner made it.
     """
     bases: dict[str, Base] = {}
-    there = engine.images()
+    waiting = {key for _, key in to_build(study.matrix, study.lock, engine.images())}
     for one in bundle.contents.environments:
-        if one.digest not in there:
+        if one.digest in waiting:  # whatever else it names is none of ours
             if one.base_file not in bases:
                 file = bundle.file(one.base_file)
                 bases[one.base_file] = engine.load_base(one.base, one.python, file)

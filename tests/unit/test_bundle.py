@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from runner import digest
 from runner.bundle import CONTENTS, opened
 from runner.cli import main
-from runner.errors import BundleError, Exit
-from runner.model import Status
+from runner.engine import BuildContext
+from runner.environments import Environments
+from runner.errors import BundleError, Exit, ImageBuildError
+from runner.model import Base, Status
 from runner.store import RunFolder
 from tests.fakes import FakeEngine
 from tests.studies import write_study
@@ -236,6 +239,10 @@ def _other_dockerfile(folder: Path) -> None:
         ),
         (_contents(lambda one: one.update(matrix="../matrix.yaml")), "which is not in it"),
         (_contents(lambda one: one.update(environments=[])), "no environment for no packages"),
+        (
+            _contents(lambda one: one["environments"][0].update(python="../../x")),
+            "environments.0.python",
+        ),
         (_other_dockerfile, "is another one than this matrix-runner's"),
     ],
 )
@@ -252,6 +259,41 @@ def test_a_changed_bundle_is_refused(
     assert main(["replay", str(folder)]) == Exit.RUN_FOLDER
     assert said in capsys.readouterr().err
     assert there.executed == []
+
+
+def test_only_what_the_study_needs_is_built(machines: Machines, packed: Path) -> None:
+    """The digest of an environment names a folder of the cache: only one that is ours counts."""
+    strange = _contents(
+        lambda one: one["environments"].append({**one["environments"][0], "digest": "../../x"})
+    )
+    folder = repacked(packed, strange, Path("x"))
+    there = machines.elsewhere()
+    assert main(["replay", str(folder), "--reports", "there"]) == Exit.OK
+    assert there.built == ["no packages"]
+
+
+@pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("name", ["pyvenv.cfg", "lib/x"])
+def test_no_environment_of_a_bundle_leads_out_of_the_cache(
+    tmp_path: Path, link: bytes, name: str
+) -> None:
+    """Neither what is unpacked nor what is written afterwards follows a link of somebody."""
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    with tarfile.open(tmp_path / "environment.tar", "w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = link, str(outside)
+        tar.addfile(entry)
+        entry = tarfile.TarInfo(name)
+        entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"evil"))
+    environments = Environments(tmp_path / "cache")
+    environments.begin(as_root=False)
+    base = Base(kind="interpreter", name="python", digest="sha256:0")
+    context = BuildContext(folder=tmp_path, environment="0", label="no packages", base=base)
+    with suppress(ImageBuildError):
+        environments.add(context, INTERPRETER.path)
+    assert outside.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", ["outside", "absolute", "link", "device", "text", "half", "none"])
