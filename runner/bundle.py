@@ -18,6 +18,7 @@ import hashlib
 import io
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from typing import IO, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runner import digest, workplace
+from runner.base import UNREADABLE
 from runner.errors import BundleError
 from runner.model import Base, Record
 
@@ -188,7 +190,7 @@ def opened(path: Path) -> Iterator[Bundle]:
 def _unpack(path: Path, folder: Path) -> None:
     """Unpack the files of a bundle, and nothing that is anything else or leads out of it."""
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, "r:gz") as tar:
             for entry in tar:
                 if not entry.isfile() or not _is_inside(entry.name):
                     raise BundleError(f"{path} is no bundle: {entry.name!r} does not belong there.")
@@ -198,8 +200,10 @@ def _unpack(path: Path, folder: Path) -> None:
                 if source is not None:
                     with target.open("wb") as file:
                         shutil.copyfileobj(source, file, PIECE_BYTES)
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise BundleError(f"{path} cannot be unpacked ({error}); take another copy.") from error
+    except (*UNREADABLE, EOFError, zlib.error) as error:
+        raise BundleError(
+            f"{path} cannot be unpacked ({error}); make room, or take another copy."
+        ) from error
 
 
 def _contents(folder: Path) -> Contents:

@@ -91,7 +91,7 @@ class Environments:
                 folder.chmod(0o755)
                 self.remove(place)
                 folder.rename(place)
-        except (OSError, tarfile.TarError) as error:
+        except base.UNREADABLE as error:
             raise ImageBuildError(
                 f"the environment of {context.label} could not be built: {error}"
             ) from error

@@ -318,6 +318,22 @@ def test_what_is_no_bundle_is_refused(kind: str, tmp_path: Path) -> None:
     assert not outside.exists()
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> None:
+    """Whatever else than a TarError is raised by reading it."""
+    path = tmp_path / "b.tar.gz"
+    entry = tarfile.TarInfo("b/x")
+    entry.size = 512
+    if sparse:
+        entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(entry, io.BytesIO(b"no number\n" * 60))
+    if not sparse:
+        path.write_bytes(path.read_bytes()[:30] + b"\xff" * 60)
+    with pytest.raises(BundleError, match="cannot be unpacked"), opened(path):
+        pass
+
+
 def test_a_bundle_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     """The sentence names it."""
     assert main(["replay", "nowhere.tar.gz"]) == Exit.RUN_FOLDER
