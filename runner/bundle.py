@@ -156,6 +156,16 @@ class Bundle:
         for name, found in self.contents.files.items():
             if not _is_inside(name) or _digest(folder / name) != found:
                 raise BundleError(f"{folder / name} is damaged or missing; take another copy.")
+        self._check_strangers()
+
+    def _check_strangers(self) -> None:
+        """Refuse links, which may lead anywhere, and files that have no digest."""
+        for part in (STUDY, BASES, ENVIRONMENTS, RESULTS):
+            for path in (self.folder / part, *(self.folder / part).rglob("[!.]*")):
+                name = path.relative_to(self.folder).as_posix()
+                listed = path.is_dir() or name in self.contents.files or not path.exists()
+                if path.is_symlink() or not listed:
+                    raise BundleError(f"{path} was not packed; remove it, or take another copy.")
 
     def file(self, name: str) -> Path:
         """Return where a file of the bundle lies; BundleError if it is none of them."""
@@ -235,6 +245,6 @@ def _is_inside(name: str) -> bool:
 
 def _digest(path: Path) -> str | None:
     try:
-        return digest.of_file(path)
+        return digest.of_file(path) if path.is_file() else None
     except OSError:
         return None

@@ -217,6 +217,36 @@ def _contents(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], No
     return changed
 
 
+def _stored(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Return what changes a file of the results, with its digest."""
+
+    def changed(folder: Path) -> None:
+        path = folder / f"results/{name}.json"
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+        found = digest.of_file(path)
+        _contents(lambda one: one["files"].update({f"results/{name}.json": found}))(folder)
+
+    return changed
+
+
+def _absolute_script(folder: Path) -> None:
+    script = Path("script.py").absolute()
+    _stored("run", lambda one: one["matrix"]["experiment"].update(script=str(script)))(folder)
+    target = folder / f"study/{script}"
+    target.parent.mkdir(parents=True)
+    shutil.copy(script, target)
+    found = digest.of_file(script)
+    names = (f"study/{script}", f"study{script}")
+    _contents(lambda one: one["files"].update(dict.fromkeys(names, found)))(folder)
+
+
+def _linked_results(folder: Path) -> None:
+    (folder / "results").rename("elsewhere")
+    (folder / "results").symlink_to(Path("elsewhere").absolute())
+
+
 def _other_dockerfile(folder: Path) -> None:
     text = "FROM scratch\nRUN evil\n"
     (folder / "environments/1/Dockerfile").write_text(text)
@@ -232,7 +262,7 @@ def _other_dockerfile(folder: Path) -> None:
         (lambda one: (one / CONTENTS).unlink(), "is no bundle"),
         (lambda one: (one / CONTENTS).write_text("{"), "is damaged, or of a newer"),
         (_contents(lambda one: one.update(format=9)), "has format 9, this program knows up to 1"),
-        (_contents(lambda one: one.update(files={})), "which is not in it"),
+        (_contents(lambda one: one.update(files={})), "was not packed"),
         (
             _contents(lambda one: one.update(files={"../../etc/passwd": "0"})),
             "passwd is damaged or missing",
@@ -242,6 +272,22 @@ def _other_dockerfile(folder: Path) -> None:
         (
             _contents(lambda one: one["environments"][0].update(python="../../x")),
             "environments.0.python",
+        ),
+        (_stored("run", lambda one: one["lock"].update(entries=[])), "no entry for no packages"),
+        (
+            _stored("run", lambda one: one["matrix"].update(looks=0)),
+            "no number of blocks that is from 1",
+        ),
+        (
+            _stored("plan", lambda one: one.update(blocks=10**9)),
+            "no number of blocks that is from 1",
+        ),
+        (_absolute_script, "/script.py', which is not in it"),
+        (lambda one: shutil.copy(one / "replay.sh", one / "results/trials/x.json"), "not packed"),
+        (_linked_results, "results was not packed"),
+        (
+            _contents(lambda one: one["files"].update({"x\x1b[2J\ry": "0"})),
+            "x\\x1b[2J\\ry is damaged",
         ),
         (_other_dockerfile, "is another one than this matrix-runner's"),
     ],
