@@ -26,10 +26,10 @@ REPLAY = """\
 # Needs Linux on x86-64 and Python {pythons}; Docker or podman where there is one.
 # Options are those of `python -m runner replay`.
 set -eu
-bundle=$(cd "$(dirname "$0")" && pwd)
+bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 ask='import sys; print("%d.%d" % sys.version_info[:2])'
 for python in "${{PYTHON:-python3}}" {programs} none; do
-    version=$("$python" -c "$ask" 2>/dev/null) || continue
+    version=$("$python" -I -c "$ask" 2>/dev/null) || continue
     case " {pythons} " in *" $version "*) break ;; esac  # one whose wheels are here
 done
 if [ "$python" = none ]; then
@@ -37,13 +37,17 @@ if [ "$python" = none ]; then
     exit 2
 fi
 if [ ! -e "$bundle/.venv/ready" ]; then
-    "$python" -m venv --clear --without-pip "$bundle/.venv"
     pip=$(echo "$bundle"/wheels/pip-*.whl)
-    "$python" "$pip/pip" --python "$bundle/.venv/bin/python" \\
-        install --quiet --no-index --find-links "$bundle/wheels" {name}
-    touch "$bundle/.venv/ready"
+    "$python" -I -m venv --clear --without-pip "$bundle/.venv" &&
+        "$python" -I "$pip/pip" --isolated --python "$bundle/.venv/bin/python" \\
+            install --quiet --no-index --find-links "$bundle/wheels" {name} &&
+        touch "$bundle/.venv/ready" || {{
+        echo "the runner could not be set up in $bundle/.venv (see above)" >&2
+        exit 5
+    }}
 fi
-exec "$bundle/.venv/bin/python" -m runner replay "$bundle" "$@"
+# Isolated: what lies in the working folder or on PYTHONPATH is not the runner.
+exec "$bundle/.venv/bin/python" -I -m runner replay "$bundle" "$@"
 """
 
 

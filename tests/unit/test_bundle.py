@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -168,6 +171,46 @@ def test_an_unpacked_bundle_is_replayed_where_it_lies(
         tar.extractall(tmp_path / "x", filter="data")
     machines.elsewhere()
     assert main(["replay", "x/two-bundle", "--reports", "there"]) == Exit.OK
+
+
+PYTHON = """#!/bin/sh
+echo "$@" >>{log}
+case "$*" in
+    *"-c import sys"*) echo {version} ;;
+    *-m\\ venv*) for place; do :; done; mkdir -p "$place/bin"; cp "$0" "$place/bin/python" ;;
+    *install*) exit {code} ;;
+esac
+"""
+
+
+@pytest.mark.usefixtures("machines")
+def test_its_script_sets_up_once_and_starts_no_other_runner(packed: Path, tmp_path: Path) -> None:
+    """Whatever lies in the working folder; and what fails there is no verdict."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "a place", filter="data")
+    (tmp_path / "bin").mkdir()
+
+    def started(version: str, code: int) -> tuple[int, list[str]]:
+        python, log = tmp_path / "bin" / "python3", tmp_path / "log"
+        python.write_text(PYTHON.format(log=log, version=version, code=code))
+        python.chmod(0o755)
+        log.write_text("")
+        done = subprocess.run(
+            ["/bin/sh", "two-bundle/replay.sh", "--blocks", "3"],
+            cwd=tmp_path / "a place",
+            env={"PATH": f"{tmp_path / 'bin'}:{os.defpath}", "PYTHON": str(python), "CDPATH": "."},
+            check=False,
+        )
+        return done.returncode, log.read_text().splitlines()
+
+    assert started(version, 1)[0] == Exit.ENGINE
+    place = tmp_path / "a place" / "two-bundle"
+    code, words = started(version, 0)
+    assert code == 0
+    assert words[1] == f"-I -m venv --clear --without-pip {place}/.venv"
+    assert words[3:] == [f"-I -m runner replay {place} --blocks 3"]
+    assert started(version, 1)[1][1:] == words[3:]
 
 
 def test_a_bundle_without_results_is_executed(
