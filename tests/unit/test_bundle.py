@@ -239,6 +239,59 @@ def test_results_of_another_script_are_not_bundled(
     )
 
 
+@pytest.mark.usefixtures("machines", "packed")
+@pytest.mark.parametrize(
+    ("name", "before", "after", "said"),
+    [
+        ("matrix.lock", '"as_of": "20', '"as_of": "19', "(environments no packages)"),
+        ("matrix.yaml", "size: [1, 2]", "size: [1, 2, 3]", None),
+        (
+            "matrix.yaml",
+            "timeout: 30",
+            "timeout: 31",
+            "(cells size=1, cells size=2, limits timeout_s",
+        ),
+        ("matrix.yaml", "name: two", "name: three", "(name)"),
+    ],
+)
+def test_a_run_of_another_matrix_or_lock_is_not_bundled(
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    before: str,
+    after: str,
+    said: str | None,
+) -> None:
+    """What lies in ``study/`` is what the results are of; it may have had fewer cells."""
+    path = Path(name)
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    run = str(Path("reports/latest").resolve())
+    assert main(["bundle", run, "--output", "x.tar.gz"]) == (Exit.CONFIG if said else Exit.OK)
+    assert (said or "") in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines", "packed")
+def test_a_quick_run_of_some_cells_is_bundled() -> None:
+    """The matrix is the same, though the run had not all of it."""
+    matrix = Path("matrix.yaml")
+    matrix.write_text(matrix.read_text() + "parameters: {epochs: 9}\n")
+    assert main(["run", "--quick", "-s", "size=2"]) == Exit.OK
+    assert main(["bundle", "--output", "x.tar.gz"]) == Exit.OK
+
+
+def test_a_replay_of_another_run_of_the_study_has_its_own_seeds(
+    machines: Machines, packed: Path
+) -> None:
+    """It does not go on with the replay of the first."""
+    assert main(["run", "--new", "--blocks", "1"]) == Exit.OK
+    second = RunFolder(Path("reports/latest")).plan().seed
+    assert main(["bundle", "--output", "second.tar.gz"]) == Exit.OK
+    machines.elsewhere()
+    for path in (packed, Path("second.tar.gz")):
+        assert main(["replay", str(path), "--blocks", "1", "--reports", "there"]) == Exit.OK
+    assert RunFolder(Path("there/replays/latest")).plan().seed == second
+
+
 # --- what somebody else may have made ------------------------------------------------------------
 
 
