@@ -36,7 +36,8 @@ from runner.model import Base, Record
 FORMAT = 1
 """The format of bundle.json. 1: the first."""
 
-ENDING = "-bundle"
+SUFFIX = ".tar.gz"
+ENDING = f"-bundle{SUFFIX}"
 SCRIPT, CONTENTS = "replay.sh", "bundle.json"
 STUDY, BASES, ENVIRONMENTS = "study", "bases", "environments"
 RESULTS, WHEELS = "results", "wheels"
@@ -131,15 +132,21 @@ class _Reading(io.RawIOBase):
         return piece
 
 
+def folder_of(path: Path) -> str:
+    """Return the name of the folder that a bundle is unpacked to."""
+    return path.name.removesuffix(SUFFIX)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
     """Write a bundle at a path: whole or not at all. BundleError where that fails."""
-    name = path.name.partition(".")[0]
+    if not path.parent.is_dir():
+        raise BundleError(f"{path} cannot be written: there is no folder {path.parent}; make it.")
     try:
         workplace.sweep(path.parent)
         with workplace.folder(path.parent) as folder:
             with tarfile.open(folder / path.name, "w:gz", compresslevel=COMPRESSION) as tar:
-                yield Writer(tar, name)
+                yield Writer(tar, folder_of(path))
             (folder / path.name).replace(path)
     except OSError as error:
         raise BundleError(

@@ -240,6 +240,26 @@ def test_results_of_another_script_are_not_bundled(
 
 
 @pytest.mark.usefixtures("machines", "packed")
+def test_where_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its folder is named like the file, of whatever letters, and the words can be pasted."""
+    assert main(["bundle", "--output", "tf 1.15 \u00e9.tar.gz"]) == Exit.OK
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("elsewhere: ")
+    assert subprocess.run(["/bin/sh", "-c", said.partition(" && ")[0]], check=False).returncode == 0
+    assert Path("tf 1.15 \u00e9/replay.sh").is_file()
+    assert said.endswith(" && 'tf 1.15 \u00e9/replay.sh'")
+    assert main(["bundle", "--output", "nowhere/x.tar.gz"]) == Exit.RUN_FOLDER
+    assert "there is no folder nowhere; make it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x", "x.zip", ".tar.gz", "folder/.x.tar.gz"])
+def test_what_is_no_name_of_a_bundle(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of the same name could not be made beside it, or would be hidden."""
+    with pytest.raises(SystemExit):
+        main(["bundle", "--output", name])
+    assert "expected NAME.tar.gz" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines", "packed")
 @pytest.mark.parametrize(
     ("name", "before", "after", "said"),
     [
@@ -476,10 +496,11 @@ def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> Non
         pass
 
 
-def test_a_bundle_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["nowhere.tar.gz", "x" * 5000])
+def test_a_bundle_that_is_not_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The sentence names it."""
-    assert main(["replay", "nowhere.tar.gz"]) == Exit.RUN_FOLDER
-    assert "there is no bundle nowhere.tar.gz" in capsys.readouterr().err
+    assert main(["replay", name]) == Exit.RUN_FOLDER
+    assert f"there is no bundle {name}" in capsys.readouterr().err
 
 
 def test_half_a_bundle_is_never_there(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
