@@ -87,6 +87,8 @@ class Environments:
                 (folder / "bin").mkdir(exist_ok=True)
                 (folder / "bin" / "python").symlink_to(interpreter)
                 (folder / "pyvenv.cfg").write_text(settings(interpreter))
+                (folder / "pyvenv.cfg").chmod(0o644)  # whatever this process makes files with
+                (folder / "bin").chmod(0o755)
                 (folder / FACTS).write_text(json.dumps(asdict(image)))
                 folder.chmod(0o755)
                 self.remove(place)
