@@ -156,7 +156,7 @@ def _add_amount(parser: argparse.ArgumentParser) -> None:
 
 def _add_bundle(bundle: argparse.ArgumentParser, replay: argparse.ArgumentParser) -> None:
     bundle.add_argument(
-        "--output", type=Path, metavar="FILE", help="where (default: NAME-bundle.tar.gz)"
+        "--output", type=_archive, metavar="FILE", help="where (default: NAME-bundle.tar.gz)"
     )
     bundle.add_argument(
         "--for-python", dest="pythons", action="append", type=_minor, metavar="3.N",
@@ -166,6 +166,13 @@ def _add_bundle(bundle: argparse.ArgumentParser, replay: argparse.ArgumentParser
         "bundle", type=Path, metavar="BUNDLE", help="the file, or the folder it was unpacked to"
     )
     replay.add_argument("--blocks", type=_positive, metavar="N", help="how many blocks in all")
+
+
+def _archive(text: str) -> Path:
+    path = Path(text)
+    if not re.fullmatch(r"[^.].*\.tar\.gz", path.name, re.DOTALL):
+        raise argparse.ArgumentTypeError(f"expected NAME.tar.gz, not {text!r}")
+    return path
 
 
 def _minor(text: str) -> str:

@@ -44,6 +44,8 @@ FILES = {
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/nsswitch.conf": "hosts: files\n",
 }
+UNREADABLE = (OSError, ValueError, OverflowError, tarfile.TarError)
+"""What reading a tar raises that somebody made so that it cannot be read."""
 _ASK = """
 import json, sys, sysconfig
 print(json.dumps([sysconfig.get_path("stdlib"), sysconfig.get_config_var("LIBDIR"),
@@ -113,7 +115,7 @@ def unpack(tar: Path, python: str, target: Path) -> None:
     """
     program, standard = f"usr/local/bin/python{python}", f"usr/local/lib/python{python}/"
     try:
-        with tarfile.open(tar) as packed:
+        with tarfile.open(tar, "r:") as packed:
             for entry in packed:
                 name = entry.name
                 library = Path(name).parent == Path(LIBRARIES) and Path(name).name not in C_LIBRARY
@@ -125,7 +127,7 @@ def unpack(tar: Path, python: str, target: Path) -> None:
                     continue
                 if entry.isfile():  # so nothing leads out of the target
                     packed.extract(entry, target, filter="data")
-    except (OSError, tarfile.TarError) as error:
+    except UNREADABLE as error:
         raise EngineError(f"the base in {tar} cannot be unpacked: {error}.") from error
 
 

@@ -18,23 +18,26 @@ import hashlib
 import io
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from runner import digest, workplace
+from runner.base import UNREADABLE
 from runner.errors import BundleError
 from runner.model import Base, Record
 
 FORMAT = 1
 """The format of bundle.json. 1: the first."""
 
-ENDING = "-bundle"
+SUFFIX = ".tar.gz"
+ENDING = f"-bundle{SUFFIX}"
 SCRIPT, CONTENTS = "replay.sh", "bundle.json"
 STUDY, BASES, ENVIRONMENTS = "study", "bases", "environments"
 RESULTS, WHEELS = "results", "wheels"
@@ -49,7 +52,7 @@ class BundledEnvironment(Record):
 
     label: str
     digest: str
-    python: str
+    python: Annotated[str, Field(pattern=r"^3\.[0-9]{1,3}$")]  # it becomes the name of a folder
     folder: str
     base: Base
     base_file: str
@@ -129,15 +132,21 @@ class _Reading(io.RawIOBase):
         return piece
 
 
+def folder_of(path: Path) -> str:
+    """Return the name of the folder that a bundle is unpacked to."""
+    return path.name.removesuffix(SUFFIX)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
     """Write a bundle at a path: whole or not at all. BundleError where that fails."""
-    name = path.name.partition(".")[0]
+    if not path.parent.is_dir():
+        raise BundleError(f"{path} cannot be written: there is no folder {path.parent}; make it.")
     try:
         workplace.sweep(path.parent)
         with workplace.folder(path.parent) as folder:
             with tarfile.open(folder / path.name, "w:gz", compresslevel=COMPRESSION) as tar:
-                yield Writer(tar, name)
+                yield Writer(tar, folder_of(path))
             (folder / path.name).replace(path)
     except OSError as error:
         raise BundleError(
@@ -154,6 +163,16 @@ class Bundle:
         for name, found in self.contents.files.items():
             if not _is_inside(name) or _digest(folder / name) != found:
                 raise BundleError(f"{folder / name} is damaged or missing; take another copy.")
+        self._check_strangers()
+
+    def _check_strangers(self) -> None:
+        """Refuse links, which may lead anywhere, and files that have no digest."""
+        for part in (STUDY, BASES, ENVIRONMENTS, RESULTS):
+            for path in (self.folder / part, *(self.folder / part).rglob("[!.]*")):
+                name = path.relative_to(self.folder).as_posix()
+                listed = path.is_dir() or name in self.contents.files or not path.exists()
+                if path.is_symlink() or not listed:
+                    raise BundleError(f"{path} was not packed; remove it, or take another copy.")
 
     def file(self, name: str) -> Path:
         """Return where a file of the bundle lies; BundleError if it is none of them."""
@@ -188,7 +207,7 @@ def opened(path: Path) -> Iterator[Bundle]:
 def _unpack(path: Path, folder: Path) -> None:
     """Unpack the files of a bundle, and nothing that is anything else or leads out of it."""
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, "r:gz") as tar:
             for entry in tar:
                 if not entry.isfile() or not _is_inside(entry.name):
                     raise BundleError(f"{path} is no bundle: {entry.name!r} does not belong there.")
@@ -198,8 +217,10 @@ def _unpack(path: Path, folder: Path) -> None:
                 if source is not None:
                     with target.open("wb") as file:
                         shutil.copyfileobj(source, file, PIECE_BYTES)
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise BundleError(f"{path} cannot be unpacked ({error}); take another copy.") from error
+    except (*UNREADABLE, EOFError, zlib.error) as error:
+        raise BundleError(
+            f"{path} cannot be unpacked ({error}); make room, or take another copy."
+        ) from error
 
 
 def _contents(folder: Path) -> Contents:
@@ -231,6 +252,6 @@ def _is_inside(name: str) -> bool:
 
 def _digest(path: Path) -> str | None:
     try:
-        return digest.of_file(path)
+        return digest.of_file(path) if path.is_file() else None
     except OSError:
         return None

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = commands.COMMANDS[options.verb](options)
         sys.stdout.flush()
     except RunnerError as error:
-        print(error, file=sys.stderr)
+        print(_visible(str(error)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         interruption.hear_no_more()
@@ -43,3 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     finally:
         gc.freeze()  # nothing is worth collecting on the way out: a tenth of a short command
+
+
+def _visible(text: str) -> str:
+    """Return a message with what a terminal would obey spelt out; it may name what others wrote."""
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)

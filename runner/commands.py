@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -144,14 +146,14 @@ def doctor(options: Options) -> Exit:
 def bundle(options: Options) -> Exit:
     """Pack a run, or a matrix that was not executed yet, with all that it needs."""
     from runner import engines, workplace
-    from runner.bundle import ENDING
+    from runner.bundle import ENDING, SCRIPT, folder_of
     from runner.host import host
     from runner.pack import Package, pack, to_pack
     from runner.progress import observer_for
     from runner.wheels import this_python
 
     matrix = _matrix(options)
-    target = options.output or Path(f"{matrix.name}{ENDING}.tar.gz")
+    target = options.output or Path(f"{matrix.name}{ENDING}")
     with observer_for(sys.stdout) as observer:
         workplace.sweep()
         connected = engines.connect(options.engine, host().id, observer.note)
@@ -162,8 +164,9 @@ def bundle(options: Options) -> Exit:
                 package = Package(matrix=matrix, lock=lock, path=options.matrix, results=None)
             pack(package, engine, options.pythons or (this_python(),), target, observer.note)
         observer.note(f"{target}: {_size(target.stat().st_size)}")
-        unpacked = target.name.partition(".")[0]
-        observer.note(f"elsewhere: tar -xf {target.name} && {unpacked}/replay.sh")
+        script = f"{folder_of(target)}/{SCRIPT}"
+        words = f"tar -xf {shlex.quote(target.name)} && {shlex.quote(script)}"
+        observer.note(f"elsewhere: {words}")
     return Exit.OK
 
 
@@ -289,8 +292,10 @@ def _matrix(options: Options) -> Matrix:
 
 
 def _bundle(options: Options) -> Path:
-    if options.bundle is None or not options.bundle.exists():
-        raise BundleError(f"there is no bundle {options.bundle}; name the file or its folder.")
+    if options.bundle is None or not os.access(options.bundle, os.R_OK):
+        raise BundleError(
+            f"there is no bundle {options.bundle} that can be read; name the file or its folder."
+        )
     return options.bundle
 
 

@@ -21,6 +21,8 @@ from runner.model import Base, Image
 
 CACHE = "MATRIX_RUNNER_CACHE"
 FACTS = "image.json"
+OURS = ("bin/python", "pyvenv.cfg", FACTS)
+"""What is written into an environment here, whatever its tar holds."""
 
 
 def cache() -> Path:
@@ -80,19 +82,18 @@ class Environments:
         place = self.of(image.id)
         try:
             with workplace.folder(self._built) as folder:
-                with tarfile.open(context.folder / "environment.tar") as tar:
-                    # What a bundle brings was packed by somebody.
-                    tar.extraction_filter = tarfile.tar_filter
-                    tar.extractall(folder)  # noqa: S202
-                python = folder / "bin" / "python"
-                python.unlink()
-                python.symlink_to(interpreter)
+                with tarfile.open(context.folder / "environment.tar", "r:") as tar:
+                    tar.extractall(folder, filter=_contained)  # noqa: S202
+                (folder / "bin").mkdir(exist_ok=True)
+                (folder / "bin" / "python").symlink_to(interpreter)
                 (folder / "pyvenv.cfg").write_text(settings(interpreter))
+                (folder / "pyvenv.cfg").chmod(0o644)  # whatever this process makes files with
+                (folder / "bin").chmod(0o755)
                 (folder / FACTS).write_text(json.dumps(asdict(image)))
                 folder.chmod(0o755)
                 self.remove(place)
                 folder.rename(place)
-        except (OSError, tarfile.TarError) as error:
+        except base.UNREADABLE as error:
             raise ImageBuildError(
                 f"the environment of {context.label} could not be built: {error}"
             ) from error
@@ -161,6 +162,13 @@ def image_of(context: BuildContext) -> Image:
 def settings(interpreter: Path) -> str:
     """Return what a virtual environment says of its interpreter."""
     return f"home = {interpreter.parent}\ninclude-system-site-packages = false\n"
+
+
+def _contained(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Refuse what leads out of an environment, as somebody's bundle may; leave out what is ours."""
+    if entry.name in OURS:
+        return None
+    return tarfile.data_filter(entry, folder).replace(mode=entry.mode & 0o755, deep=False)
 
 
 def _read(path: Path) -> Image | None:

@@ -1,7 +1,7 @@
 """pack: a run, or a study that is still to be executed, becomes a bundle."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from runner.engine import Engine
 from runner.errors import ConfigError, RunFolderError
 from runner.explain import newest
 from runner.identity import differences
-from runner.lockfile import lock_path
-from runner.model import Base, Lock, Matrix
+from runner.lockfile import lock_path, read_lock
+from runner.model import Base, Lock, Matrix, Run
 from runner.options import Options
 from runner.patience import Note
+from runner.plan import quick
 from runner.prepare import write_context
 from runner.recipe import environment_digest, used
 from runner.runs import describe
@@ -26,10 +27,10 @@ REPLAY = """\
 # Needs Linux on x86-64 and Python {pythons}; Docker or podman where there is one.
 # Options are those of `python -m runner replay`.
 set -eu
-bundle=$(cd "$(dirname "$0")" && pwd)
+bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 ask='import sys; print("%d.%d" % sys.version_info[:2])'
 for python in "${{PYTHON:-python3}}" {programs} none; do
-    version=$("$python" -c "$ask" 2>/dev/null) || continue
+    version=$("$python" -I -c "$ask" 2>/dev/null) || continue
     case " {pythons} " in *" $version "*) break ;; esac  # one whose wheels are here
 done
 if [ "$python" = none ]; then
@@ -37,13 +38,17 @@ if [ "$python" = none ]; then
     exit 2
 fi
 if [ ! -e "$bundle/.venv/ready" ]; then
-    "$python" -m venv --clear --without-pip "$bundle/.venv"
     pip=$(echo "$bundle"/wheels/pip-*.whl)
-    "$python" "$pip/pip" --python "$bundle/.venv/bin/python" \\
-        install --quiet --no-index --find-links "$bundle/wheels" {name}
-    touch "$bundle/.venv/ready"
+    "$python" -I -m venv --clear --without-pip "$bundle/.venv" &&
+        "$python" -I "$pip/pip" --isolated --python "$bundle/.venv/bin/python" \\
+            install --quiet --no-index --find-links "$bundle/wheels" {name} &&
+        touch "$bundle/.venv/ready" || {{
+        echo "the runner could not be set up in $bundle/.venv (see above)" >&2
+        exit 5
+    }}
 fi
-exec "$bundle/.venv/bin/python" -m runner replay "$bundle" "$@"
+# Isolated: what lies in the working folder or on PYTHONPATH is not the runner.
+exec "$bundle/.venv/bin/python" -I -m runner replay "$bundle" "$@"
 """
 
 
@@ -74,15 +79,24 @@ def to_pack(options: Options, matrix: Matrix, note: Note) -> Package | None:
     if folder.is_occupied():
         raise RunFolderError(f"{folder.path} is being executed; wait for it, or name another run.")
     run = folder.run()
-    now = describe(run.matrix, run.lock, options, run.host, run.engine)
-    if changed := differences(run, now):
-        what = ", ".join(sorted({" ".join(path) for path in changed}))
+    if changed := _changed(run, matrix, options):
+        what = ", ".join(sorted({" ".join(path[:2]) for path in changed}))
         raise ConfigError(
             f"{folder.path} was measured with something else than what is here now ({what}); "
             "restore that, or execute the matrix again."
         )
     note(f"packing {folder.path}")
     return Package(matrix=run.matrix, lock=run.lock, path=options.matrix, results=folder.path)
+
+
+def _changed(run: Run, matrix: Matrix, options: Options) -> Iterable[tuple[str, ...]]:
+    """Return in what a run differs from what would be packed; it may be of some cells, or quick."""
+    lock, kept = read_lock(lock_path(options.matrix)), {cell.id for cell in run.matrix.cells}
+    found = []
+    for one in (matrix, quick(matrix)):
+        same = replace(one, cells=tuple(cell for cell in one.cells if cell.id in kept))
+        found.append(differences(run, describe(same, lock, options, run.host, run.engine)))
+    return min(found, key=len)
 
 
 def pack(

@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runner import interruption
 from runner.bundle import STUDY, Bundle, BundledEnvironment
 from runner.engine import BuildContext, Engine
 from runner.errors import BundleError
 from runner.judge.records import Reproduced
+from runner.lock import missing
 from runner.lockfile import lock_path, read_lock
 from runner.model import Base, Lock, Matrix
 from runner.observer import Observer
@@ -20,6 +21,9 @@ from runner.store import RunFolder, StoredRun
 
 REPLAYS = "replays"
 """Where replays lie among the runs: what is bundled never goes on as its own replay."""
+
+MOST = 10_000
+"""More blocks than that are no study: to plan them would take all memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +47,27 @@ def carried(bundle: Bundle) -> Carried:
         then = RunFolder(bundle.results).stored()
         matrix, lock = then.run.matrix, then.run.lock
     for name in (matrix.experiment.script, *matrix.experiment.data):
+        if PurePosixPath(name).is_absolute():
+            raise BundleError(f"the bundle needs {name!r}, which is not in it.")
         bundle.file(f"{STUDY}/{name}")
+    if absent := missing(matrix, lock):
+        labels = ", ".join(request.label for request in absent)
+        raise BundleError(f"the lock in the bundle has no entry for {labels}; take another copy.")
+    blocks = matrix.blocks if then is None else then.plan.blocks
+    if not all(1 <= one <= MOST for one in (blocks, matrix.blocks, matrix.looks)):
+        raise BundleError(f"the bundle has no number of blocks that is from 1 to {MOST}.")
     return Carried(matrix=matrix, lock=lock, path=path, then=then)
 
 
 def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) -> None:
-    """Build the images that are missing from what the bundle holds.
+    """Build the images that the study lacks here from what the bundle holds.
 
     BundleError if it lacks one that the study needs, as where another runner made it.
     """
     bases: dict[str, Base] = {}
-    there = engine.images()
+    waiting = {key for _, key in to_build(study.matrix, study.lock, engine.images())}
     for one in bundle.contents.environments:
-        if one.digest not in there:
+        if one.digest in waiting:  # whatever else it names is none of ours
             if one.base_file not in bases:
                 file = bundle.file(one.base_file)
                 bases[one.base_file] = engine.load_base(one.base, one.python, file)

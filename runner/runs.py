@@ -81,7 +81,7 @@ def entered(run: Run, options: Options, note: Note) -> Iterator[Execution]:
     """
     with contextlib.ExitStack() as at_the_end:
         with store.alone(options.reports):
-            earlier = None if options.new else _same(run, options.reports, note)
+            earlier = None if options.new else _same(run, options, note)
             if earlier is not None:
                 # What is compared was named before the run: naming it afterwards would be picking.
                 matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
@@ -106,13 +106,16 @@ def entered(run: Run, options: Options, note: Note) -> Iterator[Execution]:
         )
 
 
-def _same(run: Run, reports: Path, note: Note) -> Run | None:
-    """Return the newest run with the same key; say which could not be read."""
-    for folder in store.run_folders(reports):
+def _same(run: Run, options: Options, note: Note) -> Run | None:
+    """Return the newest run with the same key; say which could not be read.
+
+    A replay never goes on with that of another run of the same study: the seeds are its own.
+    """
+    own_seed = options.seed if options.bundle is not None else None
+    for folder in store.run_folders(options.reports):
         try:
             earlier = folder.run()
-            if earlier.key == run.key:
-                folder.plan()
+            if earlier.key == run.key and own_seed in {None, folder.plan().seed}:
                 return earlier
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")

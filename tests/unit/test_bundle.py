@@ -2,9 +2,13 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,10 @@ import pytest
 from runner import digest
 from runner.bundle import CONTENTS, opened
 from runner.cli import main
-from runner.errors import BundleError, Exit
-from runner.model import Status
+from runner.engine import BuildContext
+from runner.environments import Environments
+from runner.errors import BundleError, Exit, ImageBuildError
+from runner.model import Base, Status
 from runner.store import RunFolder
 from tests.fakes import FakeEngine
 from tests.studies import write_study
@@ -167,6 +173,46 @@ def test_an_unpacked_bundle_is_replayed_where_it_lies(
     assert main(["replay", "x/two-bundle", "--reports", "there"]) == Exit.OK
 
 
+PYTHON = """#!/bin/sh
+echo "$@" >>{log}
+case "$*" in
+    *"-c import sys"*) echo {version} ;;
+    *-m\\ venv*) for place; do :; done; mkdir -p "$place/bin"; cp "$0" "$place/bin/python" ;;
+    *install*) exit {code} ;;
+esac
+"""
+
+
+@pytest.mark.usefixtures("machines")
+def test_its_script_sets_up_once_and_starts_no_other_runner(packed: Path, tmp_path: Path) -> None:
+    """Whatever lies in the working folder; and what fails there is no verdict."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "a place", filter="data")
+    (tmp_path / "bin").mkdir()
+
+    def started(version: str, code: int) -> tuple[int, list[str]]:
+        python, log = tmp_path / "bin" / "python3", tmp_path / "log"
+        python.write_text(PYTHON.format(log=log, version=version, code=code))
+        python.chmod(0o755)
+        log.write_text("")
+        done = subprocess.run(
+            ["/bin/sh", "two-bundle/replay.sh", "--blocks", "3"],
+            cwd=tmp_path / "a place",
+            env={"PATH": f"{tmp_path / 'bin'}:{os.defpath}", "PYTHON": str(python), "CDPATH": "."},
+            check=False,
+        )
+        return done.returncode, log.read_text().splitlines()
+
+    assert started(version, 1)[0] == Exit.ENGINE
+    place = tmp_path / "a place" / "two-bundle"
+    code, words = started(version, 0)
+    assert code == 0
+    assert words[1] == f"-I -m venv --clear --without-pip {place}/.venv"
+    assert words[3:] == [f"-I -m runner replay {place} --blocks 3"]
+    assert started(version, 1)[1][1:] == words[3:]
+
+
 def test_a_bundle_without_results_is_executed(
     machines: Machines, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +239,79 @@ def test_results_of_another_script_are_not_bundled(
     )
 
 
+@pytest.mark.usefixtures("machines", "packed")
+def test_where_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its folder is named like the file, of whatever letters, and the words can be pasted."""
+    assert main(["bundle", "--output", "tf 1.15 \u00e9.tar.gz"]) == Exit.OK
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("elsewhere: ")
+    assert subprocess.run(["/bin/sh", "-c", said.partition(" && ")[0]], check=False).returncode == 0
+    assert Path("tf 1.15 \u00e9/replay.sh").is_file()
+    assert said.endswith(" && 'tf 1.15 \u00e9/replay.sh'")
+    assert main(["bundle", "--output", "nowhere/x.tar.gz"]) == Exit.RUN_FOLDER
+    assert "there is no folder nowhere; make it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x", "x.zip", ".tar.gz", "folder/.x.tar.gz"])
+def test_what_is_no_name_of_a_bundle(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of the same name could not be made beside it, or would be hidden."""
+    with pytest.raises(SystemExit):
+        main(["bundle", "--output", name])
+    assert "expected NAME.tar.gz" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines", "packed")
+@pytest.mark.parametrize(
+    ("name", "before", "after", "said"),
+    [
+        ("matrix.lock", '"as_of": "20', '"as_of": "19', "(environments no packages)"),
+        ("matrix.yaml", "size: [1, 2]", "size: [1, 2, 3]", None),
+        (
+            "matrix.yaml",
+            "timeout: 30",
+            "timeout: 31",
+            "(cells size=1, cells size=2, limits timeout_s",
+        ),
+        ("matrix.yaml", "name: two", "name: three", "(name)"),
+    ],
+)
+def test_a_run_of_another_matrix_or_lock_is_not_bundled(
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    before: str,
+    after: str,
+    said: str | None,
+) -> None:
+    """What lies in ``study/`` is what the results are of; it may have had fewer cells."""
+    path = Path(name)
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    run = str(Path("reports/latest").resolve())
+    assert main(["bundle", run, "--output", "x.tar.gz"]) == (Exit.CONFIG if said else Exit.OK)
+    assert (said or "") in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines", "packed")
+def test_a_quick_run_of_some_cells_is_bundled() -> None:
+    """The matrix is the same, though the run had not all of it."""
+    matrix = Path("matrix.yaml")
+    matrix.write_text(matrix.read_text() + "parameters: {epochs: 9}\n")
+    assert main(["run", "--quick", "-s", "size=2"]) == Exit.OK
+    assert main(["bundle", "--output", "x.tar.gz"]) == Exit.OK
+
+
+def test_a_replay_of_another_run_of_the_study_has_its_own_seeds(
+    machines: Machines, packed: Path
+) -> None:
+    """It does not go on with the replay of the first."""
+    assert main(["run", "--new", "--blocks", "1"]) == Exit.OK
+    second = RunFolder(Path("reports/latest")).plan().seed
+    assert main(["bundle", "--output", "second.tar.gz"]) == Exit.OK
+    machines.elsewhere()
+    for path in (packed, Path("second.tar.gz")):
+        assert main(["replay", str(path), "--blocks", "1", "--reports", "there"]) == Exit.OK
+    assert RunFolder(Path("there/replays/latest")).plan().seed == second
+
+
 # --- what somebody else may have made ------------------------------------------------------------
 
 
@@ -214,6 +333,36 @@ def _contents(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], No
     return changed
 
 
+def _stored(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Return what changes a file of the results, with its digest."""
+
+    def changed(folder: Path) -> None:
+        path = folder / f"results/{name}.json"
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+        found = digest.of_file(path)
+        _contents(lambda one: one["files"].update({f"results/{name}.json": found}))(folder)
+
+    return changed
+
+
+def _absolute_script(folder: Path) -> None:
+    script = Path("script.py").absolute()
+    _stored("run", lambda one: one["matrix"]["experiment"].update(script=str(script)))(folder)
+    target = folder / f"study/{script}"
+    target.parent.mkdir(parents=True)
+    shutil.copy(script, target)
+    found = digest.of_file(script)
+    names = (f"study/{script}", f"study{script}")
+    _contents(lambda one: one["files"].update(dict.fromkeys(names, found)))(folder)
+
+
+def _linked_results(folder: Path) -> None:
+    (folder / "results").rename("elsewhere")
+    (folder / "results").symlink_to(Path("elsewhere").absolute())
+
+
 def _other_dockerfile(folder: Path) -> None:
     text = "FROM scratch\nRUN evil\n"
     (folder / "environments/1/Dockerfile").write_text(text)
@@ -229,13 +378,33 @@ def _other_dockerfile(folder: Path) -> None:
         (lambda one: (one / CONTENTS).unlink(), "is no bundle"),
         (lambda one: (one / CONTENTS).write_text("{"), "is damaged, or of a newer"),
         (_contents(lambda one: one.update(format=9)), "has format 9, this program knows up to 1"),
-        (_contents(lambda one: one.update(files={})), "which is not in it"),
+        (_contents(lambda one: one.update(files={})), "was not packed"),
         (
             _contents(lambda one: one.update(files={"../../etc/passwd": "0"})),
             "passwd is damaged or missing",
         ),
         (_contents(lambda one: one.update(matrix="../matrix.yaml")), "which is not in it"),
         (_contents(lambda one: one.update(environments=[])), "no environment for no packages"),
+        (
+            _contents(lambda one: one["environments"][0].update(python="../../x")),
+            "environments.0.python",
+        ),
+        (_stored("run", lambda one: one["lock"].update(entries=[])), "no entry for no packages"),
+        (
+            _stored("run", lambda one: one["matrix"].update(looks=0)),
+            "no number of blocks that is from 1",
+        ),
+        (
+            _stored("plan", lambda one: one.update(blocks=10**9)),
+            "no number of blocks that is from 1",
+        ),
+        (_absolute_script, "/script.py', which is not in it"),
+        (lambda one: shutil.copy(one / "replay.sh", one / "results/trials/x.json"), "not packed"),
+        (_linked_results, "results was not packed"),
+        (
+            _contents(lambda one: one["files"].update({"x\x1b[2J\ry": "0"})),
+            "x\\x1b[2J\\ry is damaged",
+        ),
         (_other_dockerfile, "is another one than this matrix-runner's"),
     ],
 )
@@ -252,6 +421,41 @@ def test_a_changed_bundle_is_refused(
     assert main(["replay", str(folder)]) == Exit.RUN_FOLDER
     assert said in capsys.readouterr().err
     assert there.executed == []
+
+
+def test_only_what_the_study_needs_is_built(machines: Machines, packed: Path) -> None:
+    """The digest of an environment names a folder of the cache: only one that is ours counts."""
+    strange = _contents(
+        lambda one: one["environments"].append({**one["environments"][0], "digest": "../../x"})
+    )
+    folder = repacked(packed, strange, Path("x"))
+    there = machines.elsewhere()
+    assert main(["replay", str(folder), "--reports", "there"]) == Exit.OK
+    assert there.built == ["no packages"]
+
+
+@pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("name", ["pyvenv.cfg", "lib/x"])
+def test_no_environment_of_a_bundle_leads_out_of_the_cache(
+    tmp_path: Path, link: bytes, name: str
+) -> None:
+    """Neither what is unpacked nor what is written afterwards follows a link of somebody."""
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    with tarfile.open(tmp_path / "environment.tar", "w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = link, str(outside)
+        tar.addfile(entry)
+        entry = tarfile.TarInfo(name)
+        entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"evil"))
+    environments = Environments(tmp_path / "cache")
+    environments.begin(as_root=False)
+    base = Base(kind="interpreter", name="python", digest="sha256:0")
+    context = BuildContext(folder=tmp_path, environment="0", label="no packages", base=base)
+    with suppress(ImageBuildError):
+        environments.add(context, INTERPRETER.path)
+    assert outside.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", ["outside", "absolute", "link", "device", "text", "half", "none"])
@@ -276,10 +480,27 @@ def test_what_is_no_bundle_is_refused(kind: str, tmp_path: Path) -> None:
     assert not outside.exists()
 
 
-def test_a_bundle_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("sparse", [False, True])
+def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> None:
+    """Whatever else than a TarError is raised by reading it."""
+    path = tmp_path / "b.tar.gz"
+    entry = tarfile.TarInfo("b/x")
+    entry.size = 512
+    if sparse:
+        entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(entry, io.BytesIO(b"no number\n" * 60))
+    if not sparse:
+        path.write_bytes(path.read_bytes()[:30] + b"\xff" * 60)
+    with pytest.raises(BundleError, match="cannot be unpacked"), opened(path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["nowhere.tar.gz", "x" * 5000])
+def test_a_bundle_that_is_not_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The sentence names it."""
-    assert main(["replay", "nowhere.tar.gz"]) == Exit.RUN_FOLDER
-    assert "there is no bundle nowhere.tar.gz" in capsys.readouterr().err
+    assert main(["replay", name]) == Exit.RUN_FOLDER
+    assert f"there is no bundle {name}" in capsys.readouterr().err
 
 
 def test_half_a_bundle_is_never_there(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:

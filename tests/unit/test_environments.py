@@ -55,6 +55,25 @@ def test_an_environment_stands_on_its_interpreter(
     assert list(folder.parent.iterdir()) == []
 
 
+def test_a_trial_can_read_all_of_it_whatever_files_are_made_with(
+    environments: Environments, tmp_path: Path
+) -> None:
+    """Root may have a umask that closes what it makes to others."""
+    package = tmp_path / "package"
+    package.mkdir(mode=0o755)
+    there = context(tmp_path / "context", "key")
+    with tarfile.open(there.folder / "environment.tar", "a") as tar:
+        tar.add(package, "lib")
+    before = os.umask(0o077)
+    try:
+        folder = environments.of(environments.add(there, INTERPRETER.path).id)
+    finally:
+        os.umask(before)
+    inside = [path for path in folder.rglob("*") if not path.is_symlink()]
+    closed = {path.name for path in inside if not path.stat().st_mode & 0o004}
+    assert closed <= {"image.json"}
+
+
 def test_what_cannot_be_used_is_not_found(environments: Environments, tmp_path: Path) -> None:
     """One whose interpreter was removed, or whose facts are damaged, is built again."""
     python = tmp_path / "python"
