@@ -148,7 +148,7 @@ def bundle(options: Options) -> Exit:
     from runner import engines, workplace
     from runner.bundle import ENDING, SCRIPT, folder_of
     from runner.host import host
-    from runner.pack import Package, pack, to_pack
+    from runner.pack import Cargo, pack, to_pack
     from runner.progress import observer_for
     from runner.wheels import this_python
 
@@ -158,11 +158,11 @@ def bundle(options: Options) -> Exit:
         workplace.sweep()
         connected = engines.connect(options.engine, host().id, observer.note)
         with workplace.folder(), closing(connected) as engine:
-            package = to_pack(options, matrix, observer.note)
-            if package is None:
+            cargo = to_pack(options, matrix, observer.note)
+            if cargo is None:
                 lock = _locked(options, matrix, observer)
-                package = Package(matrix=matrix, lock=lock, path=options.matrix, results=None)
-            pack(package, engine, options.pythons or (this_python(),), target, observer.note)
+                cargo = Cargo(matrix=matrix, lock=lock, path=options.matrix, results=None)
+            pack(cargo, engine, options.pythons or (this_python(),), target, observer.note)
         observer.note(f"{target}: {_size(target.stat().st_size)}")
         script = f"{folder_of(target)}/{SCRIPT}"
         words = f"tar -xf {shlex.quote(target.name)} && {shlex.quote(script)}"

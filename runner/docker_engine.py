@@ -245,7 +245,7 @@ class DockerEngine:
             assembled.assemble(interpreter, file)
             return replace(base, digest=f"sha256:{digest.of_file(file)}")
         with _engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
-            for piece in self._client.images.get(base.name).save(named=True):
+            for piece in self._client.images.get(base.name).save():  # without its name
                 target.write(piece)
         return base
 
@@ -253,8 +253,20 @@ class DockerEngine:
         """Provide a base from a file that ``save_base`` of any engine has written."""
         if base.kind == ASSEMBLED:
             return self._imported(file, python)
+        _check_archive(file, base)
         with _engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
-            self._client.images.load(archive)
+            loaded = self._client.images.load(archive)[0]
+            try:
+                there = self._client.images.get(base.name)
+            except docker.errors.ImageNotFound:
+                repository, _, tag = base.name.rpartition(":")
+                loaded.tag(repository or tag, tag if repository else None)
+                return base
+        if there.id != loaded.id:
+            raise EngineError(
+                f"these environments stand on an image {base.name}, and the one that is here is "
+                "another one: give that another name."
+            )
         return base
 
     def build(self, context: BuildContext) -> Image:
@@ -526,6 +538,19 @@ def _may_pass(error: docker.errors.DockerException) -> bool:
     return isinstance(error, docker.errors.APIError) and (
         error.is_server_error() or error.status_code in passing
     )
+
+
+def _check_archive(file: Path, base: Base) -> None:
+    """Refuse an archive of anything but one image without a name: it would replace what has it."""
+    try:
+        with tarfile.open(file) as tar:
+            found = tar.extractfile("manifest.json")
+            images = json.load(found) if found else []
+        if [one.get("RepoTags") or [] for one in images] == [[]]:
+            return
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineError(f"{file} is no archive of the base {base.name}: {error}.") from error
+    raise EngineError(f"{file} holds something else than the base {base.name}.")
 
 
 def _build_error(context: BuildContext, cause: str, lines: list[str]) -> ImageBuildError:

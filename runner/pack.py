@@ -19,7 +19,7 @@ from runner.plan import quick
 from runner.prepare import write_context
 from runner.recipe import environment_digest, used
 from runner.runs import describe
-from runner.store import find_run
+from runner.store import RunFolder, find_run
 
 REPLAY = """\
 #!/bin/sh
@@ -53,7 +53,7 @@ exec "$bundle/.venv/bin/python" -I -m runner replay "$bundle" "$@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class Cargo:
     """What goes into a bundle: a study, and the folder of its run where there is one."""
 
     matrix: Matrix
@@ -63,7 +63,7 @@ class Package:
     results: Path | None
 
 
-def to_pack(options: Options, matrix: Matrix, note: Note) -> Package | None:
+def to_pack(options: Options, matrix: Matrix, note: Note) -> Cargo | None:
     """Return the run that was asked for, or the newest of the matrix; ``None`` if there is none.
 
     ConfigError where it was measured with other inputs than those that would be packed.
@@ -86,7 +86,7 @@ def to_pack(options: Options, matrix: Matrix, note: Note) -> Package | None:
             "restore that, or execute the matrix again."
         )
     note(f"packing {folder.path}")
-    return Package(matrix=run.matrix, lock=run.lock, path=options.matrix, results=folder.path)
+    return Cargo(matrix=run.matrix, lock=run.lock, path=options.matrix, results=folder.path)
 
 
 def _changed(run: Run, matrix: Matrix, options: Options) -> Iterable[tuple[str, ...]]:
@@ -99,18 +99,16 @@ def _changed(run: Run, matrix: Matrix, options: Options) -> Iterable[tuple[str, 
     return min(found, key=len)
 
 
-def pack(
-    package: Package, engine: Engine, pythons: Sequence[str], target: Path, note: Note
-) -> None:
+def pack(cargo: Cargo, engine: Engine, pythons: Sequence[str], target: Path, note: Note) -> None:
     """Write a bundle, with the runner's wheels for these minor versions of Python.
 
     BundleError if it cannot be written, PackagesError if something cannot be had.
     """
     with bundle.writing(target) as writer:
-        _add_study(package, writer)
-        if package.results is not None:
-            writer.add_folder(package.results, bundle.RESULTS)
-        environments = tuple(_environments(package, engine, writer, note))
+        _add_study(cargo, writer)
+        if cargo.results is not None:
+            writer.add_folder(cargo.results, bundle.RESULTS)
+        environments = tuple(_environments(cargo, engine, writer, note))
         note(f"packing the runner's wheels for Python {', '.join(pythons)}")
         with workplace.folder() as folder:
             wheels.collect(folder, pythons)
@@ -119,33 +117,38 @@ def pack(
         contents = Contents(
             created_at=datetime.now(timezone.utc),
             runner_version=__version__,
-            matrix=f"{bundle.STUDY}/{package.path.name}",
+            matrix=f"{bundle.STUDY}/{cargo.path.name}",
             environments=environments,
             files=writer.files,
         )
         writer.finish(contents)
 
 
-def _add_study(package: Package, writer: Writer) -> None:
+def _add_study(cargo: Cargo, writer: Writer) -> None:
     """Add the matrix, its lock and the inputs, where they lie relative to each other."""
-    experiment, root = package.matrix.experiment, package.path.parent
-    writer.add(package.path, f"{bundle.STUDY}/{package.path.name}")
-    lock = lock_path(package.path)
+    experiment, root = cargo.matrix.experiment, cargo.path.parent
+    writer.add(cargo.path, f"{bundle.STUDY}/{cargo.path.name}")
+    lock = lock_path(cargo.path)
     writer.add(lock, f"{bundle.STUDY}/{lock.name}")
     for name in dict.fromkeys((experiment.script, *experiment.data)):
         writer.add(root / name, f"{bundle.STUDY}/{name}")
 
 
 def _environments(
-    package: Package, engine: Engine, writer: Writer, note: Note
+    cargo: Cargo, engine: Engine, writer: Writer, note: Note
 ) -> Iterator[BundledEnvironment]:
     """Add every environment, and the base of each interpreter once."""
     bases: dict[str, tuple[Base, str]] = {}
-    for number, environment in enumerate(used(package.matrix, package.lock), start=1):
+    images = () if cargo.results is None else RunFolder(cargo.results).stored().images
+    measured = {image.environment: image.base for image in images}
+    for number, environment in enumerate(used(cargo.matrix, cargo.lock), start=1):
         note(f"packing {environment.request.label}")
         key, python = environment_digest(environment), environment.python
         with workplace.folder() as folder:
-            context = write_context(environment, key, package.matrix.base, engine, folder)
+            context = write_context(environment, key, cargo.matrix.base, engine, folder)
+            then = measured.get(key, context.base)
+            if then.digest != context.base.digest:
+                note(f"it was measured on the base {then.name}, and stands on {context.base.name}")
             place = f"{bundle.ENVIRONMENTS}/{number}"
             writer.add_folder(folder, place)
             if python not in bases:

@@ -18,7 +18,7 @@ from runner.errors import EngineError
 from runner.labels import LABEL
 from runner.model import Base, Status
 from tests.engine.conftest import Served
-from tests.trials import NUMBER, RUN, Execute, executed, launch, stage
+from tests.trials import INTERPRETER, NUMBER, RUN, Execute, executed, launch, stage
 
 pytestmark = pytest.mark.engine
 
@@ -193,3 +193,29 @@ def test_an_image_built_on_another_base_replaces_the_first(
     finally:
         for image in built:
             served.client.images.remove(image.id)
+
+
+def test_a_base_by_name_travels_in_a_file(served: Served, tmp_path: Path) -> None:
+    """It keeps its name, and takes that of no other image; an archive that wants to is refused."""
+    engine, client = served.engine, served.client
+    prefix = "localhost/" if served.podman else ""
+    name, file = f"{prefix}bases-of-tests/named:1", tmp_path / "base.tar"
+    client.images.get(served.image.id).tag(*name.rsplit(":", 1))
+    try:
+        base = engine.base(name, INTERPRETER)
+        assert base.kind in {"local", "pulled"}  # podman gives every image a digest
+        assert engine.save_base(base, INTERPRETER, file) == base
+        client.images.remove(name)
+        assert engine.load_base(base, INTERPRETER.minor, file) == base
+        assert client.images.get(name).id == client.images.get(served.image.id).id
+        client.images.remove(name)
+        client.images.get(served.image.base.name).tag(*name.rsplit(":", 1))
+        with pytest.raises(EngineError, match="the one that is here is another one"):
+            engine.load_base(base, INTERPRETER.minor, file)
+        with file.open("wb") as target:
+            for piece in client.images.get(name).save(named=True):
+                target.write(piece)
+        with pytest.raises(EngineError, match="holds something else than the base"):
+            engine.load_base(base, INTERPRETER.minor, file)
+    finally:
+        client.images.remove(name)
