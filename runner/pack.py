@@ -24,7 +24,7 @@ from runner.store import RunFolder, find_run
 REPLAY = """\
 #!/bin/sh
 # Executes what this bundle holds again, and compares. Nothing comes from a network.
-# Needs Linux on x86-64 and Python {pythons}; Docker or podman where there is one.
+# Needs Linux on x86-64 and Python {either}; Docker or podman where there is one.
 # Options are those of `python -m runner replay`.
 set -eu
 bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -34,7 +34,7 @@ for python in "${{PYTHON:-python3}}" {programs} none; do
     case " {pythons} " in *" $version "*) break ;; esac  # one whose wheels are here
 done
 if [ "$python" = none ]; then
-    echo "this bundle needs Python {pythons}: name one in PYTHON" >&2
+    echo "this bundle needs Python {either}: name one in PYTHON" >&2
     exit 2
 fi
 if [ ! -e "$bundle/.venv/ready" ]; then
@@ -176,6 +176,7 @@ def _base(base: Base, python: str, engine: Engine, writer: Writer) -> tuple[Base
 def _script(pythons: Sequence[str]) -> str:
     return REPLAY.format(
         pythons=" ".join(pythons),
+        either=" or ".join(pythons),
         programs=" ".join(f"python{one}" for one in pythons),
         name=wheels.NAME,
     )

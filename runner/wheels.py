@@ -1,6 +1,8 @@
-"""The runner's own wheels: itself and all that it needs, at the versions that are installed here.
+"""The runner's own wheels: itself and all that it needs.
 
-The only module that runs pip: uv installs wheels, but does not hand them out.
+For the Python that is at work here they are at the versions that are installed; for another one at
+the newest, as what is installed need not exist for it. The only module that runs pip: uv installs
+wheels, but does not hand them out.
 """
 
 import subprocess
@@ -31,11 +33,12 @@ def collect(folder: Path, pythons: Sequence[str]) -> None:
         exact = place / "installed.txt"
         exact.write_text("\n".join(_installed()))
         for python in pythons:
-            other = [] if python == this_python() else ["--python-version", python]
+            own = python == this_python()
+            which = ["--constraint", str(exact)] if own else ["--python-version", python]
             _pip(
                 [
                     *("download", "--quiet", "--only-binary", ":all:", "--dest", str(folder)),
-                    *("--constraint", str(exact), *other, "pip", *_required()),
+                    *(*which, "pip", *_required()),
                 ],
                 f"download the runner's wheels for Python {python}",
             )

@@ -3,10 +3,8 @@
 The packages of the founding study come to about 150 MB, downloaded once into the runner's cache.
 """
 
-import os
 import re
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,25 +17,6 @@ from runner.model import Environment, EnvironmentRequest, Package, Requirement, 
 from runner.resolve import resolve
 
 pytestmark = pytest.mark.index
-
-REQUIRE = "MATRIX_RUNNER_REQUIRE_INDEX"
-"""Set in CI: where the index does not answer, these tests fail instead of being skipped."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _index() -> None:
-    """Skip where the package index does not answer, or fail where it has to."""
-    try:
-        uv.call(
-            ["pip", "compile", "wanted.txt", "--no-deps", "--python", sys.executable],
-            purpose="ask the package index",
-            timeout_s=60,
-            files={"wanted.txt": "six"},
-        )
-    except PackagesError as error:
-        if os.environ.get(REQUIRE):
-            raise
-        pytest.skip(f"the package index does not answer: {error}")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,28 @@
+"""What the tests share that need the package index."""
+
+import os
+import sys
+
+import pytest
+
+from runner import uv
+from runner.errors import PackagesError
+
+REQUIRE = "MATRIX_RUNNER_REQUIRE_INDEX"
+"""Set in CI: where the index does not answer, these tests fail instead of being skipped."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _index() -> None:
+    """Skip where the package index does not answer, or fail where it has to."""
+    try:
+        uv.call(
+            ["pip", "compile", "wanted.txt", "--no-deps", "--python", sys.executable],
+            purpose="ask the package index",
+            timeout_s=60,
+            files={"wanted.txt": "six"},
+        )
+    except PackagesError as error:
+        if os.environ.get(REQUIRE):
+            raise
+        pytest.skip(f"the package index does not answer: {error}")
