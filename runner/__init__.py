@@ -47,7 +47,7 @@ plan
 run
     One execution of a plan; a folder ``reports/<run-id>/``.
 bundle
-    A run with all that it needs in one file.
+    A run with all that it needs in one file. What goes into it is its *cargo*.
 replay
     A run of what a bundle holds, on another machine, compared with the results in it.
 key
