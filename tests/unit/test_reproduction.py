@@ -115,6 +115,19 @@ def test_luck_tells_nothing() -> None:
     assert of_metric(found)[0].reason.endswith("luck may explain that: more blocks would tell")
 
 
+def test_a_direction_that_was_named_needs_no_second_verdict() -> None:
+    """It is shown here at 95 %, for one question; the other direction would tell nothing."""
+    noisy = [1.42, 0.98, 1.35, 1.05, 1.32, 1.02, 1.28]
+    here = stored({"a": BASE, "b": noisy})
+    [one] = of_metric(reproduction(stored({"a": BASE, "b": SLOWER}), here))
+    assert one.now is not None
+    assert one.now.verdict is Verdict.CANNOT_TELL
+    assert (one.verdict, one.reason) == (REPRODUCED, "the direction is shown here, too")
+    faster = [1 / slower for slower in SLOWER]
+    [one] = of_metric(reproduction(stored({"a": BASE, "b": faster}), here))
+    assert one.verdict is not REPRODUCED
+
+
 def test_before_a_look_nothing_can_be_told() -> None:
     """It is said how many blocks there are and how many it takes."""
     there = stored({"a": BASE, "b": SLOWER})
