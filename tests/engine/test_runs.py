@@ -155,7 +155,7 @@ def test_a_machine_is_examined(client: docker.DockerClient, tmp_path: Path) -> N
     findings = {line.split()[1]: line for line in out.splitlines()}
     assert (err, "bad" in out) == ("", code == 1), out
     assert findings["engine"].startswith("ok   engine       docker ")
-    assert "6 pairs); a container itself takes" in findings["overhead"]
-    mark = f"{LABEL}run={tmp_path / 'reports' / 'doctor'}"
+    assert "7 pairs); a container itself takes" in findings["overhead"]
+    mark = f"{LABEL}run={whereabouts.remember(tmp_path / 'reports' / 'doctor')}"
     assert client.containers.list(all=True, filters={"label": mark}) == []
     assert client.volumes.list(filters={"label": mark}) == []
