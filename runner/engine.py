@@ -13,6 +13,9 @@ from typing import Protocol
 from runner.interpreters import Interpreter
 from runner.model import Base, EngineFacts, Image, Limits
 
+DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
+"""What a build context consists of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:

@@ -7,13 +7,13 @@ facts of its ``Image``. An interpreter that the trial's user cannot reach is cop
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from runner import base, digest, workplace
-from runner.engine import BuildContext
+from runner.engine import PACKED, BuildContext
 from runner.errors import EngineError, ImageBuildError
 from runner.interpreters import Interpreter
 from runner.isolation import can_execute
@@ -82,7 +82,7 @@ class Environments:
         place = self.of(image.id)
         try:
             with workplace.folder(self._built) as folder:
-                with tarfile.open(context.folder / "environment.tar", "r:") as tar:
+                with tarfile.open(context.folder / PACKED, "r:") as tar:
                     tar.extractall(folder, filter=_contained)  # noqa: S202
                 (folder / "bin").mkdir(exist_ok=True)
                 (folder / "bin" / "python").symlink_to(interpreter)
@@ -104,24 +104,13 @@ class Environments:
         if can_execute(as_root, found.path, ["-I", "-S", "-c", "import os"]):
             return found.path
         name = f"python{found.minor}"
-        place = self._copied / f"{found.version}-{digest.of_file(found.path)[:12]}"
-        if not place.exists():
-            with workplace.folder(self._copied) as folder:
-                base.copy(found, folder)
-                _open_to_all(folder)
-                with suppress(OSError):  # another process was first
-                    folder.rename(place)
-        return place / "bin" / name
+        key = f"{found.version}-{digest.of_file(found.path)[:12]}"
+        return self._kept(key, lambda folder: base.copy(found, folder)) / "bin" / name
 
     def unpacked(self, tar: Path, python: str, as_root: bool) -> Path:
         """Return the interpreter of an assembled base, unpacked; EngineError if it cannot run."""
-        place = self._copied / f"{python}-{digest.of_file(tar)[:12]}"
-        if not place.exists():
-            with workplace.folder(self._copied) as folder:
-                base.unpack(tar, python, folder)
-                _open_to_all(folder)
-                with suppress(OSError):  # another process was first
-                    folder.rename(place)
+        key = f"{python}-{digest.of_file(tar)[:12]}"
+        place = self._kept(key, lambda folder: base.unpack(tar, python, folder))
         executable = place / "bin" / f"python{python}"
         libraries = {"LD_LIBRARY_PATH": str(place / "lib")}
         if not can_execute(
@@ -132,6 +121,17 @@ class Environments:
                 "need a newer C library than this machine has. Start a container engine."
             )
         return executable
+
+    def _kept(self, key: str, fill: Callable[[Path], None]) -> Path:
+        """Return the folder of an interpreter, filled unless it is there."""
+        place = self._copied / key
+        if not place.exists():
+            with workplace.folder(self._copied) as folder:
+                fill(folder)
+                _open_to_all(folder)
+                with suppress(OSError):  # another process was first
+                    folder.rename(place)
+        return place
 
     def copied(self, interpreter: Path) -> bool:
         """Whether an interpreter is a copy of ours, and has to be told where its library is."""
@@ -154,7 +154,7 @@ def image_of(context: BuildContext) -> Image:
         environment=context.environment,
         label=context.label,
         id=context.environment,
-        size_bytes=(context.folder / "environment.tar").stat().st_size,
+        size_bytes=(context.folder / PACKED).stat().st_size,
         base=context.base,
     )
 

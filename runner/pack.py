@@ -139,7 +139,7 @@ def _environments(
 ) -> Iterator[BundledEnvironment]:
     """Add every environment, and the base of each interpreter once."""
     bases: dict[str, tuple[Base, str]] = {}
-    images = () if cargo.results is None else RunFolder(cargo.results).stored().images
+    images = () if cargo.results is None else RunFolder(cargo.results).images()
     measured = {image.environment: image.base for image in images}
     for number, environment in enumerate(used(cargo.matrix, cargo.lock), start=1):
         note(f"packing {environment.request.label}")

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import child, interpreters, packages, workplace
-from runner.engine import BuildContext, Engine
+from runner.engine import DOCKERFILE, PACKED, BuildContext, Engine
 from runner.errors import ImageBuildError, PackagesError
 from runner.model import Environment, EnvironmentRequest, Image, Lock, Matrix
 from runner.observer import Observer
 from runner.recipe import dockerfile, environment_digest, to_build, used
 
 AT_ONCE = 2
-DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
-"""What a build context consists of."""
 SAVE_LOG = Callable[[str, str], Path]
 """Takes an environment's label and the log of its failed build; returns where it was saved."""
 
@@ -102,10 +100,18 @@ def _some_at_once(
 def _build(
     environment: Environment, key: str, wanted: str, engine: Engine, observer: Observer
 ) -> Image:
+    def build() -> Image:
+        with workplace.folder() as folder:
+            return engine.build(write_context(environment, key, wanted, engine, folder))
+
+    return observed(environment.request.label, observer, build)
+
+
+def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Image:
+    """Build an image, and let the observer know of its beginning and its end."""
     began = time.monotonic()
-    observer.image_started(environment.request.label)
-    with workplace.folder() as folder:
-        image = engine.build(write_context(environment, key, wanted, engine, folder))
+    observer.image_started(label)
+    image = build()
     observer.image_ready(image, time.monotonic() - began)
     return image
 

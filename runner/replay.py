@@ -1,12 +1,12 @@
 """replay: what a bundle holds becomes images and a study, with nothing from anywhere else."""
 
-import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from runner import interruption
 from runner.bundle import STUDY, Bundle, BundledEnvironment
-from runner.engine import BuildContext, Engine
+from runner.engine import DOCKERFILE, PACKED, BuildContext, Engine
 from runner.errors import BundleError
 from runner.judge.records import Reproduced
 from runner.lock import missing
@@ -14,7 +14,7 @@ from runner.lockfile import lock_path, read_lock
 from runner.model import Base, Lock, Matrix
 from runner.observer import Observer
 from runner.options import Options
-from runner.prepare import DOCKERFILE, PACKED
+from runner.prepare import observed
 from runner.read import read
 from runner.recipe import dockerfile, to_build
 from runner.store import RunFolder, StoredRun
@@ -71,10 +71,8 @@ def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) 
             if one.base_file not in bases:
                 file = bundle.file(one.base_file)
                 bases[one.base_file] = engine.load_base(one.base, one.python, file)
-            began = time.monotonic()
-            observer.image_started(one.label)
-            image = engine.build(_context(bundle, one, bases[one.base_file]))
-            observer.image_ready(image, time.monotonic() - began)
+            context = _context(bundle, one, bases[one.base_file])
+            observed(one.label, observer, partial(engine.build, context))
     lacking = [one.request.label for one, _ in to_build(study.matrix, study.lock, engine.images())]
     if lacking:
         raise BundleError(

@@ -178,14 +178,18 @@ class RunFolder:
                     path.replace(damaged[-1])
         return _in_order(found), tuple(damaged)
 
+    def images(self) -> tuple[Image, ...]:
+        """Read which images the run used; none before the first trial."""
+        path = self.path / "images.json"
+        return _load(path, _IMAGES).images if path.exists() else ()
+
     def stored(self) -> StoredRun:
         """Read all that the folder holds."""
         results = self.results()
-        images = self.path / "images.json"
         return StoredRun(
             run=self.run(),
             plan=self.plan(),
-            images=_load(images, _IMAGES).images if images.exists() else (),
+            images=self.images(),
             results=results,
             logs={
                 result.trial.id: self._log_tail(result.trial.id)

@@ -21,7 +21,7 @@ from pathlib import Path
 from runner import base as assembled
 from runner import cgroup, digest, interruption, isolation, keeper, processes, workplace
 from runner.cgroup import ControlGroup
-from runner.engine import BuildContext, Launch, Outcome, Owned
+from runner.engine import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.environments import Environments, cache, image_of, settings
 from runner.errors import EngineError, EngineLostError
 from runner.host import host
@@ -134,7 +134,7 @@ class VenvEngine:
         """Return the command line that makes the same environment."""
         interpreter = self._interpreters[context.base.digest]
         place = shlex.quote(str(self._environments.of(image_of(context).id)))
-        tar = shlex.quote(str(context.folder / "environment.tar"))
+        tar = shlex.quote(str(context.folder / PACKED))
         return (
             f"mkdir -p {place} && tar -xf {tar} -C {place} && "
             f"ln -sfn {shlex.quote(str(interpreter))} {place}/bin/python && "

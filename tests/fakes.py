@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner.engine import BuildContext, Launch, Outcome, Owned
+from runner.engine import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.interpreters import Interpreter
 from runner.log import Log
@@ -74,7 +74,7 @@ class FakeEngine:
             environment=context.environment,
             label=context.label,
             id=f"sha256:{context.environment}",
-            size_bytes=(context.folder / "environment.tar").stat().st_size,
+            size_bytes=(context.folder / PACKED).stat().st_size,
             base=context.base,
         )
         self.built.append(context.label)
