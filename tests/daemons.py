@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import docker
 import docker.errors
@@ -38,6 +40,33 @@ dockerd --host {address} --bridge none --iptables=false --config-file {folder}/c
         --data-root {folder}/storage
         --exec-root {runtime}/exec --pidfile {runtime}/pid
 """
+
+
+class Server(Protocol):
+    """What tests start, and end with all that it started."""
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        ...
+
+    def die(self) -> None:
+        """End it."""
+        ...
+
+
+_Lent = TypeVar("_Lent", bound=Server)
+
+
+@contextmanager
+def lent(make: Callable[[Path], _Lent]) -> Iterator[_Lent]:
+    """Lend a server, started, in a folder of its own; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="matrix-runner-test-", dir="/tmp") as folder:
+        server = make(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.die()
 
 
 class Daemon:

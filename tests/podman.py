@@ -37,7 +37,7 @@ def possible() -> bool:
 
 
 class Podman:
-    """A podman that listens on a socket in ``folder`` until it is stopped."""
+    """A podman that listens on a socket in ``folder`` until it dies."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,7 +74,7 @@ class Podman:
         with socket.socket(socket.AF_UNIX) as attempt:
             return attempt.connect_ex(self.address.removeprefix("unix://")) == 0
 
-    def stop(self) -> None:
+    def die(self) -> None:
         """Stop it with all that it started and mounted."""
         if self._process is not None:
             self._process.kill()

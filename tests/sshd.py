@@ -44,7 +44,7 @@ def _program() -> str | None:
 
 
 class Sshd:
-    """A server that listens until it is stopped; ``client`` holds an ``ssh`` that knows it."""
+    """A server that listens until it dies; ``client`` holds an ``ssh`` that knows it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,7 +81,7 @@ class Sshd:
         with socket.socket() as attempt:
             return attempt.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def stop(self) -> None:
+    def die(self) -> None:
         """Stop it."""
         if self._process is not None:
             self._process.kill()

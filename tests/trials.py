@@ -33,6 +33,15 @@ NUMBER = (
     "import json, os; "
     "json.dump({'format': 1, 'values': {'x': 1.5}}, open(os.environ['RESULT_PATH'], 'w'))"
 )
+REFUSED = """
+def refused(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return error.strerror
+    return None
+"""
+"""What a script begins with that looks around: why something cannot be done, or None."""
 INTERPRETER = Interpreter(
     path=Path(sys.executable).resolve(), version=".".join(map(str, sys.version_info[:3]))
 )

@@ -19,6 +19,7 @@ from runner.execute import clear
 from runner.model import Image
 from runner.venv_engine import VenvEngine
 from runner.venv_engine import connect as connect_venv
+from tests.daemons import lent
 from tests.podman import REASON, REQUIRE, Podman, possible
 from tests.trials import RUN, Execute, build, executed, plain_environment
 
@@ -38,13 +39,8 @@ def podman() -> Iterator[Podman]:
     if not possible():
         assert not os.environ.get(REQUIRE), f"CI needs it: {REASON}"
         pytest.skip(REASON)
-    with tempfile.TemporaryDirectory(prefix="matrix-runner-test-") as folder:
-        podman = Podman(Path(folder))
-        try:
-            podman.start()
-            yield podman
-        finally:
-            podman.stop()
+    with lent(Podman) as podman:
+        yield podman
 
 
 @pytest.fixture(scope="session")

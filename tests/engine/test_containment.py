@@ -10,7 +10,7 @@ from runner.docker_engine import DockerEngine
 from runner.labels import LABEL
 from runner.model import Limits, Status
 from tests.engine.conftest import Served
-from tests.trials import NUMBER, RUN, TRIAL, Execute, executed
+from tests.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed
 
 pytestmark = pytest.mark.engine
 
@@ -18,15 +18,10 @@ MIB = 1024**2
 LIMITS = Limits()
 SMALL = Limits(memory_bytes=192 * MIB, pids=64)
 WAITS = "import time; print('on'); time.sleep(60)"
-LOOKS_AROUND = """
+LOOKS_AROUND = (
+    REFUSED
+    + """
 import json, os, socket
-
-def refused(attempt):
-    try:
-        attempt()
-    except OSError as error:
-        return error.strerror
-    return None
 
 def writable(folder):
     path = os.path.join(folder, "mine")
@@ -51,6 +46,7 @@ print(json.dumps({
     "processes": [name for name in os.listdir("/proc") if name.isdigit()],
 }))
 """
+)
 
 
 @pytest.fixture(scope="module")

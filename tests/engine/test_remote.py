@@ -19,6 +19,7 @@ from runner.docker_engine import connect
 from runner.errors import EngineError, Exit
 from runner.host import host
 from runner.model import Status
+from tests.daemons import lent
 from tests.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
 from tests.sshd import REASON as NO_SSH
 from tests.sshd import Sshd
@@ -32,13 +33,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[RemoteDaemon]:
     """Return a daemon on another machine; nothing of it is left afterwards."""
-    with tempfile.TemporaryDirectory(prefix="matrix-runner-test-") as folder:
-        daemon = RemoteDaemon(Path(folder))
-        try:
-            daemon.start()
-            yield daemon
-        finally:
-            daemon.die()
+    with lent(RemoteDaemon) as daemon:
+        yield daemon
 
 
 @pytest.fixture
@@ -225,13 +221,8 @@ def sshd() -> Iterator[Sshd]:
     """Return a real ssh server on this machine."""
     if not ssh_is_possible():
         pytest.skip(NO_SSH)
-    with tempfile.TemporaryDirectory(prefix="remote-tests-") as folder:
-        server = Sshd(Path(folder))
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with lent(Sshd) as server:
+        yield server
 
 
 @pytest.mark.parametrize("known", [True, False])

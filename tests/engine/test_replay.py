@@ -14,7 +14,7 @@ import pytest
 from runner.labels import LABEL
 from runner.model import Status
 from runner.store import RunFolder
-from tests.daemons import POSSIBLE, REASON, Daemon
+from tests.daemons import POSSIBLE, REASON, Daemon, lent
 from tests.studies import ended, started, write_study
 from tests.trials import plain_environment
 
@@ -59,13 +59,8 @@ def unpacked() -> Iterator[Path]:
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
     """Return an empty daemon on a machine without any network."""
-    with tempfile.TemporaryDirectory(prefix="bundle-tests-", dir="/tmp") as folder:
-        daemon = Daemon(Path(folder))
-        try:
-            daemon.start()
-            yield daemon
-        finally:
-            daemon.die()
+    with lent(Daemon) as daemon:
+        yield daemon
 
 
 def replayed(

@@ -23,7 +23,7 @@ from runner.isolation import BEHIND_WALLS, told
 from runner.model import EnvironmentRequest, Image, Limits, Status
 from runner.venv_engine import VenvEngine
 from tests.studies import ROOT, ended, results, run_folders, started, write_study
-from tests.trials import INTERPRETER, NUMBER, RUN, build, executed, plain_environment
+from tests.trials import INTERPRETER, NUMBER, REFUSED, RUN, build, executed, plain_environment
 
 MIB = 1024**2
 SMALL = Limits(memory_bytes=192 * MIB, pids=64)
@@ -74,15 +74,10 @@ def left(mark: str) -> list[str]:
 
 # --- what a script sees --------------------------------------------------------------------------
 
-LOOKS_AROUND = """
+LOOKS_AROUND = (
+    REFUSED
+    + """
 import json, os, socket, sys
-
-def refused(attempt):
-    try:
-        attempt()
-    except OSError as error:
-        return error.strerror
-    return None
 
 def touch(folder):
     path = os.path.join(folder, "touched-by-a-test")
@@ -105,6 +100,7 @@ print(json.dumps({
     "prefix": sys.prefix,
 }))
 """
+)
 
 
 @pytest.fixture(scope="module")
