@@ -13,7 +13,7 @@ from runner.errors import EngineError
 from runner.execute import LAUNCHER, clear
 from runner.inside import core_seconds
 from runner.interpreters import Interpreter
-from runner.model import Better, Image, Limits, Metric, Status
+from runner.model import Better, Guards, Image, Limits, Metric, Status
 from runner.result import conclude
 
 NOISE_S = 10.0
@@ -77,8 +77,9 @@ def pair(engine: Engine, run: str, image: Image, interpreter: Interpreter, limit
         script.write_text(WORK)
         clear(engine, run)
         engine.stage(run, image.id, {"inside.py": LAUNCHER, "script/work.py": script})
-        outcome = engine.execute(_launch(run, image, limits), lambda _: None)
-        concluded = conclude(outcome, [SECONDS], TIMEOUT_S)
+        launch = _launch(run, image, limits)
+        outcome = engine.execute(launch, lambda _: None)
+        concluded = conclude(outcome, launch, [SECONDS])
         if concluded.status is not Status.OK:
             raise EngineError(f"a container that only counts ended badly: {concluded.reason}")
         outside_s = _bare(script, interpreter, engine.describe().cpus - 1)
@@ -90,24 +91,15 @@ def pair(engine: Engine, run: str, image: Image, interpreter: Interpreter, limit
 
 
 def _launch(run: str, image: Image, limits: Limits) -> Launch:
-    order = {
-        "script": "script/work.py",
-        "seed": 0,
-        "parameters": {},
-        "cell": {},
-        "timeout_s": TIMEOUT_S,
-        "log_bytes": limits.log_bytes,
-        "result_bytes": limits.result_bytes,
-        "matched": False,
-        "quiet": {"window_s": 0.0, "foreign_share": 1.0, "patience_s": 0.0},
-    }
     return Launch(
         run=run,
         trial="calibration",
         image=image.id,
-        order=order,
+        script="script/work.py",
+        seed=0,
         limits=limits,
         timeout_s=TIMEOUT_S,
+        guards=Guards(window_s=0.0),
     )
 
 

@@ -8,8 +8,9 @@ engine serves as well as a local one.
 import contextlib
 import json
 import os
-import re
 import shlex
+import signal
+import socket
 import tarfile
 import tempfile
 import threading
@@ -34,7 +35,7 @@ from docker.utils.socket import SocketError
 from runner import base as assembled
 from runner import digest, interruption, labels, workplace
 from runner.address import LOCAL, Address, engine_address
-from runner.engine import BuildContext, Launch, Outcome, Owned
+from runner.engine import GRACE_S, BuildContext, Launch, Outcome, Owned
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.hardening import hardening
 from runner.interpreters import Interpreter
@@ -45,7 +46,10 @@ from runner.ssh import Tunnel
 
 DOCKER, PODMAN = "docker", "podman"
 OFFICIAL = "python:{python}-slim"
-GRACE_S = 30.0  # what a container gets beyond the launcher's own time limit
+NOT_BY_ITSELF = {128 + signal.SIGKILL, 255}
+"""The exit codes of a launcher that was killed, and of one that the engine lost track of.
+
+No process in its container can kill it, as it is the first one there."""
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
 PIECE_BYTES = 1 << 20
@@ -348,14 +352,14 @@ class DockerEngine:
                 container = self._create(launch)
             try:
                 log = Log(launch.limits, watch)
-                timed_out = self._run(container, launch.timeout_s + GRACE_S, log)
-                exit_code, out_of_memory, trouble = self._ending(container, timed_out)
+                overdue = self._run(container, launch.longest_s, log)
+                exit_code, out_of_memory, trouble = self._ending(container, overdue)
             finally:
                 _remove(container)
         return Outcome(
             exit_code=exit_code,
             out_of_memory=out_of_memory,
-            timed_out=timed_out,
+            timed_out=overdue,
             document=log.document(),
             log=log.text(),
             started_at=started_at,
@@ -364,18 +368,12 @@ class DockerEngine:
         )
 
     def _create(self, launch: Launch) -> Container:
-        order = {
-            **launch.order,
-            "inputs": "/inputs",
-            "temporary": "/tmp",  # noqa: S108 (the container's own)
-            "output": "/out",
-            "alone": True,
-        }
+        places = {"inputs": "/inputs", "temporary": "/tmp", "output": "/out"}  # noqa: S108
         return self._client.containers.create(
             launch.image,
             # What a base starts or checks by itself is not what is measured.
             entrypoint=["python", "/inputs/inside.py"],
-            command=[json.dumps(order)],
+            command=[launch.order(alone=True, **places)],
             healthcheck={"test": ["NONE"]},
             labels=self._labels(launch.run, launch.trial),
             mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
@@ -383,19 +381,23 @@ class DockerEngine:
             **hardening(launch.limits, self.describe().cpus, podman=self._is_podman()),
         )
 
-    def _run(self, container: Container, timeout_s: float, log: Log) -> bool:
+    def _run(self, container: Container, longest_s: float, log: Log) -> bool:
         """Start the container, follow it to its end, and return whether we had to stop it."""
-        overdue = threading.Event()
+        stream = self._client.api.attach(
+            str(container.id), stdout=True, stderr=True, stream=True, demux=True
+        )
+        # The stream's own close leaves the socket open, and knows no ssh.
+        connection = stream._response  # type: ignore[attr-defined]  # noqa: SLF001
+        overdue, ended = threading.Event(), threading.Event()
 
         def stop() -> None:
             overdue.set()
             with contextlib.suppress(docker.errors.APIError, requests.RequestException):
                 container.kill()
+            if not ended.wait(GRACE_S):  # an engine that hangs would have us wait for ever
+                _shut(connection)
 
-        stream = self._client.api.attach(
-            str(container.id), stdout=True, stderr=True, stream=True, demux=True
-        )
-        timer = threading.Timer(timeout_s, stop)
+        timer = threading.Timer(longest_s, stop)
         timer.daemon = True
         timer.start()
         try:
@@ -404,11 +406,11 @@ class DockerEngine:
                 log.add(document, lines)
         finally:
             timer.cancel()
-            # The stream's own close leaves the socket open, and knows no ssh.
-            stream._response.close()  # type: ignore[attr-defined]  # noqa: SLF001
+            ended.set()
+            connection.close()
         return overdue.is_set()
 
-    def _ending(self, container: Container, timed_out: bool) -> tuple[int | None, bool, str | None]:
+    def _ending(self, container: Container, overdue: bool) -> tuple[int | None, bool, str | None]:
         """Return exit code, whether memory ran out, and what the machine did wrong, if anything."""
         state: Mapping[str, Any] = {"Dead": True}  # as the engine says of one that it is removing
         with contextlib.suppress(docker.errors.NotFound):
@@ -418,25 +420,12 @@ class DockerEngine:
         if state.get("Dead"):
             return None, False, "the container was removed from outside while the trial ran"
         exit_code, out_of_memory = state["ExitCode"], state["OOMKilled"]
-        if exit_code == 0 or out_of_memory or timed_out:
-            return exit_code, out_of_memory, None
-        return exit_code, False, self._from_outside(str(container.id))
-
-    def _from_outside(self, container: str) -> str | None:
-        """Say who ended a container whose launcher did not end by itself; None: its script did.
-
-        Only the engine's events tell a signal from outside from one that a script sends. An engine
-        that was started again has forgotten them, and killed the container when it ended or began.
-        """
-        until = _second(self._client.info()["SystemTime"]) + 1  # what is done is told a bit later
-        wanted = {"container": container, "event": ["start", "kill"]}
-        events = self._client.api.events(since=0, until=until, filters=wanted, decode=True)
-        seen = {event["Action"] for event in events}
-        if "kill" in seen:
-            return "the container was killed from outside while the trial ran"
-        if "start" not in seen:
-            return "the engine was started again while the trial ran"
-        return None
+        trouble = None
+        if exit_code in NOT_BY_ITSELF and not out_of_memory:
+            trouble = "the container was killed from outside while the trial ran"
+            if overdue:
+                trouble = "the container did not end in its time, as its launcher would have"
+        return exit_code, out_of_memory, trouble
 
     def _labels(self, run: str, trial: str | None = None) -> dict[str, str]:
         mark = {labels.LABEL + "machine": self._machine, labels.LABEL + "run": run}
@@ -495,6 +484,15 @@ class DockerEngine:
             except docker.errors.APIError as error:
                 if error.status_code != requests.codes.conflict:  # being removed, or in use
                     raise
+
+
+def _shut(connection: requests.Response) -> None:
+    """Have whoever reads from a connection see its end now."""
+    with (
+        contextlib.suppress(OSError, ValueError),  # it is closed already
+        socket.socket(fileno=os.dup(connection.raw.fileno())) as same,
+    ):
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def _remove(container: Container) -> None:
@@ -601,12 +599,6 @@ def _as_tar(folder: Path) -> Iterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _second(instant: str) -> int:
-    """Return an instant, which the engine tells to the nanosecond, in whole seconds since 1970."""
-    whole, zone = re.findall(r"^([^.Z+]+?)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$", instant)[0]
-    return int(datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp())
-
-
 def _cause(error: BaseException) -> str:
     """Return the innermost reason in words: the SDK wraps what the system said several times."""
     link: BaseException | None = error
@@ -614,4 +606,5 @@ def _cause(error: BaseException) -> str:
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
         link = link.__cause__ or link.__context__
-    return str(error).strip().rsplit(": ", 1)[-1].strip(" \"'()") or "no reason given"
+    text = str(error).strip(" \"'()").removesuffix(": unknown")  # the kind, to containerd
+    return text.rsplit(": ", 1)[-1].strip(" \"'()") or "no reason given"

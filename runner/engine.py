@@ -4,15 +4,17 @@ Whatever an experiment does comes back as an ``Outcome``. An ``EngineError`` is 
 the engine itself failed.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from runner.interpreters import Interpreter
-from runner.model import Base, EngineFacts, Image, Limits
+from runner.model import Base, EngineFacts, Guards, Image, Limits
 
+GRACE_S = 30.0  # what a launcher gets beyond all that it may wait for
 DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
 """What a build context consists of."""
 
@@ -31,16 +33,43 @@ class BuildContext:
 class Launch:
     """One trial for an engine: which image, on which inputs, with what to tell the launcher.
 
-    ``order`` is what the launcher ``runner/inside.py`` needs to know besides what the engine adds.
-    ``run`` is the mark of the run (``whereabouts``); it and ``trial`` become labels.
+    ``script`` is a path among the inputs. ``run`` is the mark of the run (``whereabouts``); it and
+    ``trial`` become labels.
     """
 
     run: str
     trial: str
     image: str
-    order: Mapping[str, object]
+    script: str
+    seed: int
     limits: Limits
     timeout_s: float
+    guards: Guards
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    cell: Mapping[str, object] = field(default_factory=dict)
+    matched: bool = False
+
+    @property
+    def longest_s(self) -> float:
+        """How long the launcher may take: it waits for a quiet core before the script's time."""
+        waits_s = self.guards.patience_s if self.guards.window_s else 0.0
+        return waits_s + self.timeout_s + GRACE_S
+
+    def order(self, **of_the_engine: object) -> str:
+        """Return what ``runner/inside.py`` reads, with what only the engine knows."""
+        quiet = ("window_s", "foreign_share", "patience_s")
+        order = {
+            "script": self.script,
+            "seed": self.seed,
+            "parameters": self.parameters,
+            "cell": self.cell,
+            "timeout_s": self.timeout_s,
+            "log_bytes": self.limits.log_bytes,
+            "result_bytes": self.limits.result_bytes,
+            "matched": self.matched,
+            "quiet": {name: getattr(self.guards, name) for name in quiet},
+        }
+        return json.dumps({**order, **of_the_engine})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +88,8 @@ class Outcome:
     """What the engine saw of a trial.
 
     ``document`` is what the launcher sent, unread; ``None`` if it sent nothing whole. ``timed_out``
-    means that the engine had to stop the container; the launcher's own time limit is told in the
-    document. ``trouble`` is a sentence where the machine is at fault and not the experiment.
+    means that the engine had to stop the launcher; that the launcher stopped the script is told in
+    the document. ``trouble`` is a sentence where the machine is at fault and not the experiment.
     """
 
     exit_code: int | None

@@ -136,34 +136,19 @@ def _trial(
         run=study.run,
         trial=trial.id,
         image=image.id,
-        order=_order(study, trial, cell),
+        script=f"script/{Path(study.matrix.experiment.script).name}",
+        seed=trial.seed,
         limits=study.matrix.limits,
         timeout_s=cell.timeout_s,
+        guards=study.guards,
+        parameters=dict(cell.parameters),
+        cell=dict(cell.coordinates),
+        matched=study.matrix.matched,
     )
     outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
-    concluded = conclude(outcome, study.matrix.metrics, cell.timeout_s)
+    concluded = conclude(outcome, launch, study.matrix.metrics)
     result = _result(trial, concluded, outcome.started_at, outcome.duration_s, image.id)
     return replace(result, tainted=taint(concluded.reading, study.guards)), outcome.log
-
-
-def _order(study: Study, trial: Trial, cell: Cell) -> Mapping[str, object]:
-    """Return what the launcher must know of the trial; the engine adds its own paths."""
-    matrix, guards = study.matrix, study.guards
-    return {
-        "script": f"script/{Path(matrix.experiment.script).name}",
-        "seed": trial.seed,
-        "parameters": dict(cell.parameters),
-        "cell": dict(cell.coordinates),
-        "timeout_s": cell.timeout_s,
-        "log_bytes": matrix.limits.log_bytes,
-        "result_bytes": matrix.limits.result_bytes,
-        "matched": matrix.matched,
-        "quiet": {
-            "window_s": guards.window_s,
-            "foreign_share": guards.foreign_share,
-            "patience_s": guards.patience_s,
-        },
-    }
 
 
 def _absent(study: Study, cell: Cell) -> Concluded:

@@ -9,6 +9,9 @@ and sends one framed document to stdout::
 
 docker, and any engine that can run a process, use this same file. It never judges: ``result``
 reads the document. Where the kernel has no figure the document says null.
+
+Behind walls it is the first process of a pid namespace. No process in there can kill or stop it, so
+whatever ends it but itself came from outside; nor can one write to its streams (``be_closed``).
 """
 
 import json
@@ -34,10 +37,13 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+PR_SET_DUMPABLE = 4
 
 
 def main() -> None:
     """Execute the order in the first argument and send the document."""
+    be_closed(True)
+    signal.signal(signal.SIGINT, lambda *_: None)  # of Python's own, and so not ignored by itself
     order = json.loads(sys.argv[1])
     if order.get("tied") and select.select([0], [], [], 0)[0]:
         return  # who holds the other end was gone before this process was tied to it
@@ -103,15 +109,37 @@ def execute(order: Dict[str, Any]) -> Tuple[int, bool, int]:
     # A timer signal interrupts wait() exactly when it is due: nothing polls on the measured core.
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, order["timeout_s"])
-    exit_code = child.wait()
+    exit_code = child.returncode = wait(child.pid)
     signal.setitimer(signal.ITIMER_REAL, 0)
     end_all(child.pid, order["alone"])
     relay.join(5)
     return exit_code, bool(timed_out), log.finish()
 
 
+def be_closed(closed: bool) -> None:
+    """Let no process of the same user look into this one, trace it or open its files, or let it.
+
+    An interpreter without ctypes has to do without.
+    """
+    try:
+        import ctypes  # noqa: PLC0415 (which not every interpreter has)
+
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(not closed), 0, 0, 0)
+    except (ImportError, OSError):
+        pass
+
+
+def wait(script: int) -> int:
+    """Wait for the script; take leave of every orphan that ends before it, as an init has to."""
+    while True:
+        ended, status = os.wait()
+        if ended == script:
+            return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
 def volunteer() -> None:
     """Make the script the first to go when memory runs out, so that the launcher can say so."""
+    be_closed(False)  # else the file is root's
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
-from runner.engine import Outcome
+from runner.engine import Launch, Outcome
 from runner.model import Metric, Reading, Record, Scalar, Status
 
 FORMAT = 1
@@ -22,6 +22,7 @@ MAX_NAMES = 1000
 MAX_NUMBERS = 1_000_000
 MAX_TEXT = 1000
 _NOT_SHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+FULL = 0.9  # of its limit, which memory reaches but for the pages that are counted late
 EXACT = 2**53  # up to here every whole number is a float
 KNOWN = {"format", "values", "series", "environment", "adapted"}
 
@@ -58,7 +59,7 @@ class Document(Record):
 _DOCUMENT = TypeAdapter(Document)
 
 
-def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> Concluded:
+def conclude(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> Concluded:
     """Return the result of an outcome: status, reason and, if all is well, the numbers."""
     trouble = _trouble(outcome)
     if trouble is not None:
@@ -66,10 +67,10 @@ def conclude(outcome: Outcome, metrics: Sequence[Metric], timeout_s: float) -> C
     try:
         document = read_document(outcome.document)
     except BadDocumentError as error:
-        return _without_numbers(*_silent(outcome, timeout_s, str(error)))
+        return _without_numbers(*_silent(outcome, launch, str(error)))
     if outcome.exit_code != 0:  # it goes after what it sends; a script can forge only that
-        return _without_numbers(*_silent(outcome, timeout_s, "the launcher did not end by itself"))
-    failure = _failure(outcome, document, timeout_s)
+        return _without_numbers(*_silent(outcome, launch, "the launcher did not end by itself"))
+    failure = _failure(outcome, document, launch)
     if failure is not None:
         return _without_numbers(*failure, document.reading)
     try:
@@ -85,24 +86,37 @@ def _trouble(outcome: Outcome) -> str | None:
     return outcome.trouble
 
 
-def _silent(outcome: Outcome, timeout_s: float, problem: str) -> tuple[Status, str]:
+def _silent(outcome: Outcome, launch: Launch, problem: str) -> tuple[Status, str]:
     """Say why a container ended without a document."""
     if outcome.out_of_memory:
         return Status.OUT_OF_MEMORY, "the kernel killed the container for its memory"
     if outcome.timed_out:
-        return Status.TIMED_OUT, f"stopped after {timeout_s:g} s; the launcher did not answer"
+        return (
+            Status.TIMED_OUT,
+            f"stopped after {launch.longest_s:g} s; the launcher did not answer",
+        )
     return Status.FAILED, f"{problem}; {_container_ended(outcome)}{_cause(outcome.log)}"
 
 
-def _failure(outcome: Outcome, document: Document, timeout_s: float) -> tuple[Status, str] | None:
+def _failure(outcome: Outcome, document: Document, launch: Launch) -> tuple[Status, str] | None:
     """Say how the script failed; None if it ended well."""
     if document.timed_out:
-        return Status.TIMED_OUT, f"stopped at its time limit of {timeout_s:g} s"
+        return Status.TIMED_OUT, f"stopped at its time limit of {launch.timeout_s:g} s"
     if outcome.out_of_memory or document.reading.oom_kills:
-        return Status.OUT_OF_MEMORY, "the kernel killed a process of the script for its memory"
+        return _out_of_memory(document.reading.memory_peak_bytes, launch.limits.memory_bytes)
     if document.exit_code != 0:
         return Status.FAILED, _ended(document.exit_code) + _cause(outcome.log)
     return None
+
+
+def _out_of_memory(peak_bytes: int | None, limit_bytes: int) -> tuple[Status, str]:
+    """Tell a script that reached its limit from a machine that has less than the limit."""
+    if peak_bytes is None or peak_bytes >= FULL * limit_bytes:
+        return Status.OUT_OF_MEMORY, "the kernel killed a process of the script for its memory"
+    return Status.ENGINE_LOST, (
+        f"the machine ran out of memory: the trial had {peak_bytes / 2**20:.0f} MiB of its "
+        f"{limit_bytes / 2**20:.0f} MiB when the kernel killed one of its processes"
+    )
 
 
 def _container_ended(outcome: Outcome) -> str:

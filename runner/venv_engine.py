@@ -31,7 +31,6 @@ from runner.log import Log
 from runner.model import Base, EngineFacts, Image, Limits
 from runner.recipe import ASSEMBLED
 
-GRACE_S = 30.0  # what a trial gets beyond the launcher's own time limit
 LABEL = "label.json"
 OURS = ("bwrap: ", "unshare: ", "setpriv: ", "prlimit: ", "sh: ")
 """How the programs before the launcher begin what they say."""
@@ -171,7 +170,7 @@ class VenvEngine:
             with self._place(launch) as (place, group):
                 program = self._start(launch, place, group)
                 in_time = processes.followed(
-                    program, log, launch.timeout_s + GRACE_S, not self._isolation.walls
+                    program, log, launch.longest_s, not self._isolation.walls
                 )
                 out_of_memory = group is not None and group.ran_out_of_memory()
         except OSError as error:
@@ -235,22 +234,21 @@ class VenvEngine:
             output=place / "out",
         )
         inside = isolation.seen(self._isolation, view)
-        order = {
-            **launch.order,
-            "inputs": str(inside.inputs),
-            "temporary": str(inside.temporary),
-            "output": str(inside.output),
-            "alone": self._isolation.walls,
-            "tied": True,
-            "cgroup": str(place / "cgroup"),
-        }
+        order = launch.order(
+            inputs=str(inside.inputs),
+            temporary=str(inside.temporary),
+            output=str(inside.output),
+            alone=self._isolation.walls,
+            tied=True,
+            cgroup=str(place / "cgroup"),
+        )
         variables = _variables(environment, str(inside.temporary))
         if self._environments.copied(interpreter):
             variables["LD_LIBRARY_PATH"] = str(prefix / "lib")
         command = [
             *self._before(launch.limits, group),
             *isolation.walls(self._isolation, view, launch.limits),
-            *(str(environment / "bin" / "python"), f"{inside.inputs}/inside.py", json.dumps(order)),
+            *(str(environment / "bin" / "python"), f"{inside.inputs}/inside.py", order),
         ]
         cores = self._cores[-launch.limits.cpus :]
         return processes.started(command, variables, cores, not self._isolation.walls)

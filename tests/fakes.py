@@ -1,6 +1,5 @@
 """A small engine for tests: the same protocol and the same launcher, but plain processes."""
 
-import json
 import os
 import platform
 import shutil
@@ -101,9 +100,9 @@ class FakeEngine:
         started_at, began = datetime.now(timezone.utc), time.monotonic()
         with tempfile.TemporaryDirectory() as place:
             inputs = str(self._staged[launch.run])
-            places = {"inputs": inputs, "temporary": place, "output": place, "alone": False}
+            order = launch.order(inputs=inputs, temporary=place, output=place, alone=False)
             done = subprocess.run(
-                [sys.executable, f"{inputs}/inside.py", json.dumps({**launch.order, **places})],
+                [sys.executable, f"{inputs}/inside.py", order],
                 capture_output=True,
                 check=False,
             )

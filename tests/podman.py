@@ -17,15 +17,12 @@ import docker
 
 from tests.daemons import NAMESPACES
 
-PROGRAMS = ("podman", "conmon", "runc", "docker-init", "setpriv", "unshare")
+PROGRAMS = ("podman", "conmon", "runc", "setpriv", "unshare")
 REQUIRE = "MATRIX_RUNNER_REQUIRE_PODMAN"
 """Set in CI: where there is no podman, its tests fail instead of being skipped."""
-REASON = "a podman of the tests' own needs root, podman, conmon, runc and docker-init"
+REASON = "a podman of the tests' own needs root, podman, conmon and runc"
 
 SETTINGS = """\
-[engine]
-init_path = "{init}"
-
 [network]
 network_config_dir = "{folder}/networks"
 """
@@ -47,7 +44,7 @@ class Podman:
     def start(self) -> None:
         """Start it and wait until it answers."""
         settings = self.folder / "containers.conf"
-        settings.write_text(SETTINGS.format(folder=self.folder, init=shutil.which("docker-init")))
+        settings.write_text(SETTINGS.format(folder=self.folder))
         command = [
             *shlex.split(NAMESPACES),
             *("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"),

@@ -12,6 +12,7 @@ from runner.model import (
     Better,
     Environment,
     EnvironmentRequest,
+    Guards,
     Image,
     Limits,
     Metric,
@@ -64,21 +65,19 @@ def build(engine: Engine, environment: Environment, folder: Path, base: str = "h
     return engine.build(write_context(environment, key, base, engine, folder))
 
 
-def launch(image: str, limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:
+def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:
     """Return a trial of what is staged."""
-    order = {
-        "script": "script/script.py",
-        "seed": 7,
-        "parameters": {"epochs": 3},
-        "cell": {"model": "a"},
-        "timeout_s": timeout_s,
-        "log_bytes": limits.log_bytes,
-        "result_bytes": limits.result_bytes,
-        "matched": False,
-        "quiet": {"window_s": 0.0, "foreign_share": 0.05, "patience_s": 0.0},
-    }
     return Launch(
-        run=RUN, trial=TRIAL, image=image, order=order, limits=limits, timeout_s=timeout_s
+        run=RUN,
+        trial=TRIAL,
+        image=image,
+        script="script/script.py",
+        seed=7,
+        limits=limits,
+        timeout_s=timeout_s,
+        guards=Guards(window_s=0.0, patience_s=0.0),
+        parameters={"epochs": 3},
+        cell={"model": "a"},
     )
 
 
@@ -127,5 +126,6 @@ def executed(
         seen.append(line)
         watch(line)
 
-    outcome = engine.execute(launch(image.id, limits, timeout_s), see)
-    return outcome, conclude(outcome, METRICS, timeout_s), seen
+    trial = launch(image.id, limits, timeout_s)
+    outcome = engine.execute(trial, see)
+    return outcome, conclude(outcome, trial, METRICS), seen

@@ -172,4 +172,28 @@ def test_a_linked_input_is_what_it_leads_to(engine: Engine, image: Image, tmp_pa
     clear(engine, RUN)
     engine.stage(RUN, image.id, {"inside.py": LAUNCHER, "script/script.py": tmp_path / "link.py"})
     outcome = engine.execute(launch(image.id), lambda _: None)
-    assert conclude(outcome, METRICS, 60.0).values == {"x": 1.5}
+    assert conclude(outcome, launch(image.id), METRICS).values == {"x": 1.5}
+
+
+REACHES = """
+import ctypes, os
+reached = []
+for name in ("fd/0", "fd/1", "fd/2", "mem", "oom_score_adj"):
+    try:
+        os.open(f"/proc/{os.getppid()}/{name}", os.O_RDWR)
+    except PermissionError:
+        continue
+    reached.append(name)
+PTRACE_ATTACH = 16
+if ctypes.CDLL(None).ptrace(PTRACE_ATTACH, os.getppid(), 0, 0) == 0:
+    reached.append("trace")
+assert not reached, reached
+"""
+
+
+def test_no_script_reaches_into_its_launcher(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """It can neither look into it nor speak in its name, though both are the same user's."""
+    if engine.describe().name == "fake":
+        pytest.skip("its scripts are root's where the tests are")
+    outcome, result, _ = executed(engine, image, tmp_path, REACHES + NUMBER)
+    assert (result.status, result.reason) == (Status.OK, None), outcome.log

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +13,14 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from runner import docker_engine as module
+from runner import engine as module_of_launches
 from runner.docker_engine import DockerEngine
 from runner.engine import BuildContext
 from runner.errors import EngineError
 from runner.labels import LABEL
 from runner.model import Base, Status
 from tests.engine.conftest import Served
-from tests.trials import INTERPRETER, NUMBER, RUN, Execute, executed, launch, stage
+from tests.trials import INTERPRETER, LIMITS, NUMBER, RUN, Execute, executed, launch, stage
 
 pytestmark = pytest.mark.engine
 
@@ -66,41 +68,42 @@ def empty(served: Served) -> Iterator[str]:
 
 # --- scripts that turn against the launcher -------------------------------------------------------
 
+SIGNALS = f"""
+import os, signal, time
+for number in range(1, signal.NSIG):
+    if number not in {{signal.SIGALRM, *range(32, 34)}}:  # its own time limit, and the C library's
+        os.kill(os.getppid(), number)
+time.sleep(0.5)
+{NUMBER}
+"""
 
-def test_killing_the_launcher_is_a_failure(execute: Execute) -> None:
-    """Without a document there is no result, whatever the script wrote."""
-    script = f"import os, signal; {NUMBER}; os.kill(os.getppid(), signal.SIGKILL)"
-    _, result, _ = execute(script)
-    assert (result.status, result.values) == (Status.FAILED, {})
-    assert result.reason == (
-        "the launcher sent no document; container killed by SIGKILL, and the log is empty"
-    )
+
+def test_a_launcher_takes_no_signal_of_its_script(execute: Execute) -> None:
+    """It is the first process of the container: nothing in there can kill, stop or end it."""
+    outcome, result, _ = execute(SIGNALS)
+    assert (result.status, result.reason) == (Status.OK, None), outcome.log
 
 
-@pytest.mark.parametrize(
-    ("speaks_as", "then", "status"),
-    [
-        ("os.getppid()", "raise SystemExit(1)", Status.FAILED),
-        ("os.getppid()", "os.kill(os.getppid(), signal.SIGKILL)", Status.FAILED),
-        ("1", "os.kill(os.getppid(), signal.SIGTERM)", Status.FAILED),
-        ("1", "os.kill(os.getppid(), signal.SIGSTOP); time.sleep(60)", Status.TIMED_OUT),
-    ],
-    ids=["fails", "kills", "ends", "stops"],
-)
-def test_a_forged_document_is_not_believed(
-    execute: Execute, monkeypatch: pytest.MonkeyPatch, speaks_as: str, then: str, status: Status
-) -> None:
-    """A script that speaks in the launcher's name and silences it gets no number."""
-    monkeypatch.setattr(module, "GRACE_S", 2.0)
-    honest, _, _ = execute(NUMBER)
+def test_orphans_that_end_make_room(execute: Execute) -> None:
+    """The first process takes leave of whom nobody else does: else no process could be made."""
     script = (
-        "import os, signal, time\n"
-        f"open(f'/proc/{{{speaks_as}}}/fd/1', 'wb', 0).write({honest.document!r})\n{then}\n"
+        "import os, time\n"
+        f"for _ in range({2 * LIMITS.pids}):\n"
+        "    if os.fork() == 0:\n"
+        "        os.fork()\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+        "    time.sleep(0.001)\n"
     )
-    outcome, result, _ = execute(script, timeout_s=2.0)
-    assert outcome.document is not None
-    assert outcome.document.startswith(honest.document or b"nothing")
-    assert (result.status, result.values) == (status, {})
+    outcome, result, _ = execute(script + NUMBER)
+    assert (result.status, result.reason) == (Status.OK, None), outcome.log
+
+
+def test_a_script_can_only_cut_its_own_time(execute: Execute) -> None:
+    """The signal of the time limit counts as one, whoever sends it."""
+    script = f"import os, signal, time; {NUMBER}; os.kill(os.getppid(), signal.SIGALRM)"
+    _, result, _ = execute(f"{script}; time.sleep(60)")
+    assert (result.status, result.values) == (Status.TIMED_OUT, {})
 
 
 # --- hands from outside ---------------------------------------------------------------------------
@@ -111,11 +114,34 @@ def test_a_container_killed_from_outside_is_lost(
     execute: Execute, served: Served, ended: Callable[[Container], None]
 ) -> None:
     """Somebody did it and not the script, whatever the exit code looks like."""
-    if served.podman and ended is Container.stop:
-        pytest.skip("podman does not tell who stopped a container")
     _, result, _ = execute(WAITS, watch=in_container(served.client, ended))
     assert result.status is Status.ENGINE_LOST
     assert result.reason == "the container was killed from outside while the trial ran"
+
+
+def test_a_process_killed_past_the_engine_is_lost(execute: Execute, served: Served) -> None:
+    """Whoever kills the first process of the container is not in it."""
+
+    def kill(container: Container) -> None:
+        container.reload()
+        os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+
+    if served.podman:
+        pytest.skip("the processes of this podman have numbers of their own")
+    _, result, _ = execute(WAITS, watch=in_container(served.client, kill))
+    assert result.status is Status.ENGINE_LOST
+    assert result.reason == "the container was killed from outside while the trial ran"
+
+
+def test_a_container_that_does_not_end_is_lost(
+    execute: Execute, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its launcher would have ended in time; here somebody pauses it."""
+    monkeypatch.setattr(module_of_launches, "GRACE_S", 1.0)
+    pause = in_container(served.client, Container.pause)
+    _, result, _ = execute(WAITS, timeout_s=1.0, watch=pause)
+    assert result.status is Status.ENGINE_LOST
+    assert result.reason == "the container did not end in its time, as its launcher would have"
 
 
 def test_a_container_removed_from_outside_is_lost(execute: Execute, served: Served) -> None:
@@ -147,11 +173,10 @@ def test_an_image_removed_before_its_trial_is_one_sentence(
 
 
 def test_an_image_without_python_says_so(served: Served, tmp_path: Path, empty: str) -> None:
-    """What the container's init says of a command that it cannot start is in the log."""
+    """No trial can be executed in it: that is one sentence, and of no trial."""
     stage(served.engine, served.image.id, tmp_path, NUMBER)
-    outcome = served.engine.execute(launch(empty), print)
-    assert outcome.exit_code == 127
-    assert "exec python failed: No such file or directory" in outcome.log
+    with pytest.raises(EngineError, match=r"execute model=a@b1\.1: .*not found.*; repeat"):
+        served.engine.execute(launch(empty), print)
 
 
 # --- what the SDK does ----------------------------------------------------------------------------

@@ -48,7 +48,7 @@ from tests import samples
 from tests.fuzz import edges
 from tests.fuzz.mutations import JSON, YAML, Notation, as_sections, mutated, sections
 from tests.matrices import FULL, SMALL
-from tests.trials import stored_as
+from tests.trials import launch, stored_as
 
 ROOT = Path(__file__).parents[2]
 READING_S, REPORT_S = 2.0, 10.0
@@ -248,7 +248,7 @@ def concluded(
         duration_s=1.0,
         trouble=None,
     )
-    found = conclude(seen, METRICS, 60.0)
+    found = conclude(seen, launch(), METRICS)
     holds(isinstance(found.status, Status), "there is no status")
     holds((found.status is Status.OK) is (found.reason is None), "a reason only where not ok")
     numbers = (found.values, found.series, found.environment, found.adapted)

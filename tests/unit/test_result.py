@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from runner.engine import Outcome
 from runner.model import Better, Metric, Status, TrialResult
 from runner.result import MAX_NAMES, MAX_NUMBERS, MAX_TEXT, Concluded, conclude
-from tests.trials import stored_as
+from tests.trials import launch, stored_as
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 METRICS = (
@@ -89,7 +89,7 @@ def outcome(
 
 def concluded(sent: bytes | None) -> Concluded:
     """Conclude of a container that ended well, and check what holds for every conclusion."""
-    found = conclude(outcome(sent), METRICS, 60)
+    found = conclude(outcome(sent), launch(), METRICS)
     check(found)
     return found
 
@@ -145,7 +145,7 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
         (
             outcome(None, exit_code=137, timed_out=True),
             Status.TIMED_OUT,
-            "stopped after 60 s; the launcher did not answer",
+            "stopped after 90 s; the launcher did not answer",
         ),
         (
             outcome(document(None, timed_out=True, exit_code=-9)),
@@ -156,6 +156,16 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
             outcome(document(None, exit_code=-9, reading={**READING, "oom_kills": 1})),
             Status.OUT_OF_MEMORY,
             "the kernel killed a process of the script for its memory",
+        ),
+        (
+            outcome(
+                document(None, reading={**READING, "memory_peak_bytes": 2**20, "oom_kills": 1})
+            ),
+            Status.ENGINE_LOST,
+            (
+                "the machine ran out of memory: the trial had 1 MiB of its 4096 MiB when the "
+                "kernel killed one of its processes"
+            ),
         ),
         (
             outcome(document(None, exit_code=1), log="KeyError: 'x'"),
@@ -196,7 +206,7 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
 )
 def test_each_way_to_end_has_its_status(seen: Outcome, status: Status, reason: str) -> None:
     """What went wrong is told in one sentence, and there is no number."""
-    found = conclude(seen, METRICS, 60)
+    found = conclude(seen, launch(), METRICS)
     check(found)
     assert (found.status, found.reason) == (status, reason)
 
@@ -204,7 +214,7 @@ def test_each_way_to_end_has_its_status(seen: Outcome, status: Status, reason: s
 def test_a_forged_document_counts_for_nothing() -> None:
     """A document of a launcher that did not end by itself is not believed."""
     seen = outcome(document(json.dumps(GOOD)), exit_code=137)
-    found = conclude(seen, METRICS, 60)
+    found = conclude(seen, launch(), METRICS)
     assert found.status is Status.FAILED
     assert found.values == {}
 
@@ -310,7 +320,7 @@ def test_long_texts_are_cut() -> None:
     found = concluded(document(good(environment={"a": long}, adapted=long)))
     assert found.environment["a"] == long[:MAX_TEXT]
     assert found.adapted == long[:MAX_TEXT]
-    failed = conclude(outcome(document(None, exit_code=1), log=long), METRICS, 60)
+    failed = conclude(outcome(document(None, exit_code=1), log=long), launch(), METRICS)
     assert failed.reason == f"exit code 1: {long[:MAX_TEXT]}"
 
 

@@ -1,5 +1,6 @@
 """Whole runs: the command line at one end, a small engine at the other, files in between."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -180,9 +181,7 @@ def test_trials_of_a_block_share_their_seed(engine: Watched) -> None:
     main([])
     seeds: dict[str, set[object]] = {}
     for launch in engine.launches:
-        seeds.setdefault(launch.trial.partition("@")[2].replace("t", ""), set()).add(
-            launch.order["seed"]
-        )
+        seeds.setdefault(launch.trial.partition("@")[2].replace("t", ""), set()).add(launch.seed)
     assert [len(found) for found in seeds.values()] == [1, 1]
     assert len(set.union(*seeds.values())) == 2
 
@@ -192,9 +191,10 @@ def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
     study(engine)
     main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
     [launch] = engine.launches
-    assert launch.order == {
+    assert json.loads(launch.order(inputs="/inputs")) == {
+        "inputs": "/inputs",
         "script": "script/script.py",
-        "seed": launch.order["seed"],
+        "seed": launch.seed,
         "parameters": {"epochs": 5, "model": "one"},
         "cell": {"model": "one"},
         "timeout_s": 900.0,

@@ -208,11 +208,10 @@ def memory_bomb_in_a_child() -> None:
 
 
 def memory_bomb_that_points_at_the_launcher() -> None:
-    """Take all memory, and make the launcher the first to go."""
-    with open("/proc/%d/oom_score_adj" % os.getppid(), "w") as file:
-        file.write("1000")
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("-1000")
+    """Take all memory, and have the launcher be the first to go."""
+    for process, score in ((os.getppid(), "1000"), (os.getpid(), "-1000")):
+        with contextlib.suppress(OSError), open("/proc/%d/oom_score_adj" % process, "w") as file:
+            file.write(score)
     memory_bomb()
 
 
@@ -236,7 +235,7 @@ def endless_line() -> None:
     write_number()
 
 
-def flood_past_the_launcher() -> None:
+def floods_past_the_launcher() -> None:
     """Write past the launcher what it would have left out, on both of its streams."""
     write_number()
     for number in (1, 2):
@@ -493,7 +492,6 @@ def deletes_its_inputs() -> None:
 
 def kills_its_parent() -> None:
     """Kill the launcher."""
-    write_number()
     os.kill(os.getppid(), signal.SIGKILL)
 
 
@@ -510,8 +508,26 @@ def terminates_the_container() -> None:
     time.sleep(FOREVER)
 
 
-def forge() -> None:
-    """Send the document that a launcher would send about a script that is well."""
+def traces_its_parent() -> None:
+    """Take hold of the launcher as a debugger does."""
+    write_number()
+    ptrace_attach = 16
+    if ctypes.CDLL(None, use_errno=True).ptrace(ptrace_attach, os.getppid(), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def leaves_many_orphans() -> None:
+    """Have grandchildren end that nobody waits for, more than there may be processes."""
+    for _ in range(500):
+        if os.fork() == 0:
+            os.fork()
+            os._exit(0)
+        os.wait()
+    write_number()
+
+
+def forges_its_document() -> None:
+    """Send the document that a launcher would send about a script that is well, and fail."""
     zero = (
         "wall_s waited_s cpu_s user_s system_s major_faults largest_process_bytes "
         "memory_peak_bytes log_left_out_bytes oom_kills cgroup"
@@ -529,19 +545,7 @@ def forge() -> None:
     body = json.dumps(document).encode()
     with open("/proc/%d/fd/1" % os.getppid(), "wb", 0) as stream:
         stream.write(b"MATRIX-DOCUMENT %d\n" % len(body) + body)
-
-
-def forges_its_document() -> None:
-    """Send a document before the launcher does, and fail."""
-    forge()
     raise SystemExit(1)
-
-
-def forges_its_document_and_kills_its_parent() -> None:
-    """Send a document and see to it that no other one follows."""
-    forge()
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(FOREVER)
 
 
 def prints_a_document() -> None:
