@@ -10,8 +10,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TextIO
 
@@ -241,8 +241,9 @@ class _PlainScreen:
     def _put(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"  # a StringIO has none
         text = clean(text).rstrip().encode(encoding, "replace").decode(encoding)
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        with _if_possible():
+            self._stream.write(text + "\n")
+            self._stream.flush()
         self._written_at = self._clock()
 
 
@@ -274,15 +275,31 @@ class _LiveScreen:
         self._live.start()
 
     def close(self) -> None:
-        self._live.stop()
+        with _if_possible():
+            self._live.stop()
 
     def write(self, *pieces: Piece) -> None:
         cleaned = [(clean(text), style) for text, style in pieces]
-        self._console.print(self._assemble(*cleaned), soft_wrap=True)
-        self._live.refresh()
+        with _if_possible():
+            self._console.print(self._assemble(*cleaned), soft_wrap=True)
+            self._live.refresh()
 
     def beat(self) -> None:
         """Do nothing: the live line is refreshed by itself."""
+
+
+@contextmanager
+def _if_possible() -> Iterator[None]:
+    """Go on where a line cannot be written, as on a full disk: results are saved elsewhere.
+
+    Only who reads through a pipe can say that it is enough.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def _takes_control_codes(stream: TextIO) -> bool:

@@ -176,6 +176,50 @@ def test_a_reader_who_leaves_is_no_traceback(tmp_path: Path) -> None:
     assert program.returncode == Exit.INTERRUPTED
 
 
+STARTED = f"{sys.executable} -m runner"
+FULL_DISK = "what is printed: No space left on device; repair that and repeat the command.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "out", "err"),
+    [
+        ("--version >/dev/full", 6, "", FULL_DISK),
+        ("plan >/dev/full", 6, "", FULL_DISK),
+        ("plan >&-", 0, "", ""),
+        ("plan <&- >&- 2>&-", 0, "", ""),
+        ("--matrix none.yaml 2>/dev/full", 2, "", ""),
+        ("--matrix none.yaml 2>&-", 2, "", ""),
+    ],
+)
+def test_streams_that_take_nothing_are_no_traceback(
+    tmp_path: Path, line: str, code: int, out: str, err: str
+) -> None:
+    """Where a stream is full or closed, the exit code still says what happened."""
+    study(tmp_path, SMALL)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{STARTED} {line}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
+def test_letters_that_a_terminal_lacks_are_spelt_out(tmp_path: Path) -> None:
+    """An old encoding costs letters and not the answer."""
+    study(tmp_path, SMALL)
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "explain", "lib=1.0,size=1", "--reports", "größe"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "there is no run of small in gr\\xf6\\xdfe: all trials are executed\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
 def test_nohup_is_respected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

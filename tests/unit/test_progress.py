@@ -1,6 +1,7 @@
 """What a person sees while a run goes on."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import pty
@@ -280,6 +281,42 @@ def test_a_stream_without_unicode_still_gets_lines() -> None:
     raw = BytesIO()
     Progress(TextIOWrapper(raw, encoding="ascii")).note("5 µs … 日本")
     assert raw.getvalue().decode() == "5 ?s ? ??\n"
+
+
+class Refusing(StringIO):
+    """A stream whose disk is full, or whose terminal is gone."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        """Refuse."""
+        raise self.error
+
+
+def test_a_run_goes_on_where_its_lines_cannot_be_written() -> None:
+    """Results are saved elsewhere; only a reader who leaves ends it."""
+    with observer_for(Refusing(OSError(errno.ENOSPC, "full"))) as observer:
+        observer.note("goes nowhere")
+    screen = Progress(Refusing(BrokenPipeError()))
+    with pytest.raises(BrokenPipeError), screen as observer:
+        observer.note("nobody reads this")
+
+
+def test_a_run_goes_on_where_its_terminal_is_gone(environment: pytest.MonkeyPatch) -> None:
+    """It is then that a terminal answers with an error."""
+    ours, theirs = pty.openpty()
+    stream = os.fdopen(theirs, "w", encoding="utf-8")
+    with observer_for(stream) as observer:
+        observer.note("is seen")
+        seen = b""
+        while b"is seen" not in seen:
+            seen += os.read(ours, 4096)
+        os.close(ours)
+        observer.note("goes nowhere")
+    with contextlib.suppress(OSError):
+        stream.close()
 
 
 def test_rich_is_not_loaded_without_a_terminal() -> None:
