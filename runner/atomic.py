@@ -20,6 +20,17 @@ def write(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the name of a file outlast the machine, too, where folders can be synced."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def unfinished(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -99,6 +100,20 @@ def test_a_disk_that_is_full_spoils_nothing(
         folder.save_result(founding_results()[0], "a log")
     after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_a_result_outlasts_the_machine(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its content is on the disk before it has its name, and its name before the next trial."""
+    synced: list[tuple[bool, int]] = []
+
+    def sync(opened: int) -> None:
+        saved = len(list(folder.path.glob("trials/*.json")))
+        synced.append((stat.S_ISDIR(os.fstat(opened).st_mode), saved))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    folder.save_result(founding_results()[0], "a log")
+    log, result = [(False, 0), (True, 0)], [(False, 0), (True, 1)]
+    assert synced == log + result
 
 
 def test_a_damaged_result_is_set_aside(folder: RunFolder) -> None:
