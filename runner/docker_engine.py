@@ -352,7 +352,7 @@ class DockerEngine:
                 container = self._create(launch)
             try:
                 log = Log(launch.limits, watch)
-                overdue = self._run(container, launch.longest_s, log)
+                overdue = self._run(container, launch, log)
                 exit_code, out_of_memory, trouble = self._ending(container, overdue)
             finally:
                 _remove(container)
@@ -381,7 +381,7 @@ class DockerEngine:
             **hardening(launch.limits, self.describe().cpus, podman=self._is_podman()),
         )
 
-    def _run(self, container: Container, longest_s: float, log: Log) -> bool:
+    def _run(self, container: Container, launch: Launch, log: Log) -> bool:
         """Start the container, follow it to its end, and return whether we had to stop it."""
         stream = self._client.api.attach(
             str(container.id), stdout=True, stderr=True, stream=True, demux=True
@@ -397,11 +397,12 @@ class DockerEngine:
             if not ended.wait(GRACE_S):  # an engine that hangs would have us wait for ever
                 _shut(connection)
 
-        timer = threading.Timer(longest_s, stop)
+        timer = threading.Timer(launch.longest_s, stop)
         timer.daemon = True
         timer.start()
         try:
-            container.start()
+            with _engine_at_work(f"start {launch.trial}", passing=True):
+                container.start()
             for document, lines in stream:
                 log.add(document, lines)
         finally:
@@ -505,10 +506,11 @@ def _remove(container: Container) -> None:
 
 
 @contextlib.contextmanager
-def _engine_at_work(what: str) -> Iterator[None]:
+def _engine_at_work(what: str, *, passing: bool = False) -> Iterator[None]:
     """Turn the SDK's exceptions into ours: no answer is a lost engine, a bad one its failure.
 
-    The order matters: the SDK's answers of 4xx and 5xx are RequestExceptions, too.
+    Where ``passing``, what it refuses now it may do later, whatever it answers. The order matters:
+    the SDK's answers of 4xx and 5xx are RequestExceptions, too.
     """
     try:
         yield
@@ -518,7 +520,7 @@ def _engine_at_work(what: str) -> Iterator[None]:
             "repeat the command to build it again."
         ) from error
     except docker.errors.DockerException as error:
-        kind = EngineLostError if _may_pass(error) else EngineError
+        kind = EngineLostError if passing or _may_pass(error) else EngineError
         raise kind(
             f"the engine failed to {what}: {_cause(error)}; "
             "repeat the command when that is repaired: finished trials are kept."
@@ -607,4 +609,4 @@ def _cause(error: BaseException) -> str:
             return link.strerror
         link = link.__cause__ or link.__context__
     text = str(error).strip(" \"'()").removesuffix(": unknown")  # the kind, to containerd
-    return text.rsplit(": ", 1)[-1].strip(" \"'()") or "no reason given"
+    return text.rsplit(": ", 1)[-1].partition(". (")[0].strip(" \"'()") or "no reason given"

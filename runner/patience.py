@@ -37,7 +37,7 @@ class Patience:
     """How much of a machine's trouble one run bears.
 
     It ends when the waits are used up without one trial that came through, and when more than a
-    third of the trials were lost.
+    third of the trials were lost. What is lost from one wait to the next counts as one.
     """
 
     def __init__(self, note: Note) -> None:
@@ -49,16 +49,20 @@ class Patience:
 
     def hear(self, result: TrialResult) -> None:
         """Count a trial; EngineError if too many of them were lost."""
-        self._executed += 1
         if result.status is not Status.ENGINE_LOST:
+            self._executed += 1
             self._waits = iter(WAITS_S)
             self._first = None
             return
+        if self._first is not None:
+            return
+        self._executed += 1
         self._lost += 1
         if self._lost >= FEWEST_LOST and self._lost > MOST_LOST * self._executed:
+            what = str(result.reason).partition(";")[0]  # and not what to do about it
             raise EngineError(
                 f"{self._lost} of {self._executed} trials were lost to the machine, the last one "
-                f"because {result.reason}: the run stops here. Repair that and repeat the command: "
+                f"because {what}: the run stops here. Repair that and repeat the command: "
                 "finished trials are kept."
             )
 

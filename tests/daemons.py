@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -132,6 +132,34 @@ class Daemon:
             self._process.wait()
             self._process = None
 
+    def suspend(self, seconds: float) -> None:
+        """Have it do nothing for a while."""
+        assert self._process is not None
+        process = _child(self._process)
+        os.kill(process, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(process, signal.SIGCONT)
+
+    def kill(self, name: str) -> bool:
+        """Kill what it started by that name, or one first process of a container: ``init``.
+
+        Return whether there was any.
+        """
+        assert self._machine is not None
+        machine, killed = _namespace(_child(self._machine)), False
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                pid, words = int(path.name), (path / "stat").read_text().rpartition(")")[2].split()
+                if name == "init":
+                    found = _namespace(int(words[1])) == machine != _namespace(pid)
+                else:
+                    found = _namespace(pid) == machine
+                    found = found and (path / "comm").read_text().strip() == name
+                if found:
+                    os.kill(pid, signal.SIGKILL)
+                    killed = True
+        return killed
+
     def die(self) -> None:
         """Kill its machine with all that it started."""
         for process in (self._machine, self._process):
@@ -140,6 +168,11 @@ class Daemon:
                 process.wait()
         self._machine = self._process = None
         shutil.rmtree(self._runtime, ignore_errors=True)
+
+
+def _namespace(pid: int) -> str:
+    """Return whose processes a process sees."""
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:

@@ -175,7 +175,7 @@ def test_an_image_removed_before_its_trial_is_one_sentence(
 def test_an_image_without_python_says_so(served: Served, tmp_path: Path, empty: str) -> None:
     """No trial can be executed in it: that is one sentence, and of no trial."""
     stage(served.engine, served.image.id, tmp_path, NUMBER)
-    with pytest.raises(EngineError, match=r"execute model=a@b1\.1: .*not found.*; repeat"):
+    with pytest.raises(EngineError, match=r"model=a@b1\.1: .*not found.*; repeat"):
         served.engine.execute(launch(empty), print)
 
 

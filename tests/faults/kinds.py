@@ -105,6 +105,31 @@ def to_the_container(act: Callable[[Container], object]) -> Callable[[Scene], No
     return strike
 
 
+def paused(container: Container) -> None:
+    """Pause a container for a moment."""
+    container.pause()
+    time.sleep(1)
+    container.unpause()
+
+
+def suspended(scene: Scene) -> None:
+    """Suspend the program for a while, as Ctrl-Z does."""
+    if scene.program.poll() is None:
+        scene.program.send_signal(signal.SIGSTOP)
+        time.sleep(scene.chance.uniform(0, 6))
+        scene.program.send_signal(signal.SIGCONT)
+
+
+def past_the_engine(name: str) -> Callable[[Scene], None]:
+    """Return how to kill a process of the engine's or a container's, as an operator may."""
+
+    def strike(scene: Scene) -> None:
+        while scene.program.poll() is None and not scene.daemon.kill(name):
+            time.sleep(0.01)
+
+    return strike
+
+
 def without_image(scene: Scene) -> None:
     """Remove the image between two of its trials: while one is executed the engine refuses."""
     client = docker.DockerClient(scene.daemon.address)
@@ -193,6 +218,15 @@ KINDS = (
     ),
     Kind(name="container killed", strike=to_the_container(Container.kill)),
     Kind(name="container stopped", strike=to_the_container(Container.stop)),
+    Kind(name="container paused", strike=to_the_container(paused)),
+    Kind(name="first process killed", strike=past_the_engine("init")),
+    Kind(name="shim killed", strike=past_the_engine("containerd-shim")),
+    Kind(name="containerd killed", strike=past_the_engine("containerd"), codes=WAITS),
+    Kind(
+        name="engine hangs",
+        strike=lambda scene: scene.daemon.suspend(scene.chance.uniform(0, 6)),
+    ),
+    Kind(name="runner suspended", strike=suspended),
     Kind(name="image removed", strike=without_image),
     Kind(
         name="disk full at save",

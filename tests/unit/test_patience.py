@@ -61,6 +61,19 @@ def test_a_trial_that_comes_through_renews_the_patience() -> None:
         borne.wait(LOST)
 
 
+def test_an_engine_that_stays_away_is_one_trouble() -> None:
+    """However many trials are lost while it is waited for, the run bears it until all is waited."""
+    borne = Patience(lambda _: None)
+    for lost in results(*[Status.ENGINE_LOST] * len(patience.WAITS_S)):
+        borne.hear(lost)
+        borne.wait(LOST)
+    [fine, lost] = results(Status.OK, Status.ENGINE_LOST)
+    for result in (lost, fine, lost, lost):  # one, and two
+        borne.hear(result)
+    with pytest.raises(EngineError, match=r"^4 of 5 trials were lost"):
+        borne.hear(lost)
+
+
 @pytest.mark.parametrize(("fine", "lost"), [(0, 4), (6, 4), (7, 4), (20, 11)])
 def test_a_run_stops_when_more_than_a_third_is_lost(fine: int, lost: int) -> None:
     """Three losses are bad luck; a failure of the cell is none."""
