@@ -17,12 +17,19 @@ Note = Callable[[str], None]
 _T = TypeVar("_T")
 
 
-def patiently(attempt: Callable[[], _T], passing: type[RunnerError], note: Note) -> _T:
+def patiently(
+    attempt: Callable[[], _T],
+    passing: type[RunnerError] | tuple[type[RunnerError], ...],
+    note: Note,
+    may_pass: Callable[[RunnerError], bool] = lambda _: True,
+) -> _T:
     """Return what the attempt returns; wait and repeat it while it raises what may pass."""
     for wait_s in WAITS_S:
         try:
             return attempt()
         except passing as error:
+            if not may_pass(error):
+                raise
             tell_and_wait(str(error), wait_s, note)
     return attempt()
 

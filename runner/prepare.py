@@ -10,16 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runner import child, interpreters, packages, workplace
 from runner.engine import DOCKERFILE, PACKED, BuildContext, Engine
-from runner.errors import ImageBuildError, PackagesError
+from runner.errors import ImageBuildError, PackagesError, RunnerError
 from runner.model import Environment, EnvironmentRequest, Image, Lock, Matrix
 from runner.observer import Observer
+from runner.patience import patiently
 from runner.recipe import dockerfile, environment_digest, to_build, used
 
 AT_ONCE = 2
+NO_ROOM = "no space left on device"
+"""What kernel, engines and uv say of a full disk, each with its own capitals."""
 SAVE_LOG = Callable[[str, str], Path]
 """Takes an environment's label and the log of its failed build; returns where it was saved."""
 
@@ -42,7 +46,12 @@ def prepare(
     def build(waiting: tuple[Environment, str]) -> None:
         environment, key = waiting
         try:
-            images[key] = _build(environment, key, matrix.base, engine, observer)
+            images[key] = patiently(
+                partial(_build, environment, key, matrix.base, engine, observer),
+                (ImageBuildError, PackagesError),
+                observer.note,
+                _lacks_room,
+            )
         except ImageBuildError as error:
             path = save_log(environment.request.label, error.log)
             missing[environment.request] = f"{error} (log: {path})"
@@ -95,6 +104,11 @@ def _some_at_once(
         raise
     if failures:
         raise failures[0]
+
+
+def _lacks_room(error: RunnerError) -> bool:
+    """Whether a disk is full, here or where the engine is, and not the environment wrong."""
+    return NO_ROOM in str(error).lower()
 
 
 def _build(

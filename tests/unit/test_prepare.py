@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import EngineLostError, PackagesError
+from runner import patience
+from runner.engine import BuildContext
+from runner.errors import EngineLostError, ImageBuildError, PackagesError
 from runner.execute import inputs
 from runner.model import Base, Environment, Experiment, Image, Lock, Matrix, Status
 from runner.prepare import prepare, write_context, write_contexts
@@ -134,6 +136,26 @@ def test_a_disk_that_is_full_is_a_sentence(tmp_path: Path, monkeypatch: pytest.M
     environment = plain_environment()
     with pytest.raises(PackagesError, match=r"No space left on device.*make room"):
         write_context(environment, "0" * 64, "host", FakeEngine(), tmp_path)
+
+
+@pytest.mark.parametrize(("full", "missing"), [(2, 0), (99, 1)])
+def test_a_full_disk_of_the_engine_is_waited_for(full: int, missing: int) -> None:
+    """The image is built once there is room; where there is none for long, it is missing."""
+    refusals = iter(range(full))
+
+    class Full(FakeEngine):
+        def build(self, context: BuildContext) -> Image:
+            if next(refusals, None) is not None:
+                raise ImageBuildError("it could not be built: No space left on device", "a log")
+            return super().build(context)
+
+    matrix, lock, _ = plain()
+    shown = io.StringIO()
+    with observer_for(shown) as observer:
+        prepared = prepare(matrix, lock, Full(), observer, lambda *_: Path("a.log"))
+    assert len(prepared.missing) == missing
+    waits = min(full, len(patience.WAITS_S))
+    assert shown.getvalue().count("No space left on device Trying again in") == waits
 
 
 def test_a_lost_engine_ends_the_preparation() -> None:
