@@ -103,7 +103,8 @@ def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]
     plots = []
     cells: dict[str, None] = {}
     for name_of_series, by_cell in series.items():
-        title = _plain(name_of_series)
+        # Vega stumbles over titles like "constructor", which every object of JavaScript knows.
+        title = _plain(name_of_series) + " "
         points = [
             {"epoch": epoch + 1, "value": median(block[epoch] for block in blocks), "cell": cell}
             for cell, blocks in by_cell.items()

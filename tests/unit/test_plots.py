@@ -17,14 +17,18 @@ HOSTILE = [
     "${x}",
     "'" * 500,
     "\ud83d",
+    "constructor",
+    "toString",
+    "__proto__",
 ]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_any_name_of_a_series_can_be_drawn(name: str) -> None:
-    """What draws pastes names into programs of its own, and dies of some."""
+def test_any_name_of_a_series_can_be_drawn(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """What draws pastes names into programs of its own, and dies of some or complains."""
     figure = curves("curves", {name: {"a=1": [(1.0, 2.0), (1.5, 2.5)]}})
     assert svg(figure.chart).startswith("<svg")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_long_curve_is_thinned() -> None:

@@ -176,6 +176,11 @@ def ends_the_quotation() -> None:
     write_series({'\\"]: alert(1), "': [1, 2], "\\u ends with \\": [1, 2]})
 
 
+def names_what_javascript_knows() -> None:
+    """Have a name be one that every object of a page has already."""
+    write_series({name: [1, 2] for name in ("constructor", "toString", "__proto__")})
+
+
 # --- those that take all there is ----------------------------------------------------------------
 
 

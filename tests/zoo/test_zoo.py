@@ -66,6 +66,7 @@ ENDINGS = {
     "speaks-markdown": (OK, ""),
     "speaks-terminal": (OK, ""),
     "ends-the-quotation": (OK, ""),
+    "names-what-javascript-knows": (OK, ""),
     "draws-an-endless-curve": (OK, ""),
     "draws-a-thousand-curves": (OK, ""),
     "fails-with-markup": (FAILED, "exit code 3: RuntimeError: <script>"),
