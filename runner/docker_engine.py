@@ -1,4 +1,4 @@
-"""The engine made of Docker, or of podman in its words: the only module that imports the SDK.
+"""The engine made of Docker, or of podman in its words.
 
 Every container is hardened the same way (``hardening``). Files reach it through a volume that is
 filled once in a run, its result comes back over the attached stream: no bind mount, so a remote
@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import tarfile
 import tempfile
 import threading
@@ -24,19 +23,16 @@ from typing import Any
 import docker
 import docker.errors
 import requests
-import urllib3
-from docker.errors import TLSParameterError
 from docker.models.containers import Container
 from docker.models.images import Image as PulledImage
-from docker.tls import TLSConfig
 from docker.types import Mount
-from docker.utils.socket import SocketError
 
 from runner import base as assembled
 from runner import digest, interruption, labels, workplace
-from runner.address import LOCAL, Address, engine_address
+from runner.address import Address, engine_address
+from runner.docker_client import cause, client_at, engine_at_work, shut
 from runner.engine import GRACE_S, BuildContext, Launch, Outcome, Owned
-from runner.errors import EngineError, EngineLostError, ImageBuildError
+from runner.errors import EngineError, ImageBuildError
 from runner.hardening import hardening
 from runner.interpreters import Interpreter
 from runner.log import Log
@@ -53,13 +49,6 @@ No process in its container can kill it, as it is the first one there."""
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
 PIECE_BYTES = 1 << 20
-_AWAY = (  # how the SDK says that no answer came, or that one broke off
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    docker.errors.StreamParseError,
-    SocketError,
-    ConnectionError,
-)
 
 
 def connect(machine: str, address: Address | None = None) -> "DockerEngine":
@@ -68,55 +57,8 @@ def connect(machine: str, address: Address | None = None) -> "DockerEngine":
     ``machine`` marks the containers and volumes of this machine's runs.
     """
     where = address or engine_address()
-    tunnel: Tunnel | None = None
-    try:
-        tunnel = Tunnel(where.url) if where.url.startswith("ssh://") else None
-        url = where.url if tunnel is None else tunnel.address
-        client = docker.DockerClient(url, tls=_tls(where))
-    except (docker.errors.DockerException, ValueError) as error:
-        cause = (tunnel and tunnel.complaint()) or _cause(error)
-        if tunnel is not None:
-            tunnel.close()
-        named = "its usual socket" if where.url == LOCAL else where
-        raise EngineError(
-            f"no Docker engine answers at {named} ({cause}): {_remedy(where, error)}."
-        ) from error
+    client, tunnel = client_at(where)
     return DockerEngine(client, machine, tunnel, at_hand=where.socket is not None)
-
-
-class _Certificates(TLSConfig):
-    """The engine's certificates, checked by what was given: requests prefers REQUESTS_CA_BUNDLE."""
-
-    def configure_client(self, client: docker.APIClient) -> None:
-        super().configure_client(client)
-        client.proxies = requests.utils.get_environ_proxies(client.base_url)
-        client.trust_env = False
-
-
-def _tls(address: Address) -> TLSConfig | bool:
-    """Return how to encrypt; DockerException if a certificate is missing."""
-    folder = address.certificates
-    if folder is None:
-        return False
-    own = (str(folder / "cert.pem"), str(folder / "key.pem"))
-    shown = own if any(map(os.path.exists, own)) or not (folder / "ca.pem").exists() else None
-    return _Certificates(client_cert=shown, ca_cert=str(folder / "ca.pem"), verify=address.verify)
-
-
-def _remedy(address: Address, error: BaseException) -> str:
-    """Say what to do where no engine answers."""
-    text = str(error)
-    if "Permission denied" in text and address.socket:
-        return "add yourself to the group `docker`, or use an engine that is yours"
-    if address.url.startswith("ssh://"):
-        return "see that ssh gets there without a question and finds `docker` there"
-    if "HTTPS server" in text:
-        return "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its certificates"
-    if address.certificates is not None and ("SSL" in text or isinstance(error, TLSParameterError)):
-        return f"see that ca.pem, cert.pem and key.pem in {address.certificates} belong to it"
-    if address.context is not None:
-        return "start it, or choose another one with `docker context use`"
-    return "start Docker, or name an engine in DOCKER_HOST"
 
 
 class DockerEngine:
@@ -148,7 +90,7 @@ class DockerEngine:
     def describe(self) -> EngineFacts:
         """Return the facts of the engine, asked once."""
         if self._facts is None:
-            with _engine_at_work("describe itself"):
+            with engine_at_work("describe itself"):
                 info, version = self._client.info(), self._client.version()
             machine = None if self._at_hand else digest.of_content(info["Name"])[:16]
             self._facts = _facts(info, version, machine)
@@ -160,7 +102,7 @@ class DockerEngine:
         """Return the images of environments that exist, by environment digest."""
         # One without a name was replaced by another of the same environment, on another base.
         wanted = {"label": labels.LABEL + "environment", "dangling": False}
-        with _engine_at_work("list images"):
+        with engine_at_work("list images"):
             found = self._client.api.images(filters=wanted)
         images = (
             labels.image(entry["Id"], entry["Labels"], entry["Size"])
@@ -186,7 +128,7 @@ class DockerEngine:
             return self._assemble(interpreter)
         name = OFFICIAL if wanted in {"auto", "pull"} else wanted
         name = name.replace("{python}", interpreter.minor)
-        with _engine_at_work(f"provide the base {name}"):
+        with engine_at_work(f"provide the base {name}"):
             try:
                 # Where another base will do, there is no need to wait for this one.
                 return self._named(name, () if wanted == "auto" else PULL_WAITS_S)
@@ -194,7 +136,7 @@ class DockerEngine:
                 if wanted != "auto":
                     raise EngineError(
                         f"the base {name} can neither be found nor pulled "
-                        f"({_cause(error)}); "
+                        f"({cause(error)}); "
                         "set `environment: {base: auto}` to assemble one from this machine."
                     ) from error
         return self._assemble(interpreter)
@@ -234,7 +176,7 @@ class DockerEngine:
         tag = f"{python}-{content[:12]}"
         repository = self._own(f"{labels.REPOSITORY}/base")
         name = f"{repository}:{tag}"
-        with _engine_at_work("import a base"):
+        with engine_at_work("import a base"):
             if not self._client.images.list(name):
                 change = f"LABEL {labels.LABEL}base={python}"
                 answer = self._client.api.import_image(str(tar), changes=[change])
@@ -248,7 +190,7 @@ class DockerEngine:
         if base.kind == ASSEMBLED:
             assembled.assemble(interpreter, file)
             return replace(base, digest=f"sha256:{digest.of_file(file)}")
-        with _engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
+        with engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
             for piece in self._client.images.get(base.name).save():  # without its name
                 target.write(piece)
         return base
@@ -258,7 +200,7 @@ class DockerEngine:
         if base.kind == ASSEMBLED:
             return self._imported(file, python)
         _check_archive(file, base)
-        with _engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
+        with engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
             loaded = self._client.images.load(archive)[0]
             try:
                 there = self._client.images.get(base.name)
@@ -277,7 +219,7 @@ class DockerEngine:
         """Build and return the image of an environment; ImageBuildError if that fails."""
         lines: list[str] = []
         tag = self._own(labels.image_tag(context.environment))
-        with _engine_at_work(f"build the image of {context.label}"):
+        with engine_at_work(f"build the image of {context.label}"):
             try:
                 for event in self._client.api.build(
                     fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
@@ -321,7 +263,7 @@ class DockerEngine:
         """Fill a volume with the inputs of a run, named by what it holds and whose it is."""
         content = {name: digest.of_file(path) for name, path in inputs.items()}
         name = f"{labels.REPOSITORY}-{digest.of_content([self._machine, run, content])[:16]}"
-        with tempfile.TemporaryFile() as file, _engine_at_work("stage the inputs"):
+        with tempfile.TemporaryFile() as file, engine_at_work("stage the inputs"):
             with tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
                 for inside, path in sorted(inputs.items()):
                     tar.add(path, inside, recursive=False, filter=_readable)
@@ -347,7 +289,7 @@ class DockerEngine:
         """Execute one trial to its end in a container of its own, and remove it."""
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
-        with _engine_at_work(f"execute {launch.trial}"):
+        with engine_at_work(f"execute {launch.trial}"):
             with interruption.held():
                 container = self._create(launch)
             try:
@@ -395,13 +337,13 @@ class DockerEngine:
             with contextlib.suppress(docker.errors.APIError, requests.RequestException):
                 container.kill()
             if not ended.wait(GRACE_S):  # an engine that hangs would have us wait for ever
-                _shut(connection)
+                shut(connection)
 
         timer = threading.Timer(launch.longest_s, stop)
         timer.daemon = True
         timer.start()
         try:
-            with _engine_at_work(f"start {launch.trial}", passing=True):
+            with engine_at_work(f"start {launch.trial}", passing=True):
                 container.start()
             for document, lines in stream:
                 log.add(document, lines)
@@ -437,7 +379,7 @@ class DockerEngine:
     def owned(self) -> tuple[Owned, ...]:
         """Return what this machine's runs left on the engine, and every image of ours."""
         mine = {"label": f"{labels.LABEL}machine={self._machine}"}
-        with _engine_at_work("list what is ours"):
+        with engine_at_work("list what is ours"):
             containers = self._client.api.containers(all=True, filters=mine)
             volumes = self._client.api.volumes(filters=mine)["Volumes"] or []
             images = {  # by id, because the image of an environment has its base's labels, too
@@ -471,7 +413,7 @@ class DockerEngine:
 
     def discard(self, thing: Owned) -> None:
         """Remove one thing of ours; nothing happens if it is gone."""
-        with _engine_at_work(f"remove {thing.label}"):
+        with engine_at_work(f"remove {thing.label}"):
             try:
                 match thing.kind:
                     case "container":
@@ -487,15 +429,6 @@ class DockerEngine:
                     raise
 
 
-def _shut(connection: requests.Response) -> None:
-    """Have whoever reads from a connection see its end now."""
-    with (
-        contextlib.suppress(OSError, ValueError),  # it is closed already
-        socket.socket(fileno=os.dup(connection.raw.fileno())) as same,
-    ):
-        same.shutdown(socket.SHUT_RDWR)
-
-
 def _remove(container: Container) -> None:
     """Remove a container with its anonymous volumes; it may be gone or going."""
     try:
@@ -503,41 +436,6 @@ def _remove(container: Container) -> None:
     except docker.errors.APIError as error:
         if error.status_code not in {requests.codes.not_found, requests.codes.conflict}:
             raise
-
-
-@contextlib.contextmanager
-def _engine_at_work(what: str, *, passing: bool = False) -> Iterator[None]:
-    """Turn the SDK's exceptions into ours: no answer is a lost engine, a bad one its failure.
-
-    Where ``passing``, what it refuses now it may do later, whatever it answers. The order matters:
-    the SDK's answers of 4xx and 5xx are RequestExceptions, too.
-    """
-    try:
-        yield
-    except docker.errors.ImageNotFound as error:
-        raise EngineLostError(
-            f"an image is gone that was there before ({_cause(error)}); "
-            "repeat the command to build it again."
-        ) from error
-    except docker.errors.DockerException as error:
-        kind = EngineLostError if passing or _may_pass(error) else EngineError
-        raise kind(
-            f"the engine failed to {what}: {_cause(error)}; "
-            "repeat the command when that is repaired: finished trials are kept."
-        ) from error
-    except _AWAY as error:
-        raise EngineLostError(
-            f"the engine went away while it was to {what} ({_cause(error)}); "
-            "start it again and repeat the command: finished trials are kept."
-        ) from error
-
-
-def _may_pass(error: docker.errors.DockerException) -> bool:
-    """Whether the engine is in trouble, and not our request wrong."""
-    passing = {requests.codes.not_found, requests.codes.conflict, requests.codes.too_many_requests}
-    return isinstance(error, docker.errors.APIError) and (
-        error.is_server_error() or error.status_code in passing
-    )
 
 
 def _check_archive(file: Path, base: Base) -> None:
@@ -599,14 +497,3 @@ def _as_tar(folder: Path) -> Iterator[bytes]:
                 yield piece
             yield bytes(-entry.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason in words: the SDK wraps what the system said several times."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, OSError) and link.strerror:
-            return link.strerror
-        link = link.__cause__ or link.__context__
-    text = str(error).strip(" \"'()").removesuffix(": unknown")  # the kind, to containerd
-    return text.rsplit(": ", 1)[-1].partition(". (")[0].strip(" \"'()") or "no reason given"

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 import docker
 import pytest
 
+from runner.docker_engine import DockerEngine
+from runner.errors import EngineLostError
+from runner.execute import clear
 from runner.labels import LABEL
 from runner.model import Status
 from tests.daemons import POSSIBLE, REASON, Daemon
 from tests.studies import ended, results, run_folders, started, write_study
-from tests.trials import NUMBER, plain_environment
+from tests.trials import NUMBER, RUN, build, executed, plain_environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 
@@ -67,6 +71,24 @@ def test_an_engine_that_dies_in_a_trial(daemon: Daemon, tmp_path: Path) -> None:
     assert (again.status, again.trial.attempt) == (Status.OK, 2)
     with closing(docker.DockerClient(daemon.address)) as client:
         assert client.containers.list(all=True) == client.volumes.list() == []
+
+
+def test_an_engine_that_hangs_is_given_up(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the stream of a trial nor an answer is waited for without end."""
+    for module in ("engine", "docker_engine"):
+        monkeypatch.setattr(f"runner.{module}.GRACE_S", 1.0)
+    hang = Thread(target=daemon.suspend, args=(20,))
+    with closing(DockerEngine(docker.DockerClient(daemon.address, timeout=2), "tests")) as engine:
+        (tmp_path / "context").mkdir()
+        image = build(engine, plain_environment(), tmp_path / "context")
+        script = "import time; print('on', flush=True); time.sleep(60)"
+        with pytest.raises(EngineLostError, match="went away while it was to execute"):
+            executed(engine, image, tmp_path, script, timeout_s=1.0, watch=lambda _: hang.start())
+        assert hang.is_alive()
+        hang.join()
+        clear(engine, RUN)
 
 
 def test_an_engine_that_restarts_while_it_builds(daemon: Daemon, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ TIERS = (
         "report.render",
     ),
     # the verbs, and the sections of the report
-    ("result", "prepare", "resolve", "labels", "schema", "environments"),
+    ("result", "prepare", "resolve", "labels", "schema", "environments", "docker_client"),
     (
         "report.measured",
         "report.published",
@@ -112,9 +112,9 @@ TIERS = (
 
 OWNERS = {
     "altair": {"report.plots"},
-    "docker": {"docker_engine"},
-    "requests": {"docker_engine"},
-    "urllib3": {"docker_engine"},
+    "docker": {"docker_client", "docker_engine"},
+    "requests": {"docker_client", "docker_engine"},
+    "urllib3": {"docker_client"},
     "yaml": {"yaml_tree"},
     "jinja2": {"report.render"},
     "markupsafe": {"report.render"},
