@@ -139,6 +139,7 @@ class Daemon:
         os.kill(process, signal.SIGSTOP)
         time.sleep(seconds)
         os.kill(process, signal.SIGCONT)
+        self._process.send_signal(signal.SIGCONT)  # nsenter stops itself with what it began
 
     def kill(self, name: str) -> bool:
         """Kill what it started by that name, or one first process of a container: ``init``.
