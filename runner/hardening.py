@@ -46,6 +46,7 @@ def hardening(limits: Limits, engine_cpus: int, *, podman: bool = False) -> dict
             "/dev/shm": f"{own},size={SHARED_BYTES}",  # noqa: S108
             **dict.fromkeys(opened, "ro,notmpcopyup,size=4096"),
         },
+        "stop_signal": "SIGKILL",  # who stops a container need not wait: it would take no other
         "init": False,  # the launcher is the first process: nothing in there can kill or stop it
         "ulimits": [
             {"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in ulimits.items()

@@ -114,8 +114,9 @@ def test_a_container_killed_from_outside_is_lost(
     execute: Execute, served: Served, ended: Callable[[Container], None]
 ) -> None:
     """Somebody did it and not the script, whatever the exit code looks like."""
-    _, result, _ = execute(WAITS, watch=in_container(served.client, ended))
+    outcome, result, _ = execute(WAITS, watch=in_container(served.client, ended))
     assert result.status is Status.ENGINE_LOST
+    assert outcome.duration_s < 8  # an engine gives what it stops ten seconds
     assert result.reason == "the container was killed from outside while the trial ran"
 
 
