@@ -37,7 +37,7 @@ while True:
 COMMAND = """
 nsenter --target {target} --net --mount --pid
 dockerd --host {address} --bridge none --iptables=false --config-file {folder}/config.json
-        --data-root {folder}/storage
+        --data-root {storage}
         --exec-root {runtime}/exec --pidfile {runtime}/pid
 """
 
@@ -76,6 +76,7 @@ class Daemon:
         self, folder: Path, *, live_restore: bool = False, words: Sequence[str] = ()
     ) -> None:
         self.folder = folder
+        self.storage = folder / "storage"
         # The name of a socket is at most 107 bytes long, and the folder's may take them all.
         self._runtime = Path(tempfile.mkdtemp(prefix="daemon-", dir="/tmp"))
         self.socket = self._runtime / "socket"
@@ -83,7 +84,7 @@ class Daemon:
         self.words = [*words, *["--live-restore"] * live_restore]
         self._machine: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        self.storage.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text("{}")
 
     def start(self) -> None:
@@ -99,7 +100,11 @@ class Daemon:
         self.wire(target)
         command = shlex.split(
             COMMAND.format(
-                target=target, folder=self.folder, runtime=self._runtime, address=self.address
+                target=target,
+                folder=self.folder,
+                storage=self.storage,
+                runtime=self._runtime,
+                address=self.address,
             )
         )
         deadline = time.monotonic() + 120

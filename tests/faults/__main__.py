@@ -20,7 +20,7 @@ from tabulate import tabulate
 
 from tests.daemons import POSSIBLE, REASON, Daemon
 from tests.faults.inject import Injected, inject, prepared
-from tests.faults.kinds import KINDS, Kind
+from tests.faults.kinds import KINDS, Kind, mount_small, unmount
 from tests.faults.study import declare, ended, start
 
 HEADS = (
@@ -34,28 +34,31 @@ class Lane:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._daemons: dict[bool, Daemon] = {}
+        self._daemons: dict[tuple[bool, bool], Daemon] = {}
         self._spans: dict[bool, float] = {}
 
     def strike(self, kind: Kind, seed: str) -> Injected:
         """Inject a fault into a run of its own."""
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
-        daemon = self.daemon(live_restore=kind.live_restore)
+        daemon = self.daemon(live_restore=kind.live_restore, small=kind.small_storage)
         return inject(kind, daemon, folder, self.span_s(kind), random.Random(seed))
 
-    def daemon(self, *, live_restore: bool) -> Daemon:
-        """Return a daemon that runs."""
-        if live_restore not in self._daemons:
-            place = self._folder / ("live" if live_restore else "plain")
-            self._daemons[live_restore] = Daemon(place, live_restore=live_restore)
-            self._daemons[live_restore].start()
-        return self._daemons[live_restore]
+    def daemon(self, *, live_restore: bool = False, small: bool = False) -> Daemon:
+        """Return a daemon that runs, where it is ``small`` on a disk of its own."""
+        sort = (live_restore, small)
+        if sort not in self._daemons:
+            place = self._folder / ("live" if live_restore else "small" if small else "plain")
+            self._daemons[sort] = Daemon(place, live_restore=live_restore)
+            if small:
+                mount_small(self._daemons[sort].storage)
+            self._daemons[sort].start()
+        return self._daemons[sort]
 
     def span_s(self, kind: Kind) -> float:
         """Return how long a run takes that nothing happens to."""
         if kind.cold not in self._spans:
             folder = Path(tempfile.mkdtemp(prefix="span-", dir=self._folder))
-            daemon = self.daemon(live_restore=False)
+            daemon = self.daemon()
             declare(folder)
             prepared(daemon, folder, cold=kind.cold)
             began = time.monotonic()
@@ -66,8 +69,10 @@ class Lane:
 
     def close(self) -> None:
         """End the daemons."""
-        for daemon in self._daemons.values():
+        for (_, small), daemon in self._daemons.items():
             daemon.die()
+            if small:
+                unmount(daemon.storage)
 
 
 def strike_all(faults: Iterable[tuple[Kind, str]], lanes: int, place: Path) -> list[Injected]:

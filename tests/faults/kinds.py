@@ -53,6 +53,8 @@ class Kind:
     live_restore: bool = False
     small_disk: str | None = None
     """The folder of the study that has a small disk of its own."""
+    small_storage: bool = False
+    """Whether the engine has one."""
     clock: bool = False
     fills: bool = False
     failing: Mapping[int, Status] = field(default_factory=dict)
@@ -143,11 +145,15 @@ def without_image(scene: Scene) -> None:
         client.close()
 
 
-def full(folder: str) -> Callable[[Scene], None]:
-    """Return how to fill a small disk, for a moment or for longer than the program waits."""
+def full(folder: str | None) -> Callable[[Scene], None]:
+    """Return how to fill a small disk, for a moment or for longer than the program waits.
+
+    It is that of a folder of the study, or of the engine.
+    """
 
     def strike(scene: Scene) -> None:
-        filling = scene.folder / folder / "filling"
+        place = scene.daemon.storage if folder is None else scene.folder / folder
+        filling = place / "filling"
         _fill(filling)
         time.sleep(scene.chance.choice((0.5, 2, 40)))
         filling.unlink()
@@ -242,6 +248,13 @@ KINDS = (
         cold=True,
     ),
     Kind(
+        name="disk full, engine's",
+        strike=full(None),
+        codes=WAITS | {int(Exit.CELL_FAILED)},
+        small_storage=True,
+        cold=True,
+    ),
+    Kind(
         name="disk full in container",
         strike=nothing,
         codes=frozenset({int(Exit.CELL_FAILED)}),
@@ -276,11 +289,21 @@ def disk(kind: Kind, folder: Path) -> Iterator[None]:
         return
     place = folder / kind.small_disk
     place.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "none", place], check=True)
+    mount_small(place)
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
+        unmount(place)
+
+
+def mount_small(place: Path) -> None:
+    """Give a folder a small disk of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "none", place], check=True)
+
+
+def unmount(place: Path) -> None:
+    """Take a disk away, also one that is still in use."""
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def is_told(program: Ended) -> bool:
