@@ -44,7 +44,8 @@ class Patience:
     """How much of a machine's trouble one run bears.
 
     It ends when the waits are used up without one trial that came through, and when more than a
-    third of the trials were lost. What is lost from one wait to the next counts as one.
+    third of the trials were lost. Trials that an engine does not begin while it is waited for are
+    one loss.
     """
 
     def __init__(self, note: Note) -> None:
@@ -61,7 +62,7 @@ class Patience:
             self._waits = iter(WAITS_S)
             self._first = None
             return
-        if self._first is not None:
+        if result.duration_s is None and self._first is not None:  # not even begun, once more
             return
         self._executed += 1
         self._lost += 1

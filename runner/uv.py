@@ -71,6 +71,10 @@ def cache_folder(compiler: bool) -> Path:
     return root / "matrix-runner" / "uv" / ("compiled" if compiler else "plain")
 
 
+_REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
+"""An index that refuses: uv takes that for "no such package" and gives but a hint."""
+
+
 def call(
     arguments: Sequence[str],
     *,
@@ -117,15 +121,16 @@ def understand(code: int, output: str, words: str, purpose: str) -> Answer:
             "uploaded, which `as_of` needs; use one that does."
         )
     error = _error(words)
-    # Without credentials uv takes the index's refusal for "no such package" and gives but a hint.
-    unreachable = re.search(r"Failed to fetch|error sending request|could not be queried", error)
+    refused = _REFUSED.search(error)
+    unreachable = refused or re.search(r"Failed to fetch|error sending request", error)
     if not unreachable and error.startswith("No solution found when resolving dependencies"):
         return Answer(verdict=Verdict.UNSOLVABLE, text=error)
     if not unreachable and re.match(r"Failed to (download and )?build ", error):
         return Answer(verdict=Verdict.UNBUILDABLE, text=error)
+    why = refused[1].rstrip(".") if refused else conclusion(error) or f"exit code {code}"
     raise PackagesError(
-        f"uv could not {purpose}: {conclusion(error) or f'exit code {code}'}. Look at the network, "
-        "the package index and the free disk space, then try again."
+        f"uv could not {purpose}: {why}. Look at the network, the package index and the free disk "
+        "space, then try again."
     )
 
 

@@ -19,6 +19,10 @@ UNAUTHORISED = """error: No solution found when resolving dependencies
 
 hint: An index URL could not be queried due to a lack of valid authentication credentials.
 """
+FORBIDDEN = UNAUTHORISED.replace(
+    "An index URL could not be queried due to a lack of valid authentication credentials.",
+    "An index (http://me:secret@index.invalid/simple) returned a 403 Forbidden error. Check it.",
+)
 UNDATED = "warning: `six.whl` is missing an upload date, but user provided: 2024-01-01\nerror: No\n"
 OFFLINE_BUILD = """error: Failed to download and build `old==1`
   cause: Failed to fetch: http://index.invalid/simple/setuptools/
@@ -29,7 +33,11 @@ OFFLINE_BUILD = """error: Failed to download and build `old==1`
     ("words", "says"),
     [
         (NETWORK, "uv could not resolve x: Request failed after 3 retries.*Name or service not"),
-        (UNAUTHORISED, "uv could not resolve x: .*package registry"),
+        (
+            UNAUTHORISED,
+            "uv could not resolve x: An index URL could not be queried due to a lack of",
+        ),
+        (FORBIDDEN, r"x: An index \(http://index.invalid/simple\) returned a 403 Forbidden error"),
         (UNDATED, "does not tell when its files were uploaded"),
         (OFFLINE_BUILD, "Failed to fetch"),
         ("", "exit code 2"),
