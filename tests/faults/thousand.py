@@ -26,6 +26,7 @@ CELLS = 24  # and the twin of the first one
 NAMES = (
     *("runner killed", "SIGINT", "SIGTERM", "SIGINT twice", "container removed"),
     *("container killed", "container stopped", "daemon SIGTERM", "daemon SIGKILL", "image removed"),
+    *("container paused", "first process killed", "shim killed", "runner suspended"),
 )
 FAULTS = tuple(kind for kind in KINDS if kind.name in NAMES)
 
