@@ -57,13 +57,12 @@ def _execute(words: Sequence[str]) -> int:
 
 def _have_streams() -> None:
     """Open what whoever started us has closed, or some file of ours would take its number."""
-    for number, mode in enumerate(("r", "w", "w")):
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-            stream = open(number, mode, closefd=False)  # noqa: SIM115 (it stays open)
-            setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 (it stays open)
     if isinstance(sys.stdout, io.TextIOWrapper):  # what a terminal's letters lack is spelt out
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -57,7 +57,6 @@ class Launch:
 
     def order(self, **of_the_engine: object) -> str:
         """Return what ``runner/inside.py`` reads, with what only the engine knows."""
-        quiet = ("window_s", "foreign_share", "patience_s")
         order = {
             "script": self.script,
             "seed": self.seed,
@@ -67,7 +66,11 @@ class Launch:
             "log_bytes": self.limits.log_bytes,
             "result_bytes": self.limits.result_bytes,
             "matched": self.matched,
-            "quiet": {name: getattr(self.guards, name) for name in quiet},
+            "quiet": {
+                "window_s": self.guards.window_s,
+                "foreign_share": self.guards.foreign_share,
+                "patience_s": self.guards.patience_s,
+            },
         }
         return json.dumps({**order, **of_the_engine})
 

@@ -10,8 +10,8 @@ and sends one framed document to stdout::
 docker, and any engine that can run a process, use this same file. It never judges: ``result``
 reads the document. Where the kernel has no figure the document says null.
 
-Behind walls it is the first process of a pid namespace. No process in there can kill or stop it, so
-whatever ends it but itself came from outside; nor can one write to its streams (``be_closed``).
+No process of its user can write to its streams (``be_closed``). In a container it is the first one,
+which the kernel lets none in there kill or stop: whatever ends it but itself came from outside.
 """
 
 import json

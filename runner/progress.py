@@ -234,7 +234,7 @@ class _PlainScreen:
                 self._put(current)
 
     def _keep_beating(self) -> None:
-        with suppress(OSError):  # the next line of the run itself meets the same trouble
+        with suppress(BrokenPipeError):  # the next line of the run itself meets it, too
             while not self._closed.wait(POLL_S):
                 self.beat()
 

@@ -120,7 +120,7 @@ def _out_of_memory(peak_bytes: int | None, limit_bytes: int) -> tuple[Status, st
 
 
 def _container_ended(outcome: Outcome) -> str:
-    """Name the signal that a container's init tells as 128 and its number."""
+    """Name the signal that an engine tells as 128 and its number."""
     code = outcome.exit_code
     if code is None:
         return "container ended without an exit code"

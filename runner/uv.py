@@ -29,6 +29,8 @@ KEPT = frozenset(
 )  # fmt: skip
 KEPT_PREFIX = "UV_INDEX"  # UV_INDEX, UV_INDEX_URL, UV_INDEX_<NAME>_USERNAME and _PASSWORD
 NO_COMPILER = "no-compiler-in-reach"
+_REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
+"""An index that refuses: uv takes that for "no such package" and gives but a hint."""
 
 
 class Verdict(Enum):
@@ -69,10 +71,6 @@ def cache_folder(compiler: bool) -> Path:
     """Return our own cache: the user's may hold wheels that were built with a compiler."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "matrix-runner" / "uv" / ("compiled" if compiler else "plain")
-
-
-_REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
-"""An index that refuses: uv takes that for "no such package" and gives but a hint."""
 
 
 def call(

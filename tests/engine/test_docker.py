@@ -13,7 +13,6 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from runner import engine as module_of_launches
 from runner.docker_engine import DockerEngine
 from runner.engine import BuildContext
 from runner.errors import EngineError
@@ -138,7 +137,7 @@ def test_a_container_that_does_not_end_is_lost(
     execute: Execute, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its launcher would have ended in time; here somebody pauses it."""
-    monkeypatch.setattr(module_of_launches, "GRACE_S", 1.0)
+    monkeypatch.setattr("runner.engine.GRACE_S", 1.0)
     pause = in_container(served.client, Container.pause)
     _, result, _ = execute(WAITS, timeout_s=1.0, watch=pause)
     assert result.status is Status.ENGINE_LOST

@@ -20,7 +20,7 @@ from tabulate import tabulate
 
 from tests.daemons import POSSIBLE, REASON, Daemon
 from tests.faults.inject import Injected, inject, prepared
-from tests.faults.kinds import KINDS, Kind, mount_small, unmount
+from tests.faults.kinds import KINDS, Kind, small_disk
 from tests.faults.study import declare, ended, start
 
 HEADS = (
@@ -34,7 +34,8 @@ class Lane:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._daemons: dict[tuple[bool, bool], Daemon] = {}
+        self._daemons: dict[str, Daemon] = {}
+        self._at_the_end = ExitStack()
         self._spans: dict[bool, float] = {}
 
     def strike(self, kind: Kind, seed: str) -> Injected:
@@ -45,13 +46,14 @@ class Lane:
 
     def daemon(self, *, live_restore: bool = False, small: bool = False) -> Daemon:
         """Return a daemon that runs, where it is ``small`` on a disk of its own."""
-        sort = (live_restore, small)
+        sort = "live" if live_restore else "small" if small else "plain"
         if sort not in self._daemons:
-            place = self._folder / ("live" if live_restore else "small" if small else "plain")
-            self._daemons[sort] = Daemon(place, live_restore=live_restore)
+            daemon = Daemon(self._folder / sort, live_restore=live_restore)
             if small:
-                mount_small(self._daemons[sort].storage)
-            self._daemons[sort].start()
+                self._at_the_end.enter_context(small_disk(daemon.storage))
+            self._at_the_end.callback(daemon.die)
+            daemon.start()
+            self._daemons[sort] = daemon
         return self._daemons[sort]
 
     def span_s(self, kind: Kind) -> float:
@@ -69,10 +71,7 @@ class Lane:
 
     def close(self) -> None:
         """End the daemons."""
-        for (_, small), daemon in self._daemons.items():
-            daemon.die()
-            if small:
-                unmount(daemon.storage)
+        self._at_the_end.close()
 
 
 def strike_all(faults: Iterable[tuple[Kind, str]], lanes: int, place: Path) -> list[Injected]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -281,29 +281,20 @@ def _set(folder: Path, seconds: float) -> None:
     fresh.replace(folder / "clock")
 
 
-@contextmanager
-def disk(kind: Kind, folder: Path) -> Iterator[None]:
+def disk(kind: Kind, folder: Path) -> AbstractContextManager[None]:
     """Give a folder of the study a small disk of its own where the kind of fault needs one."""
-    if kind.small_disk is None:
-        yield
-        return
-    place = folder / kind.small_disk
+    return nullcontext() if kind.small_disk is None else small_disk(folder / kind.small_disk)
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """Give a folder a small disk of its own, and take it away again, also one still in use."""
     place.mkdir(exist_ok=True)
-    mount_small(place)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "none", place], check=True)
     try:
         yield
     finally:
-        unmount(place)
-
-
-def mount_small(place: Path) -> None:
-    """Give a folder a small disk of its own."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "none", place], check=True)
-
-
-def unmount(place: Path) -> None:
-    """Take a disk away, also one that is still in use."""
-    subprocess.run(["umount", "--lazy", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def is_told(program: Ended) -> bool:

@@ -1,5 +1,6 @@
 """What the zoo takes from other tests."""
 
 from tests.browser.test_report_in_chromium import chromium
+from tests.engine.conftest import readable
 
-__all__ = ["chromium"]
+__all__ = ["chromium", "readable"]
