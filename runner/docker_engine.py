@@ -355,12 +355,15 @@ class DockerEngine:
 
     def _ending(self, container: Container, overdue: bool) -> tuple[int | None, bool, str | None]:
         """Return exit code, whether memory ran out, and what the machine did wrong, if anything."""
-        state: Mapping[str, Any] = {"Dead": True}  # as the engine says of one that it is removing
-        with contextlib.suppress(docker.errors.NotFound):
+        state: Mapping[str, Any] = {"Status": "dead"}  # as the engine says of one that is removed
+        try:
             container.wait(timeout=GRACE_S)
             container.reload()
             state = container.attrs["State"]
-        if state.get("Dead"):
+        except docker.errors.APIError as error:
+            if not _is_gone(error):
+                raise
+        if state["Status"] in {"removing", "dead"}:
             return None, False, "the container was removed from outside while the trial ran"
         exit_code, out_of_memory = state["ExitCode"], state["OOMKilled"]
         trouble = None
@@ -434,8 +437,14 @@ def _remove(container: Container) -> None:
     try:
         container.remove(v=True, force=True)
     except docker.errors.APIError as error:
-        if error.status_code not in {requests.codes.not_found, requests.codes.conflict}:
+        if error.status_code != requests.codes.conflict and not _is_gone(error):
             raise
+
+
+def _is_gone(error: docker.errors.APIError) -> bool:
+    """Whether an engine has no such container; podman says so with a 500 while it removes it."""
+    missing = error.status_code == requests.codes.not_found
+    return missing or "no such container" in str(error.explanation)
 
 
 def _check_archive(file: Path, base: Base) -> None:
