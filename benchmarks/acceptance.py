@@ -22,7 +22,7 @@ from statistics import fmean, median, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.guards import taint
+from runner.execute.guards import taint
 from runner.judge import judge
 from runner.judge.claims import judge_claim
 from runner.judge.compare import Asked, compare, measure
@@ -30,26 +30,22 @@ from runner.judge.history import steps
 from runner.judge.looks import leaving, look_after
 from runner.judge.records import DECIDED, ClaimVerdict, Comparison, Look, Verdict
 from runner.judge.samples import Samples, gather
-from runner.model import (
+from runner.plan import make_plan, to_repeat
+from runner.records.environment import EnvironmentRequest
+from runner.records.run import Guards, Plan, Reading, Trial, TrialResult
+from runner.records.study import (
     Axis,
     Better,
     Cell,
     Claim,
-    EnvironmentRequest,
     Experiment,
-    Guards,
     Limits,
     Matrix,
     Metric,
     Pair,
-    Plan,
-    Reading,
     Scale,
     Status,
-    Trial,
-    TrialResult,
 )
-from runner.plan import make_plan, to_repeat
 
 Logs = NDArray[np.float64]
 """Natural logarithms of times in seconds, by block, position in the block, and epoch."""

@@ -16,14 +16,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner.goal import Goal
 from runner.judge import judge
+from runner.judge.goal import Goal
 from runner.judge.looks import leaving, reached
 from runner.judge.records import Judgement
-from runner.model import Matrix, Status, Trial, TrialResult
 from runner.plan import make_plan
 from runner.read import read
-from runner.store import find_run
+from runner.records.run import Trial, TrialResult
+from runner.records.study import Matrix, Status
+from runner.runs.folder import find_run
 from runner.summarise import metric_value, newest
 
 RECORDED = Path(__file__).parent / "recorded"

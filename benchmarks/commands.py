@@ -19,11 +19,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-from runner.interpreters import machine_platform
 from runner.lock import requests
-from runner.lockfile import lock_path, write_lock
-from runner.model import Environment, EnvironmentRequest, Lock, Package
+from runner.lock.file import lock_path, write_lock
+from runner.python.interpreters import machine_platform
 from runner.read import read
+from runner.records.environment import Environment, EnvironmentRequest, Lock, Package
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 15

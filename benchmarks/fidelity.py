@@ -22,38 +22,29 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from runner import engines, interruption, whereabouts, workplace
-from runner.engine import Engine
+from runner import engines
+from runner.cli.progress import clean, observer_for
+from runner.engines.protocol import Engine
+from runner.engines.venv.sandbox import told
 from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
 from runner.execute import Study, clear, execute, staged
-from runner.host import host, runs_here, stay_off
-from runner.isolation import told
 from runner.judge.compare import FEWEST, Asked, measure
 from runner.judge.records import Comparison, Verdict
 from runner.judge.samples import Samples, gather
-from runner.lockfile import lock_path, read_lock
-from runner.model import (
-    Axis,
-    Better,
-    EngineFacts,
-    Matrix,
-    Metric,
-    Pair,
-    Plan,
-    Scale,
-    Status,
-    Trial,
-    TrialResult,
-)
+from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
 from runner.plan import estimate, make_plan, quick, select, to_repeat
 from runner.prepare import prepare
-from runner.progress import clean, observer_for
 from runner.read import read
+from runner.records.run import EngineFacts, Plan, Trial, TrialResult
+from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Status
 from runner.report.verdict_words import amount, margin, unit
 from runner.report.wording import NOTHING, counted, heading, number
-from runner.store import RunFolder
+from runner.runs import registry
+from runner.runs.folder import RunFolder
 from runner.summarise import measures_wall_time
+from runner.system import signals, tempdir
+from runner.system.host import host, runs_here, stay_off
 
 MATRIX = Path(__file__).parents[1] / "matrix.yaml"
 SELECTED = ("tensorflow=2.0.0", "model=sequential")
@@ -72,10 +63,10 @@ def main() -> int:
     facts: dict[str, EngineFacts] = {}
     results: list[TrialResult] = []
     code = Exit.OK
-    interruption.listen()
+    signals.listen()
     try:
         with ExitStack() as at_the_end:
-            place = at_the_end.enter_context(workplace.folder())
+            place = at_the_end.enter_context(tempdir.folder())
             observer = at_the_end.enter_context(observer_for(sys.stdout))
             folder = RunFolder(wanted.keep or place / "fidelity")
             at_the_end.callback(folder.leave)
@@ -89,7 +80,7 @@ def main() -> int:
             for result in carry_out(matrix, plan, connected, folder, observer):
                 results.append(result)  # noqa: PERF402 (what cuts it short loses none of them)
     except KeyboardInterrupt:
-        interruption.hear_no_more()
+        signals.hear_no_more()
         code = Exit.INTERRUPTED
     except RunnerError as error:
         print(error, file=sys.stderr)
@@ -193,7 +184,7 @@ def _studies(
     root, lock, mark = (
         MATRIX.parent,
         read_lock(lock_path(MATRIX)),
-        whereabouts.remember(folder.path),
+        registry.remember(folder.path),
     )
     studies = {}
     for name, engine in connected.items():

@@ -39,7 +39,7 @@ from benchmarks.acceptance import (
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Verdict
 from runner.judge.samples import gather
-from runner.model import Plan
+from runner.records.run import Plan
 
 TRIALS = 10
 """Trials of each version."""

@@ -64,7 +64,7 @@ engine
 isolation
     Behind what the venv engine executes a trial: bubblewrap, unshare or nothing (plain).
 keeper
-    ``runner/keeper.py``, which ends all processes of a plain trial.
+    ``runner/engines/venv/subreaper.py``, which ends all processes of a plain trial.
 outcome
     What the engine saw of a trial.
 lost
@@ -74,7 +74,7 @@ result
 status
     ok, failed, bad-output, timed-out, out-of-memory, no-image, unsupported or engine-lost.
 launcher
-    ``runner/inside.py``, the one file of the runner that runs inside: it starts the script.
+    ``runner/inside/launcher.py``, which runs inside the container: it starts the script.
 order
     What the launcher is told of its trial.
 attempt

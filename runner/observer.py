@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
-from runner.model import Cell, Image, Plan, Trial, TrialResult
+from runner.records.environment import Image
+from runner.records.run import Plan, Trial, TrialResult
+from runner.records.study import Cell
 
 
 class Observer(Protocol):

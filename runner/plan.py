@@ -13,18 +13,9 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
-from runner.model import (
-    Axis,
-    Cell,
-    Coordinates,
-    Guards,
-    Matrix,
-    Plan,
-    Status,
-    Trial,
-    TrialResult,
-    shown,
-)
+from runner.records import Coordinates, shown
+from runner.records.run import Guards, Plan, Trial, TrialResult
+from runner.records.study import Axis, Cell, Matrix, Status
 
 # Rough durations where no earlier run tells better, rounded up from a 2-core x86-64 machine.
 IMAGE_S = 40.0

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from runner.model import Matrix, Metric, Record, Status, TrialResult
+from runner.records import Record
+from runner.records.run import TrialResult
+from runner.records.study import Matrix, Metric, Status
 
 TRIAL_CPU = "trial_cpu_seconds"
 """Names the CPU time of a whole trial, as the kernel counted it: every trial has it."""

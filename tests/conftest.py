@@ -14,9 +14,9 @@ import pytest
 from hypothesis import settings
 
 from runner.errors import EngineError
-from runner.interruption import ENDINGS
-from runner.model import Guards
-from runner.patience import WAITS_S
+from runner.records.run import Guards
+from runner.system.retry import WAITS_S
+from runner.system.signals import ENDINGS
 
 settings.register_profile("steady", deadline=None)  # machines of CI have bad moments
 settings.load_profile("steady")
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get(REQUIRE):
         return
-    from runner.docker_engine import connect  # noqa: PLC0415 (only where a test needs it)
+    from runner.engines.docker import connect  # noqa: PLC0415 (only where a test needs it)
 
     try:
         connect("probe").close()
@@ -89,7 +89,7 @@ def own_signals() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in this process wait before it tries again."""
-    monkeypatch.setattr("runner.patience.WAITS_S", (0.0,) * len(WAITS_S))
+    monkeypatch.setattr("runner.system.retry.WAITS_S", (0.0,) * len(WAITS_S))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,15 +9,16 @@ from collections.abc import Iterable
 
 from runner.judge.claims import judge_claim
 from runner.judge.compare import Asked, compare, measure
+from runner.judge.divergence import partings
 from runner.judge.estimate import smallest_detectable
 from runner.judge.groups import groups
 from runner.judge.looks import look_after, next_look
-from runner.judge.partings import partings
 from runner.judge.policy import decide
 from runner.judge.records import Check, Judgement, Look
 from runner.judge.samples import Samples, gather
-from runner.model import Matrix, Plan, TrialResult
 from runner.plan import baseline_cell, complete_blocks
+from runner.records.run import Plan, TrialResult
+from runner.records.study import Matrix
 
 
 def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgement:

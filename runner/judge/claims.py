@@ -8,16 +8,9 @@ from collections import Counter
 
 from runner.judge import estimate as statistics
 from runner.judge.compare import Asked, is_inside, margin, measure
-from runner.judge.records import (
-    ClaimVerdict,
-    Comparison,
-    Estimate,
-    JudgedClaim,
-    Look,
-    Verdict,
-)
+from runner.judge.records import ClaimVerdict, Comparison, Estimate, JudgedClaim, Look, Verdict
 from runner.judge.samples import Samples
-from runner.model import Better, Claim, Scale
+from runner.records.study import Better, Claim, Scale
 
 FAR_LESS = 0.75
 """A change wholly under this share of a published one is another finding."""

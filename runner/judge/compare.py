@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from runner.judge import estimate as statistics
 from runner.judge.records import Comparison, Estimate, Look, Verdict
 from runner.judge.samples import Samples, changes
-from runner.model import Cell, Matrix, Metric, Scale, Status
 from runner.plan import baseline_cell
+from runner.records.study import Cell, Matrix, Metric, Scale, Status
 from runner.summarise import is_time
 
 FEWEST = 5

@@ -9,7 +9,7 @@ from runner.judge import estimate as statistics
 from runner.judge.compare import FEWEST, Asked, measure
 from runner.judge.records import Look
 from runner.judge.samples import Samples
-from runner.model import Better, Metric
+from runner.records.study import Better, Metric
 
 MOST_CELLS = 40
 """With more, every pair would take too long, and nobody reads so many letters."""

@@ -7,10 +7,11 @@ planned looks only, each with an interval so wide that all looks together err as
 import math
 from collections.abc import Mapping
 
-from runner.goal import Goal
+from runner.judge.goal import Goal
 from runner.judge.records import DECIDED, Advice, ClaimVerdict, Judgement, Look, Verdict
-from runner.model import Matrix, Plan, Scale
 from runner.plan import looks_of
+from runner.records.run import Plan
+from runner.records.study import Matrix, Scale
 
 LEVEL_OF_ONE = 0.95
 LEVEL_OF_EACH = 0.984

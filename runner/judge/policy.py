@@ -8,17 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from runner.judge.compare import Asked, measure
-from runner.judge.records import (
-    Advice,
-    Comparison,
-    Decision,
-    JudgedLimit,
-    Look,
-    Verdict,
-)
+from runner.judge.records import Advice, Comparison, Decision, JudgedLimit, Look, Verdict
 from runner.judge.samples import Samples
-from runner.model import Better, Cell, PolicyLimit, Scale, Status, shown
 from runner.plan import against_baseline
+from runner.records import shown
+from runner.records.study import Better, Cell, PolicyLimit, Scale, Status
 
 
 def decide(samples: Samples, look: Look, named: Sequence[Comparison]) -> tuple[Decision, ...]:

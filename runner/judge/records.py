@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from runner.model import Claim, Metric, PolicyLimit, Scale
+from runner.records.study import Claim, Metric, PolicyLimit, Scale
 
 
 class Verdict(Enum):

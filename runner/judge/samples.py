@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from runner.judge.estimate import far_more_often
 from runner.judge.records import Disturbance
-from runner.model import Better, Matrix, Metric, Plan, Scale, Status, TrialResult
+from runner.records.run import Plan, TrialResult
+from runner.records.study import Better, Matrix, Metric, Scale, Status
 from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value, newest
 
 TIMES_OF_ITS_SHARE = 0.99

@@ -9,7 +9,7 @@ ran in). These read ``evidence``, and write with ``wording`` and ``verdict_words
 
 from pathlib import Path
 
-from runner.store import RunFolder
+from runner.runs.folder import RunFolder
 
 
 def write(folder: RunFolder) -> Path:
@@ -18,12 +18,12 @@ def write(folder: RunFolder) -> Path:
     RunFolderError if the folder cannot be read or written.
     """
     # Heavy ones, such as scipy and altair, are loaded only where a report is made.
-    from runner.report import plots, render  # noqa: PLC0415
+    from runner.report import figures, render  # noqa: PLC0415
     from runner.report.view import view  # noqa: PLC0415
 
     stored = folder.stored()
     report = view(stored.run, stored.plan, stored.images, stored.results, stored.logs)
     for figure in render.figures_of(report):
-        folder.save_figure(render.image_path(figure), plots.svg(figure.chart))
+        folder.save_figure(render.image_path(figure), figures.svg(figure.chart))
     folder.save_page(render.html_page(report))
     return folder.save_report(render.markdown(report))

@@ -4,24 +4,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.host import runs_here
 from runner.judge import judge
 from runner.judge.records import Judgement
-from runner.model import (
-    Axis,
-    Cell,
-    EnvironmentRequest,
-    Image,
-    Metric,
-    Plan,
-    Run,
-    Status,
-    TrialResult,
-    Value,
-    shown,
-)
+from runner.records import Value, shown
+from runner.records.environment import EnvironmentRequest, Image
+from runner.records.run import Plan, Run, TrialResult
+from runner.records.study import Axis, Cell, Metric, Status
 from runner.report.wording import NOTHING, number, shortened, size, spread
 from runner.summarise import Summary, newest, summarise
+from runner.system.host import runs_here
 
 UNEXPECTED = "\N{CROSS MARK}"
 """Marks what was not expected to fail."""

@@ -2,7 +2,7 @@
 
 from runner.judge.claims import published_change
 from runner.judge.records import ClaimVerdict, JudgedClaim
-from runner.model import Cell, Published
+from runner.records.study import Cell, Published
 from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, places, standing
 from runner.report.page import Section, Statement, Table, left, right

@@ -14,9 +14,9 @@ import tabulate
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from runner.report import plots
+from runner.report import figures
 from runner.report.page import Figure, ReportView, Table
-from runner.store import file_name
+from runner.runs.folder import file_name
 
 LETTERS_OF_A_LINE = 300
 
@@ -47,9 +47,9 @@ def markdown(view: ReportView) -> str:
 
 def html_page(view: ReportView) -> str:
     """Return the report as one HTML page: its plots are alive, and it fetches nothing."""
-    figures = figures_of(view)
-    script = Markup(plots.script()) if figures else ""  # noqa: S704 (Vega's own)
-    return _html_template().render(view=view, figures=figures, script=script)
+    drawn = figures_of(view)
+    script = Markup(figures.script()) if drawn else ""  # noqa: S704 (Vega's own)
+    return _html_template().render(view=view, figures=drawn, script=script)
 
 
 def figures_of(view: ReportView) -> list[Figure]:
@@ -133,7 +133,7 @@ def _json(content: object) -> Markup:
 
 
 def _drawn(figure: Figure) -> Markup:
-    return Markup(plots.svg(figure.chart))  # noqa: S704 (vl-convert escapes texts)
+    return Markup(figures.svg(figure.chart))  # noqa: S704 (vl-convert escapes texts)
 
 
 @cache

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from runner.isolation import told, walled
-from runner.model import EngineFacts, Environment, EnvironmentRequest, Run, Unsupported, shown
+from runner.engines.venv.sandbox import told, walled
+from runner.records import shown
+from runner.records.environment import Environment, EnvironmentRequest, Unsupported
+from runner.records.run import EngineFacts, Run
 from runner.report.evidence import Evidence
 from runner.report.page import Section, Table, chunks, facts, left
 from runner.report.wording import NOTHING, counted, duration, instant, memory, shortened, size

@@ -3,7 +3,9 @@
 import math
 
 from runner.judge.records import Comparison, Estimate, Look, Verdict
-from runner.model import Better, Cell, Environment, Metric, Scale, shown
+from runner.records import shown
+from runner.records.environment import Environment
+from runner.records.study import Better, Cell, Metric, Scale
 from runner.report.evidence import Evidence
 from runner.report.page import Statement
 from runner.report.wording import counted, shortened, together

@@ -3,18 +3,12 @@
 from collections.abc import Iterable
 from itertools import islice
 
-from runner.judge.partings import learning_curves
-from runner.judge.records import (
-    Advice,
-    Check,
-    Comparison,
-    Decision,
-    JudgedLimit,
-    Verdict,
-)
+from runner.judge.divergence import learning_curves
+from runner.judge.records import Advice, Check, Comparison, Decision, JudgedLimit, Verdict
 from runner.judge.samples import gather
-from runner.model import Metric, PolicyLimit, shown
-from runner.report import plots
+from runner.records import shown
+from runner.records.study import Metric, PolicyLimit
+from runner.report import figures
 from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, places
 from runner.report.page import Figure, Section, Statement, Table, left, right
@@ -174,20 +168,20 @@ def learning(evidence: Evidence) -> Section | None:
     results = (one for results in evidence.results.values() for one in results)
     samples = gather(evidence.run.matrix, evidence.plan, results, evidence.plan.blocks)
     series: dict[str, dict[str, list[tuple[float, ...]]]] = {}
-    for cell in evidence.cells[: plots.MOST_CURVES]:
+    for cell in evidence.cells[: figures.MOST_CURVES]:
         for named in learning_curves(samples, cell.id).values():
             for name, numbers in named.items():
                 if len(numbers) > 1:
                     series.setdefault(name, {}).setdefault(cell.id, []).append(tuple(numbers))
     if not series:
         return None
-    drawn = dict(islice(series.items(), plots.MOST_SERIES))
+    drawn = dict(islice(series.items(), figures.MOST_SERIES))
     left_out = (
         (
-            len(evidence.cells) - plots.MOST_CURVES,
-            f"The first {plots.MOST_CURVES} cells are drawn.",
+            len(evidence.cells) - figures.MOST_CURVES,
+            f"The first {figures.MOST_CURVES} cells are drawn.",
         ),
-        (len(series) - plots.MOST_SERIES, f"The first {plots.MOST_SERIES} series are drawn."),
+        (len(series) - figures.MOST_SERIES, f"The first {figures.MOST_SERIES} series are drawn."),
     )
     titles = {one.name: heading(one) for one in evidence.run.matrix.metrics}
     titled: dict[str, dict[str, list[tuple[float, ...]]]] = {}
@@ -198,7 +192,7 @@ def learning(evidence: Evidence) -> Section | None:
         title="Learning curves",
         lead=tuple(sentence for count, sentence in left_out if count > 0),
         statements=tuple(_partings(evidence)),
-        figures=(plots.curves("learning-curves", titled),),
+        figures=(figures.curves("learning-curves", titled),),
     )
 
 
@@ -329,7 +323,9 @@ def _figures(evidence: Evidence, named: list[Comparison]) -> Iterable[Figure]:
     metrics: dict[str, Metric] = {one.measured.name: one.measured for one in named}
     for metric in metrics.values():
         rows = [(_label(evidence, one), one) for one in named if one.measured == metric]
-        figure = plots.changes(f"change-of-{metric.name}", metric, rows, look.level if look else 0)
+        figure = figures.changes(
+            f"change-of-{metric.name}", metric, rows, look.level if look else 0
+        )
         if figure is not None:
             yield figure
 

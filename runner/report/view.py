@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from runner.model import Image, Plan, Run, TrialResult, shown
+from runner.records import shown
+from runner.records.environment import Image
+from runner.records.run import Plan, Run, TrialResult
 from runner.report import measured, published, surroundings, verdicts
 from runner.report.evidence import Evidence, as_expected, gather
 from runner.report.page import ReportView

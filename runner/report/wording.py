@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from math import floor, log10
 
-from runner.model import Metric
+from runner.records.study import Metric
 
 NOTHING = "\N{EM DASH}"
 """Stands where there is no number."""

@@ -10,7 +10,7 @@ import pytest
 
 from runner.report.render import html_page
 from runner.report.view import view
-from tests.samples import (
+from tests.support.samples import (
     AS_PUBLISHED,
     founding_images,
     founding_matrix,

@@ -12,16 +12,16 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.docker_engine import DockerEngine, connect
-from runner.environments import CACHE
+from runner.engines.docker import DockerEngine, connect
+from runner.engines.venv import VenvEngine
+from runner.engines.venv import connect as connect_venv
+from runner.engines.venv.cache import CACHE
 from runner.errors import EngineError
 from runner.execute import clear
-from runner.model import Image
-from runner.venv_engine import VenvEngine
-from runner.venv_engine import connect as connect_venv
-from tests.daemons import lent
-from tests.podman import REASON, REQUIRE, Podman, possible
-from tests.trials import RUN, Execute, build, executed, plain_environment
+from runner.records.environment import Image
+from tests.support.daemons import lent
+from tests.support.podman import REASON, REQUIRE, Podman, possible
+from tests.support.trials import RUN, Execute, build, executed, plain_environment
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from runner.docker_engine import DockerEngine
-from runner.labels import LABEL
-from runner.model import Limits, Status
+from runner.engines.docker import DockerEngine
+from runner.engines.docker.labels import LABEL
+from runner.records.study import Limits, Status
 from tests.engine.conftest import Served
-from tests.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed
+from tests.support.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed
 
 pytestmark = pytest.mark.engine
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from runner.engine import Engine
+from runner.engines.protocol import Engine
+from runner.engines.venv.sandbox import BEHIND_WALLS
 from runner.execute import LAUNCHER, clear
-from runner.isolation import BEHIND_WALLS
-from runner.model import Image, Limits, Status
+from runner.execute.result import conclude
 from runner.prepare import write_context
-from runner.recipe import environment_digest
-from runner.result import conclude
-from tests.fakes import FakeEngine
-from tests.trials import (
+from runner.prepare.recipe import environment_digest
+from runner.records.environment import Image
+from runner.records.study import Limits, Status
+from tests.support.fakes import FakeEngine
+from tests.support.trials import (
     INTERPRETER,
     METRICS,
     NUMBER,

@@ -13,13 +13,14 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from runner.docker_engine import DockerEngine
-from runner.engine import BuildContext
+from runner.engines.docker import DockerEngine
+from runner.engines.docker.labels import LABEL
+from runner.engines.protocol import BuildContext
 from runner.errors import EngineError
-from runner.labels import LABEL
-from runner.model import Base, Status
+from runner.records.environment import Base
+from runner.records.study import Status
 from tests.engine.conftest import Served
-from tests.trials import INTERPRETER, LIMITS, NUMBER, RUN, Execute, executed, launch, stage
+from tests.support.trials import INTERPRETER, LIMITS, NUMBER, RUN, Execute, executed, launch, stage
 
 pytestmark = pytest.mark.engine
 
@@ -33,8 +34,8 @@ ARG BASE_DIGEST
 ARG ENVIRONMENT
 ARG LABEL
 LABEL matrix-runner.environment=${ENVIRONMENT} matrix-runner.label=${LABEL} \\
-      matrix-runner.base-name=${BASE} matrix-runner.base-kind=${BASE_KIND} \\
-      matrix-runner.base-digest=${BASE_DIGEST}
+      matrix-runner.engines.base-name=${BASE} matrix-runner.engines.base-kind=${BASE_KIND} \\
+      matrix-runner.engines.base-digest=${BASE_DIGEST}
 """
 WAITS = "import time; print('on'); time.sleep(60)"
 
@@ -141,7 +142,7 @@ def test_a_container_that_does_not_end_is_lost(
     execute: Execute, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its launcher would have ended in time; here somebody pauses it."""
-    monkeypatch.setattr("runner.engine.GRACE_S", 1.0)
+    monkeypatch.setattr("runner.engines.protocol.GRACE_S", 1.0)
     pause = in_container(served.client, Container.pause)
     _, result, _ = execute(WAITS, timeout_s=1.0, watch=pause)
     assert result.status is Status.ENGINE_LOST

@@ -10,14 +10,14 @@ from threading import Thread
 import docker
 import pytest
 
-from runner.docker_engine import DockerEngine
+from runner.engines.docker import DockerEngine
+from runner.engines.docker.labels import LABEL
 from runner.errors import EngineLostError
 from runner.execute import clear
-from runner.labels import LABEL
-from runner.model import Status
-from tests.daemons import POSSIBLE, REASON, Daemon
-from tests.studies import ended, results, run_folders, started, write_study
-from tests.trials import NUMBER, RUN, build, executed, plain_environment
+from runner.records.study import Status
+from tests.support.daemons import POSSIBLE, REASON, Daemon
+from tests.support.studies import ended, results, run_folders, started, write_study
+from tests.support.trials import NUMBER, RUN, build, executed, plain_environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 
@@ -77,7 +77,7 @@ def test_an_engine_that_hangs_is_given_up(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the stream of a trial nor an answer is waited for without end."""
-    for module in ("engine", "docker_engine"):
+    for module in ("engines.protocol", "engines.docker"):
         monkeypatch.setattr(f"runner.{module}.GRACE_S", 1.0)
     hang = Thread(target=daemon.suspend, args=(20,))
     with closing(DockerEngine(docker.DockerClient(daemon.address, timeout=2), "tests")) as engine:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.model import Status, TrialResult
-from runner.store import StoredRun, find_run
+from runner.records.run import TrialResult
+from runner.records.study import Status
+from runner.runs.folder import StoredRun, find_run
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = "tensorflow=1.15.0,model=subclassed-as-published"

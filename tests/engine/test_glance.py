@@ -2,10 +2,9 @@
 
 import pytest
 
-from runner import glance
-from runner.address import engine_address
-from runner.docker_engine import DockerEngine
-from runner.model import Image
+from runner.engines.docker import DockerEngine, glance
+from runner.engines.docker.address import engine_address
+from runner.records.environment import Image
 
 pytestmark = pytest.mark.engine
 

@@ -15,10 +15,11 @@ from runner.errors import Exit
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Comparison, Verdict
 from runner.judge.samples import Samples, gather
-from runner.lockfile import write_lock
-from runner.model import Guards, Lock, TrialResult
-from runner.store import StoredRun, find_run
-from tests.trials import plain_environment
+from runner.lock.file import write_lock
+from runner.records.environment import Lock
+from runner.records.run import Guards, TrialResult
+from runner.runs.folder import StoredRun, find_run
+from tests.support.trials import plain_environment
 
 pytestmark = pytest.mark.engine
 

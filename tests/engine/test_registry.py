@@ -11,14 +11,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner import docker_engine as module
-from runner.docker_engine import DockerEngine, connect
+from runner.engines import docker as module
+from runner.engines.docker import DockerEngine, connect
+from runner.engines.docker.labels import image_tag
 from runner.errors import EngineError
-from runner.labels import image_tag
-from runner.model import Status
-from runner.recipe import environment_digest
-from tests.studies import ended, results, run_folders, started, write_study
-from tests.trials import INTERPRETER, NUMBER, plain_environment
+from runner.prepare.recipe import environment_digest
+from runner.records.study import Status
+from tests.support.studies import ended, results, run_folders, started, write_study
+from tests.support.trials import INTERPRETER, NUMBER, plain_environment
 
 pytestmark = pytest.mark.engine
 

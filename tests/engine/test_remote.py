@@ -14,18 +14,17 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner import address
-from runner.docker_engine import connect
+from runner.engines.docker import address, connect
 from runner.errors import EngineError, Exit
-from runner.host import host
-from runner.model import Status
-from tests.daemons import lent
-from tests.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
-from tests.sshd import REASON as NO_SSH
-from tests.sshd import Sshd
-from tests.sshd import possible as ssh_is_possible
-from tests.studies import ROOT, ended, results, run_folders, started, write_study
-from tests.trials import NUMBER, plain_environment
+from runner.records.study import Status
+from runner.system.host import host
+from tests.support.daemons import lent
+from tests.support.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
+from tests.support.sshd import REASON as NO_SSH
+from tests.support.sshd import Sshd
+from tests.support.sshd import possible as ssh_is_possible
+from tests.support.studies import ROOT, ended, results, run_folders, started, write_study
+from tests.support.trials import NUMBER, plain_environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 
@@ -144,7 +143,7 @@ def test_trouble_with_certificates_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], says: str
 ) -> None:
     """What is wrong with which address, and what to do."""
-    from tests.remote import make_certificates  # noqa: PLC0415 (needs openssl)
+    from tests.support.remote import make_certificates  # noqa: PLC0415 (needs openssl)
 
     make_certificates(tmp_path / "other", "127.0.0.1")
     for name, value in change.items():

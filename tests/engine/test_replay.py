@@ -11,12 +11,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.labels import LABEL
-from runner.model import Status
-from runner.store import RunFolder
-from tests.daemons import POSSIBLE, REASON, Daemon, lent
-from tests.studies import ended, started, write_study
-from tests.trials import plain_environment
+from runner.engines.docker.labels import LABEL
+from runner.records.study import Status
+from runner.runs.folder import RunFolder
+from tests.support.daemons import POSSIBLE, REASON, Daemon, lent
+from tests.support.studies import ended, started, write_study
+from tests.support.trials import plain_environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 

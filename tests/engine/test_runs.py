@@ -12,13 +12,14 @@ from typing import Any
 import docker
 import pytest
 
-from runner import whereabouts
-from runner.docker_engine import DockerEngine
-from runner.labels import LABEL, image_tag
-from runner.model import Image, Status
-from runner.recipe import environment_digest
-from tests.studies import ended, results, run_folders, started, write_study
-from tests.trials import NUMBER, plain_environment
+from runner.engines.docker import DockerEngine
+from runner.engines.docker.labels import LABEL, image_tag
+from runner.prepare.recipe import environment_digest
+from runner.records.environment import Image
+from runner.records.study import Status
+from runner.runs import registry
+from tests.support.studies import ended, results, run_folders, started, write_study
+from tests.support.trials import NUMBER, plain_environment
 
 pytestmark = pytest.mark.engine
 
@@ -29,7 +30,7 @@ def left_behind(client: docker.DockerClient, folder: Path) -> list[str]:
     """Return what the engine still holds of the study's runs: running or not, and volumes."""
     found = []
     for run in run_folders(folder):
-        mark = f"{LABEL}run={whereabouts.remember(run.path)}"
+        mark = f"{LABEL}run={registry.remember(run.path)}"
         containers = client.containers.list(all=True, filters={"label": mark})
         found += ["container" for _ in containers]
         found += ["volume" for _ in client.volumes.list(filters={"label": mark})]
@@ -38,7 +39,7 @@ def left_behind(client: docker.DockerClient, folder: Path) -> list[str]:
 
 def _folder(event: dict[str, Any]) -> Path:
     """Return the folder of the run that an event is about."""
-    return whereabouts.folders().get(event["Actor"]["Attributes"][LABEL + "run"], Path())
+    return registry.folders().get(event["Actor"]["Attributes"][LABEL + "run"], Path())
 
 
 def trial_starts(client: docker.DockerClient, folder: Path) -> Iterator[dict[str, Any]]:
@@ -156,6 +157,6 @@ def test_a_machine_is_examined(client: docker.DockerClient, tmp_path: Path) -> N
     assert (err, "bad" in out) == ("", code == 1), out
     assert findings["engine"].startswith("ok   engine       docker ")
     assert "7 pairs); a container itself takes" in findings["overhead"]
-    mark = f"{LABEL}run={whereabouts.remember(tmp_path / 'reports' / 'doctor')}"
+    mark = f"{LABEL}run={registry.remember(tmp_path / 'reports' / 'doctor')}"
     assert client.containers.list(all=True, filters={"label": mark}) == []
     assert client.volumes.list(filters={"label": mark}) == []

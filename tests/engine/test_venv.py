@@ -16,14 +16,24 @@ from typing import Any
 
 import pytest
 
-from runner import base, interpreters
-from runner.environments import CACHE
+from runner.engines import base
+from runner.engines.venv import VenvEngine
+from runner.engines.venv.cache import CACHE
+from runner.engines.venv.sandbox import BEHIND_WALLS, told
 from runner.execute import clear
-from runner.isolation import BEHIND_WALLS, told
-from runner.model import EnvironmentRequest, Image, Limits, Status
-from runner.venv_engine import VenvEngine
-from tests.studies import ROOT, ended, results, run_folders, started, write_study
-from tests.trials import INTERPRETER, NUMBER, REFUSED, RUN, build, executed, plain_environment
+from runner.python import interpreters
+from runner.records.environment import EnvironmentRequest, Image
+from runner.records.study import Limits, Status
+from tests.support.studies import ROOT, ended, results, run_folders, started, write_study
+from tests.support.trials import (
+    INTERPRETER,
+    NUMBER,
+    REFUSED,
+    RUN,
+    build,
+    executed,
+    plain_environment,
+)
 
 MIB = 1024**2
 SMALL = Limits(memory_bytes=192 * MIB, pids=64)
@@ -309,7 +319,7 @@ if os.getuid() != user:
     os.setuid(user)
 from pathlib import Path
 from runner.execute import clear
-from runner.venv_engine import connect
+from runner.engines.venv import connect
 from tests.trials import NUMBER, RUN, build, executed, plain_environment
 engine = connect("engine-tests", (sys.argv[1],))
 with tempfile.TemporaryDirectory() as folder:
@@ -366,7 +376,7 @@ def test_an_ordinary_user_needs_no_root(
 
 EXECUTES = """
 import sys
-from runner.venv_engine import connect
+from runner.engines.venv import connect
 from tests.trials import launch, stage
 from pathlib import Path
 engine = connect("engine-tests", (sys.argv[1],))

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from tests.daemons import POSSIBLE, REASON, Daemon
 from tests.faults.inject import Injected, inject, prepared
 from tests.faults.kinds import KINDS, Kind, small_disk
 from tests.faults.study import declare, ended, start
+from tests.support.daemons import POSSIBLE, REASON, Daemon
 
 HEADS = (
     *("fault", "instants", "went on", "lost", "twice", "wrong", "missing", "orphans"),

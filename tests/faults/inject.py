@@ -8,13 +8,13 @@ from pathlib import Path
 
 import docker
 
-from runner.docker_engine import DockerEngine
+from runner.engines.docker import DockerEngine
 from runner.errors import Exit
-from runner.recipe import environment_digest
-from tests.daemons import Daemon
+from runner.prepare.recipe import environment_digest
 from tests.faults.kinds import Kind, Scene, disk, is_told, surroundings
 from tests.faults.study import Ended, Found, declare, ended, inspect, saved, start
-from tests.trials import build, plain_environment
+from tests.support.daemons import Daemon
+from tests.support.trials import build, plain_environment
 
 RESUMES = 3
 

@@ -14,11 +14,11 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
+from runner.engines.docker.labels import LABEL, REPOSITORY
 from runner.errors import Exit
-from runner.labels import LABEL, REPOSITORY
-from runner.model import Status
-from tests.daemons import Daemon
+from runner.records.study import Status
 from tests.faults.study import Ended, ended, start
+from tests.support.daemons import Daemon
 
 GOES_ON = frozenset({int(Exit.OK)})
 WAITS = frozenset({int(Exit.OK), int(Exit.ENGINE)})

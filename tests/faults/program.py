@@ -10,9 +10,11 @@ import time
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
-from runner import docker_engine, execute, plan, runs
+from runner import execute, plan
 from runner.cli import main
-from runner.model import Guards
+from runner.engines import docker
+from runner.records.run import Guards
+from runner.runs import enter as runs
 
 TELL = time.time
 
@@ -34,7 +36,7 @@ class WrongDatetime(datetime):
 def set_clock() -> None:
     """Have everything in this process look at the wrong clock."""
     time.time = lambda: TELL() + wrong_by()
-    for module in (docker_engine, execute, runs):
+    for module in (docker, execute, runs):
         vars(module)["datetime"] = WrongDatetime
 
 

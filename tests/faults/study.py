@@ -13,10 +13,11 @@ from pathlib import Path
 
 import docker
 
-from runner.model import Status, TrialResult
-from runner.store import RunFolder
-from tests.studies import ROOT, run_folders, write_study
-from tests.trials import plain_environment
+from runner.records.run import TrialResult
+from runner.records.study import Status
+from runner.runs.folder import RunFolder
+from tests.support.studies import ROOT, run_folders, write_study
+from tests.support.trials import plain_environment
 
 SCRIPT = """
 import json, os, time

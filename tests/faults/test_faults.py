@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemons import POSSIBLE, REASON
 from tests.faults.__main__ import Lane
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.thousand import main as thousand
+from tests.support.daemons import POSSIBLE, REASON
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.errors import Exit
-from runner.model import Status
-from tests.daemons import POSSIBLE, REASON, Daemon
+from runner.records.study import Status
 from tests.faults.inject import prepared
 from tests.faults.kinds import KINDS, Scene
 from tests.faults.study import declare, ended, inspect, saved, start
-from tests.studies import run_folders
+from tests.support.daemons import POSSIBLE, REASON, Daemon
+from tests.support.studies import run_folders
 
 CELLS = 24  # and the twin of the first one
 NAMES = (

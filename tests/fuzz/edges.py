@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.matrices import FULL, SMALL
+from tests.support.matrices import FULL, SMALL
 
 LONG = 900_000
 """Letters of what is long, a little under what is read of a matrix."""

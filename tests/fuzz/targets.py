@@ -24,31 +24,21 @@ from types import FrameType
 from pydantic import TypeAdapter
 
 from runner import report
-from runner.engine import Outcome
+from runner.engines.protocol import Outcome
 from runner.errors import RunnerError
+from runner.execute.result import Concluded, conclude
 from runner.judge import judge
-from runner.lockfile import read_lock
-from runner.model import (
-    Better,
-    Environment,
-    Image,
-    Images,
-    Matrix,
-    Metric,
-    Plan,
-    Reading,
-    Run,
-    Status,
-    TrialResult,
-)
+from runner.lock.file import read_lock
 from runner.read import read
-from runner.result import Concluded, conclude
-from runner.store import RunFolder, StoredRun, file_name
-from tests import samples
+from runner.records.environment import Environment, Image, Images
+from runner.records.run import Plan, Reading, Run, TrialResult
+from runner.records.study import Better, Matrix, Metric, Status
+from runner.runs.folder import RunFolder, StoredRun, file_name
 from tests.fuzz import edges
 from tests.fuzz.mutations import JSON, YAML, Notation, as_sections, mutated, sections
-from tests.matrices import FULL, SMALL
-from tests.trials import launch, stored_as
+from tests.support import samples
+from tests.support.matrices import FULL, SMALL
+from tests.support.trials import launch, stored_as
 
 ROOT = Path(__file__).parents[2]
 READING_S, REPORT_S = 2.0, 10.0

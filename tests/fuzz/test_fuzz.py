@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import ConfigError, RunFolderError
-from runner.lockfile import read_lock
-from runner.model import Status
+from runner.lock.file import read_lock
+from runner.records.study import Status
 from runner.report import write as write_report
 from tests.fuzz import edges
 from tests.fuzz.mutations import as_sections, sections
@@ -28,7 +28,7 @@ from tests.fuzz.targets import (
     targets,
     unfolded,
 )
-from tests.matrices import SMALL, study, told
+from tests.support.matrices import SMALL, study, told
 
 MUTATIONS = {"matrix": 500, "lock": 300, "document": 300, "result": 600, "run": 260, "report": 8}
 """How many inputs each target gets here, besides those of hypothesis."""

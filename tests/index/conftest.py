@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from runner import uv
 from runner.errors import PackagesError
+from runner.python import uv
 
 REQUIRE = "MATRIX_RUNNER_REQUIRE_INDEX"
 """Set in CI: where the index does not answer, these tests fail instead of being skipped."""

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from runner import interpreters, packages, uv
 from runner.errors import PackagesError
-from runner.interpreters import Interpreter
-from runner.model import Environment, EnvironmentRequest, Package, Requirement, Unsupported
-from runner.resolve import resolve
+from runner.lock.resolve import resolve
+from runner.python import interpreters, packages, uv
+from runner.python.interpreters import Interpreter
+from runner.records.environment import (
+    Environment,
+    EnvironmentRequest,
+    Package,
+    Requirement,
+    Unsupported,
+)
 
 pytestmark = pytest.mark.index
 

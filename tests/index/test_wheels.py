@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import wheels
+from runner.bundle import wheels
 from runner.errors import PackagesError
 
 pytestmark = pytest.mark.index

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
+from runner.bundle.compare import ERROR, reproduction
 from runner.judge.records import Reproduced
-from runner.judge.reproduction import ERROR, reproduction
-from tests.judging import stored
+from tests.support.judging import stored
 
 RUNS = 200
 NOISE = 0.02

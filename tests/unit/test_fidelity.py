@@ -9,23 +9,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fidelity import MATRIX, carry_out, engine_of, lines, on_engines, planned
+from runner.cli.progress import observer_for
 from runner.errors import EngineError, EngineLostError
-from runner.lockfile import lock_path, read_lock
-from runner.model import (
-    Base,
-    EngineFacts,
-    Image,
-    Reading,
-    Status,
-    Trial,
-    TrialResult,
-)
-from runner.progress import observer_for
+from runner.lock.file import lock_path, read_lock
+from runner.prepare.recipe import environment_digest, used
 from runner.read import read
-from runner.recipe import environment_digest, used
-from runner.store import RunFolder
-from tests.fakes import FakeEngine
-from tests.samples import ok_result
+from runner.records.environment import Base, Image
+from runner.records.run import EngineFacts, Reading, Trial, TrialResult
+from runner.records.study import Status
+from runner.runs.folder import RunFolder
+from tests.support.fakes import FakeEngine
+from tests.support.samples import ok_result
 
 NOISE = (0.002, -0.003, 0.001, 0.004, -0.002, 0.0, -0.001, 0.003)
 FACTS = EngineFacts(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.arguments import EXITS
+from runner.cli.arguments import EXITS
 from runner.errors import Exit, RunnerError
 
 ROOT = Path(__file__).parents[2]

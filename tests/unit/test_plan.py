@@ -10,20 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import ConfigError, NothingSelectedError
-from runner.model import (
-    Axis,
-    Cell,
-    EnvironmentRequest,
-    Experiment,
-    Limits,
-    Matrix,
-    Plan,
-    Requirement,
-    Scalar,
-    Status,
-    Trial,
-    TrialResult,
-)
 from runner.plan import (
     EPOCH_S,
     IMAGE_S,
@@ -36,6 +22,10 @@ from runner.plan import (
     to_repeat,
 )
 from runner.plan import select as select_cells
+from runner.records import Scalar
+from runner.records.environment import EnvironmentRequest, Requirement
+from runner.records.run import Plan, Trial, TrialResult
+from runner.records.study import Axis, Cell, Experiment, Limits, Matrix, Status
 
 VERSIONS = ("1.15.0", "2.0.0", "2.10.1")
 MODELS = ("sequential", "functional")

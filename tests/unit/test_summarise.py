@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model import Matrix, Status, Trial, TrialResult
+from runner.records.run import Trial, TrialResult
+from runner.records.study import Matrix, Status
 from runner.summarise import Summary, metric_value, newest, summarise
-from tests.samples import failed_result, founding_matrix, founding_results, ok_result
+from tests.support.samples import failed_result, founding_matrix, founding_results, ok_result
 
 CELL = "tensorflow=2.0.0,model=sequential"
 FINITE = st.floats(min_value=-1e9, max_value=1e9)

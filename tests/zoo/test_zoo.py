@@ -23,15 +23,17 @@ import pytest
 from markdown_it import MarkdownIt
 
 from runner.engines import connect
-from runner.environments import CACHE
-from runner.host import host
-from runner.lockfile import write_lock
-from runner.model import Lock, Status, TrialResult
-from runner.store import RunFolder, file_name
+from runner.engines.venv.cache import CACHE
+from runner.lock.file import write_lock
+from runner.records.environment import Lock
+from runner.records.run import TrialResult
+from runner.records.study import Status
+from runner.runs.folder import RunFolder, file_name
+from runner.system.host import host
 from tests.browser.test_report_in_chromium import rendered
 from tests.conftest import REQUIRE
-from tests.studies import ROOT, run_folders
-from tests.trials import plain_environment
+from tests.support.studies import ROOT, run_folders
+from tests.support.trials import plain_environment
 
 ANIMALS = Path(__file__).with_name("animals.py")
 HONEST = ("honest-first", "honest-middle", "honest-last")

@@ -1,0 +1,108 @@
+"""In what two runs differ: their hosts and engines, and all else that touches a measurement."""
+
+from collections.abc import Iterator, Mapping
+
+from runner.engines.venv.sandbox import told
+from runner.records.environment import Environment
+from runner.records.run import EngineFacts, Run
+from runner.report.evidence import Evidence
+from runner.report.wording import NOTHING, counted, memory
+from runner.runs.identity import differences, short
+
+_OF_THE_HOST = {"name", "host", "engine", "engine's machine"}
+"""Fields of a run's identity that are told here in more words."""
+
+
+def differing(there: Evidence, here: Evidence) -> tuple[list[str], list[str]]:
+    """Return a line for each thing in which two runs differ, and the names of what is the same."""
+    before, after = _surroundings(there), _surroundings(here)
+    both = {
+        name: (before.get(name, NOTHING), after.get(name, NOTHING)) for name in {**before, **after}
+    }
+    changed = differences(there.run, here.run)
+    flags = list(_flags(there, here))
+    apart = [f"{name}: {_changed(*sides)}" for name, sides in both.items() if sides[0] != sides[1]]
+    apart += flags
+    apart += [
+        f"{' '.join(path)}: {_changed(short(one), short(other))}"
+        for path, (one, other) in changed.items()
+        if path[0] not in _OF_THE_HOST
+    ]
+    same = list(_same(here.run, {path[0] for path in changed}))
+    same += [name for name, sides in both.items() if sides[0] == sides[1]]
+    return apart, same if flags else [*same, "CPU flags"]
+
+
+def _changed(before: str, after: str) -> str:
+    return f"{before} \N{RIGHTWARDS ARROW} {after}"
+
+
+def _surroundings(evidence: Evidence) -> Mapping[str, str]:
+    """Return the facts of the machine that was measured, of the engine and of the runner."""
+    run, machine = evidence.run, evidence.measured
+    return {
+        "processor": ", ".join(_processor(evidence)[0]) or machine.cpu_model,
+        "cores": str(machine.cores),
+        "memory": memory(machine.memory_bytes),
+        "kernel": machine.kernel,
+        "system": machine.system,
+        **_engine(run.engine),
+        **_bases(evidence),
+        "Python of the runner": run.host.python,
+        "version of the runner": run.runner_version,
+    }
+
+
+def _processor(evidence: Evidence) -> tuple[list[str], set[str]]:
+    """Return the processors and their flags as the trials saw them; nothing if none told."""
+    results = (one for found in evidence.results.values() for one in found)
+    readings = [one.reading for one in results if one.reading is not None]
+    models = dict.fromkeys(one.processor for one in readings if one.processor)
+    return list(models), {flag for one in readings for flag in one.cpu_flags}
+
+
+def _engine(engine: EngineFacts) -> Mapping[str, str]:
+    api = "" if engine.name == "venv" else f" (API {engine.api})"
+    facts = {
+        "engine": f"{engine.name} {engine.version}{api}",
+        "architecture": engine.architecture,
+        "cgroup": f"v{engine.cgroup}" if engine.cgroup else "none",
+    }
+    if engine.name == "venv":
+        return {**facts, "isolation": told(engine.version, engine.cgroup)}
+    return {**facts, "storage": engine.storage}
+
+
+def _bases(evidence: Evidence) -> Mapping[str, str]:
+    """Return what each image stands on."""
+    found: dict[str, dict[str, None]] = {}
+    for images in evidence.images.values():
+        for image in images:
+            digest = short(image.base.digest.removeprefix("sha256:"))
+            base = f"{image.base.kind}, {digest}"
+            found.setdefault(f"base of {image.label}", {})[base] = None
+    return {label: "; ".join(bases) for label, bases in found.items()}
+
+
+def _flags(there: Evidence, here: Evidence) -> Iterator[str]:
+    """Yield the CPU flags that only one of the machines has."""
+    before, after = (_processor(one)[1] or {*one.measured.cpu_flags} for one in (there, here))
+    for where, only in (("there", before - after), ("here", after - before)):
+        if only:
+            yield f"CPU flags only {where}: {', '.join(sorted(only))}"
+
+
+def _same(run: Run, changed: set[str]) -> Iterator[str]:
+    """Yield in words the parts of a run's identity in which nothing changed."""
+    locked = [entry for entry in run.lock.entries if isinstance(entry, Environment)]
+    packages = sum(len(entry.packages) for entry in locked)
+    named = {
+        "script": "script",
+        "data": counted(len(run.data_digests), "data file") if run.data_digests else "",
+        "environments": f"{counted(len(locked), 'environment')} of {counted(packages, 'package')}",
+        "cells": f"{counted(len(run.matrix.cells), 'cell')} with their parameters",
+        "metrics": "metrics",
+        "limits": "limits",
+        "matrix-runner": "launcher and recipe" if run.own_digests else "",
+    }
+    yield from (text for part, text in named.items() if text and part not in changed)

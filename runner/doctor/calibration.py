@@ -1,0 +1,138 @@
+"""Calibration: how steady a measured core is, and what an engine adds to a piece of work."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.engines.protocol import Engine, Launch
+from runner.errors import EngineError
+from runner.execute import LAUNCHER, clear
+from runner.execute.result import conclude
+from runner.inside.launcher import core_seconds
+from runner.python.interpreters import Interpreter
+from runner.records.environment import Image
+from runner.records.run import Guards
+from runner.records.study import Better, Limits, Metric, Status
+
+NOISE_S = 10.0
+PIECE_S = 0.05
+TIMEOUT_S = 60.0
+WORK = """
+import json, os, time
+def work(count):
+    total = 0.0
+    for number in range(count):
+        total += number * 1e-9
+    return total
+work(100000)
+began = time.perf_counter()
+work(3000000)
+values = {"seconds": time.perf_counter() - began}
+with open(os.environ["RESULT_PATH"], "w") as file:
+    json.dump({"format": 1, "values": values}, file)
+"""
+BARE = "import os, runpy, sys; os.sched_setaffinity(0, {%d}); runpy.run_path(sys.argv[1])"
+SECONDS = Metric(name="seconds", unit="s", better=Better.LOWER, title="seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steadiness:
+    """Times of equal pieces of work on one core, and the share of it that others took.
+
+    The share is None where the kernel does not tell.
+    """
+
+    times_s: tuple[float, ...]
+    strangers: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The same work in a container and as a bare process, and all that the container took."""
+
+    inside_s: float
+    outside_s: float
+    container_s: float
+
+
+def steadiness(core: int) -> Steadiness:
+    """Repeat a piece of work on a core for some seconds; OSError if the core is not ours."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        return _repeated()
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pair(engine: Engine, run: str, image: Image, interpreter: Interpreter, limits: Limits) -> Pair:
+    """Do the same work inside and outside of a container, one after the other.
+
+    EngineError if it does not end well. What carries the label ``run`` on the engine is replaced.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        script = Path(place, "work.py")
+        script.write_text(WORK)
+        clear(engine, run)
+        engine.stage(run, image.id, {"inside.py": LAUNCHER, "script/work.py": script})
+        launch = _launch(run, image, limits)
+        outcome = engine.execute(launch, lambda _: None)
+        concluded = conclude(outcome, launch, [SECONDS])
+        if concluded.status is not Status.OK:
+            raise EngineError(f"a container that only counts ended badly: {concluded.reason}")
+        outside_s = _bare(script, interpreter, engine.describe().cpus - 1)
+    return Pair(
+        inside_s=concluded.values["seconds"],
+        outside_s=outside_s,
+        container_s=outcome.duration_s,
+    )
+
+
+def _launch(run: str, image: Image, limits: Limits) -> Launch:
+    return Launch(
+        run=run,
+        trial="calibration",
+        image=image.id,
+        script="script/work.py",
+        seed=0,
+        limits=limits,
+        timeout_s=TIMEOUT_S,
+        guards=Guards(window_s=0.0),
+    )
+
+
+def _bare(script: Path, interpreter: Interpreter, core: int) -> float:
+    """Do the work as a process of this machine, on the core where containers do theirs."""
+    result = script.with_name("result.json")
+    subprocess.run(
+        [str(interpreter.path), "-c", BARE % core, str(script)],
+        env={"RESULT_PATH": str(result), "PATH": os.defpath},
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    return float(json.loads(result.read_text())["values"]["seconds"])
+
+
+def _repeated() -> Steadiness:
+    count, cores = 1000, os.sched_getaffinity(0)
+    while (took := _piece(count)) < PIECE_S:
+        count = int(count * min(10.0, 1.2 * PIECE_S / took)) + 1
+    began, own, busy = time.monotonic(), time.process_time(), core_seconds(cores)[0]
+    times = []
+    while time.monotonic() - began < NOISE_S:
+        times.append(_piece(count))
+    wall, own, after = time.monotonic() - began, time.process_time() - own, core_seconds(cores)[0]
+    strangers = None if busy is None or after is None else max(after - busy - own, 0.0) / wall
+    return Steadiness(times_s=tuple(times), strangers=strangers)
+
+
+def _piece(count: int) -> float:
+    began = time.perf_counter()
+    total = 0.0
+    for number in range(count):
+        total += number * 1e-9
+    return time.perf_counter() - began

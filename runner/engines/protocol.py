@@ -1,0 +1,171 @@
+"""What an engine can do. ``DockerEngine`` does it with containers, the tests' fake in memory.
+
+Whatever an experiment does comes back as an ``Outcome``. An ``EngineError`` is raised only when
+the engine itself failed.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from runner.python.interpreters import Interpreter
+from runner.records.environment import Base, Image
+from runner.records.run import EngineFacts, Guards
+from runner.records.study import Limits
+
+GRACE_S = 30.0  # what a launcher gets beyond all that it may wait for
+DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
+"""What a build context consists of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildContext:
+    """A folder with a Dockerfile and all it adds: an image can be built from it, also by hand."""
+
+    folder: Path
+    environment: str
+    label: str
+    base: Base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One trial for an engine: which image, on which inputs, with what to tell the launcher.
+
+    ``script`` is a path among the inputs. ``run`` is the mark of the run (``whereabouts``); it and
+    ``trial`` become labels.
+    """
+
+    run: str
+    trial: str
+    image: str
+    script: str
+    seed: int
+    limits: Limits
+    timeout_s: float
+    guards: Guards
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    cell: Mapping[str, object] = field(default_factory=dict)
+    matched: bool = False
+
+    @property
+    def longest_s(self) -> float:
+        """How long the launcher may take: it waits for a quiet core before the script's time."""
+        waits_s = self.guards.patience_s if self.guards.window_s else 0.0
+        return waits_s + self.timeout_s + GRACE_S
+
+    def order(self, **of_the_engine: object) -> str:
+        """Return what ``runner/inside/launcher.py`` reads, with what only the engine knows."""
+        order = {
+            "script": self.script,
+            "seed": self.seed,
+            "parameters": self.parameters,
+            "cell": self.cell,
+            "timeout_s": self.timeout_s,
+            "log_bytes": self.limits.log_bytes,
+            "result_bytes": self.limits.result_bytes,
+            "matched": self.matched,
+            "quiet": {
+                "window_s": self.guards.window_s,
+                "foreign_share": self.guards.foreign_share,
+                "patience_s": self.guards.patience_s,
+            },
+        }
+        return json.dumps({**order, **of_the_engine})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """Something of ours that the engine holds: a container, a volume or an image."""
+
+    kind: str
+    id: str
+    label: str
+    size_bytes: int | None = None
+    run: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the engine saw of a trial.
+
+    ``document`` is what the launcher sent, unread; ``None`` if it sent nothing whole. ``timed_out``
+    means that the engine had to stop the launcher; that the launcher stopped the script is told in
+    the document. ``trouble`` is a sentence where the machine is at fault and not the experiment.
+    """
+
+    exit_code: int | None
+    out_of_memory: bool
+    timed_out: bool
+    document: bytes | None
+    log: str
+    started_at: datetime
+    duration_s: float
+    trouble: str | None = None
+
+
+def in_order_of_removal(things: Iterable[Owned]) -> list[Owned]:
+    """Return containers first: what they use can go only after them."""
+    return sorted(things, key=lambda thing: ("container", "volume", "image").index(thing.kind))
+
+
+class Engine(Protocol):
+    """Builds images and executes trials."""
+
+    def describe(self) -> EngineFacts:
+        """Return the facts of the engine; EngineError if it does not answer."""
+        ...
+
+    def images(self) -> Mapping[str, Image]:
+        """Return the images of environments that exist, by environment digest."""
+        ...
+
+    def base(self, wanted: str, interpreter: Interpreter) -> Base:
+        """Provide the base for an interpreter's minor version, as ``Matrix.base`` wants it."""
+        ...
+
+    def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
+        """Write what a base is into a file, and return what it is there.
+
+        One made from the interpreter becomes a tar that every engine can load; of any other it is
+        the engine's own archive.
+        """
+        ...
+
+    def load_base(self, base: Base, python: str, file: Path) -> Base:
+        """Provide a base from such a file, for a minor version; EngineError if it cannot be."""
+        ...
+
+    def build(self, context: BuildContext) -> Image:
+        """Build and return the image of an environment; ImageBuildError if that fails."""
+        ...
+
+    def command(self, context: BuildContext) -> str:
+        """Return the command line that builds the same image by hand."""
+        ...
+
+    def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
+        """Put files where every trial of the run reads them, under the given relative paths.
+
+        ``image`` is any image of the run.
+        """
+        ...
+
+    def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
+        """Execute one trial to its end; ``watch`` gets each line of its log as it comes."""
+        ...
+
+    def owned(self) -> tuple[Owned, ...]:
+        """Return what this machine's runs left on the engine, and every image of ours."""
+        ...
+
+    def discard(self, thing: Owned) -> None:
+        """Remove one thing of ours; nothing happens if it is gone."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection to the engine."""
+        ...

@@ -1,0 +1,1 @@
+"""Code that runs in the container. It imports none of our other code."""

@@ -1,0 +1,42 @@
+"""When a run stops adding blocks: what ``--until`` and ``--budget`` ask for."""
+
+import re
+from dataclasses import dataclass
+
+from runner.errors import ConfigError
+from runner.read.problems import did_you_mean
+from runner.records.study import Matrix, Scale
+
+DECIDED = "decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What is to be known before no more blocks are added.
+
+    ``metric`` to ``half_width`` in every named comparison; without a metric, everything decided.
+    A half-width is a share on the scale of ratios, else in the metric's unit.
+    """
+
+    metric: str | None = None
+    half_width: float | None = None
+
+
+def read_goal(text: str, matrix: Matrix) -> Goal:
+    """Read ``epoch_seconds:±2%``, ``test_accuracy:±0.1`` or ``decided``; ConfigError if wrong."""
+    if text == DECIDED:
+        return Goal()
+    written = re.fullmatch(r"([^:]+):(?:±|\+-|\+/-)?([0-9]{1,6}(?:\.[0-9]{1,6})?)(%?)", text)
+    if written is None or float(written[2]) == 0:
+        raise ConfigError(
+            f"--until {text!r} is not a goal; write METRIC:±2%, METRIC:±0.1 or {DECIDED}."
+        )
+    name, number, per_cent = written.groups()
+    metric = next((one for one in matrix.metrics if one.name == name), None)
+    if metric is None:
+        hint = did_you_mean(name, [one.name for one in matrix.metrics])
+        raise ConfigError(f"--until names the metric {name!r}, which the matrix lacks{hint}")
+    if metric.scale is Scale.RATIO and not per_cent:
+        raise ConfigError(f"{name} is compared by ratios: write --until '{name}:±{number}%'.")
+    share = metric.scale is Scale.RATIO
+    return Goal(metric=name, half_width=float(number) / 100 if share else float(number))

@@ -1,0 +1,1 @@
+"""Interpreters and packages. The only folder that runs uv."""

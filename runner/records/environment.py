@@ -1,0 +1,116 @@
+"""Environments: what a cell asks for, what it came to, and the image built from it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.records import FORMAT, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement(Record):
+    """One package of a request: the first of ``distributions`` that serves ``version``."""
+
+    axis: str
+    distributions: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentRequest(Record):
+    """What a cell asks of its environment.
+
+    ``python`` is ``auto`` (the newest interpreter with a wheel) or a minor version such as ``3.7``.
+    ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
+    date. ``packages`` are further requirement lines without a version. ``compile`` allows a
+    compiler while source packages are built.
+    """
+
+    requirements: tuple[Requirement, ...]
+    python: str = "auto"
+    as_of: str = "release"
+    packages: tuple[str, ...] = ()
+    compile: bool = False
+
+    @property
+    def label(self) -> str:
+        """A name for people: ``tensorflow=1.15.0``."""
+        pins = ",".join(f"{need.axis}={need.version}" for need in self.requirements)
+        return pins or "no packages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package(Record):
+    """A locked package; ``hashes`` check downloads, in the form ``sha256:...``."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment(Record):
+    """A lock entry that can be built: interpreter minor version and exact packages.
+
+    ``as_of`` is the instant the index was looked at. ``build_tools`` names build requirements that
+    were exempted from it because a source package could not be built with those of the day.
+    """
+
+    request: EnvironmentRequest
+    python: str
+    platform: str
+    as_of: datetime
+    packages: tuple[Package, ...]
+    build_tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported(Record):
+    """A lock entry that cannot exist, with the reason."""
+
+    request: EnvironmentRequest
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock(Record):
+    """What every request of a matrix came to."""
+
+    entries: tuple[Environment | Unsupported, ...]
+
+    def entry(self, request: EnvironmentRequest) -> Environment | Unsupported | None:
+        """What that request came to; ``None`` while it is not locked."""
+        for entry in self.entries:
+            if entry.request == request:
+                return entry
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base(Record):
+    """What an image stands on: ``pulled``, ``local`` by name, ``assembled`` here.
+
+    An environment that no container engine built stands on an ``interpreter``.
+    """
+
+    kind: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(Record):
+    """An environment built for an engine. ``environment`` is the environment's digest."""
+
+    environment: str
+    label: str
+    id: str
+    size_bytes: int
+    base: Base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images(Record):
+    """The images that a run uses."""
+
+    format: int = FORMAT
+    images: tuple[Image, ...]

@@ -1,0 +1,206 @@
+"""The study that a matrix declares: cells, metrics, limits, claims and policy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from runner.records import Coordinates, Record, Scalar, Value, shown
+from runner.records.environment import EnvironmentRequest
+
+
+class Status(Enum):
+    """What we concluded of a trial. The value is the word that a person reads."""
+
+    OK = "ok"
+    FAILED = "failed"
+    BAD_OUTPUT = "bad-output"
+    TIMED_OUT = "timed-out"
+    OUT_OF_MEMORY = "out-of-memory"
+    NO_IMAGE = "no-image"
+    UNSUPPORTED = "unsupported"
+    ENGINE_LOST = "engine-lost"
+
+
+class Better(Enum):
+    """In which direction a metric improves."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+    NEITHER = "neither"
+
+
+class Scale(Enum):
+    """How two cells are compared in a metric.
+
+    ``RATIO``: by log ratios within blocks. ``DIFFERENCE``: by differences over seeds.
+    """
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis(Record):
+    """A named list of values; a build axis also names the distributions that may serve it."""
+
+    name: str
+    values: tuple[Value, ...]
+    distributions: tuple[str, ...] = ()
+
+    @property
+    def builds(self) -> bool:
+        """Whether the axis changes the environment, and not only parameters."""
+        return bool(self.distributions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell(Record):
+    """One value on every axis, with what a trial of it needs."""
+
+    coordinates: Coordinates
+    request: EnvironmentRequest
+    parameters: Mapping[str, Scalar]
+    timeout_s: float
+    expect: Status = Status.OK
+    blocks: int | None = None
+    """How many blocks hold this cell; ``None``: all."""
+
+    @property
+    def id(self) -> str:
+        """The only key of a cell: ``tensorflow=2.0.0,model=sequential``."""
+        return ",".join(f"{axis}={shown(value)}" for axis, value in self.coordinates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric(Record):
+    """A number the experiment promises: a value, or a series that the runner reduces."""
+
+    name: str
+    unit: str
+    better: Better
+    title: str
+    scale: Scale = Scale.RATIO
+    margin: float = 0.03
+    """The largest change that is called negligible: a share on the scale of ratios, else in the
+    metric's unit."""
+    cpu_time: str | None = None
+    """The metric that gives the same as CPU time, which a busy host disturbs far less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Record):
+    """Two cells that are compared in some metrics, as named before the run."""
+
+    of: str
+    against: str
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment(Record):
+    """The script and its data files, relative to the folder of ``matrix.yaml``."""
+
+    script: str
+    data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits(Record):
+    """What a trial may use.
+
+    ``temporary_bytes`` bounds /tmp, ``output_bytes`` bounds /out, ``files`` is the number of files
+    and folders in each of them.
+    """
+
+    cpus: int = 1
+    memory_bytes: int = 4 * 1024**3
+    timeout_s: float = 900.0
+    pids: int = 256
+    temporary_bytes: int = 256 * 1024**2
+    output_bytes: int = 64 * 1024**2
+    files: int = 16384
+    log_bytes: int = 1024**2
+    result_bytes: int = 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published(Record):
+    """What a publication printed about one cell: values by metric, or a note where it has none."""
+
+    cell: str
+    values: Mapping[str, float]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Record):
+    """A published sentence.
+
+    Either it compares ``metric`` of the cell ``of`` with that of the cell ``against`` and ``says``
+    which way it goes (lower, higher, or ``neither`` for "no change"), with the two published
+    numbers where there are any; or it says that the cell ``of`` ends in ``status``.
+    """
+
+    id: str
+    text: str
+    of: str
+    against: str | None = None
+    metric: str | None = None
+    says: Better | None = None
+    published: tuple[float, float] | None = None
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyLimit(Record):
+    """The worst acceptable change of a metric: a share of the baseline, or in the metric's unit."""
+
+    metric: str
+    change: float
+    relative: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix(Record):
+    """The whole declared study."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    cells: tuple[Cell, ...]
+    experiment: Experiment
+    metrics: tuple[Metric, ...]
+    limits: Limits
+    blocks: int
+    base: str = "auto"
+    """``auto`` (pulled, else assembled), ``pull``, ``host``, or the name of an image."""
+    title: str = ""
+    source: str | None = None
+    """Where the published numbers and claims were published."""
+    baseline: Coordinates = ()
+    compare: tuple[Pair, ...] = ()
+    """The comparisons that were named before the run."""
+    looks: int = 4
+    """How often verdicts may be read while blocks are added."""
+    repeats: int = 2
+    """How often a trial is repeated that the machine tainted."""
+    matched: bool = False
+    """Whether every cell is handed the same initial weights and order of samples."""
+    published: tuple[Published, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    policy: tuple[PolicyLimit, ...] = ()
+    quick: Mapping[str, Scalar]
+    """The parameters that ``--quick`` replaces."""
+
+    def cell(self, cell_id: str) -> Cell:
+        """Return the cell with that id; KeyError if there is none."""
+        for cell in self.cells:
+            if cell.id == cell_id:
+                return cell
+        raise KeyError(cell_id)
+
+    def metric(self, name: str) -> Metric:
+        """Return the metric of that name; KeyError if there is none."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""A run on disk: what defines it and where it is stored."""

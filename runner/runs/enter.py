@@ -1,0 +1,140 @@
+"""Which run it is: what is known when it begins, and the folder that it goes on in.
+
+The newest run of the same key (``identity``) is continued.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from runner import __version__
+from runner.cli.options import Options
+from runner.errors import ConfigError, RunFolderError
+from runner.execute import LAUNCHER, MATCHED
+from runner.plan import make_plan
+from runner.prepare.recipe import recipe_digest
+from runner.records.environment import Lock
+from runner.records.run import EngineFacts, Host, Plan, Run, TrialResult
+from runner.records.study import Matrix
+from runner.runs import folder as store
+from runner.runs import identity
+from runner.runs.folder import RunFolder
+from runner.system import digest
+from runner.system.host import git_commit
+from runner.system.retry import Note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """A run whose folder is ours to write."""
+
+    run: Run
+    folder: RunFolder
+    plan: Plan
+    results: tuple[TrialResult, ...]
+    root: Path
+
+
+def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: EngineFacts) -> Run:
+    """Return what is known when a new run begins."""
+    root = options.matrix.parent
+    script, data = digests_of_inputs(matrix, root)
+    now = datetime.now(timezone.utc)
+    used = {cell.request for cell in matrix.cells}
+    lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
+    run = Run(
+        id=store.new_name(options.reports, matrix.name, now),
+        key="",
+        created_at=now,
+        runner_version=__version__,
+        git_commit=git_commit(root),
+        matrix=matrix,
+        matrix_digest=digest.of_content(matrix),
+        lock=lock,
+        lock_digest=digest.of_content(lock),
+        script_digest=script,
+        data_digests=data,
+        own_digests=_own(matrix),
+        host=host,
+        engine=engine,
+    )
+    return replace(run, key=identity.key(run))
+
+
+def _own(matrix: Matrix) -> dict[str, str]:
+    """Return the digests of what is ours and can touch a measurement."""
+    ours = {"launcher": digest.of_file(LAUNCHER), "recipe": recipe_digest()}
+    return {**ours, "matched": digest.of_file(MATCHED)} if matrix.matched else ours
+
+
+@contextlib.contextmanager
+def entered(run: Run, options: Options, note: Note) -> Iterator[Execution]:
+    """Enter the folder of the newest run of the same key, or of this new one; leave it at the end.
+
+    RunFolderError if another process is in it.
+    """
+    with contextlib.ExitStack() as at_the_end:
+        with store.alone(options.reports):
+            earlier = None if options.new else _same(run, options, note)
+            if earlier is not None:
+                # What is compared was named before the run: naming it afterwards would be picking.
+                matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
+                run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
+            folder = RunFolder(options.reports / run.id)
+            if not folder.occupy():
+                raise RunFolderError(
+                    f"another process is executing {folder.path}; wait for it, or begin another "
+                    "run with --new."
+                )
+            at_the_end.callback(folder.leave)
+            folder.sweep()
+            plan = planned(run, folder if earlier is not None else None, options)
+            folder.save_plan(plan)  # first: a folder is a run once it has its run.json
+            folder.begin(run)
+            store.point_latest(folder)
+        results, damaged = folder.salvage()
+        for path in damaged:
+            note(f"{path}: this result was damaged and is set aside; its trial is executed again")
+        yield Execution(
+            run=run, folder=folder, plan=plan, results=results, root=options.matrix.parent
+        )
+
+
+def _same(run: Run, options: Options, note: Note) -> Run | None:
+    """Return the newest run with the same key; say which could not be read.
+
+    A replay never goes on with that of another run of the same study: the seeds are its own.
+    """
+    own_seed = options.seed if options.bundle is not None else None
+    for folder in store.run_folders(options.reports):
+        try:
+            earlier = folder.run()
+            if earlier.key == run.key and own_seed in {None, folder.plan().seed}:
+                return earlier
+        except RunFolderError as error:
+            note(f"{folder.path} is not continued: {error}")
+    return None
+
+
+def planned(run: Run, folder: RunFolder | None, options: Options) -> Plan:
+    """Plan the run; one that goes on in its folder keeps its seed and never loses a block."""
+    blocks = run.matrix.blocks if options.blocks is None else options.blocks
+    if folder is not None:
+        earlier = folder.plan()
+        return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
+    seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
+    return make_plan(run.matrix, seed, blocks)
+
+
+def digests_of_inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
+    """Return the digests of the script and, by name, of the data files."""
+    try:
+        data = {name: digest.of_file(root / name) for name in matrix.experiment.data}
+        return digest.of_file(root / matrix.experiment.script), data
+    except OSError as error:
+        raise ConfigError(
+            f"an input of the trials cannot be read ({error}); repair that and repeat the command."
+        ) from error

@@ -1,0 +1,104 @@
+"""Facts of the machine the runner runs on, and keeping out of its measured cores' way."""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from runner.records.run import EngineFacts, Host
+
+# Instruction sets that change which numeric kernels a framework chooses, and so its results.
+_NUMERIC_FLAGS = re.compile(r"sse4_[12]|avx\w*|fma4?|f16c|amx\w*")
+
+
+def host(root: Path = Path("/")) -> Host:
+    """Return the facts of this machine, read below ``root``.
+
+    Where a file is absent, ``platform`` answers instead and the processor's flags are empty.
+    """
+    processor = _fields(root / "proc/cpuinfo", ":")
+    system = _fields(root / "etc/os-release", "=")
+    flags = processor.get("flags", "").split()
+    return Host(
+        id=_id(root),
+        cpu_model=processor.get("model name") or platform.machine(),
+        cpu_flags=tuple(sorted(flag for flag in flags if _NUMERIC_FLAGS.fullmatch(flag))),
+        cores=os.cpu_count() or 1,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release(),
+        system=system.get("PRETTY_NAME", "").strip("\"'") or platform.system(),
+        python=platform.python_version(),
+    )
+
+
+def check_cpu(host: Host) -> str | None:
+    """Return a sentence if the processor is not known to be an x86-64 with AVX."""
+    if "avx" in host.cpu_flags:
+        return None
+    return (
+        f"TensorFlow's wheels need an x86-64 processor with AVX, and this one ({host.cpu_model}) "
+        'does not show it: expect trials to end with "Illegal instruction", or use another machine.'
+    )
+
+
+def runs_here(host: Host, engine: EngineFacts) -> bool:
+    """Whether the engine's containers run on this machine, as far as both tell."""
+    return engine.machine is None and engine.kernel == host.kernel
+
+
+def git_commit(folder: Path) -> str | None:
+    """Return the commit checked out in ``folder``, with ``-dirty`` if tracked files differ from it.
+
+    ``None`` without git, a repository or a commit.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return None
+    # No tag passes the exclusion, so that the name git finds is the full hash.
+    naming = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    answer = subprocess.run(
+        [git, "--no-optional-locks", "-C", str(folder), *naming],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def stay_off(cpus: Collection[int]) -> None:
+    """Keep this process, and what it starts, off the measured cores if others remain."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        others = os.sched_getaffinity(0).difference(cpus)
+        for thread in Path("/proc/self/task").iterdir() if others else ():
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.sched_setaffinity(int(thread.name), others)
+
+
+def _id(root: Path) -> str:
+    """Return a digest of the machine's own id, which is not to be published."""
+    texts = (_text(root / name).strip() for name in ("etc/machine-id", "var/lib/dbus/machine-id"))
+    own = next(filter(None, texts), None) or platform.node()
+    return hashlib.sha256(own.encode()).hexdigest()[:16]
+
+
+def _fields(path: Path, separator: str) -> dict[str, str]:
+    """Return the first value of each field of a file of ``name <separator> value`` lines."""
+    fields: dict[str, str] = {}
+    for line in _text(path).splitlines():
+        name, _, value = line.partition(separator)
+        fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file of the system; empty if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,60 @@
+"""A study on disk: a matrix, its script and its lock in a folder, and the program run on it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from runner.lock.file import write_lock
+from runner.records.environment import Environment, Lock
+from runner.records.run import TrialResult
+from runner.runs.folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_study(
+    folder: Path, environment: Environment, script: str, *, blocks: int = 1, base: str = "host"
+) -> None:
+    """Write a matrix of two cells on one environment, with its script and its lock."""
+    (folder / "script.py").write_text(script)
+    (folder / "matrix.yaml").write_text(f"""\
+format: 1
+name: two
+axes: {{size: [1, 2]}}
+environment: {{python: "{environment.python}", base: "{base}"}}
+experiment: {{script: script.py}}
+metrics: {{x: {{better: lower}}}}
+limits: {{memory: 256m, timeout: 30}}
+blocks: {blocks}
+repeats: 0
+""")
+    write_lock(folder / "matrix.lock", Lock(entries=(environment,)))
+
+
+def started(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start the program on the study of a folder, as a person does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "runner", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(program: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of the program once it ends."""
+    out, err = program.communicate(timeout=timeout_s)
+    return program.returncode, out, err
+
+
+def run_folders(folder: Path) -> list[RunFolder]:
+    """Return the runs of the study, the newest last."""
+    return [RunFolder(path.parent) for path in sorted(folder.glob("reports/2*/run.json"))]
+
+
+def results(folder: Path) -> dict[str, TrialResult]:
+    """Return the results of the newest run by trial."""
+    return {result.trial.id: result for result in run_folders(folder)[-1].results()}

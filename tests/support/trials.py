@@ -1,0 +1,123 @@
+"""A trial of any script on any engine: an image without packages, limits, and what came out."""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from runner.engines.protocol import Engine, Launch, Outcome
+from runner.execute import LAUNCHER, clear
+from runner.execute.result import Concluded, conclude
+from runner.prepare import write_context
+from runner.prepare.recipe import environment_digest
+from runner.python.interpreters import Interpreter
+from runner.records.environment import Environment, EnvironmentRequest, Image
+from runner.records.run import Guards, Trial, TrialResult
+from runner.records.study import Better, Limits, Metric
+
+Execute = Callable[..., tuple[Outcome, Concluded, list[str]]]
+"""``executed`` with engine, image and folder given."""
+
+RUN = "a-run"
+TRIAL = "model=a@b1.1"
+METRICS = (Metric(name="x", unit="", better=Better.LOWER, title="x"),)
+LIMITS = Limits()
+NUMBER = (
+    "import json, os; "
+    "json.dump({'format': 1, 'values': {'x': 1.5}}, open(os.environ['RESULT_PATH'], 'w'))"
+)
+REFUSED = """
+def refused(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return error.strerror
+    return None
+"""
+"""What a script begins with that looks around: why something cannot be done, or None."""
+INTERPRETER = Interpreter(
+    path=Path(sys.executable).resolve(), version=".".join(map(str, sys.version_info[:3]))
+)
+
+
+def plain_environment(year: int = 2026) -> Environment:
+    """Return an environment of this interpreter without packages; each year's is another one."""
+    return Environment(
+        request=EnvironmentRequest(requirements=(), python=INTERPRETER.minor),
+        python=INTERPRETER.minor,
+        platform="linux-x86_64",
+        as_of=datetime(year, 1, 1, tzinfo=timezone.utc),
+        packages=(),
+    )
+
+
+def build(engine: Engine, environment: Environment, folder: Path, base: str = "host") -> Image:
+    """Build the image of an environment from a context in ``folder``."""
+    key = environment_digest(environment)
+    return engine.build(write_context(environment, key, base, engine, folder))
+
+
+def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:
+    """Return a trial of what is staged."""
+    return Launch(
+        run=RUN,
+        trial=TRIAL,
+        image=image,
+        script="script/script.py",
+        seed=7,
+        limits=limits,
+        timeout_s=timeout_s,
+        guards=Guards(window_s=0.0, patience_s=0.0),
+        parameters={"epochs": 3},
+        cell={"model": "a"},
+    )
+
+
+def stored_as(found: Concluded, when: datetime) -> TrialResult:
+    """Return what was concluded as it is saved with a run."""
+    return TrialResult(
+        trial=Trial(cell="a=1", block=1, position=1, seed=1),
+        status=found.status,
+        reason=found.reason,
+        values=found.values,
+        series=found.series,
+        environment=found.environment,
+        adapted=found.adapted,
+        reading=found.reading,
+        started_at=when,
+        duration_s=1.0,
+    )
+
+
+def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
+    """Make a script the only one of the run."""
+    path = folder / "script.py"
+    path.write_text(script)
+    clear(engine, RUN)
+    engine.stage(RUN, image, {"inside.py": LAUNCHER, "script/script.py": path})
+
+
+def executed(
+    engine: Engine,
+    image: Image,
+    folder: Path,
+    script: str,
+    *,
+    limits: Limits = LIMITS,
+    timeout_s: float = 60.0,
+    watch: Callable[[str], None] = lambda _: None,
+) -> tuple[Outcome, Concluded, list[str]]:
+    """Execute a script as a trial; return its outcome, its result and the lines that were seen.
+
+    ``watch`` is called with each line while the trial runs.
+    """
+    stage(engine, image.id, folder, script)
+    seen: list[str] = []
+
+    def see(line: str) -> None:
+        seen.append(line)
+        watch(line)
+
+    trial = launch(image.id, limits, timeout_s)
+    outcome = engine.execute(trial, see)
+    return outcome, conclude(outcome, trial, METRICS), seen

@@ -1,0 +1,517 @@
+"""Bundles: what goes into one, what comes out elsewhere, and what is refused."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.bundle.file import CONTENTS, opened
+from runner.cli import main
+from runner.engines.protocol import BuildContext
+from runner.engines.venv.cache import Environments
+from runner.errors import BundleError, Exit, ImageBuildError
+from runner.records.environment import Base
+from runner.records.study import Status
+from runner.runs.folder import RunFolder
+from runner.system import digest
+from tests.support.fakes import FakeEngine
+from tests.support.studies import write_study
+from tests.support.trials import INTERPRETER, plain_environment
+
+BUNDLE = "two-bundle.tar.gz"
+SCRIPT = """
+import json, os, random
+order = json.load(open(os.environ["PARAMS_PATH"]))
+slower = float(open({factor!r}).read()) if order["cell"]["size"] == 2 else 1
+x = order["cell"]["size"] * slower * random.gauss(1, 0.005)
+right = order["seed"] % 1000 / 10
+values = {{"x": x, "right": right}}
+json.dump({{"format": 1, "values": values}}, open(os.environ["RESULT_PATH"], "w"))
+"""
+
+
+class Machines:
+    """The engine that commands reach now; ``elsewhere`` there is another one, and no network."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.engine = FakeEngine()
+        self._patch = patch
+
+    def elsewhere(self) -> FakeEngine:
+        """Go to a machine where nothing is, and nothing can be had."""
+        self.engine = FakeEngine()
+        self._patch.setattr("runner.python.uv.call", _no_network)
+        self._patch.setattr("runner.python.packages.install", _no_network)
+        return self.engine
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise AssertionError("a replay needs no network")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test leaves run and bundle for the others."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Machines:
+    """A study that is ready to run, in the working folder."""
+    found = Machines(monkeypatch)
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: found.engine)
+    monkeypatch.setattr("runner.pipeline.stay_off", lambda _: None)
+    monkeypatch.setattr(
+        "runner.bundle.wheels.collect", lambda folder, _: (folder / "a.whl").write_text("a wheel")
+    )
+    (kept / "factor").write_text("1")
+    script = SCRIPT.format(factor=str(kept / "factor"))
+    write_study(tmp_path, plain_environment(), script, blocks=7)
+    matrix = tmp_path / "matrix.yaml"
+    metrics = "{x: {better: lower}, right: {better: higher, scale: difference}}"
+    text = matrix.read_text().replace("{x: {better: lower}}", metrics)
+    pair = "compare: [{of: {size: 2}, against: {size: 1}, metrics: [x, right]}]\n"
+    matrix.write_text(f"{text}baseline: {{size: 1}}\n{pair}")
+    return found
+
+
+@pytest.fixture
+def packed(machines: Machines, kept: Path) -> Path:
+    """A bundle with results, and the run that it was made of."""
+    if not (kept / BUNDLE).exists():
+        assert main([]) == Exit.OK
+        assert main(["bundle"]) == Exit.OK
+        shutil.copytree("reports", kept / "reports", symlinks=True)
+        shutil.copy(BUNDLE, kept)
+    else:
+        shutil.copytree(kept / "reports", "reports", symlinks=True)
+        shutil.copy(kept / BUNDLE, ".")
+    return Path(BUNDLE)
+
+
+@pytest.mark.usefixtures("machines")
+def test_a_bundle_is_one_file_with_all(packed: Path) -> None:
+    """Study, environment, base, wheels, results and the program that replays them."""
+    with tarfile.open(packed) as tar:
+        entries = {one.name.removeprefix("two-bundle/"): one for one in tar}
+    run = Path("reports/latest").resolve()
+    trials = {f"results/trials/{path.name}" for path in (run / "trials").iterdir()}
+    assert len(trials) == 21
+    assert entries.keys() >= trials | {
+        "replay.sh",
+        "bundle.json",
+        "study/matrix.yaml",
+        "study/matrix.lock",
+        "study/script.py",
+        "environments/1/environment.tar",
+        "environments/1/Dockerfile",
+        f"bases/{INTERPRETER.minor}.tar",
+        "results/run.json",
+        "results/report.html",
+        "wheels/a.whl",
+    }
+    assert entries["replay.sh"].mode == 0o755
+    assert {(one.uname, one.uid, one.mtime) for one in entries.values()} == {("", 0, 0)}
+
+
+def test_a_replay_reproduces(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On another machine the same is built, executed with the same seeds, and found again."""
+    first = RunFolder(Path("reports/latest")).plan()
+    there = machines.elsewhere()
+    assert main(["replay", str(packed), "--reports", "there"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "**reproduced**" in said
+    assert there.loaded == [INTERPRETER.minor]
+    assert there.built == ["no packages"]
+    replay = RunFolder(Path("there/replays/latest"))
+    assert replay.plan() == first
+    assert {one.status for one in replay.results()} == {Status.OK}
+    assert (replay.path / "replay.md").read_text() in said
+
+
+def test_what_is_slower_elsewhere_is_not_reproduced(
+    machines: Machines, packed: Path, kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code says it, too."""
+    machines.elsewhere()
+    (kept / "factor").write_text("0.25")
+    assert main(["replay", str(packed), "--reports", "there"]) == Exit.CELL_FAILED
+    assert "**not reproduced**" in capsys.readouterr().out
+
+
+def test_a_replay_goes_on_and_never_takes_the_bundled_run_for_itself(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has a folder of its own beside the run, also on the machine of the bundle."""
+    machines.elsewhere()
+    assert main(["replay", str(packed), "--blocks", "2"]) == Exit.OK
+    assert "**cannot tell**" in capsys.readouterr().out
+    assert len(machines.engine.executed) == 6
+    assert main(["replay", str(packed)]) == Exit.OK
+    assert "**reproduced**" in capsys.readouterr().out
+    assert len(machines.engine.executed) == 21
+    assert len(list(Path("reports").glob("2*"))) == 1
+
+
+def test_an_unpacked_bundle_is_replayed_where_it_lies(
+    machines: Machines, packed: Path, tmp_path: Path
+) -> None:
+    """As its own script does."""
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "x", filter="data")
+    machines.elsewhere()
+    assert main(["replay", "x/two-bundle", "--reports", "there"]) == Exit.OK
+
+
+PYTHON = """#!/bin/sh
+echo "$@" >>{log}
+case "$*" in
+    *"-c import sys"*) echo {version} ;;
+    *-m\\ venv*) for place; do :; done; mkdir -p "$place/bin"; cp "$0" "$place/bin/python" ;;
+    *install*) exit {code} ;;
+esac
+"""
+
+
+@pytest.mark.usefixtures("machines")
+def test_its_script_sets_up_once_and_starts_no_other_runner(packed: Path, tmp_path: Path) -> None:
+    """Whatever lies in the working folder; and what fails there is no verdict."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "a place", filter="data")
+    (tmp_path / "bin").mkdir()
+
+    def started(version: str, code: int) -> tuple[int, list[str]]:
+        python, log = tmp_path / "bin" / "python3", tmp_path / "log"
+        python.write_text(PYTHON.format(log=log, version=version, code=code))
+        python.chmod(0o755)
+        log.write_text("")
+        done = subprocess.run(
+            ["/bin/sh", "two-bundle/replay.sh", "--blocks", "3"],
+            cwd=tmp_path / "a place",
+            env={"PATH": f"{tmp_path / 'bin'}:{os.defpath}", "PYTHON": str(python), "CDPATH": "."},
+            check=False,
+        )
+        return done.returncode, log.read_text().splitlines()
+
+    assert started(version, 1)[0] == Exit.ENGINE
+    place = tmp_path / "a place" / "two-bundle"
+    code, words = started(version, 0)
+    assert code == 0
+    assert words[1] == f"-I -m venv --clear --without-pip {place}/.venv"
+    assert words[3:] == [f"-I -m runner replay {place} --blocks 3"]
+    assert started(version, 1)[1][1:] == words[3:]
+
+
+def test_a_bundle_without_results_is_executed(
+    machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study can be carried to a machine without a network before it is executed anywhere."""
+    assert main(["bundle", "--output", "new.tar.gz"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "the bundle has no results" in said
+    assert "tar -xf new.tar.gz && new/replay.sh" in said
+    there = machines.elsewhere()
+    assert main(["replay", "new.tar.gz", "--blocks", "1"]) == Exit.OK
+    assert "cannot tell: the bundle holds no results to compare with" in capsys.readouterr().out
+    assert len(there.executed) == 3
+
+
+def test_results_of_another_script_are_not_bundled(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is packed is what was measured."""
+    script = Path("script.py")
+    script.write_text(f"{script.read_text()}\n# edited\n")
+    assert main(["bundle"]) == Exit.CONFIG
+    assert "was measured with something else than what is here now (script sha256)" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.usefixtures("machines", "packed")
+def test_where_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its folder is named like the file, of whatever letters, and the words can be pasted."""
+    assert main(["bundle", "--output", "tf 1.15 \u00e9.tar.gz"]) == Exit.OK
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("elsewhere: ")
+    assert subprocess.run(["/bin/sh", "-c", said.partition(" && ")[0]], check=False).returncode == 0
+    assert Path("tf 1.15 \u00e9/replay.sh").is_file()
+    assert said.endswith(" && 'tf 1.15 \u00e9/replay.sh'")
+    assert main(["bundle", "--output", "nowhere/x.tar.gz"]) == Exit.RUN_FOLDER
+    assert "there is no folder nowhere; make it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x", "x.zip", ".tar.gz", "folder/.x.tar.gz"])
+def test_what_is_no_name_of_a_bundle(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of the same name could not be made beside it, or would be hidden."""
+    with pytest.raises(SystemExit):
+        main(["bundle", "--output", name])
+    assert "expected NAME.tar.gz" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines", "packed")
+@pytest.mark.parametrize(
+    ("name", "before", "after", "said"),
+    [
+        ("matrix.lock", '"as_of": "20', '"as_of": "19', "(environments no packages)"),
+        ("matrix.yaml", "size: [1, 2]", "size: [1, 2, 3]", None),
+        (
+            "matrix.yaml",
+            "timeout: 30",
+            "timeout: 31",
+            "(cells size=1, cells size=2, limits timeout_s",
+        ),
+        ("matrix.yaml", "name: two", "name: three", "(name)"),
+    ],
+)
+def test_a_run_of_another_matrix_or_lock_is_not_bundled(
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    before: str,
+    after: str,
+    said: str | None,
+) -> None:
+    """What lies in ``study/`` is what the results are of; it may have had fewer cells."""
+    path = Path(name)
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    run = str(Path("reports/latest").resolve())
+    assert main(["bundle", run, "--output", "x.tar.gz"]) == (Exit.CONFIG if said else Exit.OK)
+    assert (said or "") in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("machines", "packed")
+def test_a_quick_run_of_some_cells_is_bundled() -> None:
+    """The matrix is the same, though the run had not all of it."""
+    matrix = Path("matrix.yaml")
+    matrix.write_text(matrix.read_text() + "parameters: {epochs: 9}\n")
+    assert main(["run", "--quick", "-s", "size=2"]) == Exit.OK
+    assert main(["bundle", "--output", "x.tar.gz"]) == Exit.OK
+
+
+def test_a_replay_of_another_run_of_the_study_has_its_own_seeds(
+    machines: Machines, packed: Path
+) -> None:
+    """It does not go on with the replay of the first."""
+    assert main(["run", "--new", "--blocks", "1"]) == Exit.OK
+    second = RunFolder(Path("reports/latest")).plan().seed
+    assert main(["bundle", "--output", "second.tar.gz"]) == Exit.OK
+    machines.elsewhere()
+    for path in (packed, Path("second.tar.gz")):
+        assert main(["replay", str(path), "--blocks", "1", "--reports", "there"]) == Exit.OK
+    assert RunFolder(Path("there/replays/latest")).plan().seed == second
+
+
+# --- what somebody else may have made ------------------------------------------------------------
+
+
+def repacked(packed: Path, change: Callable[[Path], None], folder: Path) -> Path:
+    """Return the folder of a bundle that somebody has changed."""
+    with tarfile.open(packed) as tar:
+        tar.extractall(folder, filter="data")
+    change(folder / "two-bundle")
+    return folder / "two-bundle"
+
+
+def _contents(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def changed(folder: Path) -> None:
+        path = folder / CONTENTS
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return changed
+
+
+def _stored(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Return what changes a file of the results, with its digest."""
+
+    def changed(folder: Path) -> None:
+        path = folder / f"results/{name}.json"
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+        found = digest.of_file(path)
+        _contents(lambda one: one["files"].update({f"results/{name}.json": found}))(folder)
+
+    return changed
+
+
+def _absolute_script(folder: Path) -> None:
+    script = Path("script.py").absolute()
+    _stored("run", lambda one: one["matrix"]["experiment"].update(script=str(script)))(folder)
+    target = folder / f"study/{script}"
+    target.parent.mkdir(parents=True)
+    shutil.copy(script, target)
+    found = digest.of_file(script)
+    names = (f"study/{script}", f"study{script}")
+    _contents(lambda one: one["files"].update(dict.fromkeys(names, found)))(folder)
+
+
+def _linked_results(folder: Path) -> None:
+    (folder / "results").rename("elsewhere")
+    (folder / "results").symlink_to(Path("elsewhere").absolute())
+
+
+def _other_dockerfile(folder: Path) -> None:
+    text = "FROM scratch\nRUN evil\n"
+    (folder / "environments/1/Dockerfile").write_text(text)
+    found = digest.of_file(folder / "environments/1/Dockerfile")
+    _contents(lambda one: one["files"].update({"environments/1/Dockerfile": found}))(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: (one / "study/script.py").write_text("evil"), "script.py is damaged"),
+        (lambda one: (one / "study/script.py").unlink(), "script.py is damaged or missing"),
+        (lambda one: (one / CONTENTS).unlink(), "is no bundle"),
+        (lambda one: (one / CONTENTS).write_text("{"), "is damaged, or of a newer"),
+        (_contents(lambda one: one.update(format=9)), "has format 9, this program knows up to 1"),
+        (_contents(lambda one: one.update(files={})), "was not packed"),
+        (
+            _contents(lambda one: one.update(files={"../../etc/passwd": "0"})),
+            "passwd is damaged or missing",
+        ),
+        (_contents(lambda one: one.update(matrix="../matrix.yaml")), "which is not in it"),
+        (_contents(lambda one: one.update(environments=[])), "no environment for no packages"),
+        (
+            _contents(lambda one: one["environments"][0].update(python="../../x")),
+            "environments.0.python",
+        ),
+        (_stored("run", lambda one: one["lock"].update(entries=[])), "no entry for no packages"),
+        (
+            _stored("run", lambda one: one["matrix"].update(looks=0)),
+            "no number of blocks that is from 1",
+        ),
+        (
+            _stored("plan", lambda one: one.update(blocks=10**9)),
+            "no number of blocks that is from 1",
+        ),
+        (_absolute_script, "/script.py', which is not in it"),
+        (lambda one: shutil.copy(one / "replay.sh", one / "results/trials/x.json"), "not packed"),
+        (_linked_results, "results was not packed"),
+        (
+            _contents(lambda one: one["files"].update({"x\x1b[2J\ry": "0"})),
+            "x\\x1b[2J\\ry is damaged",
+        ),
+        (_other_dockerfile, "is another one than this matrix-runner's"),
+    ],
+)
+def test_a_changed_bundle_is_refused(
+    machines: Machines,
+    packed: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    said: str,
+) -> None:
+    """In a sentence, before anything of it is executed."""
+    folder = repacked(packed, change, Path("x"))
+    there = machines.elsewhere()
+    assert main(["replay", str(folder)]) == Exit.RUN_FOLDER
+    assert said in capsys.readouterr().err
+    assert there.executed == []
+
+
+def test_only_what_the_study_needs_is_built(machines: Machines, packed: Path) -> None:
+    """The digest of an environment names a folder of the cache: only one that is ours counts."""
+    strange = _contents(
+        lambda one: one["environments"].append({**one["environments"][0], "digest": "../../x"})
+    )
+    folder = repacked(packed, strange, Path("x"))
+    there = machines.elsewhere()
+    assert main(["replay", str(folder), "--reports", "there"]) == Exit.OK
+    assert there.built == ["no packages"]
+
+
+@pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("name", ["pyvenv.cfg", "lib/x"])
+def test_no_environment_of_a_bundle_leads_out_of_the_cache(
+    tmp_path: Path, link: bytes, name: str
+) -> None:
+    """Neither what is unpacked nor what is written afterwards follows a link of somebody."""
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    with tarfile.open(tmp_path / "environment.tar", "w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = link, str(outside)
+        tar.addfile(entry)
+        entry = tarfile.TarInfo(name)
+        entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"evil"))
+    environments = Environments(tmp_path / "cache")
+    environments.begin(as_root=False)
+    base = Base(kind="interpreter", name="python", digest="sha256:0")
+    context = BuildContext(folder=tmp_path, environment="0", label="no packages", base=base)
+    with suppress(ImageBuildError):
+        environments.add(context, INTERPRETER.path)
+    assert outside.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["outside", "absolute", "link", "device", "text", "half", "none"])
+def test_what_is_no_bundle_is_refused(kind: str, tmp_path: Path) -> None:
+    """Nothing is written outside of the folder that it is unpacked into."""
+    path = tmp_path / "b.tar.gz"
+    outside = tmp_path / "outside"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo({"outside": "../outside", "absolute": str(outside)}.get(kind, "x"))
+        if kind in {"link", "device"}:
+            entry.type = tarfile.SYMTYPE if kind == "link" else tarfile.CHRTYPE
+            entry.linkname = str(outside)
+        else:
+            entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"text"))
+    if kind == "text":
+        path.write_text("no tar")
+    elif kind == "half":
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(BundleError), opened(path):
+        pass
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> None:
+    """Whatever else than a TarError is raised by reading it."""
+    path = tmp_path / "b.tar.gz"
+    entry = tarfile.TarInfo("b/x")
+    entry.size = 512
+    if sparse:
+        entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(entry, io.BytesIO(b"no number\n" * 60))
+    if not sparse:
+        path.write_bytes(path.read_bytes()[:30] + b"\xff" * 60)
+    with pytest.raises(BundleError, match="cannot be unpacked"), opened(path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["nowhere.tar.gz", "x" * 5000])
+def test_a_bundle_that_is_not_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence names it."""
+    assert main(["replay", name]) == Exit.RUN_FOLDER
+    assert f"there is no bundle {name}" in capsys.readouterr().err
+
+
+def test_half_a_bundle_is_never_there(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where packing is cut short, what was there before stays."""
+    Path(BUNDLE).write_text("an earlier one")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.bundle.wheels.collect", interrupted)
+    assert main(["bundle"]) == Exit.INTERRUPTED
+    assert Path(BUNDLE).read_text() == "an earlier one"
+    assert not list(Path().glob("matrix-runner-*"))

@@ -1,0 +1,388 @@
+"""Replays: what is called reproduced, what is not, and what nobody can tell."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from runner.bundle.compare import reproduction
+from runner.bundle.words import MOST_DIFFERENCES, MOST_FINDINGS, as_text
+from runner.judge.records import Finding, Reproduced, Reproduction, Verdict
+from runner.records.environment import Environment
+from runner.records.run import TrialResult
+from runner.records.study import Status
+from runner.runs.folder import StoredRun
+from tests.fuzz.targets import READING
+from tests.support.judging import ACCURACY, Numbers, stored
+from tests.support.samples import (
+    failed_result,
+    founding_images,
+    founding_plan,
+    founding_results,
+    founding_run,
+)
+
+REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = Reproduced
+
+NOISE = (0.004, -0.011, 0.008, -0.002, 0.013, -0.009, -0.003)
+BASE = [1.0 + noise for noise in NOISE]
+LIKE_BASE = [1.0 + noise for noise in (-0.006, 0.009, -0.001, 0.012, -0.008, 0.003, -0.007)]
+FASTER, SLOWER = [value * 0.8 for value in LIKE_BASE], [value * 1.2 for value in LIKE_BASE]
+GIVEN = [93.1, 93.3, 92.9, 93.2, 93.0, 93.4, 93.1]
+
+
+def with_results(
+    run: StoredRun, change: Callable[[TrialResult], TrialResult | None], cell: str = "v=b"
+) -> StoredRun:
+    """The run with the results of one cell changed, or left out."""
+    changed = [change(one) if one.trial.cell == cell else one for one in run.results]
+    return replace(run, results=tuple(one for one in changed if one))
+
+
+def failing(run: StoredRun, status: Status = Status.FAILED, blocks: int = 7) -> StoredRun:
+    """The run in whose first blocks a cell did not end well."""
+    return with_results(
+        run, lambda one: failed_result(one.trial, status) if one.trial.block <= blocks else one
+    )
+
+
+def of_status(found: Reproduction) -> list[Finding]:
+    """The findings of how cells ended."""
+    return [one for one in found.findings if one.metric is None]
+
+
+def of_metric(found: Reproduction) -> list[Finding]:
+    """The findings with a metric."""
+    return [one for one in found.findings if one.metric is not None]
+
+
+def test_the_same_change_on_a_slower_host_is_reproduced() -> None:
+    """Noise is another one and every time is doubled: what counts is the change."""
+    slower_host = {"a": [2 * one for one in LIKE_BASE], "b": [2.4 * one for one in BASE]}
+    found = reproduction(stored({"a": BASE, "b": SLOWER}), stored(slower_host))
+    assert found.verdict is REPRODUCED
+    assert found.reason == "of the findings in the bundle, 2 of 2 came out the same here"
+    [one] = of_metric(found)
+    assert (one.verdict, one.reason) == (REPRODUCED, "the verdict is the same")
+    assert one.difference
+    assert not one.difference.excludes_zero
+
+
+def test_a_faster_cell_that_is_slower_here_is_not_reproduced() -> None:
+    """The direction turned."""
+    found = reproduction(stored({"a": BASE, "b": FASTER}), stored({"a": BASE, "b": SLOWER}))
+    assert found.verdict is NOT_REPRODUCED
+    assert found.reason == "of the findings in the bundle, 1 of 2 came out otherwise here"
+    [one] = of_metric(found)
+    assert one.reason.startswith("it is 'higher' here and was 'lower' there")
+    assert one.then
+    assert one.now
+    assert (one.then.verdict, one.now.verdict) == (Verdict.LOWER, Verdict.HIGHER)
+
+
+def test_equivalent_there_and_slower_here_is_not_reproduced() -> None:
+    """No difference is a finding like others."""
+    here = stored({"a": BASE, "b": [1.1 * one for one in LIKE_BASE]})
+    found = reproduction(stored({"a": BASE, "b": LIKE_BASE}), here)
+    assert found.verdict is NOT_REPRODUCED
+
+
+def test_another_size_in_the_same_direction_is_reproduced_and_told() -> None:
+    """The verdict is what is reproduced; that its size is another one is said."""
+    here = stored({"a": BASE, "b": [1.5 * one for one in LIKE_BASE]})
+    found = reproduction(stored({"a": BASE, "b": SLOWER}), here)
+    [one] = of_metric(found)
+    assert one.verdict is REPRODUCED
+    assert (
+        one.reason == "the verdict is the same, though the size of the change is another one here"
+    )
+
+
+def test_verdicts_that_differ_by_less_than_the_margin_are_reproduced() -> None:
+    """A small change there and none here are hardly two findings."""
+    quiet = [1 + 0.1 * noise for noise in NOISE]
+    here = stored({"a": quiet, "b": [1.01 * one for one in reversed(quiet)]})
+    found = reproduction(stored({"a": quiet, "b": list(reversed(quiet))}), here)
+    [one] = of_metric(found)
+    assert one.verdict is REPRODUCED
+    assert one.reason.endswith("but the two differ by less than the margin")
+
+
+def test_luck_tells_nothing() -> None:
+    """Verdicts differ, but the intervals are too wide to say that the changes do."""
+    noisy = [1.35, 0.95, 1.3, 1.0, 1.25, 0.9, 1.2]
+    found = reproduction(stored({"a": BASE, "b": SLOWER}), stored({"a": BASE, "b": noisy}))
+    assert found.verdict is CANNOT_TELL
+    assert found.reason.endswith("1 of 2 cannot be told here, and none came out otherwise")
+    assert of_metric(found)[0].reason.endswith("luck may explain that: more blocks would tell")
+
+
+def test_a_direction_that_was_named_needs_no_second_verdict() -> None:
+    """It is shown here at 95 %, for one question; the other direction would tell nothing."""
+    noisy = [1.42, 0.98, 1.35, 1.05, 1.32, 1.02, 1.28]
+    here = stored({"a": BASE, "b": noisy})
+    [one] = of_metric(reproduction(stored({"a": BASE, "b": SLOWER}), here))
+    assert one.now is not None
+    assert one.now.verdict is Verdict.CANNOT_TELL
+    assert (one.verdict, one.reason) == (REPRODUCED, "the direction is shown here, too")
+    faster = [1 / slower for slower in SLOWER]
+    [one] = of_metric(reproduction(stored({"a": BASE, "b": faster}), here))
+    assert one.verdict is not REPRODUCED
+
+
+def test_before_a_look_nothing_can_be_told() -> None:
+    """It is said how many blocks there are and how many it takes."""
+    there = stored({"a": BASE, "b": SLOWER})
+    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, blocks=3))
+    assert found.verdict is CANNOT_TELL
+    assert of_metric(found)[0].reason.startswith("3 of the 7 blocks are complete here")
+
+
+def test_a_busy_host_cannot_repeat_wall_times() -> None:
+    """CPU time here is not set beside wall time there."""
+    there = stored({"a": BASE, "b": SLOWER})
+    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, tainted=range(1, 6)))
+    assert found.verdict is CANNOT_TELL
+    assert of_metric(found)[0].reason == (
+        "there time was judged and here CPU time: one of the hosts was too busy for wall time"
+    )
+
+
+def test_without_named_comparisons_the_screened_ones_count() -> None:
+    """Each cell is set beside the baseline in every metric."""
+    there = stored({"a": BASE, "b": SLOWER}, compared=False)
+    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, compared=False))
+    assert found.verdict is REPRODUCED
+    assert {one.metric.name for one in of_metric(found) if one.metric and one.counts} == {
+        "seconds",
+        "cpu",
+    }
+
+
+@pytest.mark.parametrize(("blocks", "told"), [(3, []), (7, ["there it was 'cannot tell'"])])
+def test_what_was_open_there_does_not_count(blocks: int, told: list[str]) -> None:
+    """Of a run without verdicts nothing can be reproduced, and that cells are ok is not enough."""
+    noisy = stored({"a": BASE, "b": [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]}, blocks=blocks)
+    found = reproduction(noisy, stored({"a": BASE, "b": SLOWER}))
+    assert found.verdict is CANNOT_TELL
+    assert found.reason == "the bundle holds no finding that could be reproduced"
+    assert [one.reason for one in of_metric(found)] == [
+        f"nothing to reproduce: {one}" for one in told
+    ]
+    assert not any(one.counts for one in of_metric(found))
+
+
+def test_comparisons_that_were_open_there_take_their_share_of_the_error() -> None:
+    """Those that are tested must not be picked by how they came out there."""
+    noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
+    both = stored({"a": BASE, "b": SLOWER, "c": noisy})
+    decided, opened = of_metric(reproduction(both, both))
+    assert opened.difference is None
+    assert decided.difference
+    assert decided.difference.level == 1 - 0.05 / 2
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_cell_that_fails_on_one_side_only_is_not_reproduced(turned: bool) -> None:
+    """Whichever side it is; there is no number of it."""
+    sound = stored({"a": BASE, "b": SLOWER})
+    sides = (failing(sound), sound) if turned else (sound, failing(sound))
+    found = reproduction(*sides)
+    assert found.verdict is NOT_REPRODUCED
+    same, one = of_status(found)
+    assert (same.of, same.reason) == (None, "1 of 2 cells ended as they did there")
+    told = ["ok in 7 of 7 trials", "failed in 7 of 7 trials"]
+    there, here = reversed(told) if turned else told
+    assert (one.of, one.reason) == ("v=b", f"there {there}, here {here}")
+    assert all(not one.difference for one in found.findings)
+
+
+def test_a_cell_that_fails_now_and_then_tells_nothing() -> None:
+    """Some of its trials ended well."""
+    sound = stored({"a": BASE, "b": SLOWER})
+    _, one = of_status(reproduction(sound, failing(sound, blocks=2)))
+    assert one.verdict is CANNOT_TELL
+    assert one.reason == "there ok in 7 of 7 trials, here failed in 2, ok in 5 of 7 trials"
+
+
+def test_a_cell_that_fails_as_it_did_is_the_same() -> None:
+    """An expected failure is reproduced by failing, but it is no finding about a number."""
+    both = failing(stored({"a": BASE, "b": SLOWER}))
+    found = reproduction(both, both)
+    assert [one.reason for one in of_status(found)] == ["2 of 2 cells ended as they did there"]
+    assert found.verdict is CANNOT_TELL
+    _, one = of_status(reproduction(both, failing(both, Status.TIMED_OUT)))
+    assert one.verdict is CANNOT_TELL
+
+
+@pytest.mark.parametrize("status", [Status.ENGINE_LOST, None])
+def test_without_a_trial_here_nothing_can_be_told(status: Status | None) -> None:
+    """A trial that the machine lost is none."""
+    sound = stored({"a": BASE, "b": SLOWER})
+    here = with_results(sound, lambda one: failed_result(one.trial, status) if status else None)
+    _, one = of_status(reproduction(sound, here))
+    assert one.verdict is CANNOT_TELL
+    assert one.reason == "no trial of it was executed here; there ok in 7 of 7 trials"
+
+
+def test_without_an_image_nothing_can_be_told() -> None:
+    """That an image could not be built here says nothing of the experiment."""
+    sound = stored({"a": BASE, "b": SLOWER})
+    _, one = of_status(reproduction(sound, failing(sound, Status.NO_IMAGE)))
+    assert one.verdict is CANNOT_TELL
+
+
+def accuracies(there: Numbers, here: Numbers, blocks: int = 7) -> Reproduction:
+    """What is said of two runs that gave these accuracies and nothing else."""
+    return reproduction(
+        stored(accuracies=there), stored(accuracies=here, blocks=min(blocks, len(here["a"])))
+    )
+
+
+def test_one_block_with_the_same_accuracy_is_reproduced() -> None:
+    """Numbers that are equal need no interval."""
+    found = accuracies({"a": GIVEN}, {"a": GIVEN}, blocks=1)
+    assert found.verdict is REPRODUCED
+    assert [one.reason for one in of_metric(found)] == ["the same numbers in the one block"]
+    whole = accuracies({"a": GIVEN}, {"a": GIVEN})
+    assert [one.reason for one in of_metric(whole)] == ["the same numbers in each of 7 blocks"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ([0.01, -0.02, 0.03, 0.0, -0.01, 0.02, 0.01], REPRODUCED),
+        ([0.51, 0.48, 0.53, 0.5, 0.49, 0.52, 0.51], NOT_REPRODUCED),
+        ([1.5, -0.4, 1.2, -0.9, 0.8, -1.1, 1.3], CANNOT_TELL),
+        ([0.5] * 7, NOT_REPRODUCED),
+        ([0.51, 0.48, 0.53, 0.5], CANNOT_TELL),
+    ],
+)
+def test_accuracies_are_compared_by_block(changes: list[float], verdict: Reproduced) -> None:
+    """The same seed was in the same block: the margin and the interval decide."""
+    here = [one + change for one, change in zip(GIVEN, changes, strict=False)]
+    found = accuracies({"a": GIVEN}, {"a": here}, len(here))
+    assert [one.verdict for one in of_metric(found)] == [verdict]
+
+
+def test_other_seeds_are_not_paired() -> None:
+    """Of other seeds the means are compared, which says less."""
+    there = stored(accuracies={"a": GIVEN})
+    here = with_results(
+        stored(accuracies={"a": [one + 0.01 for one in GIVEN]}),
+        lambda one: replace(one, trial=replace(one.trial, seed=one.trial.seed + 1)),
+        "v=a",
+    )
+    [one] = of_metric(reproduction(there, here))
+    assert one.verdict is CANNOT_TELL
+    assert one.difference
+    assert one.difference.df > 6
+
+
+def test_times_are_no_numbers_of_a_cell() -> None:
+    """Not even where a matrix compares them by differences."""
+    timed = replace(ACCURACY, unit="s")
+    there, here = (
+        replace(one, run=replace(one.run, matrix=replace(one.run.matrix, metrics=(timed,))))
+        for one in (stored(accuracies={"a": GIVEN}), stored(accuracies={"a": GIVEN[::-1]}))
+    )
+    there, here = (
+        replace(one, run=replace(one.run, matrix=replace(one.run.matrix, compare=())))
+        for one in (there, here)
+    )
+    assert of_metric(reproduction(there, here)) == []
+
+
+# --- in words --------------------------------------------------------------------------------
+
+
+def founding() -> StoredRun:
+    """The run of the founding study, as it may lie in a bundle."""
+    return StoredRun(
+        run=founding_run(),
+        plan=founding_plan(),
+        images=founding_images(),
+        results=tuple(replace(one, reading=READING) for one in founding_results()),
+        logs={},
+    )
+
+
+def elsewhere() -> StoredRun:
+    """The same on another host, where one cell is faster, one fails and a package differs."""
+    there = founding()
+    new = "tensorflow=2.0.0,model="
+    run = replace(
+        there.run,
+        host=replace(there.run.host, kernel="6.12.1", cores=16, python="3.13.2"),
+        engine=replace(there.run.engine, name="venv", version="bwrap 0.8.0", kernel="6.12.1"),
+        lock=replace(
+            there.run.lock,
+            entries=tuple(
+                replace(one, packages=one.packages[1:]) if isinstance(one, Environment) else one
+                for one in there.run.lock.entries
+            ),
+        ),
+        script_digest="0" * 64,
+    )
+    reading = replace(READING, processor="Other CPU", cpu_flags=("avx", "fma"))
+    here = replace(
+        there,
+        run=run,
+        images=tuple(replace(one, base=replace(one.base, kind="pulled")) for one in there.images),
+        results=tuple(replace(one, reading=reading) for one in there.results),
+    )
+    here = with_results(here, _halved, f"{new}sequential")
+    return with_results(here, lambda one: failed_result(one.trial), f"{new}functional")
+
+
+def _halved(result: TrialResult) -> TrialResult:
+    series = {name: tuple(one / 2 for one in found) for name, found in result.series.items()}
+    return replace(result, series=series)
+
+
+def text_of(there: StoredRun, here: StoredRun) -> str:
+    """What is said of a replay."""
+    return as_text(reproduction(there, here), there, here)
+
+
+def test_what_is_said_of_a_replay_is_as_accepted(gold: Callable[[str, str], None]) -> None:
+    """The whole text equals the accepted one."""
+    gold("reproduction.md", text_of(founding(), elsewhere()))
+
+
+def test_a_replay_that_differs_in_nothing_says_so() -> None:
+    """The verdict comes first, and one line names what is the same."""
+    text = text_of(founding(), founding())
+    assert text.startswith("**reproduced**: of the findings in the bundle, 25 of 25 came out")
+    assert "- nothing\n\nThe same: script, 1 data file, 2 environments of 16 packages" in text
+
+
+def test_nothing_untrusted_gets_out_of_hand() -> None:
+    """Names from a bundle cannot end a line, be a link or colour a terminal."""
+    bad = "x\x1b[31m](http://e.vil)\n# <b>*"
+    there, here = founding(), founding()
+    reading = replace(READING, processor=bad, cpu_flags=(bad,))
+    here = replace(
+        here,
+        run=replace(here.run, host=replace(here.run.host, kernel=bad, system=bad)),
+        results=tuple(replace(one, reading=reading) for one in here.results),
+    )
+    text = text_of(there, here)
+    assert "\x1b" not in text
+    assert "<b>" not in text
+    assert "x\\](http\\://e.vil) # &lt;b&gt;\\*" in text
+    assert [line for line in text.splitlines() if line.startswith("#")] == ["## What differs"]
+
+
+def test_no_list_is_endless() -> None:
+    """Of many differences and findings only the first are shown, and how many more there are."""
+    there = stored({"a": BASE, "b": SLOWER})
+    many = {f"{name:04}": "b" * 64 for name in range(500)}
+    here = replace(there, run=replace(there.run, data_digests=many))
+    whole = reproduction(there, here)
+    repeated = replace(whole, findings=whole.findings * MOST_FINDINGS)
+    findings, differences = as_text(repeated, there, here).split("## What differs")
+    assert findings.count("\n- ") == MOST_FINDINGS + 1
+    assert f"- and {MOST_FINDINGS} more" in findings
+    assert differences.count("\n- ") == MOST_DIFFERENCES + 1
+    assert f"- and {501 - MOST_DIFFERENCES} more" in differences

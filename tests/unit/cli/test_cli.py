@@ -1,0 +1,443 @@
+"""The command line: what a person types, and what comes back."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from runner.cli import main
+from runner.cli.arguments import VERBS, parse
+from runner.cli.options import Options
+from runner.engines.protocol import Owned
+from runner.errors import (
+    ConfigError,
+    EngineError,
+    EngineLostError,
+    Exit,
+    ImageBuildError,
+    NothingSelectedError,
+    PackagesError,
+    RunFolderError,
+    RunnerError,
+)
+from runner.runs import registry
+from runner.runs.folder import RunFolder, point_latest
+from runner.system import tempdir
+from tests.support.fakes import FakeEngine, Holding
+from tests.support.matrices import FULL, SMALL, study
+from tests.support.samples import founding_images, founding_plan, founding_results, founding_run
+
+ROOT = Path(__file__).parents[3]
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("", Options()),
+        ("--quick --blocks 3", Options(quick=True, blocks=3)),
+        ("--matrix m.yaml", Options(matrix=Path("m.yaml"))),
+        ("--matrix m.yaml plan --json", Options(verb="plan", matrix=Path("m.yaml"), json=True)),
+        ("plan --json --matrix m.yaml", Options(verb="plan", matrix=Path("m.yaml"), json=True)),
+        ("-s a=1,2 -s b=* --seed 7", Options(select=("a=1,2", "b=*"), seed=7)),
+        ("-s plan", Options(select=("plan",))),
+        ("--reports lock --new", Options(reports=Path("lock"), new=True)),
+        ("--reports clean report plan", Options(verb="report", reports=Path("clean"), run="plan")),
+        ("--context lock prepare", Options(verb="prepare", context=Path("lock"))),
+        ("--yes clean --all", Options(verb="clean", yes=True, all=True)),
+        ("lock -s a=1", Options(verb="lock", select=("a=1",))),
+    ],
+)
+def test_a_command_line_becomes_options(words: str, options: Options) -> None:
+    """The verb may stand anywhere, without one it is `run`; a value is never taken for a verb."""
+    assert parse(words.split()) == options
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("nonsense", "unrecognized arguments: nonsense"),
+        ("plan --new", "unrecognized arguments: --new"),
+        ("--rep x", "unrecognized arguments: --rep x"),
+        ("plan --blocks", "expected one argument"),
+        ("plan --blocks 0", "expected a whole number from 1 on, not '0'"),
+        ("--blocks two", "expected a whole number from 1 on, not 'two'"),
+        ("--blocks 1.5", "expected a whole number from 1 on, not '1.5'"),
+        ("--seed x", "invalid int value: 'x'"),
+    ],
+)
+def test_a_wrong_option_is_told(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong command line ends with 2 and names what is wrong."""
+    with pytest.raises(SystemExit) as raised:
+        main(words.split())
+    assert raised.value.code == Exit.CONFIG
+    assert said in capsys.readouterr().err
+
+
+def test_help_names_every_verb_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help alone tells what there is."""
+    with pytest.raises(SystemExit) as raised:
+        main(["--help"])
+    assert raised.value.code == 0
+    said = capsys.readouterr().out
+    assert [verb for verb in VERBS if f"\n    {verb} " not in said] == []
+    assert "exit codes:" in said
+
+
+# --- endings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("a sentence."), 2),
+        (NothingSelectedError("a sentence."), 3),
+        (EngineError("a sentence."), 5),
+        (EngineLostError("a sentence."), 5),
+        (ImageBuildError("a sentence."), 5),
+        (PackagesError("a sentence."), 5),
+        (RunFolderError("a sentence."), 6),
+    ],
+)
+def test_an_error_is_a_sentence_and_an_exit_code(
+    error: RunnerError,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every error is told once, on stderr, without a traceback."""
+
+    def fails(_: Options) -> Exit:
+        raise error
+
+    monkeypatch.setattr("runner.cli.commands.COMMANDS", {"plan": fails})
+    assert main(["plan"]) == code
+    assert capsys.readouterr() == ("", "a sentence.\n")
+
+
+@pytest.mark.parametrize("verb", ["run", "lock", "plan", "prepare"])
+def test_without_a_matrix_nothing_begins(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file that is missing is named."""
+    assert main([verb, "--matrix", "absent.yaml"]) == Exit.CONFIG
+    said = capsys.readouterr().err
+    assert said.startswith("absent.yaml")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["run", "prepare", "clean"])
+def test_without_an_engine_there_is_a_sentence(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No engine answers: exit code 5 and what to do."""
+    study(tmp_path, SMALL)
+    Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
+    assert main([verb, "--engine", "docker"]) == Exit.ENGINE
+    said = capsys.readouterr().err
+    assert said.startswith("no Docker engine answers")
+    assert said.count("\n") == 1
+
+
+UNSUPPORTED = [
+    {
+        "request": {
+            "requirements": [{"axis": "lib", "distributions": ["numpy"], "version": version}],
+            "python": "auto",
+            "as_of": "release",
+            "packages": [],
+            "compile": False,
+        },
+        "unsupported": "made so by a test",
+    }
+    for version in ("1.0", "2.0")
+]
+
+
+def test_a_reader_who_leaves_is_no_traceback(tmp_path: Path) -> None:
+    """When the output is piped into something that closes it, the program ends quietly."""
+    study(tmp_path, SMALL)
+    with subprocess.Popen(
+        [sys.executable, "-m", "runner", "plan"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as program:
+        assert program.stdout
+        assert program.stderr
+        program.stdout.close()
+        assert program.stderr.read() == b""
+    assert program.returncode == Exit.INTERRUPTED
+
+
+STARTED = f"{sys.executable} -m runner"
+FULL_DISK = "what is printed: No space left on device; repair that and repeat the command.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "err"),
+    [
+        ("--version >/dev/full", 6, FULL_DISK),
+        ("plan >/dev/full", 6, FULL_DISK),
+        ("plan >&-", 0, ""),
+        ("plan <&- >&- 2>&-", 0, ""),
+        ("--matrix none.yaml 2>/dev/full", 2, ""),
+        ("--matrix none.yaml 2>&-", 2, ""),
+    ],
+)
+def test_streams_that_take_nothing_are_no_traceback(
+    tmp_path: Path, line: str, code: int, err: str
+) -> None:
+    """Where a stream is full or closed, the exit code still says what happened."""
+    study(tmp_path, SMALL)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{STARTED} {line}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", err)
+
+
+def test_letters_that_a_terminal_lacks_are_spelt_out(tmp_path: Path) -> None:
+    """An old encoding costs letters and not the answer."""
+    study(tmp_path, SMALL)
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "explain", "lib=1.0,size=1", "--reports", "größe"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "there is no run of small in gr\\xf6\\xdfe: all trials are executed\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+def test_nohup_is_respected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signal that whoever started the program had ignored stays ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["schema"]) == Exit.OK
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+# --- verbs that need no engine -------------------------------------------------------------------
+
+
+def test_schema_prints_the_file_that_editors_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed is what the modeline of matrix.yaml leads to."""
+    assert main(["schema"]) == Exit.OK
+    assert capsys.readouterr().out == (ROOT / "matrix.schema.json").read_text()
+
+
+def test_a_report_needs_only_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """The report of the newest run is made again where no engine answers."""
+    folder = RunFolder(Path("reports/1-founding"))
+    folder.begin(founding_run())
+    folder.save_plan(founding_plan())
+    folder.save_images(founding_images())
+    for result in founding_results():
+        folder.save_result(result, "a log")
+    point_latest(folder)
+    assert main(["report"]) == Exit.OK
+    assert Path(capsys.readouterr().out.strip()).samefile("reports/1-founding/report.md")
+    assert main(["report", "nothing"]) == Exit.RUN_FOLDER
+
+
+def test_a_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells with what is special in them, what is not locked, and how long it takes."""
+    study(tmp_path, FULL)
+    assert main(["plan", "--engine", "docker"]) == Exit.OK
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "small: 4 cells, 14 trials in 3 blocks"
+    assert "  lib=3.0,size=1  (expected: no-image, blocks: 2)" in said
+    assert "compares: 1 pair of cells, in seconds" in said
+    assert "verdicts: after 3, 6, 9 or 12 complete blocks" in said
+    assert "to lock:  lib=1.0, lib=2.0, lib=3.0" in said
+    assert "to build: cannot tell, no engine answers" in said
+    assert said[-1].startswith("takes:    about ")
+    assert not Path("reports").exists()
+
+
+def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON names cells, trials in their order, what is to lock and to build, and seconds."""
+    study(tmp_path, SMALL)
+    Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED[:1]}))
+    words = ["plan", "--json", "-s", "size=1", "--blocks", "2", "--seed", "5"]
+    assert main([*words, "--engine", "docker"]) == Exit.OK
+    found = json.loads(capsys.readouterr().out)
+    assert found.pop("seconds") > 0
+    trials = found.pop("trials")
+    assert sorted(trial["id"] for trial in trials) == [
+        *(f"lib=1.0,size=1@b{block}{twin}.1" for block in (1, 2) for twin in ("", "t")),
+        *(f"lib=2.0,size=1@b{block}.1" for block in (1, 2)),
+    ]
+    assert [trial["block"] for trial in trials] == [1, 1, 1, 2, 2, 2]
+    cells = found.pop("cells")
+    assert cells[0] == {
+        "id": "lib=1.0,size=1",
+        "coordinates": {"lib": "1.0", "size": 1},
+        "parameters": {"size": 1},
+        "environment": "lib=1.0",
+        "expect": "ok",
+    }
+    assert found == {
+        "format": 1,
+        "name": "small",
+        "blocks": 2,
+        "compare": [{"of": "lib=2.0,size=1", "against": "lib=1.0,size=1", "metrics": ["seconds"]}],
+        "looks": [7, 14, 21, 28],
+        "to_lock": ["lib=2.0"],
+        "to_build": None,
+        "unsupported": {"lib=1.0": "made so by a test"},
+    }
+
+
+def test_a_plan_asks_a_local_engine_without_its_sdk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the engine on a Unix socket lists is not built again."""
+    study(tmp_path, SMALL)
+    monkeypatch.setenv("DOCKER_HOST", "unix://engine.sock")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("engine.sock")
+        listening.listen()
+        answered: list[bytes] = []
+
+        def answer() -> None:
+            line, _ = listening.accept()
+            with line:
+                answered.append(line.recv(65536))
+                line.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n[]\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert main(["plan"]) == Exit.OK
+        thread.join()
+    assert answered[0].startswith(b"GET /images/json?filters=%7B%22label%22")
+    assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
+
+
+def test_a_plan_asks_an_engine_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An engine that is reached over the network is asked as for a run."""
+    study(tmp_path, SMALL)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: FakeEngine())
+    assert main(["plan"]) == Exit.OK
+    assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
+
+
+def test_a_complete_lock_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing is missing, `lock` resolves nothing and says how much is locked."""
+    study(tmp_path, SMALL)
+    Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
+    before = Path("matrix.lock").read_bytes()
+    assert main(["lock"]) == Exit.OK
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3
+    assert "lib=1.0" in said[0]
+    assert "unsupported: made so by a test" in said[0]
+    assert said[2] == "matrix.lock: 2 environments are locked"
+    assert Path("matrix.lock").read_bytes() == before
+
+
+# --- clean ---------------------------------------------------------------------------------------
+
+
+IMAGE = Owned(kind="image", id="i", label="an image", size_bytes=2_000_000)
+
+
+@pytest.fixture
+def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
+    """An engine with an image and with what two runs left, of which the second one lives."""
+    runs = [registry.remember(Path("reports", name)) for name in ("1-dead", "2-living")]
+    things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
+    box = Owned(kind="container", id="c", label=runs[0], run=runs[0])
+    engine = Holding(IMAGE, *things, box)
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
+    return engine
+
+
+def test_clean_removes_what_is_ours(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is to go is shown with its size first, then all of it is removed."""
+    assert main(["clean", "--yes"]) == Exit.OK
+    assert holding.things == []
+    said = capsys.readouterr().out
+    assert "image     an image  2 MB\n" in said
+    assert said.endswith("4 removed, 2 MB\n")
+
+
+@pytest.mark.parametrize(("answer", "left"), [("", 4), ("n", 4), ("nonsense", 4), ("Y", 0)])
+def test_clean_asks(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+) -> None:
+    """Nothing is removed but by a yes."""
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    assert main(["clean"]) == Exit.OK
+    assert len(holding.things) == left
+
+
+def test_clean_takes_silence_for_a_no(holding: Holding, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody can answer, nothing is removed."""
+
+    def nobody(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", nobody)
+    assert main(["clean"]) == Exit.OK
+    assert len(holding.things) == 4
+
+
+def test_clean_spares_what_lives(holding: Holding) -> None:
+    """While a run is executed its volume stays, and every image, as it may need any."""
+    living = RunFolder(Path("reports/2-living"))
+    assert living.occupy()
+    for words in ((), ("--all",)):
+        assert main(["clean", "--yes", *words]) == Exit.OK
+        assert [one.label for one in holding.things] == [
+            "an image",
+            registry.remember(living.path),
+        ]
+    living.leave()
+
+
+def test_clean_leaves_what_other_runs_left_unless_it_is_to_take_all(
+    holding: Holding, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What belongs to runs of another folder is counted; --all removes it."""
+    assert main(["clean", "--yes", "--reports", "elsewhere"]) == Exit.OK
+    assert "kept: 3 " in capsys.readouterr().out
+    assert {thing.kind for thing in holding.things} == {"container", "volume"}
+    assert main(["clean", "--yes", "--reports", "elsewhere", "--all"]) == Exit.OK
+    assert holding.things == []
+
+
+def test_clean_spares_images_of_a_run_that_has_left_no_trace_yet(holding: Holding) -> None:
+    """A run that still builds has nothing on the engine but needs its images."""
+    holding.things = [IMAGE]
+    with tempdir.folder():
+        assert main(["clean", "--yes", "--all"]) == Exit.OK
+    assert holding.things == [IMAGE]
+
+
+def test_clean_has_nothing_to_do(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing is ours it says so and asks nothing."""
+    holding.things = []
+    assert main(["clean"]) == Exit.OK
+    assert capsys.readouterr().out == "there is nothing to remove on the engine\n"

@@ -1,0 +1,145 @@
+"""explain: which trials of a cell are executed and why, and what makes a run another one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.cli.explain import explain, find_cell, newest
+from runner.errors import NothingSelectedError
+from runner.plan import make_plan
+from runner.records.environment import Environment
+from runner.records.run import Plan, Run, TrialResult
+from runner.records.study import Matrix, Status
+from runner.runs.folder import RunFolder
+from runner.runs.identity import key
+from tests.support.samples import founding_matrix, founding_results, founding_run
+
+MATRIX = founding_matrix()
+CELL = MATRIX.cells[0]
+OTHER = MATRIX.cells[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """The folder of a founding run without results."""
+    folder = RunFolder(tmp_path / "20260101-000000-founding")
+    folder.begin(founding_run())
+    return folder
+
+
+def said(now: Run, folder: RunFolder, plan: Plan | None = None) -> list[str]:
+    """Return what is explained of the first cell."""
+    plan = plan or make_plan(now.matrix, 1, 2)
+    then = founding_run()
+    then, now = replace(then, key=key(then)), replace(now, key=key(now))
+    return list(explain(now.matrix.cell(CELL.id), then, now, folder, plan))
+
+
+def changed(matrix: Matrix) -> Run:
+    """Return the founding run with another matrix."""
+    return replace(founding_run(), matrix=matrix)
+
+
+def result(plan: Plan, block: int, status: Status, reason: str | None = None) -> TrialResult:
+    """Return a result of the first cell."""
+    (trial,) = [one for one in plan.trials if one.place == (CELL.id, block, False)]
+    return replace(founding_results()[0], trial=trial, status=status, reason=reason, tainted=None)
+
+
+def test_a_run_that_goes_on_says_what_becomes_of_each_trial(folder: RunFolder) -> None:
+    """Done, lost, tainted, or without a result."""
+    plan = make_plan(replace(MATRIX, compare=()), 1, 5)
+    folder.save_result(result(plan, 1, Status.OK), "")
+    folder.save_result(result(plan, 2, Status.FAILED, "exit code 1"), "")
+    folder.save_result(result(plan, 3, Status.ENGINE_LOST, "the engine went away"), "")
+    folder.save_result(replace(result(plan, 4, Status.OK), tainted="others were busy"), "")
+    assert said(founding_run(), folder, plan) == [
+        CELL.id,
+        f"{folder.path} goes on: all that touches a measurement is the same",
+        f"  {CELL.id}@b1.1: is not executed, because it ended: ok",
+        f"  {CELL.id}@b2.1: is not executed, because it ended: failed",
+        f"  {CELL.id}@b3.2: is executed, because attempt 1 says nothing: the engine went away",
+        f"  {CELL.id}@b4.2: is executed, because attempt 1 says nothing: others were busy",
+        f"  {CELL.id}@b5.1: is executed, because it has no result",
+    ]
+
+
+def test_fields_that_differ_are_named_with_both_values(folder: RunFolder) -> None:
+    """Parameters, limits, packages, script and data of this cell; other cells in one line."""
+    cells = tuple(
+        replace(cell, parameters={**cell.parameters, "epochs": 3})
+        if cell.id in {CELL.id, OTHER.id}
+        else cell
+        for cell in MATRIX.cells
+    )
+    limits = replace(MATRIX.limits, pids=99)
+    now = replace(changed(replace(MATRIX, cells=cells, limits=limits)), script_digest="0" * 64)
+    lines = said(now, folder)
+    assert lines[1] == f"{folder.path} does not go on, a new run begins, because this differs:"
+    assert set(lines[2:6]) == {
+        f"  parameters epochs: {CELL.parameters['epochs']} -> 3",
+        "  limits pids: 256 -> 99",
+        "  script sha256: ffffffffffffffff... -> 0000000000000000...",
+        f"  other cells: {OTHER.id}",
+    }
+    assert lines[6] == f"  {CELL.id}@b1.1: is executed, because it has no result"
+
+
+def test_the_stored_key_decides(folder: RunFolder) -> None:
+    """As it does when a run begins: one of a version that made keys otherwise is another run."""
+    then = replace(founding_run(), key="another", runner_version="0.0.1")
+    lines = list(explain(CELL, then, founding_run(), folder, make_plan(MATRIX, 1, 1)))
+    assert lines[1].endswith("does not go on, a new run begins, because this differs:")
+    assert lines[2] == "  matrix-runner: 0.0.1 -> 0.1.0"
+
+
+def test_a_package_that_differs_is_named(folder: RunFolder) -> None:
+    """Of a lock that changed, the version before and after."""
+    run = founding_run()
+    entry = run.lock.entry(CELL.request)
+    assert isinstance(entry, Environment)
+    newer = replace(entry.packages[0], version="9.9")
+    entries = tuple(
+        replace(entry, packages=(newer, *entry.packages[1:])) if one == entry else one
+        for one in run.lock.entries
+    )
+    (line,) = said(replace(run, lock=replace(run.lock, entries=entries)), folder)[2:3]
+    name = f"  environments {CELL.request.label} packages {newer.name}: "
+    assert line.startswith(f"{name}{entry.packages[0].version} (")
+    assert " -> 9.9 (" in line
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        replace(MATRIX, blocks=99),
+        replace(MATRIX, claims=(), policy=(), published=(), title="another"),
+        replace(MATRIX, cells=tuple(replace(one, expect=Status.FAILED) for one in MATRIX.cells)),
+        replace(MATRIX, cells=MATRIX.cells[::-1]),
+    ],
+)
+def test_what_touches_no_measurement_makes_no_other_run(same: Matrix) -> None:
+    """A claim, a title, an expectation or the order of the file may be edited in mid-run."""
+    assert key(changed(same)) == key(founding_run())
+
+
+def test_the_newest_run_of_the_matrix_is_taken(folder: RunFolder) -> None:
+    """Other matrices and damaged runs are passed over."""
+    reports = folder.path.parent
+    for name, matrix in (("1", MATRIX), ("3", replace(MATRIX, name="another"))):
+        RunFolder(reports / f"{name}-x").begin(changed(matrix))
+    (reports / "9-x").mkdir()
+    (reports / "9-x" / "run.json").write_text("{")
+    found = newest(MATRIX, reports)
+    assert found is not None
+    assert found[0].path == folder.path
+    assert newest(replace(MATRIX, name="none"), reports) is None
+
+
+def test_a_cell_that_is_not_there_is_told_with_those_that_are() -> None:
+    """With the nearest one named."""
+    assert find_cell(MATRIX, CELL.id) == CELL
+    with pytest.raises(NothingSelectedError, match="did you mean") as raised:
+        find_cell(MATRIX, CELL.id[:-1])
+    assert all(f"\n  {cell.id}" in str(raised.value) for cell in MATRIX.cells)

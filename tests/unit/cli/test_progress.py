@@ -1,0 +1,406 @@
+"""What a person sees while a run goes on."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from runner.cli import progress
+from runner.cli.progress import Progress, clean, cut, in_words, observer_for
+from runner.records.environment import Base, EnvironmentRequest, Image
+from runner.records.run import Plan, Trial, TrialResult
+from runner.records.study import Cell, Status
+
+ROOT = Path(__file__).parents[3]
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07[bold red]x[/] [/nothing] :bomb:\x9b31m\u202e\x08\x00 end"
+CLEANED = "[bold red]x[/] [/nothing] :bomb:    end"
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time, in seconds."""
+        return self.now
+
+
+def make_cell(model: str, expect: Status = Status.OK) -> Cell:
+    """Return a cell with that model."""
+    return Cell(
+        coordinates=(("tf", "2.0.0"), ("model", model)),
+        request=EnvironmentRequest(requirements=()),
+        parameters={},
+        timeout_s=900.0,
+        expect=expect,
+    )
+
+
+CELLS = (make_cell("sequential"), make_cell("functional"), make_cell("bad", Status.FAILED))
+IMAGE = Image(
+    environment="e1",
+    label="tf=2.0.0",
+    id="sha256:1",
+    size_bytes=851_000_000,
+    base=Base(kind="assembled", name="b", digest="sha256:2"),
+)
+PLAN = Plan(
+    seed=1,
+    blocks=4,
+    trials=tuple(
+        Trial(cell=cell.id, block=block, position=position, seed=1)
+        for block in range(1, 5)
+        for position, cell in enumerate(CELLS, start=1)
+    ),
+)
+
+
+def make_result(
+    trial: Trial, status: Status = Status.OK, reason: str | None = None, duration_s: float = 52.06
+) -> TrialResult:
+    """Return a result of a trial."""
+    return TrialResult(
+        trial=trial,
+        status=status,
+        reason=reason,
+        values={},
+        series={},
+        environment={},
+        started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        duration_s=duration_s,
+    )
+
+
+@pytest.fixture
+def stream() -> StringIO:
+    """Return a stream that is no terminal."""
+    return StringIO()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that stands still."""
+    return Clock()
+
+
+def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
+    """One line for the plan, two for an image, one for a trial, a second for its reason."""
+    seen = Progress(stream, clock)
+    first, second, third, *_ = PLAN.trials
+    seen.note("locked 2 environments")
+    seen.image_started(IMAGE.label)
+    seen.image_ready(IMAGE, 41.2)
+    seen.planned(PLAN, 0, 600.0)
+    seen.trial_started(first, CELLS[0], IMAGE)
+    seen.trial_output(first, "epoch 50/50\n")
+    seen.trial_finished(make_result(first), CELLS[0])
+    seen.trial_finished(make_result(second, Status.TIMED_OUT, "stopped", 900.0), CELLS[1])
+    seen.trial_finished(make_result(third, Status.FAILED, "ValueError: no", 3.0), CELLS[2])
+    seen.block_finished(1, 4)
+    assert stream.getvalue().splitlines() == [
+        "locked 2 environments",
+        "image tf=2.0.0: building",
+        "image tf=2.0.0: ready in 41 s, 851 MB",
+        "12 trials in 4 blocks, about 10 min",
+        "[ 1/12] tf=2.0.0,model=sequential  b1    52.1 s  ok  epoch 50/50  about 10 min left",
+        "[ 2/12] tf=2.0.0,model=functional  b1   900.0 s  timed-out  about 79 min left",
+        "        stopped",
+        "[ 3/12] tf=2.0.0,model=bad         b1     3.0 s  failed as expected  about 48 min left",
+        "        ValueError: no",
+        "block 1 of 4 done, the report is up to date",
+    ]
+
+
+def test_a_disturbed_trial_is_told_and_its_repeat_is_one_more(
+    stream: StringIO, clock: Clock
+) -> None:
+    """What the machine did stands below the line, and the count never passes its total."""
+    seen = Progress(stream, clock)
+    seen.planned(replace(PLAN, trials=PLAN.trials[:1], blocks=1), 0, None)
+    first = PLAN.trials[0]
+    for trial, tainted in ((first, "pages were swapped in"), (replace(first, attempt=2), None)):
+        seen.trial_started(trial, CELLS[0], IMAGE)
+        seen.trial_finished(replace(make_result(trial), tainted=tainted), CELLS[0])
+    assert stream.getvalue().splitlines()[1:] == [
+        "[1/1] tf=2.0.0,model=sequential  b1    52.1 s  ok",
+        "        disturbed: pages were swapped in",
+        "[2/2] tf=2.0.0,model=sequential  b1    52.1 s  ok",
+    ]
+
+
+def test_a_continued_run_counts_on(stream: StringIO, clock: Clock) -> None:
+    """What was done before is told, and the first trial is the next one."""
+    seen = Progress(stream, clock)
+    seen.planned(PLAN, 11, 60.0)
+    seen.trial_finished(make_result(PLAN.trials[-2], Status.OK), CELLS[2])
+    assert stream.getvalue().splitlines() == [
+        "12 trials in 4 blocks, 11 of them done before, about 60 s left",
+        "[12/12] tf=2.0.0,model=bad         b4    52.1 s  ok, but failed was expected",
+    ]
+
+
+def test_silence_is_broken_every_half_minute(stream: StringIO, clock: Clock) -> None:
+    """However much the experiment prints, its last line is shown each 30 s, and no other."""
+    seen = Progress(stream, clock)
+    seen.planned(PLAN, 0, 600.0)
+    seen.trial_started(PLAN.trials[0], CELLS[0], IMAGE)
+    for second in range(1, 71):
+        clock.now += 1
+        seen.trial_output(PLAN.trials[0], f"epoch {second}")
+    head = "[ 1/12] tf=2.0.0,model=sequential  b1"
+    assert stream.getvalue().splitlines()[1:] == [
+        f"{head}  epoch 30  30 s, about 10 min left",
+        f"{head}  epoch 60  60 s, about 9 min left",
+    ]
+
+
+def test_the_heart_beats_in_silence_and_stops(
+    stream: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial or build that prints nothing has lines too; no thread is left at the end."""
+    monkeypatch.setattr(progress, "HEARTBEAT_S", 0.0)
+    monkeypatch.setattr(progress, "POLL_S", 0.01)
+    before = threading.active_count()
+    with Progress(stream) as seen:
+        seen.image_started("tf=2.0.0")
+        deadline = time.monotonic() + 10
+        while stream.getvalue().count("building") < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert stream.getvalue().count("image tf=2.0.0: building  0 s\n") >= 2
+    assert threading.active_count() == before
+
+
+def test_no_heart_beats_while_nothing_goes_on(stream: StringIO, clock: Clock) -> None:
+    """Between trials there is nothing to tell."""
+    seen = Progress(stream, clock)
+    clock.now += 100
+    seen.trial_output(PLAN.trials[0], "late")
+    assert not stream.getvalue()
+
+
+def test_time_left_counts_the_running_trial(stream: StringIO, clock: Clock) -> None:
+    """What the current trial has used is taken off, but never more than a mean trial."""
+    seen = Progress(stream, clock)
+    seen.planned(PLAN, 0, None)
+    seen.trial_finished(make_result(PLAN.trials[0], duration_s=300.0), CELLS[0])
+    seen.trial_started(PLAN.trials[1], CELLS[1], IMAGE)
+    for elapsed in (120.0, 3000.0):
+        clock.now += elapsed
+        seen.trial_output(PLAN.trials[1], "")
+    assert [line.rpartition("  ")[2] for line in stream.getvalue().splitlines()[1:]] == [
+        "about 55 min left",
+        "2 min, about 53 min left",
+        "52 min, about 50 min left",
+    ]
+
+
+def test_untrusted_text_cannot_steer_a_terminal(stream: StringIO, clock: Clock) -> None:
+    """Escapes and unprintable characters of reasons and printed lines are not written."""
+    seen = Progress(stream, clock)
+    seen.planned(PLAN, 0, None)
+    seen.trial_started(PLAN.trials[0], CELLS[0], IMAGE)
+    clock.now += 31
+    seen.trial_output(PLAN.trials[0], "\b\b\r 1/2\r" + HOSTILE + "\r\n")
+    seen.trial_finished(
+        make_result(PLAN.trials[0], Status.FAILED, HOSTILE + "\n" + "y" * 500), CELLS[0]
+    )
+    seen.note(HOSTILE)
+    lines = stream.getvalue().split("\n")
+    assert all(line.isprintable() and len(line) <= 160 for line in lines)
+    assert lines[1].startswith(f"[ 1/12] {CELLS[0].id}  b1  {CLEANED}  31 s")
+    assert lines[3].endswith("yyy…")
+    assert lines[4] == CLEANED
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("a\x1b[1;31mb\x1b[0mc", "abc"),
+        ("\x1b]8;;file:///x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]0;never ends", ""),
+        ("\x1bPq#0;2;0\x1b\\sixel", "sixel"),
+        ("\x1b(Bcharset\x1bc", "charset"),
+        ("a\tb\nc\u2028d\ud800e", "a b c d e"),
+        ("größe 5 µs 日本", "größe 5 µs 日本"),
+        ("\x1b", ""),
+    ],
+)
+def test_clean(text: str, cleaned: str) -> None:
+    """What a terminal would obey is removed, what a person can read stays."""
+    assert clean(text) == cleaned
+
+
+def test_cut() -> None:
+    """A text has at most the given length."""
+    assert [cut("abcd", width) for width in (4, 3, 1, 0)] == ["abcd", "ab…", "…", "…"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (1920, "32 min"),
+        (5940, "99 min"),
+        (6000, "1 h 40 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_in_words(seconds: float, words: str) -> None:
+    """Durations have the unit a person would choose."""
+    assert in_words(seconds) == words
+
+
+def test_a_stream_without_unicode_still_gets_lines() -> None:
+    """What the encoding of the stream lacks becomes a question mark."""
+    raw = BytesIO()
+    Progress(TextIOWrapper(raw, encoding="ascii")).note("5 µs … 日本")
+    assert raw.getvalue().decode() == "5 ?s ? ??\n"
+
+
+class Refusing(StringIO):
+    """A stream whose disk is full, or whose terminal is gone."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        """Refuse."""
+        raise self.error
+
+
+def test_a_run_goes_on_where_its_lines_cannot_be_written() -> None:
+    """Results are saved elsewhere; only a reader who leaves ends it."""
+    with observer_for(Refusing(OSError(errno.ENOSPC, "full"))) as observer:
+        observer.note("goes nowhere")
+    screen = Progress(Refusing(BrokenPipeError()))
+    with pytest.raises(BrokenPipeError), screen as observer:
+        observer.note("nobody reads this")
+
+
+def test_a_run_goes_on_where_its_terminal_is_gone(environment: pytest.MonkeyPatch) -> None:
+    """It is then that a terminal answers with an error."""
+    ours, theirs = pty.openpty()
+    stream = os.fdopen(theirs, "w", encoding="utf-8")
+    with observer_for(stream) as observer:
+        observer.note("is seen")
+        seen = b""
+        while b"is seen" not in seen:
+            seen += os.read(ours, 4096)
+        os.close(ours)
+        observer.note("goes nowhere")
+    with contextlib.suppress(OSError):
+        stream.close()
+
+
+def test_rich_is_not_loaded_without_a_terminal() -> None:
+    """Plain lines do not cost the import of rich."""
+    code = (
+        "import sys; from runner.cli.progress import observer_for;"
+        "observer_for(sys.stdout).note('x'); print('rich' in sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert shown.stdout == "x\nFalse\n"
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[tuple[TextIO, list[bytes]]]:
+    """Yield a pseudo-terminal of 100 columns, and what was written to it when it is closed."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 100, 0, 0))
+    written: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # the other end was closed
+            while chunk := os.read(ours, 4096):
+                written.append(chunk)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        yield stream, written
+    reader.join()
+    os.close(ours)
+
+
+def show_hostile_run(stream: TextIO) -> None:
+    """Show a run whose texts try everything."""
+    with observer_for(stream) as seen:
+        seen.planned(PLAN, 0, 600.0)
+        seen.image_started("any")
+        seen.image_ready(replace(IMAGE, label="[bold]any[/]"), 41.2)
+        seen.trial_started(PLAN.trials[0], CELLS[0], IMAGE)
+        seen.trial_output(PLAN.trials[0], HOSTILE)
+        seen.note("any")  # draws the live line anew, too
+        seen.trial_finished(make_result(PLAN.trials[0], Status.FAILED, HOSTILE), CELLS[0])
+        seen.trial_finished(make_result(PLAN.trials[2], Status.FAILED, "no"), CELLS[2])
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Return the environment, as that of an ordinary terminal of 100 columns."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    return monkeypatch
+
+
+def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
+    """The live line shows the running trial, finished ones scroll above it; markup stays text."""
+    threads = set(threading.enumerate())
+    with terminal() as (stream, written):
+        show_hostile_run(stream)
+    text = b"".join(written).decode()
+    assert f"[ 1/12] {CELLS[0].id}  b1  {CLEANED[:10]}" in text
+    assert text.count(CLEANED) >= 1
+    assert "\x1b[2J" not in text
+    assert "title" not in text
+    assert "\u202e" not in text
+    assert "\x9b" not in text
+    assert "\x1b[31mfailed\x1b[0m" in text
+    assert "\x1b[2mfailed as expected\x1b[0m" in text
+    assert "image [bold]any[/]: ready" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)  # rich tells its thread to end and does not wait for it
+        assert not thread.is_alive()
+
+
+def test_no_color_is_honoured(environment: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR the live line stays and no text is coloured."""
+    environment.setenv("NO_COLOR", "1")
+    with terminal() as (stream, written):
+        show_hostile_run(stream)
+    text = b"".join(written).decode()
+    assert "\x1b[31m" not in text
+    assert "\x1b[?25l" in text
+
+
+def test_a_dumb_terminal_gets_plain_lines(environment: pytest.MonkeyPatch) -> None:
+    """Where TERM is dumb there is not one control code."""
+    environment.setenv("TERM", "dumb")
+    with terminal() as (stream, written):
+        show_hostile_run(stream)
+    assert b"\x1b" not in b"".join(written)

@@ -1,0 +1,52 @@
+"""The base that is assembled from an interpreter of this machine."""
+
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.engines.base import assemble
+from runner.errors import EngineError
+from runner.python.interpreters import Interpreter
+from runner.system import digest
+from tests.support.trials import INTERPRETER
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[Path]:
+    """Return where a base can be written; it is large, so it does not stay."""
+    yield tmp_path / "base.tar"
+    (tmp_path / "base.tar").unlink(missing_ok=True)
+
+
+def test_equal_interpreters_make_equal_bytes(base: Path) -> None:
+    """The digest of a base says what is in it, so it must not depend on when it was made."""
+    digests = set()
+    for _ in range(2):
+        assemble(INTERPRETER, base)
+        digests.add(digest.of_file(base))
+    assert len(digests) == 1
+
+
+def test_a_base_holds_an_interpreter_and_no_packages(base: Path) -> None:
+    """Root owns every entry, none comes twice, and nothing that was installed is among them."""
+    assemble(INTERPRETER, base)
+    with tarfile.open(base) as tar:
+        entries = {entry.name: entry for entry in tar}
+        assert Counter(tar.getnames()).most_common(1)[0][1] == 1
+    library = f"usr/local/lib/python{INTERPRETER.minor}"
+    assert entries["usr/local/bin/python"].linkname == f"python{INTERPRETER.minor}"
+    assert entries[f"usr/local/bin/python{INTERPRETER.minor}"].mode == 0o755
+    assert {f"{library}/json/__init__.py", "bin/sh", "tmp", "out", "inputs"} <= set(entries)
+    assert {(entry.uid, entry.gid) for entry in entries.values()} == {(0, 0)}
+    assert not [name for name in entries if "site-packages" in name or name.startswith("/")]
+
+
+def test_an_interpreter_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    """The sentence names the interpreter and what can be had instead."""
+    gone = Interpreter(path=tmp_path / "python3.7", version="3.7.16")
+    with pytest.raises(EngineError, match=rf"no base .* from {gone.path}: .*base: <image>") as told:
+        assemble(gone, tmp_path / "base.tar")
+    assert "\n" not in str(told.value)

@@ -1,0 +1,74 @@
+"""The guards: what the machine did taints a trial, and nothing else can."""
+
+import inspect
+from dataclasses import replace
+
+import pytest
+
+from runner.execute import guards
+from runner.records.run import Guards, Reading
+
+CALM = Reading(
+    wall_s=100.0,
+    cpus=(1,),
+    cgroup=2,
+    cpu_s=95.0,
+    user_s=90.0,
+    system_s=5.0,
+    core_busy_s=97.0,
+    core_steal_s=0.2,
+    throttled_s=0.0,
+    swapped_in_pages=0,
+    major_faults=10,
+    largest_process_bytes=1,
+    memory_peak_bytes=1,
+    oom_kills=0,
+    log_left_out_bytes=0,
+)
+RULES = Guards()
+
+
+def test_a_calm_machine_taints_nothing() -> None:
+    """Two per cent of strangers and a fifth of a per cent of steal are usual."""
+    assert guards.taint(CALM, RULES) is None
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        (replace(CALM, core_busy_s=101.0), "other processes took 6% of the measured core"),
+        (replace(CALM, core_steal_s=1.5), "the hypervisor took 2% of the measured core"),
+        (replace(CALM, throttled_s=0.2), "the container was throttled for 0.2 s"),
+        (replace(CALM, swapped_in_pages=3), "3 pages were swapped in"),
+        (replace(CALM, cpus=(0, 1), cpu_s=95.0, core_busy_s=106.0), "other processes took 6% of"),
+    ],
+)
+def test_what_the_machine_did_is_said(reading: Reading, said: str) -> None:
+    """The reason names what it was and how much."""
+    found = guards.taint(reading, RULES)
+    assert found is not None
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize("field", ["core_busy_s", "core_steal_s", "cpu_s", "throttled_s"])
+def test_what_the_kernel_does_not_tell_taints_nothing(field: str) -> None:
+    """Missing is not zero, and no suspicion either."""
+    changes = {"core_busy_s": 200.0, "core_steal_s": 50.0, field: None}
+    if field == "cpu_s":
+        changes["core_steal_s"] = 0.0
+    reading = replace(CALM, **changes)  # type: ignore[arg-type] # one of several fields
+    found = guards.taint(reading, RULES)
+    assert found is None or field not in {"core_busy_s", "cpu_s"} or "other" not in found
+
+
+def test_a_trial_without_a_reading_is_not_tainted() -> None:
+    """A launcher that did not answer says nothing about the machine."""
+    assert guards.taint(None, RULES) is None
+
+
+def test_no_rule_can_see_what_was_measured() -> None:
+    """The guards get a reading of the machine and thresholds: no value, no series, no result."""
+    parameters = inspect.signature(guards.taint).parameters
+    assert list(parameters) == ["reading", "guards"]
+    assert "values" not in Reading.__dataclass_fields__
+    assert "TrialResult" not in inspect.getsource(guards)

@@ -1,0 +1,266 @@
+"""estimate: against statsmodels, and what must hold for any numbers."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttest_ind, ttost_paired
+
+from benchmarks.acceptance import SECONDS, look_at, result, study, version
+from runner.judge import estimate
+from runner.judge.compare import compare
+from runner.judge.records import Comparison, Estimate, Verdict
+from runner.judge.samples import changes, gather
+from runner.plan import make_plan
+from runner.records.study import Scale
+
+LEVELS = (0.9, 0.95, 0.984)
+CHANGES = st.lists(st.floats(min_value=-2, max_value=2), min_size=2, max_size=25)
+TIMES = st.floats(min_value=1e-6, max_value=1e6)
+PAIRS = st.lists(st.tuples(TIMES, TIMES), min_size=2, max_size=20)
+FEW = settings(max_examples=25, deadline=None)
+"""For what takes a whole comparison."""
+MIRROR = {Verdict.LOWER: Verdict.HIGHER, Verdict.HIGHER: Verdict.LOWER}
+
+
+def normal(n: int, mean: float = 0.0, sd: float = 0.05, seed: int = 1) -> list[float]:
+    """Return normal numbers, the same every time."""
+    return [float(one) for one in np.random.default_rng(seed).normal(mean, sd, n)]
+
+
+def paired(numbers: Sequence[float], level: float = 0.95) -> Estimate:
+    """Return the estimate of numbers that have one."""
+    found = estimate.paired(numbers, level)
+    assert found is not None
+    return found
+
+
+def unpaired(of: Sequence[float], against: Sequence[float], level: float = 0.95) -> Estimate:
+    """Return the estimate of two samples that have one."""
+    found = estimate.unpaired(of, against, level)
+    assert found is not None
+    return found
+
+
+def compared(of: Sequence[float], against: Sequence[float]) -> Comparison:
+    """Return the comparison of two cells by their times in each block, in this order of blocks."""
+    blocks = min(len(of), len(against))
+    matrix = study(blocks=blocks)
+    plan = make_plan(matrix, 1)
+    times = {version(1): of, version(0): against}
+    results = [result(one, SECONDS, (times[one.cell][one.block - 1],)) for one in plan.trials]
+    return compare(gather(matrix, plan, results, blocks), look_at(matrix, plan, blocks))[0]
+
+
+# --- oracles ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("n", [2, 3, 7, 28])
+def test_paired_is_the_t_test(n: int, level: float) -> None:
+    """Mean, interval and p are those of statsmodels."""
+    numbers = normal(n, 0.03)
+    found, oracle = paired(numbers, level), DescrStatsW(numbers)
+    assert (found.low, found.high) == pytest.approx(oracle.tconfint_mean(1 - level))
+    assert (found.mean, found.sd) == pytest.approx((oracle.mean, math.sqrt(oracle.var_ddof(1))))
+    assert (found.p, found.df) == pytest.approx(oracle.ttest_mean(0.0)[1:])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (5, 10), (10, 10), (28, 7)])
+def test_unpaired_is_welch(n: int, m: int, level: float) -> None:
+    """Also where the sides have unequal spreads and numbers."""
+    ours, theirs = normal(n, 93.4, 0.1), normal(m, 93.2, 0.3, seed=2)
+    found = unpaired(ours, theirs, level)
+    oracle = CompareMeans(DescrStatsW(ours), DescrStatsW(theirs))
+    interval = oracle.tconfint_diff(1 - level, usevar="unequal")
+    _, p, df = ttest_ind(ours, theirs, usevar="unequal")
+    assert (found.low, found.high) == pytest.approx(interval)
+    assert (found.p, found.df) == pytest.approx((p, df))
+
+
+@pytest.mark.parametrize("n", [5, 10, 20])
+@pytest.mark.parametrize("mean", [0.0, 0.01, 0.02, 0.03])
+def test_equivalence_is_two_one_sided_tests(n: int, mean: float) -> None:
+    """A 95 % interval inside the margin is two one-sided tests at 2.5 %."""
+    bound = math.log1p(0.03)
+    for seed in range(20):
+        numbers = normal(n, mean, 0.01, seed)
+        found = paired(numbers)
+        p, _, _ = ttost_paired(np.array(numbers), np.zeros(n), -bound, bound)
+        assert (-bound < found.low and found.high < bound) == (p < 0.025)
+
+
+@pytest.mark.parametrize("n", [7, 10, 14, 28])
+def test_smallest_detectable_has_the_power_it_promises(n: int) -> None:
+    """Nine of ten runs find it, by the exact power of the t test."""
+    found = paired(normal(n))
+    smallest = estimate.smallest_detectable(found)
+    assert smallest is not None
+    exact = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.9) * found.sd
+    assert smallest == pytest.approx(exact, rel=0.05)
+
+
+@FEW
+@given(st.lists(st.floats(min_value=0, max_value=1), min_size=1, max_size=40))
+def test_adjusted_p_values_are_those_of_statsmodels(p_values: list[float]) -> None:
+    """By Holm and by Benjamini and Hochberg, in the order given."""
+    for ours, method in ((estimate.holm, "holm"), (estimate.benjamini_hochberg, "fdr_bh")):
+        theirs = multipletests(p_values, method=method)[1]
+        assert ours(p_values) == pytest.approx(list(theirs), abs=1e-12)
+
+
+def test_no_p_values_are_none() -> None:
+    """A run without comparisons has nothing to adjust."""
+    assert estimate.holm([]) == ()
+    assert estimate.benjamini_hochberg([]) == ()
+
+
+@pytest.mark.parametrize("n", [7, 14, 28])
+def test_a_forecast_is_enough_blocks_and_not_one_too_many(n: int) -> None:
+    """With that many blocks and the same spread the interval is as narrow as asked."""
+    found = paired(normal(n))
+    forecast = estimate.forecast(found, 0.01)
+    assert forecast is not None
+    total = n + forecast.blocks
+    widths = [
+        DescrStatsW(scaled(found.sd, blocks)).tconfint_mean(0.05)[1]
+        for blocks in (total - 1, total)
+    ]
+    assert widths[1] <= 0.01 < widths[0]
+    assert forecast.fewest <= forecast.blocks <= forecast.most
+
+
+def scaled(sd: float, n: int) -> list[float]:
+    """Return numbers of exactly that spread around zero."""
+    numbers = np.array(normal(n))
+    return [float(one) for one in (numbers - numbers.mean()) / numbers.std(ddof=1) * sd]
+
+
+# --- what must hold for any numbers ------------------------------------------------------------
+
+
+@given(CHANGES.flatmap(lambda numbers: st.tuples(st.just(numbers), st.permutations(numbers))))
+def test_the_order_of_blocks_does_not_matter(orders: tuple[list[float], list[float]]) -> None:
+    """Any order gives the same estimate but for rounding."""
+    one, other = paired(orders[0]), paired(orders[1])
+    assert close(one.mean, other.mean)
+    if min(one.sd, other.sd) > 1e-6:
+        assert close(one.low, other.low)
+        assert close(one.high, other.high)
+
+
+@given(CHANGES)
+def test_turning_all_changes_mirrors_the_interval(numbers: list[float]) -> None:
+    """Exactly, up to rounding in the last digits."""
+    one, other = paired(numbers), paired([-number for number in numbers])
+    assert close(one.mean, -other.mean)
+    assert close(one.low, -other.high)
+    assert close(one.high, -other.low)
+    assert close(one.p, other.p)
+
+
+@FEW
+@given(st.lists(st.tuples(TIMES, TIMES), min_size=5, max_size=12))
+def test_swapping_two_cells_mirrors_verdict_and_interval(times: list[tuple[float, float]]) -> None:
+    """Lower becomes higher, and the log scale turns its sign."""
+    ours, theirs = [one for one, _ in times], [other for _, other in times]
+    forth, back = compared(ours, theirs), compared(theirs, ours)
+    assert back.verdict is MIRROR.get(forth.verdict, forth.verdict)
+    assert (back.negligible, back.identical) == (forth.negligible, forth.identical)
+    assert forth.estimate is not None
+    assert back.estimate is not None
+    assert close(back.estimate.low, -forth.estimate.high)
+    assert close(back.estimate.high, -forth.estimate.low)
+
+
+@given(PAIRS, st.sampled_from([1e-3, 0.5, 1000.0, 1024.0]))
+def test_another_unit_changes_no_ratio(times: list[tuple[float, float]], factor: float) -> None:
+    """Seconds or milliseconds: the same log ratios."""
+    ours = dict(enumerate(one for one, _ in times))
+    theirs = dict(enumerate(other for _, other in times))
+    before = changes(ours, theirs, Scale.RATIO)
+    after = changes(
+        {block: factor * one for block, one in ours.items()},
+        {block: factor * one for block, one in theirs.items()},
+        Scale.RATIO,
+    )
+    assert before is not None
+    assert after is not None
+    assert list(after.values()) == pytest.approx(list(before.values()), abs=1e-12)
+
+
+@given(CHANGES, st.sampled_from(LEVELS))
+def test_an_estimate_is_in_order(numbers: list[float], level: float) -> None:
+    """Low, mean, high; p and interval agree; and every number made of it is finite."""
+    found = paired(numbers, level)
+    assert found.low <= found.mean + 1e-12
+    assert found.mean <= found.high + 1e-12
+    assert 0 <= found.p <= 1
+    if abs(found.p - (1 - level)) > 1e-9:
+        assert found.excludes_zero == (found.p < 1 - level)
+    low, high = estimate.one_repeat(found)
+    assert low <= found.low + 1e-12
+    assert found.high <= high + 1e-12
+    assert all(map(math.isfinite, (low, high, estimate.luck(found), found.half_width)))
+
+
+# --- degenerate numbers ------------------------------------------------------------------------
+
+
+def test_too_few_numbers_have_no_estimate() -> None:
+    """One block has no spread, and says nothing."""
+    assert estimate.paired([], 0.95) is None
+    assert estimate.paired([0.1], 0.95) is None
+    assert estimate.unpaired([1.0], [1.0, 2.0], 0.95) is None
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.1, 1e9, -0.1])
+def test_numbers_without_spread_are_only_a_mean(mean: float) -> None:
+    """Nothing warns and nothing divides by zero."""
+    for found in (paired([mean] * 5), unpaired([mean + 3.0] * 5, [3.0] * 7)):
+        assert found.sd == 0
+        assert found.low == found.mean == found.high
+        assert found.mean == pytest.approx(mean)
+        assert found.p == (1.0 if found.mean == 0 else 0.0)
+        assert estimate.smallest_detectable(found) is None
+        assert estimate.luck(found) == 0
+
+
+def test_one_side_may_be_without_spread() -> None:
+    """A deterministic cell against one that varies."""
+    found = unpaired(normal(7, 93.0, 0.1), [93.0] * 7)
+    assert found.low < found.mean < found.high
+
+
+@given(
+    st.lists(st.floats(min_value=-1e9, max_value=1e9), max_size=8),
+    st.lists(st.floats(min_value=-1e9, max_value=1e9), max_size=8),
+)
+def test_any_numbers_of_any_count_have_an_estimate_or_none(
+    of: list[float], against: list[float]
+) -> None:
+    """Nothing crashes, nothing is NaN."""
+    for found in (estimate.paired(of, 0.95), estimate.unpaired(of, against, 0.95)):
+        if found is not None:
+            assert all(map(math.isfinite, (found.mean, found.low, found.high, found.p, found.df)))
+            estimate.forecast(found, 0.02)
+            estimate.depends_on_outliers(of, 0.95)
+
+
+@FEW
+@given(st.lists(st.sampled_from([1.0, 1.5]), min_size=1, max_size=9))
+def test_comparisons_of_times_that_repeat_never_crash(times: list[float]) -> None:
+    """A coarse clock, one block, the same numbers on both sides."""
+    assert compared(times, times).estimate is None or compared(times, times).identical
+    compared(times, [1.0] * len(times))
+
+
+def close(one: float, other: float) -> bool:
+    """Whether two numbers on the log scale are equal but for rounding."""
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)

@@ -1,0 +1,383 @@
+"""Verdicts: what is said of numbers, and what is never said."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.judge import judge
+from runner.judge.goal import Goal
+from runner.judge.looks import leaving, reached
+from runner.judge.records import Advice, ClaimVerdict, Verdict
+from runner.records.study import Better, Claim, PolicyLimit, Scale, Status
+from tests.support.judging import judged, matrix, only, plan_of, results_of
+
+NOISE = (0.004, -0.011, 0.008, -0.002, 0.013, -0.009, -0.003)
+BASE = [1.0 + noise for noise in NOISE]
+LIKE_BASE = [1.0 + noise for noise in (-0.006, 0.009, -0.001, 0.012, -0.008, 0.003, -0.007)]
+FAINT = [*(1.012 * value for value in BASE[:6]), 1.01]
+SLOWER = [value * 1.2 for value in LIKE_BASE]
+
+
+def test_a_slower_cell_is_called_slower() -> None:
+    """The interval excludes no change, and holds the true one."""
+    found = only(judged({"seconds": {"a": BASE, "b": SLOWER}}))
+    assert found.verdict is Verdict.HIGHER
+    assert found.estimate
+    assert found.estimate.low < 0.1823 < found.estimate.high
+    assert found.estimate.level == 0.984
+
+
+def test_equal_cells_are_equivalent_within_the_margin() -> None:
+    """The same interval shows that nothing larger than the margin is there."""
+    assert only(judged({"seconds": {"a": BASE, "b": LIKE_BASE}})).verdict is Verdict.EQUIVALENT
+
+
+def test_too_much_noise_is_told_with_a_forecast() -> None:
+    """Where nothing can be told, the verdict says about how many more blocks would tell."""
+    noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
+    found = only(judged({"seconds": {"a": BASE, "b": noisy}}))
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert found.forecast
+    assert found.forecast.fewest <= found.forecast.blocks <= found.forecast.most
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 4])
+def test_few_blocks_tell_nothing(blocks: int) -> None:
+    """However large a difference is: with fewer than five blocks there is no comparison."""
+    found = only(judged({"seconds": {"a": BASE[:blocks], "b": SLOWER[:blocks]}}))
+    assert found.verdict is Verdict.NO_COMPARISON
+    assert found.reason.startswith(f"{blocks} of the 5 blocks that a comparison needs")
+
+
+def test_before_the_first_look_nothing_is_judged() -> None:
+    """A run that is not far enough has no verdict at all, and says when there will be one."""
+    study = matrix()
+    plan = plan_of(study)
+    numbers = {"seconds": {"a": BASE, "b": SLOWER}}
+    results = [one for one in results_of(plan, numbers) if one.trial.block <= 6]
+    found = judge(study, plan, results)
+    assert (found.look, found.complete, found.next_look) == (None, 6, 7)
+    assert (found.comparisons, found.claims, found.decisions) == ((), (), ())
+
+
+def test_blocks_since_the_look_wait_for_the_next() -> None:
+    """Between looks the verdicts are those of the last one."""
+    study = matrix(blocks=5)
+    plan = plan_of(study, 7)
+    found = judge(study, plan, results_of(plan, {"seconds": {"a": BASE, "b": SLOWER}}))
+    assert found.look
+    assert (found.look.number, found.look.blocks, found.complete) == (1, 5, 7)
+    assert len(only(found).changes) == 5
+
+
+def test_one_look_has_the_usual_level() -> None:
+    """A run that promises to be read once gets 95 % intervals."""
+    study = replace(matrix(), looks=1)
+    found = judged({"seconds": {"a": BASE, "b": SLOWER}}, study)
+    assert found.look
+    assert (found.look.of, found.look.level) == (1, 0.95)
+
+
+def test_all_trials_of_a_cell_failed() -> None:
+    """There is no comparison, and the reason names the cell and how it ended."""
+    found = only(judged({"seconds": {"a": BASE, "b": [None] * 7}}))
+    assert found.verdict is Verdict.NO_COMPARISON
+    assert found.reason == "every trial of v=b ended otherwise than ok (failed)"
+
+
+def test_a_block_with_a_failure_stays_for_the_others() -> None:
+    """A pair uses the blocks in which both gave a number."""
+    some = [None, *SLOWER[1:]]
+    found = only(judged({"seconds": {"a": BASE, "b": some}}))
+    assert sorted(found.changes) == [2, 3, 4, 5, 6, 7]
+    assert found.verdict is Verdict.HIGHER
+
+
+def test_times_that_never_vary_are_not_believed() -> None:
+    """A time that differs by the same in every block was not measured, or by a coarse clock."""
+    found = only(judged({"seconds": {"a": [1.0] * 7, "b": [0.9] * 7}}))
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert "clock" in found.reason
+
+
+def test_identical_numbers_are_told_as_such() -> None:
+    """Two cells that gave the same in every block are not compared by a test."""
+    found = only(judged({"accuracy": {"a": BASE, "b": BASE}}), "accuracy")
+    assert found.identical
+    assert found.verdict is Verdict.EQUIVALENT
+
+
+def test_a_number_without_luck_is_compared_as_it_is() -> None:
+    """Accuracies that never vary but differ are different: there is no luck in them."""
+    found = only(judged({"accuracy": {"a": [90.0] * 7, "b": [91.0] * 7}}), "accuracy")
+    assert found.verdict is Verdict.HIGHER
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0])
+def test_a_ratio_needs_numbers_above_zero(wrong: float) -> None:
+    """The reason says how the metric can be compared."""
+    found = only(judged({"seconds": {"a": BASE, "b": [wrong, *BASE[1:]]}}))
+    assert found.verdict is Verdict.NO_COMPARISON
+    assert "scale: difference" in found.reason
+
+
+def test_huge_numbers_do_no_harm() -> None:
+    """What overflows is no comparison, and no crash."""
+    huge = {"accuracy": {"a": [1e308, -1e308] * 3 + [1.0], "b": [-1e308, 1e308] * 3 + [1.0]}}
+    assert only(judged(huge), "accuracy").verdict is Verdict.NO_COMPARISON
+
+
+def test_one_outlier_cannot_make_a_difference_alone() -> None:
+    """A difference that the signed-rank test does not see is marked."""
+    # Six blocks as good as equal and one slower ones: t may see it, ranks do not.
+    mostly = [1.02, 1.021, 1.019, 1.022, 1.018, 1.02, 0.9999]
+    found = only(judged({"seconds": {"a": [1.0] * 7, "b": mostly}}))
+    assert found.verdict in {Verdict.HIGHER, Verdict.CANNOT_TELL, Verdict.EQUIVALENT}
+    assert found.outlier_sensitive is (found.verdict is Verdict.HIGHER)
+
+
+def test_tainted_wall_times_are_left_out_and_accuracies_are_not() -> None:
+    """The machine spoils times only; what stays tainted is not compared."""
+    numbers = {
+        "seconds": {"a": BASE, "b": SLOWER},
+        "accuracy": {"a": BASE, "b": LIKE_BASE},
+    }
+    found = judged(numbers, tainted=[3])
+    assert 3 not in only(found).changes
+    assert 3 in only(found, "accuracy").changes
+
+
+def test_a_busy_host_is_judged_by_cpu_time() -> None:
+    """With more than 30 % tainted, the metric named as CPU time stands in for wall time."""
+    numbers = {
+        "seconds": {"a": BASE, "b": LIKE_BASE},
+        "cpu": {"a": BASE, "b": SLOWER},
+    }
+    found = judged(numbers, tainted=[1, 2, 3])
+    assert found.disturbance.busy
+    compared = only(found)
+    assert compared.measured.name == "cpu"
+    assert compared.verdict is Verdict.HIGHER
+    assert len(compared.changes) == 7
+
+
+def test_two_in_seven_tainted_are_not_too_many() -> None:
+    """Up to 30 % wall time is compared, without the tainted blocks."""
+    found = judged({"seconds": {"a": BASE, "b": SLOWER}}, tainted=[1, 2])
+    assert not found.disturbance.busy
+    assert sorted(only(found).changes) == [3, 4, 5, 6, 7]
+
+
+def test_many_named_comparisons_share_their_error_rate() -> None:
+    """What is found alone may be too little among many."""
+    faint = [value * 1.028 for value in (1.03, 0.98, 1.02, 0.985, 1.02, 0.99, 1.02)]
+    alone = {"a": BASE, "b": faint}
+    others = {f"c{number}": LIKE_BASE for number in range(30)}
+    among = judged({"seconds": {**alone, **others}}).comparisons
+    [one] = [found for found in among if found.named and found.of == "v=b"]
+    assert one.verdict is not Verdict.HIGHER
+
+
+# --- policy --------------------------------------------------------------------------------------
+
+LIMITS = (
+    PolicyLimit(metric="seconds", change=0.03, relative=True),
+    PolicyLimit(metric="accuracy", change=-0.2, relative=False),
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "accuracy", "advice"),
+    [
+        (LIKE_BASE, LIKE_BASE, Advice.ADOPT),
+        (SLOWER, LIKE_BASE, Advice.HOLD),
+        ([0.8 * value for value in LIKE_BASE], [value + 1 for value in LIKE_BASE], Advice.ADOPT),
+        (LIKE_BASE, [value - 1 for value in LIKE_BASE], Advice.HOLD),
+        ([1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0], LIKE_BASE, Advice.CANNOT_TELL),
+        ([None] * 7, [None] * 7, Advice.HOLD),
+        ([None, *LIKE_BASE[1:]], [None, *LIKE_BASE[1:]], Advice.CANNOT_TELL),
+    ],
+)
+def test_the_policy_decides(
+    seconds: Sequence[float | None], accuracy: Sequence[float | None], advice: Advice
+) -> None:
+    """All within: adopt. One wholly beyond, or a candidate that does not run: hold."""
+    numbers = {
+        "seconds": {"a": BASE, "b": seconds},
+        "accuracy": {"a": BASE, "b": accuracy},
+    }
+    study = replace(matrix(metrics=("seconds", "accuracy")), policy=LIMITS)
+    [decision] = judged(numbers, study).decisions
+    assert (decision.candidate, decision.advice) == ("v=b", advice)
+
+
+def test_every_candidate_is_decided_whatever_was_named() -> None:
+    """Naming other comparisons takes no candidate from the policy."""
+    study = replace(matrix("abc"), policy=LIMITS[:1])
+    study = replace(study, compare=study.compare[:1])
+    found = judged({"seconds": {"a": BASE, "b": LIKE_BASE, "c": SLOWER}}, study).decisions
+    advice = {one.candidate: one.advice for one in found}
+    assert advice == {"v=b": Advice.ADOPT, "v=c": Advice.HOLD}
+
+
+@pytest.mark.parametrize(
+    ("change", "relative", "advice"),
+    [(0.5, False, Advice.ADOPT), (0.1, False, Advice.HOLD), (0.5, True, Advice.ADOPT)],
+)
+def test_a_limit_may_be_in_the_unit_of_the_metric(
+    change: float, relative: bool, advice: Advice
+) -> None:
+    """Half a second more than the baseline's one is 50 %."""
+    limit = PolicyLimit(metric="seconds", change=change, relative=relative)
+    study = replace(matrix(), policy=(limit,))
+    [decision] = judged({"seconds": {"a": BASE, "b": SLOWER}}, study).decisions
+    assert decision.advice is advice
+
+
+# --- claims --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("says", "published", "numbers", "verdict"),
+    [
+        (Better.HIGHER, (1.2, 1.0), SLOWER, ClaimVerdict.REPRODUCED),
+        (Better.HIGHER, (2.0, 1.0), SLOWER, ClaimVerdict.DIRECTION_ONLY),
+        (Better.HIGHER, None, SLOWER, ClaimVerdict.REPRODUCED),
+        (Better.HIGHER, None, FAINT, ClaimVerdict.REPRODUCED),
+        (Better.HIGHER, (1.5, 1.0), FAINT, ClaimVerdict.CONTRADICTED),
+        (Better.HIGHER, None, LIKE_BASE, ClaimVerdict.CONTRADICTED),
+        (Better.LOWER, (0.8, 1.0), SLOWER, ClaimVerdict.CONTRADICTED),
+        (Better.LOWER, (0.8, 1.0), LIKE_BASE, ClaimVerdict.CONTRADICTED),
+        (Better.LOWER, (0.99, 1.0), [1.1, 0.8, 1.1, 0.9, 1.2, 0.8, 1.0], ClaimVerdict.INCONCLUSIVE),
+        (Better.NEITHER, None, LIKE_BASE, ClaimVerdict.REPRODUCED),
+        (Better.NEITHER, None, SLOWER, ClaimVerdict.CONTRADICTED),
+    ],
+)
+def test_a_claim_is_judged(
+    says: Better,
+    published: tuple[float, float] | None,
+    numbers: Sequence[float],
+    verdict: ClaimVerdict,
+) -> None:
+    """Two questions decide: could the size be one run here, and is the direction shown."""
+    claim = Claim(
+        id="a", text="A.", of="v=b", against="v=a", metric="seconds", says=says, published=published
+    )
+    study = replace(matrix(), claims=(claim,))
+    [found] = judged({"seconds": {"a": BASE, "b": numbers}}, study).claims
+    assert found.verdict is verdict
+    assert found.evidence
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict"),
+    [
+        ([None] * 7, ClaimVerdict.REPRODUCED),
+        (BASE, ClaimVerdict.CONTRADICTED),
+        ([None, *BASE[1:]], ClaimVerdict.INCONCLUSIVE),
+    ],
+)
+def test_a_claim_of_a_status_is_judged(
+    numbers: Sequence[float | None], verdict: ClaimVerdict
+) -> None:
+    """It holds if all trials end so, and is contradicted if none does."""
+    claim = Claim(id="a", text="A.", of="v=b", status=Status.FAILED)
+    study = replace(matrix(), claims=(claim,))
+    [found] = judged({"seconds": {"a": BASE, "b": numbers}}, study).claims
+    assert found.verdict is verdict
+
+
+# --- looks ---------------------------------------------------------------------------------------
+
+
+def test_who_is_decided_leaves_and_the_baseline_stays() -> None:
+    """After a look a cell leaves only if all about it is decided; the baseline never does."""
+    noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
+    numbers = {"seconds": {"a": BASE, "b": SLOWER, "c": noisy, "d": LIKE_BASE}}
+    study = matrix("abcd")
+    plan = plan_of(study, 14)
+    seven = results_of(plan_of(study), numbers)
+    found = judge(study, plan, seven)
+    assert leaving(study, plan, found) == {"v=b": 7, "v=d": 7}
+
+
+def test_a_goal_is_reached_when_every_named_comparison_is_narrow() -> None:
+    """A goal of width looks at widths, one of decisions at decisions."""
+    noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
+    sharp = judged({"seconds": {"a": BASE, "b": SLOWER}})
+    both = judged({"seconds": {"a": BASE, "b": SLOWER, "c": noisy}})
+    width = Goal(metric="seconds", half_width=0.02)
+    assert (reached(width, sharp), reached(Goal(), sharp)) == (True, True)
+    assert (reached(width, both), reached(Goal(), both)) == (False, False)
+
+
+# --- properties ----------------------------------------------------------------------------------
+
+TIMES = st.lists(st.floats(0.5, 2.0), min_size=7, max_size=7)
+
+
+@given(ours=TIMES, theirs=TIMES, order=st.permutations(range(14)))
+def test_the_order_of_results_does_not_matter(
+    ours: list[float], theirs: list[float], order: list[int]
+) -> None:
+    """Results may be read from the disk in any order."""
+    study = matrix()
+    plan = plan_of(study)
+    results = results_of(plan, {"seconds": {"a": ours, "b": theirs}})
+    shuffled = [results[index] for index in order]
+    assert only(judge(study, plan, results)) == only(judge(study, plan, shuffled))
+
+
+@given(ours=TIMES, theirs=TIMES)
+def test_swapping_two_cells_mirrors_the_verdict(ours: list[float], theirs: list[float]) -> None:
+    """What is slower one way is faster the other way, by the same interval."""
+    forth = only(judged({"seconds": {"a": ours, "b": theirs}}))
+    back = only(judged({"seconds": {"a": theirs, "b": ours}}))
+    mirror = {Verdict.LOWER: Verdict.HIGHER, Verdict.HIGHER: Verdict.LOWER}
+    assert back.verdict is mirror.get(forth.verdict, forth.verdict)
+    assert forth.estimate
+    assert back.estimate
+    assert back.estimate.low == pytest.approx(-forth.estimate.high, abs=1e-9)
+
+
+@given(ours=TIMES, theirs=TIMES, factor=st.sampled_from([1e-6, 0.125, 60.0, 1e6]))
+def test_scaling_all_times_changes_no_ratio(
+    ours: list[float], theirs: list[float], factor: float
+) -> None:
+    """Seconds or microseconds: a ratio has no unit."""
+    plain = only(judged({"seconds": {"a": ours, "b": theirs}}))
+    scaled = only(
+        judged({"seconds": {"a": [x * factor for x in ours], "b": [x * factor for x in theirs]}})
+    )
+    assert plain.verdict is scaled.verdict
+    assert plain.estimate
+    assert scaled.estimate
+    assert scaled.estimate.mean == pytest.approx(plain.estimate.mean, abs=1e-9)
+
+
+MAYBE = st.lists(
+    st.none() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=9
+)
+
+
+@given(data=st.data())
+def test_no_numbers_whatever_make_a_crash(data: st.DataObject) -> None:
+    """Any numbers, failures among them, get a verdict and a reason in words."""
+    blocks = data.draw(st.integers(1, 9))
+    numbers = st.lists(
+        st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        min_size=blocks,
+        max_size=blocks,
+    )
+    made = {
+        metric: {cell: data.draw(numbers) for cell in "abc"} for metric in ("seconds", "accuracy")
+    }
+    for comparison in judged(made).comparisons:
+        assert comparison.reason
+        if comparison.verdict in {Verdict.LOWER, Verdict.HIGHER}:
+            assert comparison.estimate
+            assert comparison.estimate.n >= 5
+            assert comparison.scale in Scale

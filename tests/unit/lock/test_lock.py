@@ -1,0 +1,222 @@
+"""The lock: which requests are locked, and what the file keeps."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.errors import ConfigError, PackagesError
+from runner.lock import lock_matrix, missing, requests
+from runner.lock.file import lock_path, read_lock, write_lock
+from runner.python.interpreters import machine_platform
+from runner.records.environment import (
+    Environment,
+    EnvironmentRequest,
+    Lock,
+    Package,
+    Requirement,
+    Unsupported,
+)
+from runner.records.study import Cell, Experiment, Limits, Matrix
+
+HASH = "sha256:" + "0" * 64
+MODELS = ("sequential", "subclassed")
+
+
+def _request(version: str) -> EnvironmentRequest:
+    need = Requirement(axis="tensorflow", distributions=("tensorflow",), version=version)
+    return EnvironmentRequest(requirements=(need,))
+
+
+def _environment(version: str) -> Environment:
+    return Environment(
+        request=_request(version),
+        python="3.7",
+        platform=machine_platform(),
+        as_of=datetime(2019, 10, 17, 17, 33, 59, tzinfo=timezone.utc),
+        packages=(
+            Package(name="protobuf", version="3.10.0", hashes=(HASH, HASH.replace("0", "f"))),
+            Package(name="tensorflow", version=version, hashes=(HASH,)),
+        ),
+        build_tools=("setuptools==59.6.0",),
+    )
+
+
+def _matrix(*versions: str) -> Matrix:
+    cells = tuple(
+        Cell(
+            coordinates=(("tensorflow", version), ("model", model)),
+            request=_request(version),
+            parameters={},
+            timeout_s=60,
+        )
+        for model in MODELS
+        for version in versions
+    )
+    return Matrix(
+        name="small",
+        axes=(),
+        cells=cells,
+        experiment=Experiment(script="script.py"),
+        metrics=(),
+        limits=Limits(),
+        blocks=1,
+        quick={},
+    )
+
+
+def test_lock_lies_beside_the_matrix() -> None:
+    """The lock of X.yaml is X.lock in the same folder."""
+    assert lock_path(Path("studies/founding.yaml")) == Path("studies/founding.lock")
+
+
+def test_each_request_counts_once() -> None:
+    """Cells that share an environment ask for it once, in the order of the cells."""
+    assert requests(_matrix("2.0.0", "1.15.0")) == (_request("2.0.0"), _request("1.15.0"))
+
+
+def test_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    """Environments and unsupported requests survive the file unchanged."""
+    lock = Lock(
+        entries=(_environment("1.15.0"), Unsupported(request=_request("9.9.9"), reason="no such"))
+    )
+    write_lock(tmp_path / "m.lock", lock)
+    assert read_lock(tmp_path / "m.lock") == lock
+
+
+@settings(deadline=None, max_examples=30)  # every example syncs a file to the disk
+@given(st.lists(st.sampled_from(["1.15.0", "2.0.0", "2.9.3"]), unique=True), st.text(max_size=40))
+def test_any_reason_survives_the_file(
+    tmp_path_factory: pytest.TempPathFactory, versions: list[str], reason: str
+) -> None:
+    """Whatever a reason says and however many entries there are, reading gives back the same."""
+    entries: tuple[Environment | Unsupported, ...] = (
+        Unsupported(request=_request("0"), reason=reason),
+        *map(_environment, versions),
+    )
+    path = tmp_path_factory.mktemp("lock") / "m.lock"
+    write_lock(path, Lock(entries=entries))
+    assert read_lock(path) == Lock(entries=entries)
+
+
+def test_file_is_the_same_for_the_same_lock(tmp_path: Path) -> None:
+    """Reading and writing again changes no byte, and leaves no other file behind."""
+    path = tmp_path / "m.lock"
+    write_lock(path, Lock(entries=(_environment("1.15.0"),)))
+    before = path.read_bytes()
+    write_lock(path, read_lock(path))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_packages_are_one_line_each_and_found_by_grep(tmp_path: Path) -> None:
+    """A package is a line that begins with ``name==version`` and holds its hashes."""
+    write_lock(tmp_path / "m.lock", Lock(entries=(_environment("1.15.0"),)))
+    lines = (tmp_path / "m.lock").read_text().splitlines()
+    found = [line for line in lines if "protobuf==3.10.0" in line]
+    assert len(found) == 1
+    assert found[0].count("sha256:") == 2
+
+
+def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
+    """Before the first locking nothing is locked, which is no error."""
+    assert read_lock(tmp_path / "m.lock") == Lock(entries=())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"format": 1, "entries": [', r"m\.lock:1:27: "),
+        ('{"format": 2, "new": true}', "newer matrix-runner"),
+        ('{"format": 1}', "entries"),
+        ("[]", "lock again"),
+    ],
+)
+def test_unreadable_file_is_told(tmp_path: Path, text: str, says: str) -> None:
+    """A damaged or newer file is refused with its name and what to do."""
+    path = tmp_path / "m.lock"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says) as caught:
+        read_lock(path)
+    assert str(path) in str(caught.value)
+
+
+def test_package_without_hash_is_refused(tmp_path: Path) -> None:
+    """A package line that lost its hash by an edit is not accepted."""
+    path = tmp_path / "m.lock"
+    write_lock(path, Lock(entries=(_environment("1.15.0"),)))
+    path.write_text(path.read_text().replace(f"tensorflow==1.15.0 {HASH}", "tensorflow==1.15.0"))
+    with pytest.raises(ConfigError, match=r"'tensorflow==1\.15\.0' is no package with"):
+        read_lock(path)
+
+
+def test_unknown_key_is_refused(tmp_path: Path) -> None:
+    """A key that means nothing is told instead of dropped."""
+    path = tmp_path / "m.lock"
+    write_lock(path, Lock(entries=(_environment("1.15.0"),)))
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "pythons": "3.7"}))
+    with pytest.raises(ConfigError, match="pythons"):
+        read_lock(path)
+
+
+def test_unwritable_folder_is_told(tmp_path: Path) -> None:
+    """A lock that cannot be written says so, and where."""
+    with pytest.raises(ConfigError, match=r"nowhere/m\.lock: cannot be written"):
+        write_lock(tmp_path / "nowhere" / "m.lock", Lock(entries=()))
+
+
+def test_only_what_is_missing_is_resolved() -> None:
+    """Known entries stay as they are, unasked ones go, and the order is that of the cells."""
+    known = replace(_environment("2.0.0"), python="3.6")
+    asked = []
+
+    def resolve(request: EnvironmentRequest) -> Environment:
+        asked.append(request)
+        return _environment(request.requirements[0].version)
+
+    told: list[str] = []
+    lock = lock_matrix(
+        _matrix("1.15.0", "2.0.0"),
+        Lock(entries=(known, _environment("1.4.1"))),
+        [_request("1.15.0")],
+        told.append,
+        resolve,
+    )
+    assert lock == Lock(entries=(_environment("1.15.0"), known))
+    assert asked == [_request("1.15.0")]
+    assert told == ["locked tensorflow=1.15.0: Python 3.7, 2 packages as of 2019-10-17"]
+
+
+def test_unsupported_is_an_answer() -> None:
+    """A request that cannot exist is locked with its reason and not asked again."""
+    matrix = _matrix("9.9.9")
+    refused = Unsupported(request=_request("9.9.9"), reason="tensorflow 9.9.9 does not exist")
+    told: list[str] = []
+    lock = lock_matrix(matrix, Lock(entries=()), requests(matrix), told.append, lambda _: refused)
+    assert lock.entries == (refused,)
+    assert told == []
+    assert missing(matrix, lock) == ()
+
+
+def test_failure_to_find_out_is_raised() -> None:
+    """Where the index does not answer there is no entry but an error."""
+
+    def resolve(request: EnvironmentRequest) -> Environment:
+        raise PackagesError(f"no answer for {request.label}")
+
+    with pytest.raises(PackagesError, match=r"no answer for tensorflow=1\.15\.0"):
+        lock_matrix(
+            _matrix("1.15.0"), Lock(entries=()), [_request("1.15.0")], lambda _: None, resolve
+        )
+
+
+def test_lock_of_another_platform_is_refused() -> None:
+    """Packages that were locked for another platform are not used on this one."""
+    other = replace(_environment("1.15.0"), platform="plan9-mips")
+    with pytest.raises(ConfigError, match="locked for plan9-mips and this machine is"):
+        missing(_matrix("1.15.0"), Lock(entries=(other,)))

@@ -1,0 +1,81 @@
+"""The interpreters of this machine: which are taken, and which are left out."""
+
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from runner.errors import PackagesError
+from runner.python import interpreters
+from runner.python.interpreters import Interpreter, choose, examine, find
+
+
+def _executable(folder: Path, version: str, kind: str = "cpython", level: str = "final") -> Path:
+    """Make a program that answers as an interpreter of that version would."""
+    minor = version.rpartition(".")[0]
+    path = folder / "bin" / f"python{minor}"
+    path.parent.mkdir(parents=True)
+    answer = f"{kind}\n{version}{level}\n{folder}"
+    path.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_newest_first_and_one_for_each_minor_version(tmp_path: Path) -> None:
+    """Minor versions count as numbers, and the first candidate of each is taken."""
+    paths = [
+        _executable(tmp_path / str(number), version)
+        for number, version in enumerate(["3.9.18", "3.10.2", "3.9.19", "3.13.0"])
+    ]
+    assert choose(paths) == (
+        Interpreter(path=paths[3], version="3.13.0"),
+        Interpreter(path=paths[1], version="3.10.2"),
+        Interpreter(path=paths[0], version="3.9.18"),
+    )
+
+
+def test_next_candidate_stands_in_for_a_broken_one(tmp_path: Path) -> None:
+    """A shim that cannot start its interpreter does not hide another of the same version."""
+    shim = tmp_path / "python3.7"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    real = _executable(tmp_path / "real", "3.7.16")
+    assert choose([shim, real]) == (Interpreter(path=real, version="3.7.16"),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("pypy", "final"), ("cpython", "candidate"), ("cpythont", "final")]
+)
+def test_only_released_cpython_counts(tmp_path: Path, kind: str, level: str) -> None:
+    """Other implementations, previews and builds without the lock are left out."""
+    assert examine(_executable(tmp_path / "other", "3.13.0", kind, level)) is None
+
+
+def test_nothing_executable_is_no_interpreter(tmp_path: Path) -> None:
+    """A path where nothing can be started is left out."""
+    assert examine(tmp_path / "python3.9") is None
+
+
+def test_virtual_environment_leads_to_its_interpreter(tmp_path: Path) -> None:
+    """The interpreter of a virtual environment is the one it was made from."""
+    venv.create(tmp_path / "v", symlinks=True)
+    found = examine(tmp_path / "v" / "bin" / "python")
+    assert found is not None
+    assert tmp_path not in found.path.parents
+    assert found.version == ".".join(str(part) for part in sys.version_info[:3])
+
+
+def test_minor_version_is_made_of_two_numbers() -> None:
+    """An environment names the minor version of its interpreter."""
+    assert Interpreter(path=Path("python3.10"), version="3.10.13").minor == "3.10"
+
+
+def test_absent_interpreter_is_told_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an interpreter is missing and cannot be had, the error says what there is and to do."""
+    here = (Interpreter(path=Path("python3.11"), version="3.11.7"),)
+    monkeypatch.setattr(interpreters, "available", lambda: here)
+    monkeypatch.setattr(interpreters, "_downloaded", lambda minor: None)
+    assert find("3.11") == here[0]
+    with pytest.raises(PackagesError, match=r"no Python 3\.7 \(it has 3\.11\).*pyenv install 3\.7"):
+        find("3.7")

@@ -1,0 +1,99 @@
+"""How uv's sentences are understood, and what uv may see."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runner.errors import PackagesError
+from runner.python import uv
+from runner.python.uv import Verdict, understand
+
+NETWORK = """error: Request failed after 3 retries in 11.0s
+  cause: Failed to fetch: http://index.invalid/simple/six/
+  cause: client error (Connect)
+  cause: failed to lookup address information: Name or service not known
+"""
+UNAUTHORISED = """error: No solution found when resolving dependencies
+  cause: Because six was not found in the package registry and you require six, we can conclude.
+
+hint: An index URL could not be queried due to a lack of valid authentication credentials.
+"""
+FORBIDDEN = UNAUTHORISED.replace(
+    "An index URL could not be queried due to a lack of valid authentication credentials.",
+    "An index (http://me:secret@index.invalid/simple) returned a 403 Forbidden error. Check it.",
+)
+UNDATED = "warning: `six.whl` is missing an upload date, but user provided: 2024-01-01\nerror: No\n"
+OFFLINE_BUILD = """error: Failed to download and build `old==1`
+  cause: Failed to fetch: http://index.invalid/simple/setuptools/
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (NETWORK, "uv could not resolve x: Request failed after 3 retries.*Name or service not"),
+        (
+            UNAUTHORISED,
+            "uv could not resolve x: An index URL could not be queried due to a lack of",
+        ),
+        (FORBIDDEN, r"x: An index \(http://index.invalid/simple\) returned a 403 Forbidden error"),
+        (UNDATED, "does not tell when its files were uploaded"),
+        (OFFLINE_BUILD, "Failed to fetch"),
+        ("", "exit code 2"),
+    ],
+)
+def test_trouble_is_never_taken_for_an_answer(words: str, says: str) -> None:
+    """An index that is away, refuses or tells no dates says nothing about packages."""
+    with pytest.raises(PackagesError, match=says):
+        understand(2, "", words, "resolve x")
+
+
+def test_no_password_of_an_index_is_told() -> None:
+    """A reason is stored in locks and reports."""
+    said = "error: Failed to fetch: https://me:s3cret@index.invalid/simple/six/ via http://p@ss:1/"
+    with pytest.raises(PackagesError, match=r"https://index\.invalid/simple/six/ via http://ss:1/"):
+        understand(2, "", said, "resolve x")
+
+
+def test_answers_are_told_apart() -> None:
+    """What cannot be solved and what cannot be built are answers, with a reason in one line."""
+    unsolvable = understand(
+        1,
+        "",
+        "Using CPython\nerror: No solution found when resolving dependencies\n  cause: no",
+        "p",
+    )
+    assert (unsolvable.verdict, unsolvable.reason) == (Verdict.UNSOLVABLE, "no")
+    unbuildable = understand(
+        1, "", "error: Failed to build `a==1`\n  cause: x\n  cause: y\n\nhint: z", "p"
+    )
+    assert (unbuildable.verdict, unbuildable.reason) == (
+        Verdict.UNBUILDABLE,
+        "Failed to build `a==1`: y",
+    )
+    assert understand(0, "six==1.12.0\n", "Resolved 1 package", "p").text == "six==1.12.0\n"
+
+
+def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Proxy, certificates and index reach uv; virtual environments and resolver settings do not."""
+    for name in ("HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "UV_INDEX_COMPANY_PASSWORD"):
+        monkeypatch.setenv(name, "kept")
+    for name in ("VIRTUAL_ENV", "PYTHONPATH", "UV_RESOLUTION", "UV_PRERELEASE"):
+        monkeypatch.setenv(name, "dropped")
+    seen = uv.environment(Path("folder"), compiler=False)
+    assert "dropped" not in seen.values()
+    assert {"HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "UV_INDEX_COMPANY_PASSWORD"} <= set(seen)
+
+
+def test_compiler_is_in_reach_only_where_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without permission uv finds no program at all; what was compiled has a cache of its own."""
+    monkeypatch.setenv("PATH", "/somewhere/bin")
+    assert uv.environment(Path("folder"), compiler=True)["PATH"] == "/somewhere/bin"
+    without = uv.environment(Path("folder"), compiler=False)
+    assert without["PATH"] == "folder/empty"
+    assert without["CC"] == without["CXX"] == uv.NO_COMPILER
+    assert uv.cache_folder(compiler=True) != uv.cache_folder(compiler=False)
+    assert re.search(r"matrix-runner/uv/plain$", str(uv.cache_folder(compiler=False)))

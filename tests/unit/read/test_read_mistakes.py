@@ -1,0 +1,445 @@
+"""What ``read`` says of a wrong matrix."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.errors import ConfigError
+from runner.read import read
+from tests.support.matrices import FULL, SMALL, told
+
+REFUSED: dict[str, tuple[str, ...]] = {
+    "unknown key": ("blokcs: 3", "10:1: blokcs: unknown key; did you mean `blocks`?"),
+    "unknown inner key": (
+        "limits: {cpu: 3}",
+        "10:10: limits.cpu: unknown key; did you mean `cpus`?",
+    ),
+    "key without a like": (
+        "environment: {zzz: 3}",
+        (
+            "10:15: environment.zzz: unknown key; the keys here are "
+            "python, as_of, base, packages, compile"
+        ),
+    ),
+    "wrong type": ('blocks: "x"', '10:9: blocks: expected a whole number, found "x"'),
+    "a list for keys": ("limits: [1]", "10:9: limits: expected keys with values, found a list"),
+    "blocks": ("blocks: 0", "10:9: blocks: expected at least 1, found 0"),
+    "cpus": ("limits: {cpus: 0}", "10:16: limits.cpus: expected at least 1, found 0"),
+    "duration": (
+        "limits: {timeout: 15min}",
+        '10:19: limits.timeout: expected a duration such as 60s, 15m or 2h, found "15min"',
+    ),
+    "size": (
+        "limits: {memory: 4 GB}",
+        '10:18: limits.memory: expected a size such as 256m or 4g, found "4 GB"',
+    ),
+    "too long a duration": (
+        "limits: {timeout: 999999999h}",
+        '10:19: limits.timeout: expected at most 30 days, found "999999999h"',
+    ),
+    "memory for nobody": (
+        "limits: {memory: 1k}",
+        (
+            "10:18: limits.memory: expected at least 64m: a smaller container could not start "
+            'Python, found "1k"'
+        ),
+    ),
+    "processes for nobody": (
+        "limits: {pids: 1}",
+        "10:16: limits.pids: expected at least 16, found 1",
+    ),
+    "percent": (
+        "policy: {seconds: +x%}",
+        '10:19: policy.seconds: expected a change such as +3% or -0.2, found "+x%"',
+    ),
+    "policy of a metric without direction": (
+        "policy: {loss_at_end: 1}",
+        "10:23: policy.loss_at_end: no change of this metric is worse, as neither way is better",
+    ),
+    "unknown metric": (
+        "policy: {second: 3}",
+        "10:10: policy.second: unknown metric; did you mean `seconds`?",
+    ),
+    "duplicate key": ("name: x", "10:1: name: this key is already in line 2; keep one"),
+    "inner duplicate key": (
+        "limits: {cpus: 1, cpus: 2}",
+        "10:19: limits.cpus: this key is already in line 10; keep one",
+    ),
+    "no value": ("title:", "10:7: title: there is no value; write one, or remove the key"),
+    "unknown key without value": (
+        "limit:",
+        "10:1: limit: unknown key; did you mean `limits`?",
+        "10:7: limit: there is no value; write one, or remove the key",
+    ),
+    "key that is no text": ("1: x", '10:1: a key must be a text; quote it: "1"'),
+    "key that is a list": ("? [a]\n: b", "10:3: a key must be a text"),
+    "merge key": (
+        "limits: {<<: {cpus: 1}}",
+        "10:10: limits: merge keys are not read; write the entries, or alias the whole",
+    ),
+    "tag": (
+        "title: !!python/object:os.system x",
+        '10:8: title: the tag "!!python/object:os.system" is not read; remove it',
+    ),
+    "octal": (
+        "blocks: 010",
+        '10:9: blocks: write the number in plain decimal digits, or quote it: "010"',
+    ),
+    "sexagesimal": (
+        "limits: {timeout: 1:30}",
+        ('10:19: limits.timeout: write the number in plain decimal digits, or quote it: "1:30"'),
+    ),
+    "on": (
+        "environment: {compile: on}",
+        '10:24: environment.compile: write true or false, or quote it: "on"',
+    ),
+    "infinity": (
+        "parameters: {a: .inf}",
+        '10:17: parameters.a: ".inf" is not a number that can be used; write another',
+    ),
+    "python version that is a float": (
+        "environment: {python: 3.10}",
+        '10:23: environment.python: 3.1 is a YAML float; quote it: "3.10"',
+    ),
+    "no such date": (
+        "environment: {as_of: 2019-02-30}",
+        '10:22: environment.as_of: expected a date of the calendar, found "2019-02-30"',
+    ),
+    "option in place of a package": (
+        "environment: {packages: [--index-url=x]}",
+        (
+            "10:26: environment.packages[0]: expected a package such as `numpy` or `numpy<2`, "
+            'found "--index-url=x"'
+        ),
+    ),
+    "word": (
+        "include: [{size: 1, expect: faild}]",
+        (
+            "10:29: include[0].expect: expected ok, failed, bad-output, timed-out, out-of-memory, "
+            'no-image, unsupported or engine-lost, found "faild"; did you mean `failed`?'
+        ),
+    ),
+    "parameter that is an axis": (
+        "parameters: {size: 1}",
+        (
+            "10:14: parameters.size: this is an axis too, whose values take its place; "
+            "remove one of the two"
+        ),
+    ),
+    "included parameter that is an axis": (
+        "include: [{size: 1, parameters: {size: 2}}]",
+        "10:40: include[0].parameters.size: this is an axis; write it beside `parameters`",
+    ),
+    "quick of no parameter": (
+        "parameters: {epochs: 1}\nquick: {epoch: 1}",
+        "11:9: quick.epoch: unknown parameter; did you mean `epochs`?",
+    ),
+    "exclude without axes": (
+        "exclude: [{}]",
+        "10:11: exclude[0]: this is empty; write an entry, or remove the key",
+    ),
+    "exclude of no axis": (
+        'exclude: [{lob: "1.0"}]',
+        "10:12: exclude[0].lob: unknown axis; did you mean `lib`?",
+    ),
+    "exclude of nothing": (
+        'exclude: [{lib: "1.00"}]',
+        '10:17: exclude[0].lib: no cell has the value "1.00"; did you mean `1.0`?',
+    ),
+    "exclude of all": (
+        "exclude: [{size: 1}, {size: 2}]",
+        "10:10: exclude: this leaves no cell; remove an entry",
+    ),
+    "include without axes": (
+        "include: [{timeout: 1s}]",
+        "10:11: include[0]: this names no axis; give a value of one",
+    ),
+    "include of no axis": (
+        "include: [{size: 1, timout: 1}]",
+        "10:21: include[0].timout: neither an axis nor a setting; did you mean `timeout`?",
+    ),
+    "included cell without an axis": (
+        "include: [{size: 3}]",
+        (
+            "10:11: include[0]: no combination has these values, so this adds a cell; "
+            "give a value of `lib` too"
+        ),
+    ),
+    "included version that is a number": (
+        "include: [{size: 3, lib: 3}]",
+        '10:26: include[0].lib: expected an exact version such as "2.0.0", found 3',
+    ),
+    "cell included twice": (
+        'include: [{size: 3, lib: "1.0"}, {size: 3, lib: "1.0"}]',
+        "10:34: include[1]: the cell lib=1.0,size=3 is included already; merge the two entries",
+    ),
+    "baseline of no cell": (
+        'baseline: {lib: "1.1"}',
+        '10:17: baseline.lib: no cell has the value "1.1"; did you mean `1.0`?',
+    ),
+    "published cell without values": (
+        "published: {source: x, cells: [{cell: {lib: '1.0', size: 1}}]}",
+        "10:32: published.cells[0]: nothing is said of the cell; give `values` or a `note`",
+    ),
+    "published cell that is none": (
+        "published: {source: x, cells: [{cell: {lib: '1.0', size: 3}, note: x}]}",
+        '10:58: published.cells[0].cell.size: no cell has the value "3"',
+    ),
+    "claim of half a cell": (
+        "claims: [{id: a, text: x, of: {size: 1}, status: ok}]",
+        "10:31: claims[0].of: this names one cell; give a value of `lib` too",
+    ),
+    "claim of an excluded cell": (
+        (
+            "exclude: [{lib: '1.0', size: 1}]\n"
+            "claims: [{id: a, text: x, of: {lib: '1.0', size: 1}, status: ok}]"
+        ),
+        "11:31: claims[0].of: there is no cell lib=1.0,size=1; it is excluded, or not included",
+    ),
+    "half a claim": (
+        "claims: [{id: a, text: x, of: {lib: '1.0', size: 1}, metric: seconds}]",
+        "10:10: claims[0]: a comparison needs `against` and `says` too, or give `status`",
+    ),
+    "claim against itself": (
+        (
+            "claims: [{id: a, text: x, of: &c {lib: '1.0', size: 1}, against: *c, "
+            "metric: seconds, says: lower}]"
+        ),
+        "10:31: claims[0].against: a cell is not compared with itself; name another one",
+    ),
+    "claim without its text": (
+        "claims: [{id: a, of: {lib: '1.0', size: 1}, status: ok}]",
+        "10:10: claims[0].text: the key is missing; add it",
+    ),
+    "control character": (
+        'title: "a\\ab"',
+        '10:8: title: the character "\\u0007" is not allowed; remove it',
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
+    """Each mistake is told in a sentence with line, column and path, and no other is told."""
+    addition, *said = REFUSED[mistake]
+    assert told(tmp_path, SMALL + addition) == said
+
+
+AXES = {
+    "[1.10]": '4:10: axes.model[0]: 1.1 is a YAML float; quote it: "1.10"',
+    "[2020-01-01]": '4:10: axes.model[0]: 2020-01-01 is a YAML date; quote it: "2020-01-01"',
+    "[null]": ('4:10: axes.model[0]: this stands for no value; remove it, or quote it: "null"'),
+    "[no]": '4:10: axes.model[0]: write true or false, or quote it: "no"',
+    "[[a]]": "4:10: axes.model[0]: expected a text, a whole number, true or false, found a list",
+    "[a, a]": '4:13: axes.model[1]: "a" is already at axes.model[0]; change or remove one',
+    '[1, "1"]': '4:13: axes.model[1]: "1" is already at axes.model[0]; change or remove one',
+    "[]": "4:9: axes.model: this is empty; write an entry, or remove the key",
+    "x": ('4:9: axes.model: expected a list of values, or `package` and `versions`, found "x"'),
+    "{package: a}": "4:9: axes.model.versions: the key is missing; add it",
+    "{package: a, versions: [2.10]}": (
+        '4:33: axes.model.versions[0]: 2.1 is a YAML float; quote it: "2.10"'
+    ),
+    "{package: a, versions: [3]}": (
+        '4:33: axes.model.versions[0]: 3 is a YAML number; quote it: "3"'
+    ),
+    "{package: [-a], versions: ['3']}": (
+        '4:20: axes.model.package[0]: expected the name of a package, found "-a"'
+    ),
+    "{package: a, versions: [latest]}": (
+        '4:33: axes.model.versions[0]: expected an exact version such as "2.0.0", found "latest"'
+    ),
+}
+
+
+@pytest.mark.parametrize(("axis", "said"), AXES.items())
+def test_a_wrong_axis_is_refused(tmp_path: Path, axis: str, said: str) -> None:
+    """A value that YAML would change, that is there twice or that no file can be named after."""
+    text = f"format: 1\nname: a\naxes:\n model: {axis}\n"
+    rest = "experiment: {script: run.py}\nmetrics: {a: {better: lower}}\n"
+    assert told(tmp_path, text + rest) == [said]
+
+
+@pytest.mark.parametrize("value", ["a,b", "a=b", "a@b", "a/b", "", " a", "x" * 101, "a\u202eb"])
+def test_a_value_that_no_file_can_be_named_after_is_refused(tmp_path: Path, value: str) -> None:
+    """Values become parts of file names and of ids with signs of their own."""
+    text = SMALL.replace("[1, 2]", json.dumps([value], ensure_ascii=False))
+    (line,) = told(tmp_path, text)
+    assert line.startswith("5:10: axes.size[0]: expected 1 to 100 visible characters, none of")
+    (line,) = told(tmp_path, SMALL.replace("size:", f"{json.dumps(value)}:"))
+    assert "expected 1 to 100 visible characters" in line
+    assert line.startswith("5:3: ")
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """A wrong key hides no other problem, be it in its form or in what it names."""
+    text = SMALL.replace("name: small", "name: a b").replace("[1, 2]", "[1, 2, 2]") + (
+        "blokcs: 3\n"
+        "parameters: {a: [1]}\n"
+        "quick: {b: 1}\n"
+        "policy: {second: 1}\n"
+        "claims:\n"
+        "  - {id: a, text: x, of: {lib: '1.0', size: 1}, status: okay}\n"
+        "  - {id: b, text: x, of: {lib: '1.0', size: 9}, status: ok}\n"
+        "  - {id: b, text: x, of: {lib: '1.0', size: 2}, status: ok, nope: 1}\n"
+    )
+    assert [line.split(": ")[:2] for line in told(tmp_path, text)] == [
+        ["2:7", "name"],
+        ["5:16", "axes.size[2]"],
+        ["10:1", "blokcs"],
+        ["11:17", "parameters.a"],
+        ["13:10", "policy.second"],
+        ["15:57", "claims[0].status"],
+        ["16:45", "claims[1].of.size"],
+        ["17:10", "claims[2].id"],
+        ["17:61", "claims[2].nope"],
+    ]
+
+
+def test_a_wrong_part_makes_no_problem_of_what_names_it(tmp_path: Path) -> None:
+    """What depends on a part in error is not judged: its names may well be right."""
+    text = FULL.replace("blocks: 2}", "blocks: two}").replace("better: lower", "better: up")
+    assert [line.split(": ")[1] for line in told(tmp_path, text)] == [
+        "metrics.seconds.better",
+        "include[1].blocks",
+    ]
+
+
+def test_missing_keys_are_told_together(tmp_path: Path) -> None:
+    """Each required key that is missing gets a line."""
+    assert told(tmp_path, "format: 1") == [
+        f"1:1: {key}: the key is missing; add it"
+        for key in ("axes", "experiment", "metrics", "name")
+    ]
+
+
+def test_another_format_is_refused_alone(tmp_path: Path) -> None:
+    """Of a format that is not known nothing else is said."""
+    assert told(tmp_path, "format: 2\nnew: 1") == [
+        "1:9: format 2 is written for a newer matrix-runner; this one reads format 1: update it"
+    ]
+    assert told(tmp_path, "format: 0") == ["1:9: there is no format 0; write `format: 1`"]
+    assert told(tmp_path, SMALL.replace("1", "one", 1)) == [
+        '1:9: format: expected a whole number, found "one"'
+    ]
+
+
+def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+    """Script and data files are looked for inside the folder of the matrix."""
+    (tmp_path / "sub").mkdir()
+    text = SMALL.replace("run.py", f"no.py, data: [/etc/passwd, ../a, sub, no.npz, {'x' * 300}]")
+    lines = told(tmp_path, text)
+    assert lines[:5] == [
+        '6:22: experiment.script: there is no file "no.py" beside this one; check the path',
+        (
+            "6:36: experiment.data[0]: expected a path inside the folder of this file, "
+            'found "/etc/passwd"'
+        ),
+        '6:49: experiment.data[1]: expected a path inside the folder of this file, found "../a"',
+        '6:55: experiment.data[2]: "sub" is not a file; name each file',
+        '6:60: experiment.data[3]: there is no file "no.npz" beside this one; check the path',
+    ]
+    assert len(lines) == 6
+
+
+def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
+    """A trial sees its data files in one folder, where the second would take the first's place."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.npz").touch()
+    text = SMALL.replace("run.py", "run.py, data: [old/a.npz, new/a.npz]")
+    assert told(tmp_path, text) == [
+        '6:48: experiment.data[1]: "a.npz" is already at experiment.data[0]; change or remove one'
+    ]
+
+
+def test_too_many_cells_are_refused(tmp_path: Path) -> None:
+    """The product of the axes is bounded before it is made."""
+    axes = "".join(f"  a{n}: {list(range(100))}\n" for n in range(9))
+    assert told(tmp_path, SMALL.replace("axes:\n", f"axes:\n{axes}")) == [
+        "4:3: axes: these make 4,000,000,000,000,000,000 cells; at most 10,000 are read"
+    ]
+
+
+def test_an_id_too_long_for_a_file_name_is_refused(tmp_path: Path) -> None:
+    """Values may each be short enough and yet too long together."""
+    text = SMALL.replace("[1, 2]", f"[{'x' * 99}]\n  more: [{'y' * 99}]")
+    (line,) = told(tmp_path, text)
+    assert "is longer than 200 bytes; shorten names or values" in line
+
+
+DEEP = "nested more than 32 deep; write it flatter"
+FILES = {
+    "empty": (b"", ": the file is empty; begin it with `format: 1`"),
+    "comment only": (b"# x\n", ": the file is empty; begin it with `format: 1`"),
+    "no mapping": (b"- a", ":1:1: expected keys with values, such as `format: 1`"),
+    "tagged root": (b"!x {a: 1}", ':1:1: the tag "!x" is not read; remove it'),
+    "not UTF-8": (
+        b"a: 1\nb: \xff",
+        ":2:4: the text is not UTF-8 from here on; save the file as UTF-8",
+    ),
+    "control character": (
+        b"a: 1\nb: \x00",
+        ':2:4: the character "\\u0000" is not allowed in YAML; remove it',
+    ),
+    "tab": (b"a:\n\t- b", ":2:1: a tab cannot indent or separate in YAML; use blanks"),
+    "open bracket": (
+        b"a: [1\nb: 2\n",
+        (
+            ":2:2: this is not YAML: did not find expected ',' or ']', "
+            "while parsing a flow sequence that begins in line 1"
+        ),
+    ),
+    "two colons": (
+        b"a: b: c",
+        (
+            ":1:5: this is not YAML: mapping values are not allowed in this context; "
+            "quote a text that holds a colon and a blank"
+        ),
+    ),
+    "two documents": (
+        b"a: 1\n---\na: 2",
+        (
+            ":2:1: this is not YAML: but found another document, expected a single document in the "
+            "stream that begins in line 1; keep one document in the file"
+        ),
+    ),
+    "large": (
+        b"#" * 1024**2 + b"\n",
+        ": the file is larger than 1 MiB; a matrix is written by hand and smaller",
+    ),
+    "deep": (b"[" * 1_000_000, f":1:33: {DEEP}"),
+    "deep blocks": (b"- " * 300_000, f":1:65: {DEEP}"),
+    "many values": (
+        b"[" + b"a," * 200_000 + b"]",
+        ":1:200000: more than 100,000 values; split the study",
+    ),
+    "cycle": (b"a: &a [*a]", ":1:4: the aliases expand without end; write the values"),
+}
+
+
+@pytest.mark.parametrize(("raw", "said"), FILES.values(), ids=FILES)
+def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, raw: bytes, said: str) -> None:
+    """A file of which nothing can be read gets one sentence, with a place where there is one."""
+    assert told(tmp_path, raw) == [said.removeprefix(":")]
+
+
+def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
+    """Aliases of aliases are counted while they expand, and refused in little time."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    begin = time.process_time()
+    (line,) = told(tmp_path, "\n".join(lines))
+    assert "the aliases expand without end" in line
+    assert time.process_time() - begin < 5
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    """A path that is no file gets a sentence that names --matrix."""
+    with pytest.raises(ConfigError, match=r"no\.yaml: there is no such file; name another one"):
+        read(tmp_path / "no.yaml")
+    with pytest.raises(ConfigError, match="this is a folder; name a file in it"):
+        read(tmp_path)
+    with pytest.raises(ConfigError, match="the file cannot be read"):
+        read(Path("\0"))

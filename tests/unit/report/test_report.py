@@ -1,0 +1,483 @@
+"""The report: what it says of a run at any time, and that nothing untrusted gets out of hand."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from runner.records.run import Run, TrialResult
+from runner.records.study import Axis, Cell, Matrix, Status
+from runner.report import write
+from runner.report.measured import error_line
+from runner.report.page import Align, Column, Excerpt, ReportView, Section, Table
+from runner.report.render import escape, markdown, visible
+from runner.report.view import view
+from runner.report.wording import duration, heading, listed, memory, number, printed, size, spread
+from runner.runs.folder import RunFolder
+from tests.fuzz.targets import READING
+from tests.support.samples import (
+    AS_PUBLISHED,
+    METRICS,
+    failed_result,
+    founding_images,
+    founding_logs,
+    founding_matrix,
+    founding_plan,
+    founding_result,
+    founding_results,
+    founding_run,
+    request,
+)
+
+GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+DASH = "\N{EM DASH}"
+CROSS = "\N{CROSS MARK}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def report(
+    results: tuple[TrialResult, ...] | None = None,
+    matrix: Matrix | None = None,
+    logs: dict[str, str] | None = None,
+    run: Run | None = None,
+) -> str:
+    """The report of the founding study, with what a test changes in it."""
+    return markdown(
+        view(
+            run or founding_run(matrix),
+            founding_plan(matrix),
+            founding_images(),
+            founding_results() if results is None else results,
+            founding_logs() if logs is None else logs,
+        )
+    )
+
+
+def section(text: str, title: str) -> str:
+    """The part of a report under a heading."""
+    return text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def row(text: str, *beginning: str) -> list[str]:
+    """The first row of a table that begins with these texts, as texts."""
+    for line in text.splitlines():
+        texts = [part.strip() for part in line.strip("|").split("|")]
+        if texts[: len(beginning)] == list(beginning):
+            return texts
+    raise AssertionError(f"no row {beginning} in\n{text}")
+
+
+def test_the_founding_report_is_as_accepted(gold: Callable[[str, str], None]) -> None:
+    """The whole report of a finished run equals the accepted one."""
+    gold("report.md", report())
+
+
+def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
+    """What a run folder holds gives the same report as the records that were stored in it."""
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(founding_run())
+    folder.save_plan(founding_plan())
+    folder.save_images(founding_images())
+    for result in founding_results():
+        folder.save_result(result, founding_logs().get(result.trial.id, "epoch 1"))
+    assert write(folder).read_text(encoding="utf-8") == report()
+
+
+def test_the_unfinished_report_is_as_accepted(gold: Callable[[str, str], None]) -> None:
+    """After one block and a half, with one cell that fails, the report equals the accepted one."""
+    results = list(founding_results(10))
+    broken = results[8].trial
+    results[8] = failed_result(broken, Status.TIMED_OUT, "stopped at its time limit of 900 s")
+    logs = {**founding_logs(), broken.id: "epoch 1\nepoch 2"}
+    gold("report-unfinished.md", report(tuple(results), logs=logs))
+
+
+def test_an_unfinished_run_says_how_far_it_is() -> None:
+    """While trials are missing the report names complete blocks and trials, and warns."""
+    lead = report(founding_results(9)).split("## ")[0]
+    assert "Not finished yet: 1 of 7 blocks complete, 8 of 43 trials done." in lead
+
+
+def test_a_run_without_results_has_no_numbers() -> None:
+    """Before the first trial all cells are there, not executed yet, with dashes for numbers."""
+    text = report(())
+    assert "0 of 7 blocks complete, 0 of 43 trials done" in text
+    assert row(text, "1.15.0", "sequential")[2:5] == ["not executed yet", "", "0 of 7"]
+    measured = text.split("**Measured: time per epoch", 1)[1]
+    assert row(measured, "1.15.0", "sequential")[2:] == [DASH] * 4
+
+
+def test_an_expected_failure_is_not_marked() -> None:
+    """A cell that fails as the matrix expects says so, has no number, and is no surprise."""
+    text = report()
+    assert "No cell ended otherwise than expected." in text
+    assert CROSS not in text
+    assert row(text, "1.15.0", "subclassed-as-published")[2] == "failed, as expected"
+    measured = text.split("**Measured: time per epoch", 1)[1]
+    assert row(measured, "1.15.0", "subclassed-as-published")[2:] == [f"{DASH} failed"] * 4
+
+
+def test_an_unexpected_failure_is_marked() -> None:
+    """A cell that fails now and then is marked, counted, and named in the first lines."""
+    results = founding_results()
+    text = report((failed_result(results[0].trial), *results[1:]))
+    assert "1 cell ended otherwise than expected." in text.split("## ")[0]
+    texts = row(text, *(value for _, value in coordinates(results[0].trial.cell)))
+    assert texts[2] == f"{CROSS} 1 of 7 failed, expected: ok"
+    assert texts[4] == "6 of 7"
+
+
+def test_an_unexpected_success_is_marked() -> None:
+    """A cell that was expected to fail and did not is as much a surprise."""
+    good = replace(founding_results()[0].trial, cell="tensorflow=1.15.0,model=subclassed")
+    lucky = replace(founding_result(good), trial=replace(good, cell=AS_PUBLISHED))
+    others = tuple(r for r in founding_results() if r.trial.cell != AS_PUBLISHED)
+    texts = row(report((*others, lucky)), "1.15.0", "subclassed-as-published")
+    assert texts[2] == f"{CROSS} ok, expected: failed"
+
+
+def test_all_failed_gives_a_report_without_numbers() -> None:
+    """If every trial fails, each cell has its reason and no metric has a number."""
+    results = tuple(
+        failed_result(trial, Status.NO_IMAGE, "pip gave up") for trial in founding_plan().trials
+    )
+    text = report(results, logs={})
+    assert "7 cells ended otherwise than expected." in text
+    assert row(text, "2.0.0", "functional")[2:4] == [
+        f"{CROSS} no-image, expected: ok",
+        "pip gave up",
+    ]
+    measured = text.split("**Measured: time per epoch", 1)[1]
+    assert row(measured, "2.0.0", "functional")[2:] == [f"{DASH} no-image"] * 4
+
+
+def test_a_lost_engine_is_told_and_not_counted() -> None:
+    """A trial that lost its engine is not done, and its cell is no surprise."""
+    lost = failed_result(founding_plan().trials[0], Status.ENGINE_LOST, "docker went away")
+    text = report((lost,), logs={})
+    assert "0 of 43 trials done" in text
+    texts = row(text, *(value for _, value in coordinates(lost.trial.cell)))
+    assert texts[2:4] == ["engine lost, to be repeated", "docker went away"]
+    told = section(text, "Lost to the machine")
+    assert f"| {lost.trial.id} " in told.replace("<!-- -->", "")
+    assert "docker went away" in told
+
+
+def test_an_attempt_that_was_lost_and_repeated_is_told() -> None:
+    """Also where the trial has ended well since; of very many the first ones are shown."""
+    results = founding_results()
+    trial = results[0].trial
+    again = replace(results[0], trial=replace(trial, attempt=99))
+    lost = [
+        failed_result(replace(trial, attempt=number), Status.ENGINE_LOST, "somebody killed it")
+        for number in range(1, 26)
+    ]
+    told = section(report((*results[1:], *lost, again)), "Lost to the machine")
+    assert told.count("somebody killed it") == 20
+    assert "5 more attempts not shown here" in told
+    assert "Lost to the machine" not in report(results)
+
+
+def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
+    """A cell that is not ok has its reason, its own error line, its last lines and their file."""
+    lines = [f"line {number}" for number in range(60)] + ["ValueError: 3", "cleaning up"]
+    trial = founding_results()[0].trial
+    results = (failed_result(trial, reason="exit code 1: cleaning up"),)
+    text = section(report(results, logs={trial.id: "\n".join(lines)}), "Trials that were not ok")
+    assert "Reason: exit code 1: cleaning up" in text
+    assert "Its own error: ValueError: 3" in text
+    assert "line 59\nValueError: 3\ncleaning up\n```" in text
+    assert "line 22\n" in text
+    assert "line 21\n" not in text
+    assert f"](logs/{trial.id}.log)" in text
+
+
+def test_many_failures_do_not_flood_the_report() -> None:
+    """Of very many failing cells some have their logs shown, and the others are counted."""
+    matrix = large_matrix(50)
+    results = tuple(failed_result(trial) for trial in founding_plan(matrix).trials)
+    text = report(results, matrix=matrix, logs={result.trial.id: "x" for result in results})
+    assert text.count("All of its log") == 20
+    assert "30 more cells not shown here" in text
+
+
+def test_an_error_line_is_the_last_that_names_an_error() -> None:
+    """Python's own last words are found also if others follow; a log without any has none."""
+    assert error_line(("a.b.KeyError: 'x'", "done")) == "a.b.KeyError: 'x'"
+    assert error_line(("epoch 1", "  TypeError: shown in a quoted line")) is None
+
+
+def test_published_numbers_stand_beside_ours() -> None:
+    """Published numbers keep their digits and have our median and range beside them."""
+    text = section(report(), "Published numbers beside ours")
+    beginning = ("2.0.0", "sequential", "best train accuracy (%)")
+    assert row(text, *beginning)[3:] == ["93.4", "93.33<br>(93.31 to 93.35)".replace(" ", NO_BREAK)]
+    texts = row(text, "1.15.0", "subclassed-as-published", "does it run?")
+    assert texts[3:] == ["we would not be able to run it", "failed, as expected"]
+
+
+def test_a_claim_is_judged_with_its_evidence() -> None:
+    """A claim has its verdict, the published pair, our interval and the answers in words."""
+    text = section(report(), "Published claims").replace(NO_BREAK, " ")
+    assert "Newer TensorFlow trains faster.” Contradicted on this machine.**" in text
+    assert (
+        "Published: 65 against 80 (\N{MINUS SIGN}19 %). Here: model=sequential: 2.0.0 is slower"
+        in text
+    )
+    assert "The direction is the other one here." in text
+    assert "cannot be run on TensorFlow 1.15.0.” Reproduced.**" in text
+
+
+def test_a_selection_leaves_claims_it_cannot_compare() -> None:
+    """A run of some cells says which claims it does not cover."""
+    matrix = founding_matrix()
+    few = replace(matrix, cells=matrix.cells[:3])
+    results = tuple(one for one in founding_results() if "1.15.0" in one.trial.cell)
+    text = section(report(results, matrix=few), "Published claims")
+    assert "Inconclusive.**<br>\n  tensorflow=2.0.0,model=sequential is not part of this" in text
+
+
+def test_cells_without_trials_are_left_out() -> None:
+    """Cells that the plan does not hold are counted and not listed."""
+    plan = founding_plan()
+    some = tuple(trial for trial in plan.trials if trial.cell != AS_PUBLISHED)
+    shown = view(founding_run(), replace(plan, trials=some), (), (), {})
+    text = markdown(shown)
+    assert "1 cell of the matrix had no trial planned." in text
+    assert "subclassed-as-published |" not in section(text, "Cells")
+
+
+def test_a_quick_look_is_called_one() -> None:
+    """A run with the quick parameters warns that it cannot be set beside published numbers."""
+    matrix = founding_matrix()
+    cells = tuple(replace(cell, parameters={"epochs": 3}) for cell in matrix.cells)
+    assert "quick look, with epochs = 3" in report(matrix=replace(matrix, cells=cells))
+    assert "quick look" not in report()
+
+
+def test_environments_show_what_differs() -> None:
+    """Packages that differ or are absent are listed, the identical ones only counted."""
+    text = section(report(), "Environments")
+    differing = text.split("Packages that differ (3)", 1)[1]
+    assert row(differing, "tensorflow-cpu")[1:] == ["1.15.0", DASH]
+    assert "protobuf" not in text
+    assert "Packages identical in all environments: 6." in text
+    assert row(text, "eager")[1:] == ["false, true", "true"]
+
+
+def test_any_matrix_has_a_report() -> None:
+    """One cell without axes, published numbers, claims, policy, parameters or lock will do."""
+    cell = Cell(coordinates=(), request=request("9"), parameters={}, timeout_s=1.0)
+    matrix = replace(
+        founding_matrix(),
+        title="",
+        axes=(),
+        cells=(cell,),
+        metrics=METRICS[:1],
+        published=(),
+        claims=(),
+        policy=(),
+        quick={},
+        baseline=(),
+    )
+    for results in ((), (failed_result(founding_plan(matrix).trials[0]),)):
+        text = report(results, matrix=matrix, logs={})
+        assert text.startswith("# founding\n\n1 cell, compared on one host")
+        assert "not locked" in text
+
+
+def test_a_thousand_cells_are_reported_in_seconds() -> None:
+    """A large matrix costs no more than a few seconds."""
+    matrix = large_matrix(1000)
+    plan = founding_plan(matrix)
+    results = tuple(failed_result(trial) for trial in plan.trials)
+    began = time.process_time()
+    text = report(results, matrix=matrix, logs={})
+    assert time.process_time() - began < 10
+    assert row(text, "999", "m")[2] == f"{CROSS} failed, expected: ok"
+
+
+def large_matrix(count: int) -> Matrix:
+    """One block of so many cells in one environment."""
+    axes = (
+        Axis(name="number", values=tuple(map(str, range(count)))),
+        Axis(name="m", values=("m",)),
+    )
+    cells = tuple(
+        Cell(
+            coordinates=(("number", str(number)), ("m", "m")),
+            request=request("1.15.0"),
+            parameters={},
+            timeout_s=1.0,
+        )
+        for number in range(count)
+    )
+    matrix = replace(founding_matrix(), axes=axes, cells=cells, blocks=1)
+    return replace(matrix, published=(), claims=(), policy=())
+
+
+def coordinates(cell_id: str) -> list[tuple[str, str]]:
+    """The axes and values in an id of the founding study."""
+    return [(pair.split("=")[0], pair.split("=")[1]) for pair in cell_id.split(",")]
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.83412, "s", "0.834"),
+        (80.12, "us", "80.1"),
+        (92.4149, "%", "92.41"),
+        (851.4, "MB", "851"),
+        (12345.6, "MB", "12,346"),
+        (0.00123, "s", "0.00123"),
+        (0.0, "s", "0"),
+        (-1.5, "s", "\N{MINUS SIGN}1.50"),
+        (None, "s", DASH),
+    ],
+)
+def test_a_number_has_the_digits_that_matter(value: float | None, unit: str, expected: str) -> None:
+    """Three digits, two decimals for per cent, and never an exponent for ordinary values."""
+    assert number(value, unit) == expected
+
+
+def test_a_range_has_the_decimals_of_its_median() -> None:
+    """The ends of a range are written like the number they belong to."""
+    assert spread(0.9951, 1.0123, "s", 1.004) == "1.00 to 1.01".replace(" ", NO_BREAK)
+    assert spread(None, None, "s", None) == DASH
+
+
+def test_published_numbers_keep_their_digits() -> None:
+    """A published number gets no digit that was not published."""
+    assert [printed(value) for value in (5.0, 93.27, 0.00001)] == ["5", "93.27", "0.00001"]
+
+
+def test_sizes_and_times_read_well() -> None:
+    """Sizes and time limits have the unit that a person would choose."""
+    assert size(851_000_000) == f"851{NO_BREAK}MB"
+    assert memory(4 * 1024**3) == "4 GiB"
+    assert memory(512 * 1024**2) == "512 MiB"
+    assert [duration(seconds) for seconds in (900.0, 90.0)] == ["15 min", "90 s"]
+    assert listed([str(number) for number in range(36)]) == "36 values from 0 to 35"
+
+
+def test_microseconds_have_their_letter() -> None:
+    """The unit ``us`` is printed with the Greek letter."""
+    assert heading(METRICS[1]) == "time per sample (\N{MICRO SIGN}s)"
+
+
+# --- untrusted text ------------------------------------------------------------------------------
+
+NASTY = st.text(
+    st.one_of(
+        st.characters(),
+        st.sampled_from("\\`*_{}[]()#+-.!|<>&~$@:=\n\r\t\x1b\x00\u202e 1w/\"'"),
+    ),
+    max_size=60,
+)
+
+
+def flat(text: str) -> str:
+    """The text as a reader should see it: in one line."""
+    return re.sub(" +", " ", visible(text)).strip()
+
+
+def shown_by(source: str) -> str:
+    """What a reader sees of Markdown, or an error if it holds more than text."""
+    seen = []
+    for block in GITHUB.parse(source):
+        assert block.type in {"paragraph_open", "paragraph_close", "inline"}, block
+        for token in block.children or ():
+            if token.type != "html_inline" or token.content != "<!-- -->":
+                assert token.type in {"text", "text_special"}, token
+                seen.append(token.content)
+    return "".join(seen)
+
+
+@given(NASTY)
+@example("# heading")
+@example("1. list")
+@example("- list")
+@example("![image](http://x)")
+@example("<script>alert(1)</script>")
+@example("a\\|b | c")
+@example("\x1b[31mred\x1b[0m")
+def test_escaped_text_is_only_text(text: str) -> None:
+    """Whatever is escaped is shown as it is: no list, link, HTML or heading comes of it."""
+    assert shown_by(escape(text)).strip() == flat(text)
+
+
+@given(st.lists(NASTY, min_size=2, max_size=4), NASTY)
+def test_escaped_text_stays_in_its_place_of_a_table(texts: list[str], title: str) -> None:
+    """No text adds a row or a column to a table, or ends it."""
+    table = Table(
+        caption="t",
+        columns=tuple(Column(title=f"c{title}", align=Align.RIGHT) for _ in texts),
+        rows=(tuple(texts), tuple(texts)),
+    )
+    tokens = GITHUB.parse(markdown(page(Section(title="t", tables=(table,)))))
+    assert sum(token.type == "tr_open" for token in tokens) == 3
+    assert sum(token.type == "td_open" for token in tokens) == 2 * len(texts)
+    assert tokens[-1].type == "table_close"
+
+
+@given(st.lists(NASTY, max_size=5))
+@example(["```", "````text", "~~~", "    "])
+def test_a_log_cannot_leave_its_fence(lines: list[str]) -> None:
+    """The lines of a log are one block, whatever backticks and control characters they hold."""
+    excerpt = Excerpt(title="t", sentences=(), lines=tuple(lines), path="logs/x.log")
+    tokens = GITHUB.parse(markdown(page(Section(title="t", excerpts=(excerpt,)))))
+    fences = [token for token in tokens if token.type == "fence"]
+    assert len(fences) == 1
+    assert fences[0].content.splitlines() == [visible(line).rstrip() for line in lines]
+
+
+@given(NASTY)
+def test_nothing_invisible_is_left(text: str) -> None:
+    """No control character, and nothing that turns the direction of writing, reaches a report."""
+    assert all(letter.isprintable() or letter == NO_BREAK for letter in visible(text))
+
+
+def test_nobody_is_called() -> None:
+    """A name behind an at sign calls nobody, and an address or a link is only text."""
+    assert escape("@someone a@b1.1") == "@<!-- -->someone a@<!-- -->b1.1"
+    assert escape("see http://x www.x") == r"see http\://x www\.x"
+
+
+def test_the_caption_of_a_folded_table_is_escaped() -> None:
+    """A caption inside HTML is escaped as HTML."""
+    folded = Table(caption="<b>", columns=(Column(title="c"),), rows=(("x",),), folded=True)
+    text = markdown(page(Section(title="t", tables=(folded,))))
+    assert "<summary>&lt;b&gt;</summary>" in text
+
+
+def page(section: Section) -> ReportView:
+    """A report of one section."""
+    return ReportView(title="t", lead=(), sections=(section,))
+
+
+def test_the_machine_that_was_measured_is_told_and_not_the_runner_s() -> None:
+    """Where the engine is elsewhere the processor comes from inside, the rest from the engine."""
+    here = founding_run()
+    far = replace(here.engine, machine="another", cpus=64, memory_bytes=2**38, kernel="6.9")
+    run = replace(here, engine=replace(far, system="Far Linux 1"))
+    reading = replace(READING, processor="Far CPU", cpu_flags=("avx", "avx2"))
+    results = tuple(replace(one, reading=reading) for one in founding_results())
+    text = report(results, run=run)
+    assert "compared on one host: Far CPU, 64 cores, 256 GiB, docker" in text
+    table = section(text, "Host and engine")
+    assert row(table, "CPU") == ["CPU", "Far CPU"]
+    assert row(table, "vector instructions")[1] == "avx, avx2"
+    assert row(table, "system")[1] == "Far Linux 1, kernel 6.9"
+    [_, runner] = row(table, "runner's machine")
+    assert runner.startswith(f"perhaps another one: {here.host.cpu_model}, ")
+    assert "no trial has told" in report((), run=run)
+    assert "runner's machine" not in report()

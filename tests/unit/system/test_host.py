@@ -1,0 +1,134 @@
+"""Facts of the machine."""
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.system.host import check_cpu, git_commit, host, runs_here, stay_off
+from tests.support.fakes import FakeEngine
+
+MACHINE_ID = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a folder that looks like the root of a Linux machine."""
+    for name, text in {
+        "etc/machine-id": f"{MACHINE_ID}\n",
+        "etc/os-release": 'NAME="X"\nPRETTY_NAME="Some Linux 12 (a: b)"\n',
+        "proc/cpuinfo": (
+            "model name\t: First: Model\nflags\t\t: fpu sse4_2 fma avx2 avx avx512f aes f16c\n\n"
+            "model name\t: Second Model\nflags\t\t: fpu\n"
+        ),
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_facts_are_read_from_the_system(root: Path) -> None:
+    """The first processor's name and numeric flags, and the system's own name."""
+    facts = host(root)
+    assert facts.cpu_model == "First: Model"
+    assert facts.cpu_flags == ("avx", "avx2", "avx512f", "f16c", "fma", "sse4_2")
+    assert facts.system == "Some Linux 12 (a: b)"
+
+
+def test_id_is_stable_and_does_not_show_the_machine_id(root: Path) -> None:
+    """The id is 16 hex digits of a digest, the same wherever the machine keeps its own id."""
+    first = host(root).id
+    (root / "etc/machine-id").write_text("")
+    (root / "var/lib/dbus").mkdir(parents=True)
+    (root / "var/lib/dbus/machine-id").write_text(MACHINE_ID)
+    assert host(root).id == first
+    assert len(first) == 16
+    assert int(first, 16)
+    assert first not in MACHINE_ID
+
+
+def test_a_machine_without_these_files_has_facts_too(tmp_path: Path) -> None:
+    """Where nothing can be read, names come from elsewhere and flags are empty."""
+    facts = host(tmp_path)
+    assert facts.cpu_flags == ()
+    assert all((facts.id, facts.cpu_model, facts.system, facts.kernel, facts.python))
+    assert facts.cores >= 1
+    assert facts.memory_bytes > 0
+
+
+def test_avx_is_asked_for(root: Path) -> None:
+    """A processor without AVX gets a sentence that names it, one with AVX none."""
+    facts = host(root)
+    assert check_cpu(facts) is None
+    assert "First: Model" in (check_cpu(replace(facts, cpu_flags=("sse4_2",))) or "")
+
+
+def test_an_engine_is_here_where_nothing_speaks_against_it(root: Path) -> None:
+    """A socket of this machine leads to it, and it has the same kernel."""
+    facts = host(root)
+    engine = replace(FakeEngine().describe(), kernel=facts.kernel)
+    assert runs_here(facts, engine)
+    assert not runs_here(facts, replace(engine, kernel="of a virtual machine"))
+    assert not runs_here(facts, replace(engine, machine="another"))
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder with an author of its own and no configuration of this machine."""
+    names = {
+        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **names,
+    }
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+def test_commit_is_the_full_hash_also_where_a_tag_is(tmp_path: Path) -> None:
+    """The commit has 40 digits, and says when a tracked file was changed."""
+    git(tmp_path, "init", "--quiet")
+    assert git_commit(tmp_path) is None
+    tracked = tmp_path / "tracked"
+    tracked.write_text("one")
+    git(tmp_path, "add", "tracked")
+    git(tmp_path, "commit", "--quiet", "-m", "x")
+    git(tmp_path, "tag", "-a", "-m", "x", "v1")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "untracked").touch()
+    assert git_commit(tmp_path) == commit
+    tracked.write_text("two")
+    assert git_commit(tmp_path) == f"{commit}-dirty"
+
+
+def test_no_repository_means_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a repository, and without git, there is no commit."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_commit(tmp_path) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit(tmp_path) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_measured_cores_are_left_alone() -> None:
+    """The runner leaves the measured cores if others remain, and else stays where it is."""
+    before = os.sched_getaffinity(0)
+    try:
+        stay_off(before)
+        assert os.sched_getaffinity(0) == before
+        measured = {max(before)}
+        stay_off(measured)
+        assert os.sched_getaffinity(0) == (before - measured or before)
+    finally:
+        os.sched_setaffinity(0, before)

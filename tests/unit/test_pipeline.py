@@ -1,0 +1,582 @@
+"""Whole runs: the command line at one end, a small engine at the other, files in between."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from runner.cli import main
+from runner.engines.protocol import Launch, Outcome
+from runner.errors import EngineLostError, Exit, NoSpaceError
+from runner.lock import requests
+from runner.lock.file import lock_path, write_lock
+from runner.prepare.recipe import environment_digest
+from runner.python.interpreters import machine_platform
+from runner.read import read
+from runner.records.environment import (
+    Base,
+    Environment,
+    EnvironmentRequest,
+    Image,
+    Lock,
+    Unsupported,
+)
+from runner.records.run import TrialResult
+from runner.records.study import Status
+from runner.runs import registry
+from runner.runs.folder import RunFolder
+from runner.system import retry
+from runner.system.host import host
+from tests.support.fakes import FakeEngine
+
+PYTHON = ".".join(map(str, sys.version_info[:2]))
+MATRIX = f"""\
+format: 1
+name: tiny
+axes:
+  model: [one, two]
+environment: {{python: "{PYTHON}"}}
+experiment: {{script: script.py, data: [numbers.txt]}}
+parameters: {{epochs: 5}}
+quick: {{epochs: 1}}
+metrics:
+  x: {{unit: s, better: lower}}
+blocks: 2
+"""
+WITH_VERSIONS = MATRIX.replace(
+    "axes:\n  model: [one, two]", 'axes:\n  lib: {package: lib, versions: ["1.0", "2.0"]}'
+)
+SCRIPT = """\
+import json, os, sys
+order = json.load(open(os.environ["PARAMS_PATH"]))
+if order["parameters"].get("model") == "broken":
+    sys.exit("it broke")
+numbers = open(os.path.join(os.environ["DATA_DIR"], "numbers.txt")).read()
+values = {"x": float(numbers) * order["parameters"]["epochs"]}
+json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
+"""
+
+
+class Watched(FakeEngine):
+    """Remembers what it was told, and can be interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches: list[Launch] = []
+        self.interrupted_at_trial: int | None = None
+        self.forgets_images_at_trial: int | None = None
+        self.left: list[str] = []
+
+    def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
+        if self.interrupted_at_trial == len(self.executed):
+            raise KeyboardInterrupt
+        if self.forgets_images_at_trial == len(self.executed):
+            self.forgets_images_at_trial = None
+            self._images.clear()
+            raise EngineLostError("an image is gone that was there before")
+        self.launches.append(launch)
+        return super().execute(launch, watch)
+
+    def close(self) -> None:
+        """Remember what a run left when it let go of the engine, which keeps it."""
+        self.left = [thing.label for thing in self.owned() if thing.kind != "image"]
+
+    def holds(self, environment: Environment) -> None:
+        """Have the image of an environment from the start."""
+        key = environment_digest(environment)
+        self._images[key] = Image(
+            environment=key,
+            label=environment.request.label,
+            id=f"sha256:{key}",
+            size_bytes=1,
+            base=Base(kind="assembled", name="base", digest="sha256:0"),
+        )
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """The engine that every command of the test reaches."""
+    engine = Watched()
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
+    # Else the tests that follow would share what one run left over of this machine.
+    monkeypatch.setattr("runner.pipeline.stay_off", lambda _: None)
+    return engine
+
+
+def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentRequest, ...]:
+    """Write a study into the working folder; return what its cells ask for."""
+    Path("script.py").write_text(script)
+    Path("numbers.txt").write_text("0.5")
+    Path("matrix.yaml").write_text(text)
+    return requests(read(Path("matrix.yaml")))
+
+
+def environment(request: EnvironmentRequest) -> Environment:
+    """The environment of a request: this interpreter, and no package."""
+    return Environment(
+        request=request,
+        python=PYTHON,
+        platform=machine_platform(),
+        as_of=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        packages=(),
+    )
+
+
+def lock(*entries: Environment | Unsupported) -> None:
+    """Write the lock of the study."""
+    write_lock(lock_path(Path("matrix.yaml")), Lock(entries=entries))
+
+
+def study(engine: Watched, text: str = MATRIX) -> None:
+    """Write a study, its lock, and have all of its images on the engine."""
+    entries = [environment(request) for request in declare(text)]
+    lock(*entries)
+    for entry in entries:
+        engine.holds(entry)
+
+
+def folders() -> list[str]:
+    """Return the names of all runs, the oldest first."""
+    return sorted(path.parent.name for path in Path("reports").glob("2*/run.json"))
+
+
+def statuses() -> Mapping[str, Status]:
+    """Return the status of every trial of the newest run, less the twins of the baseline."""
+    results = RunFolder(Path("reports/latest")).results()
+    return {result.trial.id: result.status for result in results if not result.trial.twin}
+
+
+def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
+    """All trials are executed and saved, the report is there, the exit code is 0."""
+    study(engine)
+    assert main([]) == Exit.OK
+    expected = {f"model={model}@b{block}.1" for model in ("one", "two") for block in (1, 2)}
+    assert statuses() == dict.fromkeys(expected, Status.OK)
+    assert "Finished: 2 blocks" in Path("reports/latest/report.md").read_text()
+    results = RunFolder(Path("reports/latest")).results()
+    assert {result.values["x"] for result in results} == {2.5}
+
+
+def test_nothing_of_a_run_stays_on_the_engine(engine: Watched) -> None:
+    """After a run only images are left."""
+    study(engine)
+    main(["--blocks", "1"])
+    assert engine.left == []
+
+
+def test_images_are_built_once(engine: Watched) -> None:
+    """A first run builds the image it needs, another one that needs it builds nothing."""
+    lock(*(environment(request) for request in declare()))
+    assert main(["--blocks", "1", "-s", "model=one"]) == Exit.OK
+    assert main(["--blocks", "1", "-s", "model=two"]) == Exit.OK
+    assert engine.built == ["no packages"]
+
+
+def test_trials_of_a_block_share_their_seed(engine: Watched) -> None:
+    """The seed is the same for all cells of a block, and another one in the next block."""
+    study(engine)
+    main([])
+    seeds: dict[str, set[object]] = {}
+    for launch in engine.launches:
+        seeds.setdefault(launch.trial.partition("@")[2].replace("t", ""), set()).add(launch.seed)
+    assert [len(found) for found in seeds.values()] == [1, 1]
+    assert len(set.union(*seeds.values())) == 2
+
+
+def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
+    """The order names script, parameters, cell and limits; the engine adds its own paths."""
+    study(engine)
+    main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
+    [launch] = engine.launches
+    assert json.loads(launch.order(inputs="/inputs")) == {
+        "inputs": "/inputs",
+        "script": "script/script.py",
+        "seed": launch.seed,
+        "parameters": {"epochs": 5, "model": "one"},
+        "cell": {"model": "one"},
+        "timeout_s": 900.0,
+        "log_bytes": 1024**2,
+        "result_bytes": 1024**2,
+        "matched": False,
+        "quiet": {"window_s": 0.0, "foreign_share": 1e9, "patience_s": 30.0},
+    }
+    assert registry.folders()[launch.run] == Path("reports/latest").resolve()
+
+
+def test_an_unexpected_failure_leaves_the_others_alone(engine: Watched) -> None:
+    """A cell that fails costs exit code 1 and no other trial; its log is kept."""
+    study(engine, MATRIX.replace("two", "broken"))
+    assert main([]) == Exit.CELL_FAILED
+    assert statuses() == {
+        "model=one@b1.1": Status.OK,
+        "model=broken@b1.1": Status.FAILED,
+        "model=one@b2.1": Status.OK,
+        "model=broken@b2.1": Status.FAILED,
+    }
+    assert Path("reports/latest/logs/model=broken@b1.1.log").read_text() == "it broke\n"
+
+
+def test_nothing_left_to_do_is_ok(engine: Watched) -> None:
+    """A complete run executes nothing and ends with 0, also where a cell failed before."""
+    study(engine, MATRIX.replace("two", "broken"))
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 3
+
+
+def test_an_expected_failure_is_no_failure(engine: Watched) -> None:
+    """A cell that ends as expected costs nothing, and expecting it later continues the run."""
+    text = MATRIX.replace("two", "broken")
+    study(engine, text)
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    declare(text + "include: [{model: broken, expect: failed}]\n")
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 3
+
+
+def test_an_image_that_cannot_be_built_costs_its_own_cells(engine: Watched) -> None:
+    """The other cells run, the exit code is 1, the build's log is saved and named."""
+    first, second = (environment(request) for request in declare(WITH_VERSIONS))
+    lock(first, second)
+    engine.holds(first)
+    engine.refuses_to_build = {"lib=2.0"}
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert statuses() == {"lib=1.0@b1.1": Status.OK, "lib=2.0@b1.1": Status.NO_IMAGE}
+    log = Path("reports/latest/logs/image-lib=2.0.log")
+    assert log.read_text() == "a log"
+    reasons = {result.reason for result in RunFolder(Path("reports/latest")).results()}
+    assert any(reason and str(log.name) in reason for reason in reasons)
+
+
+def test_a_cell_without_an_image_is_tried_again(engine: Watched) -> None:
+    """Once its image can be built, only that cell is executed."""
+    first, second = (environment(request) for request in declare(WITH_VERSIONS))
+    lock(first, second)
+    engine.holds(first)
+    engine.refuses_to_build = {"lib=2.0"}
+    main(["--blocks", "1"])
+    engine.holds(second)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert sorted(engine.executed) == ["lib=1.0@b1.1", "lib=1.0@b1t.1", "lib=2.0@b1.2"]
+
+
+def test_no_image_at_all_is_no_crash(engine: Watched) -> None:
+    """A run of which no image can be built says so for each cell."""
+    lock(*(environment(request) for request in declare(WITH_VERSIONS)))
+    engine.refuses_to_build = {"lib=1.0", "lib=2.0"}
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert set(statuses().values()) == {Status.NO_IMAGE}
+    assert engine.left == []
+
+
+def test_an_environment_that_cannot_exist_is_unsupported(engine: Watched) -> None:
+    """A cell whose lock entry is unsupported has that status and its reason; the others run."""
+    first, second = declare(WITH_VERSIONS)
+    lock(environment(first), Unsupported(request=second, reason="lib 2.0 does not exist"))
+    engine.holds(environment(first))
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    assert statuses() == {"lib=1.0@b1.1": Status.OK, "lib=2.0@b1.1": Status.UNSUPPORTED}
+    assert "lib 2.0 does not exist" in Path("reports/latest/report.md").read_text()
+
+
+def test_a_lost_engine_costs_only_the_trial_it_was_at(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Finished trials are kept; the next start executes the others, and none twice."""
+    study(engine)
+    engine.dies_at_trial = 1
+    assert main(["--blocks", "1"]) == Exit.ENGINE
+    said = capsys.readouterr()
+    assert said.out.count("the engine went away Trying again in") == len(retry.WAITS_S)
+    assert said.err == "the engine went away\n"
+    saved = RunFolder(Path("reports/latest")).results()
+    assert [result.status.value for result in saved] == ["ok", *["engine-lost"] * 6]
+    assert {result.values.get("x") for result in saved[1:]} == {None}
+    engine.dies_at_trial = None
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert engine.left == []
+    places = [trial.rpartition(".")[0] for trial in engine.executed]
+    assert len(places) == len(set(places)) == 3
+    assert len(folders()) == 1
+
+
+def test_an_engine_that_comes_back_is_waited_for(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images and inputs are seen to again, and the lost trial is the next that is executed."""
+    study(engine)
+    engine.dies_at_trial, engine.dies_so_often = 1, 2
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert capsys.readouterr().out.count("Trying again in 0 s.") == 2
+    saved = RunFolder(Path("reports/latest")).results()
+    lost = [one.trial for one in saved if one.status is Status.ENGINE_LOST]
+    assert [trial.attempt for trial in lost] == [1, 2]
+    assert engine.executed[1] == replace(lost[0], attempt=3).id
+    assert len(engine.executed) == 3
+    assert engine.left == []
+
+
+def test_an_image_that_is_gone_is_built_again(engine: Watched) -> None:
+    """A night's run does not end because somebody tidied up."""
+    study(engine)
+    engine.forgets_images_at_trial = 1
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.built) == 1
+    assert len(engine.executed) == 3
+
+
+def test_what_the_machine_spoils_is_repeated_in_the_same_run(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of the block; the cell is not blamed."""
+    study(engine)
+    engine.troubles = ["the container was killed from outside"]
+    assert main(["--blocks", "1"]) == Exit.OK
+    first, *others = engine.executed
+    assert others[-1] == first.replace("@b1.1", "@b1.2").replace("@b1t.1", "@b1t.2")
+    assert "engine-lost" in capsys.readouterr().out
+
+
+def test_a_trial_that_stays_lost_is_left_to_the_next_command(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three times in one block are enough; the exit code is that of the engine."""
+    study(engine)
+    engine.troubles = ["it was killed", None, None, "it was killed", "it was killed"]
+    assert main(["--blocks", "1"]) == Exit.ENGINE
+    assert "lost to the machine: 1; the same command repeats them" in capsys.readouterr().out
+    assert len(engine.executed) == 5
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 6
+
+
+def test_a_damaged_run_stops_no_other(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named and left as it is; a new run begins."""
+    study(engine)
+    main(["--blocks", "1"])
+    (name,) = folders()
+    damaged = Path("reports", name, "plan.json")
+    damaged.write_bytes(damaged.read_bytes()[:50])
+    capsys.readouterr()
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert f"reports/{name} is not continued: {damaged} is damaged" in capsys.readouterr().out
+    assert len(folders()) == 2
+    assert damaged.stat().st_size == 50
+
+
+def test_a_damaged_result_is_executed_again(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is kept aside, the others are not executed twice."""
+    study(engine)
+    main(["--blocks", "1"])
+    victim = next(Path("reports/latest/trials").glob("*.json"))
+    victim.write_bytes(b"\0" * 100)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert "this result was damaged and is set aside" in capsys.readouterr().out
+    assert len(engine.executed) == 4
+    assert len(set(engine.executed)) == 3
+
+
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result is held until there is room for it."""
+    study(engine)
+    save, full = RunFolder.save_result, [True, True]
+
+    def saves(folder: RunFolder, result: TrialResult, log: str) -> None:
+        if full:
+            full.pop()
+            raise NoSpaceError("reports: No space left on device.")
+        save(folder, result, log)
+
+    monkeypatch.setattr(RunFolder, "save_result", saves)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == len(set(engine.executed)) == 3
+
+
+def test_explain_needs_no_engine(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says why each trial of the cell is executed, with or without a run."""
+    study(engine)
+    assert main(["explain", "model=one"]) == Exit.OK
+    assert capsys.readouterr().out.startswith("there is no run of tiny in reports: all trials")
+    main(["--blocks", "1"])
+    monkeypatch.delattr("runner.engines.docker.connect")
+    capsys.readouterr()
+    assert main(["explain", "model=one", "--blocks", "2"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "model=one@b1.1: is not executed, because it ended: ok" in said
+    assert "model=one@b2.1: is executed, because it has no result" in said
+    assert main(["explain", "model=three"]) == Exit.NOTHING_SELECTED
+    assert "\nthe cells are:\n  model=one\n  model=two" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupt ends with 130, a report and a clean engine; the same command goes on."""
+    study(engine)
+    engine.interrupted_at_trial = 1
+    assert main(["--blocks", "1"]) == Exit.INTERRUPTED
+    assert "goes on where it stopped" in capsys.readouterr().err
+    assert Path("reports/latest/report.md").exists()
+    assert engine.left == []
+    engine.interrupted_at_trial = None
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == len(set(engine.executed)) == 3
+
+
+def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """With nothing left to do nothing is executed, and the exit code is 0."""
+    study(engine)
+    main(["--blocks", "1"])
+    capsys.readouterr()
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert "is complete: nothing is left to do" in capsys.readouterr().out
+    assert len(engine.executed) == 3
+    assert len(folders()) == 1
+
+
+def test_new_begins_another_run(engine: Watched) -> None:
+    """With --new the trials are executed again, in a folder of their own that is the latest."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=one"])
+    main(["--blocks", "1", "-s", "model=one", "--new"])
+    assert engine.executed == ["model=one@b1.1"] * 2
+    assert len(folders()) == 2
+    assert Path("reports/latest").resolve().name == folders()[1]
+
+
+def test_blocks_are_added_behind_those_that_were_there(engine: Watched) -> None:
+    """More blocks continue the run and keep the order of the earlier ones; fewer lose none."""
+    study(engine)
+    main(["--blocks", "1"])
+    before = RunFolder(Path("reports/latest")).plan()
+    assert main(["--blocks", "3"]) == Exit.OK
+    after = RunFolder(Path("reports/latest")).plan()
+    assert after.trials[:3] == before.trials
+    assert len(engine.executed) == 9
+    main(["--blocks", "1"])
+    assert RunFolder(Path("reports/latest")).plan() == after
+    assert len(engine.executed) == 9
+
+
+def test_quick_is_another_run(engine: Watched) -> None:
+    """The quick parameters are used, in one block, apart from the full run."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=one"])
+    assert main(["--quick", "-s", "model=one"]) == Exit.OK
+    assert len(folders()) == 2
+    assert engine.executed == ["model=one@b1.1"] * 2
+    results = RunFolder(Path("reports/latest")).results()
+    assert {result.values["x"] for result in results} == {0.5}
+
+
+@pytest.mark.parametrize("name", ["script.py", "numbers.txt"])
+def test_an_edited_input_is_a_new_run(engine: Watched, name: str) -> None:
+    """Results of another script or other data are never mixed."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=one"])
+    Path(name).write_text(Path(name).read_text() + "\n")
+    main(["--blocks", "1", "-s", "model=one"])
+    assert len(folders()) == 2
+    assert engine.executed == ["model=one@b1.1"] * 2
+
+
+def test_what_is_not_measured_continues_the_run(engine: Watched) -> None:
+    """Claims, policy, titles and the number of blocks belong to the same run."""
+    study(engine)
+    main(["--blocks", "1"])
+    claim = "{id: a, text: Slow., of: {model: one}, against: {model: two}, metric: x, says: lower}"
+    declare(MATRIX + f"title: Another\npolicy: {{x: +3%}}\nclaims: [{claim}]\n")
+    assert main([]) == Exit.OK
+    assert len(folders()) == 1
+    assert len(engine.executed) == 6
+    assert "Another" in Path("reports/latest/report.md").read_text()
+
+
+def test_a_selection_is_a_run_of_its_own(engine: Watched) -> None:
+    """Only the selected cells are executed."""
+    study(engine)
+    main(["--blocks", "1", "-s", "model=t*"])
+    assert engine.executed == ["model=two@b1.1"]
+    main(["--blocks", "1"])
+    assert len(folders()) == 2
+
+
+def test_an_incomplete_lock_is_refused_where_it_must_be_complete(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --locked nothing is resolved: the sentence says what is missing, the exit code is 2."""
+    declare(WITH_VERSIONS)
+    assert main(["--locked"]) == Exit.CONFIG
+    assert "matrix.lock has no entry for lib=1.0, lib=2.0" in capsys.readouterr().err
+    assert engine.executed == []
+
+
+def test_an_occupied_run_is_refused(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second process leaves the run of the first alone; another run may begin beside it."""
+    study(engine)
+    main(["--blocks", "1"])
+    other = RunFolder(Path("reports/latest"))
+    assert other.occupy()
+    assert main([]) == Exit.RUN_FOLDER
+    assert "another process is executing" in capsys.readouterr().err
+    assert main(["--blocks", "1", "--new"]) == Exit.OK
+    other.leave()
+
+
+def test_an_input_edited_while_images_are_built_is_refused(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No trial executes another script than the one that the run names."""
+    study(engine)
+
+    def edited(*_: object) -> None:
+        Path("script.py").write_text("print('another')")
+
+    monkeypatch.setattr("runner.runs.folder.RunFolder.save_images", edited)
+    assert main([]) == Exit.CONFIG
+    assert engine.executed == []
+
+
+def test_limits_beyond_the_engine_are_refused(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More cores than the engine has are refused before anything is built or executed."""
+    study(engine, MATRIX + "limits: {cpus: 4096}\n")
+    assert main([]) == Exit.CONFIG
+    assert "limits.cpus is 4096" in capsys.readouterr().err
+    assert folders() == []
+
+
+def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers of two machines never mix; the processor of this one is not warned about."""
+    study(engine)
+    kept: list[list[int]] = []
+    monkeypatch.setattr("runner.pipeline.stay_off", lambda cpus: kept.append(list(cpus)))
+    monkeypatch.setattr("runner.system.host.check_cpu", lambda _: pytest.fail("it is not measured"))
+    for machine in ("one", "other", "one"):
+        facts = replace(FakeEngine().describe(), machine=machine)
+        monkeypatch.setattr(engine, "describe", lambda facts=facts: facts)
+        main(["--blocks", "1"])
+    assert (len(folders()), kept) == (2, [])
+
+
+def test_the_runner_keeps_off_the_measured_core(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the engine runs on this machine the highest cores are left to the trials."""
+    study(engine)
+    kept: list[list[int]] = []
+    monkeypatch.setattr("runner.pipeline.stay_off", lambda cpus: kept.append(list(cpus)))
+    main(["--blocks", "1"])
+    cores = host().cores
+    assert kept == ([[cores - 1]] if engine.describe().cpus == cores else [])

@@ -1,0 +1,177 @@
+"""Runs that go on: disturbed trials, looks, cells that leave, goals, budgets and the gate."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from runner.cli import main
+from runner.errors import Exit
+from runner.records.run import Guards, Plan, Reading
+from runner.runs.folder import RunFolder
+from tests.unit.test_pipeline import MATRIX, Watched, engine, study
+
+__all__ = ["engine"]  # a fixture
+
+MODELS = MATRIX.replace("[one, two]", "[one, two, three]")
+SCRIPT = """\
+import json, os, random
+order = json.load(open(os.environ["PARAMS_PATH"]))
+model = order["parameters"]["model"]
+luck = random.Random(f"{model} {order['seed']}").gauss(0, 0.3 if model == "three" else 0.005)
+value = (1.5 if model == "two" else 1.0) * 2.718 ** luck
+json.dump({"format": 1, "values": {"x": value}}, open(os.environ["RESULT_PATH"], "w"))
+"""
+
+
+def latest() -> RunFolder:
+    """Return the newest run."""
+    return RunFolder(Path("reports/latest"))
+
+
+def blocks_of(plan: Plan) -> Mapping[str, int]:
+    """Return the last block of each cell in a plan."""
+    return {trial.cell: trial.block for trial in plan.trials if not trial.twin}
+
+
+def write(engine: Watched, text: str = MODELS) -> None:
+    """Write the study of these tests."""
+    study(engine, text)
+    Path("script.py").write_text(SCRIPT)
+
+
+def taint_first(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have the machine disturb the first trials of a run, whatever they measure."""
+    left = [times]
+
+    def tainted(_reading: Reading | None, _guards: Guards) -> str | None:
+        left[0] -= 1
+        return "other processes took 50% of the measured core" if left[0] >= 0 else None
+
+    monkeypatch.setattr("runner.execute.taint", tainted)
+
+
+def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of the block come first, and all attempts are kept."""
+    write(engine)
+    taint_first(monkeypatch, 1)
+    assert main(["--blocks", "1"]) == Exit.OK
+    first, *_, last = engine.executed
+    assert last == first.removesuffix(".1") + ".2"
+    assert len(engine.executed) == 5
+    kept = {one.trial.id: one.tainted is not None for one in latest().results()}
+    assert kept == {trial: trial == first for trial in engine.executed}
+
+
+def test_a_disturbed_trial_is_repeated_at_most_twice(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it stays as it is, and a later command does not try again."""
+    write(engine)
+    taint_first(monkeypatch, 100)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 4 * 3
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 4 * 3
+    assert "stayed disturbed" not in (latest().path / "report.md").read_text()  # not judged yet
+
+
+def test_nothing_is_repeated_where_the_matrix_says_so(
+    engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``repeats: 0`` keeps what came first."""
+    write(engine, MODELS + "repeats: 0\n")
+    taint_first(monkeypatch, 100)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert len(engine.executed) == 4
+
+
+def test_decided_cells_leave_when_blocks_are_added(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the look at six blocks all is decided about one cell; the baseline stays."""
+    write(engine)
+    assert main(["--blocks", "8", "--seed", "1"]) == Exit.OK
+    plan = latest().plan()
+    assert plan.looks == (2, 4, 6, 8)
+    assert blocks_of(plan) == {"model=one": 8, "model=two": 6, "model=three": 8}
+    assert plan.left == {"model=two": 6}
+    assert "all is decided about model=two: it leaves the plan" in capsys.readouterr().out
+    assert "look 4 of 4, after 8 blocks" in (latest().path / "report.md").read_text()
+
+
+def test_a_goal_adds_blocks_look_by_look(engine: Watched) -> None:
+    """``--until`` goes on to the next look while it is not reached, and no further."""
+    write(engine, MATRIX)
+    assert main(["--until", "decided", "--seed", "1"]) == Exit.OK
+    assert latest().plan().blocks == 6  # fewer than five blocks decide nothing
+    done = len(engine.executed)
+    assert main(["--until", "x:±50%"]) == Exit.OK
+    assert len(engine.executed) == done
+
+
+def test_a_goal_that_is_out_of_reach_ends_with_the_last_look(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There are no more looks than were planned, and the run says so."""
+    write(engine)
+    assert main(["--until", "x:±0.01%", "--seed", "1"]) == Exit.OK
+    assert latest().plan().blocks == 8
+    assert "the goal is not reached, and this was the last look" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("goal", "said"),
+    [
+        ("y:±2%", "names the metric 'y'"),
+        ("x", "is not a goal"),
+        ("x:±0%", "is not a goal"),
+        ("x:±2", "compared by ratios: write --until 'x:±2%'"),
+    ],
+)
+def test_a_wrong_goal_is_refused(
+    engine: Watched, capsys: pytest.CaptureFixture[str], goal: str, said: str
+) -> None:
+    """Before anything is executed, in a sentence."""
+    write(engine)
+    assert main(["--until", goal]) == Exit.CONFIG
+    assert said in capsys.readouterr().err
+    assert engine.executed == []
+
+
+def test_a_budget_begins_no_block_that_would_outlast_it(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run stops between blocks, and the same command goes on."""
+    write(engine)
+    assert main(["--budget", "1s"]) == Exit.OK  # a first guess is half a minute a trial
+    assert engine.executed == []
+    assert "of the budget are left" in capsys.readouterr().out
+    assert main([]) == Exit.OK
+    assert len(engine.executed) == 8
+
+
+@pytest.mark.parametrize(
+    ("policy", "code"),
+    [("{x: +3%}", Exit.HOLD), ("{x: +500%}", Exit.OK)],
+)
+def test_the_gate_turns_hold_into_an_exit_code(engine: Watched, policy: str, code: Exit) -> None:
+    """Both when a run ends and when its report is written again; without the gate it is 0."""
+    text = MATRIX.replace("blocks: 2", "blocks: 5") + f"policy: {policy}\n"
+    write(engine, text)
+    assert main(["--gate", "--seed", "1"]) == code
+    assert main(["report", "--gate"]) == code
+    assert main(["report"]) == Exit.OK
+
+
+def test_comparisons_are_those_named_before_the_run(engine: Watched) -> None:
+    """Naming one when its numbers are known would be picking."""
+    write(engine)
+    main(["--blocks", "1"])
+    before = latest().run().matrix.compare
+    only = "compare: [{of: {model: three}, against: {model: two}}]\n"
+    Path("matrix.yaml").write_text(MODELS + only)
+    main(["--blocks", "2"])
+    assert latest().run().matrix.compare == before
