@@ -183,7 +183,7 @@ def test_the_usage_in_the_guide_works(
     exec(  # noqa: S102 - it is ours
         usage,
         {
-            "asked": {"matched": wanted},
+            "params": {"matched": wanted},
             "np": np,
             "model": model,
             "images": numbers,
