@@ -22,7 +22,7 @@ from statistics import fmean, median, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.execute.guards import taint
+from runner.execute.guards import disturbance
 from runner.judge import judge
 from runner.judge.claims import judge_claim
 from runner.judge.compare import Asked, compare, measure
@@ -342,7 +342,7 @@ def result(
     metric: Metric,
     series: tuple[float, ...],
     reading: Reading | None = None,
-    tainted: str | None = None,
+    disturbed: str | None = None,
 ) -> TrialResult:
     """Return a trial that ended well and measured that series."""
     return TrialResult(
@@ -352,7 +352,7 @@ def result(
         series={metric.name: series},
         environment={},
         reading=reading,
-        tainted=tainted,
+        disturbed=disturbed,
         started_at=DAY,
         duration_s=1.0,
     )
@@ -625,14 +625,14 @@ def heat(shape: tuple[int, ...]) -> Logs:
 
 
 def in_fixed_order(plan: Plan) -> list[Trial]:
-    """Return the trials of a plan as if every block had the order of the matrix, the twin last."""
-    ordered = sorted(plan.trials, key=lambda one: (one.block, one.twin, one.cell))
+    """Return the trials of a plan as if each block had the order of the matrix, control last."""
+    ordered = sorted(plan.trials, key=lambda one: (one.block, one.control, one.cell))
     width = max(one.position for one in ordered)
     return [replace(trial, position=1 + index % width) for index, trial in enumerate(ordered)]
 
 
 def guards(size: Size) -> list[Figure]:
-    """Return what repeating tainted trials gains where strangers disturb 30 % of them."""
+    """Return what repeating disturbed trials gains where strangers disturb 30 % of them."""
     matrix = study()
     widths: dict[bool, list[float]] = {True: [], False: []}
     found, attempts, moved = [], [], 0
@@ -645,7 +645,7 @@ def guards(size: Size) -> list[Figure]:
         slower = guarded_results(matrix, plan, machine, strangers, 1000.0)
         moved += [one.trial for one in guarded] != [one.trial for one in slower]
         look = look_at(matrix, plan, plan.blocks)
-        kept = [replace(one, tainted=None) for one in guarded if one.trial.attempt == 1]
+        kept = [replace(one, disturbed=None) for one in guarded if one.trial.attempt == 1]
         for results, is_guarded in ((guarded, True), (kept, False)):
             one = compare(gather(matrix, plan, results, plan.blocks), look)[0]
             if one.estimate is not None:
@@ -667,7 +667,7 @@ def guards(size: Size) -> list[Figure]:
             runs=runs,
         ),
         Figure(
-            case="what `guards.taint` sees beside reading and thresholds",
+            case="what `guards.disturbance` sees beside reading and thresholds",
             reached=seen_beside_the_machine(),
             unit="",
             most=0,
@@ -686,7 +686,7 @@ def strangers_of(plan: Plan, random: np.random.Generator) -> NDArray[np.float64]
 def guarded_results(
     matrix: Matrix, plan: Plan, machine: Machine, strangers: NDArray[np.float64], times: float
 ) -> list[TrialResult]:
-    """Execute a plan as the program does: what is tainted again, at the end of its block.
+    """Execute a plan as the program does: what is disturbed again, at the end of its block.
 
     The machine's own noise and the strangers' shares are by attempt. Every measured number is
     multiplied by ``times``.
@@ -700,8 +700,8 @@ def guarded_results(
                 seen = reading(taken)
                 log = machine.own[block - 1, trial.position - 1, trial.attempt - 1].item()
                 series = (times * math.exp(log) / (1 - taken),)
-                tainted = taint(seen, plan.guards)
-                results.append(result(trial, SECONDS, series, seen, tainted))
+                disturbed = disturbance(seen, plan.guards)
+                results.append(result(trial, SECONDS, series, seen, disturbed))
             to_do = to_repeat(matrix, plan, block, results)
     return results
 
@@ -730,7 +730,7 @@ def reading(strangers: float) -> Reading:
 def seen_beside_the_machine() -> int:
     """Return how many parameters of the rule are neither what the machine did nor thresholds."""
     known = {"reading": Reading | None, "guards": Guards, "return": str | None}
-    return len(typing.get_type_hints(taint).items() - known.items())
+    return len(typing.get_type_hints(disturbance).items() - known.items())
 
 
 def history(size: Size) -> list[Figure]:

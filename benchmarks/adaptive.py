@@ -1,7 +1,7 @@
 """Spend blocks where the doubt is: the same verdicts, with fewer trials than in fixed blocks.
 
 Replays recorded real samples (``recorded/samples.json``: 28 blocks of cells whose true ratios are
-known, and of the twin) twice: every cell in all 28 blocks, and looks at 7, 14, 21 and 28 after
+known, and of the control) twice: every cell in all 28 blocks, and looks at 7, 14, 21 and 28 after
 which the cells that are decided leave. Both are read at the level of a look. Prints both verdicts
 of each cell and the share of trials.
 
@@ -29,11 +29,11 @@ from runner.summarise import metric_value, newest
 
 RECORDED = Path(__file__).parent / "recorded"
 METRIC = "epoch_seconds"
-TWIN = "twin"
+TWIN = "control"
 FIXED_BLOCKS = 28
 
 Samples = Mapping[str, Sequence[float | None]]
-"""Seconds of an epoch by cell (and twin), block by block; ``None`` where a trial stayed tainted."""
+"""Seconds of an epoch by cell (and control), block by block; ``None`` for a disturbed trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def results(trials: Sequence[Trial], samples: Samples) -> list[TrialResult]:
 
 
 def _result(trial: Trial, samples: Samples) -> TrialResult:
-    name = TWIN if trial.twin else trial.cell.removeprefix("work=")
+    name = TWIN if trial.control else trial.cell.removeprefix("work=")
     number = samples[name][trial.block - 1]
     return TrialResult(
         trial=trial,
@@ -126,9 +126,9 @@ def record(run: str) -> None:
     stored = find_run(Path("reports"), run).stored()
     samples: dict[str, list[float | None]] = {}
     for result in newest(stored.results):
-        cell = TWIN if result.trial.twin else result.trial.cell.removeprefix("work=")
+        cell = TWIN if result.trial.control else result.trial.cell.removeprefix("work=")
         numbers = samples.setdefault(cell, [None] * stored.plan.blocks)
-        numbers[result.trial.block - 1] = None if result.tainted else metric_value(result, METRIC)
+        numbers[result.trial.block - 1] = None if result.disturbed else metric_value(result, METRIC)
     lines = (f" {json.dumps(cell)}: {json.dumps(samples[cell])}" for cell in sorted(samples))
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     (RECORDED / "samples.json").write_text(text, encoding="utf-8")

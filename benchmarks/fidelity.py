@@ -3,13 +3,13 @@
 Usage, where both engines answer::
 
     python -m benchmarks.fidelity [--pairs N] [--epochs N] [--seed N] [--engines docker venv]
-                                  [--twin] [--keep DIR]
+                                  [--control] [--keep DIR]
 
 A block is one trial of the founding study's ``tensorflow=2.0.0,model=sequential`` on each engine,
 in fresh random order and with one seed. All is prepared, executed and judged by what a run uses, as
-if the engine were an axis of the matrix. ``--twin`` adds a second trial on the first engine: what
-the noise of the host alone does. A trial that is not ok gives no number, and one that stays tainted
-no wall time. Ctrl-C shows what is there so far. 14 pairs take about eight minutes.
+if the engine were an axis of the matrix. ``--control`` adds a second trial on the first engine,
+which shows the noise of the host. A trial that is not ok gives no number, and one that stays
+disturbed no wall time. Ctrl-C shows what is there so far. 14 pairs take about eight minutes.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from statistics import median
 from runner import engines
 from runner.cli.progress import clean, observer_for
 from runner.engines.protocol import Engine
-from runner.engines.venv.sandbox import told
 from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
 from runner.execute import Study, clear, execute, staged
 from runner.judge.compare import FEWEST, Asked, measure
@@ -36,15 +35,16 @@ from runner.observer import Observer
 from runner.plan import estimate, make_plan, quick, select, to_repeat
 from runner.prepare import prepare
 from runner.read import read
-from runner.records.run import EngineFacts, Plan, Trial, TrialResult
+from runner.records.run import EngineFacts, Plan, Trial, TrialResult, isolation
 from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Status
 from runner.report.verdict_words import amount, margin, unit
-from runner.report.wording import NOTHING, counted, heading, number
+from runner.report.wording import NOTHING, heading, number
 from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.summarise import measures_wall_time
 from runner.system import signals, tempdir
 from runner.system.host import host, runs_here, stay_off
+from runner.text import counted
 
 MATRIX = Path(__file__).parents[1] / "matrix.yaml"
 SELECTED = ("tensorflow=2.0.0", "model=sequential")
@@ -59,7 +59,7 @@ def main() -> int:
     """Measure, print, and return the exit code."""
     wanted = _arguments()
     matrix = on_engines(wanted.engines, wanted.pairs, wanted.epochs)
-    plan = planned(matrix, wanted.seed, twin=wanted.twin)
+    plan = planned(matrix, wanted.seed, control=wanted.control)
     facts: dict[str, EngineFacts] = {}
     results: list[TrialResult] = []
     code = Exit.OK
@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
         "--engines", nargs=2, choices=("docker", "podman", "venv"), default=("docker", "venv"),
         help="the second is compared with the first (default: docker venv)",
     )  # fmt: skip
-    parser.add_argument("--twin", action="store_true", help="the first one twice in each block")
+    parser.add_argument("--control", action="store_true", help="the first one twice in each block")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep results and logs there")
     wanted = parser.parse_args()
     if min(wanted.pairs, wanted.epochs) < 1 or len(set(wanted.engines)) == 1:
@@ -123,10 +123,10 @@ def on_engines(names: Sequence[str], pairs: int, epochs: int) -> Matrix:
     )
 
 
-def planned(matrix: Matrix, seed: int, *, twin: bool) -> Plan:
-    """Return the plan of a run, with its twin only where that is wanted."""
+def planned(matrix: Matrix, seed: int, *, control: bool) -> Plan:
+    """Return the plan of a run, with its control only where that is wanted."""
     plan = make_plan(matrix, seed)
-    return replace(plan, trials=tuple(one for one in plan.trials if twin or not one.twin))
+    return replace(plan, trials=tuple(one for one in plan.trials if control or not one.control))
 
 
 def engine_of(cell: str) -> str:
@@ -208,19 +208,19 @@ def lines(
     epochs = matrix.cells[0].parameters["epochs"]
     yield f"\n{', '.join(SELECTED)}, {epochs} epochs, seed {plan.seed}"
     yield from (_described(name, one, results) for name, one in facts.items())
-    tainted, state = sum(one.tainted is not None for one in results), samples.disturbance
+    disturbed, state = sum(one.disturbed is not None for one in results), samples.disturbance
     stayed = f"{state.stayed} of {state.trials} stay so after repeats"
-    yield f"{counted(len(results), 'trial')} executed, {tainted} of them tainted; {stayed}"
+    yield f"{counted(len(results), 'trial')} executed, {disturbed} of them disturbed; {stayed}"
     if state.busy:
         yield "the host was too busy for wall times: CPU times stand in for them"
     wanted = [*(one for one in matrix.metrics if one.name in METRICS), WHOLE]
     metrics = dict.fromkeys(map(samples.measured, wanted))
     found = [measure(samples, Asked(of, against, one, named=True), LEVEL) for one in metrics]
-    yield from _table(samples, found, engine_of(of), twin=False)
-    if any(one.twin for one in plan.trials):
+    yield from _table(samples, found, engine_of(of), control=False)
+    if any(one.control for one in plan.trials):
         asked = [Asked(against, against, one, named=False) for one in metrics]
-        checks = [measure(samples, one, LEVEL, twin=True) for one in asked]
-        yield from _table(samples, checks, f"{engine_of(against)} again", twin=True)
+        checks = [measure(samples, one, LEVEL, control=True) for one in asked]
+        yield from _table(samples, checks, f"{engine_of(against)} again", control=True)
     yield ""
     for result in results:
         if result.status is not Status.OK:
@@ -248,13 +248,15 @@ def _described(name: str, facts: EngineFacts, results: Sequence[TrialResult]) ->
     """Say what an engine says of itself, and which cores its trials saw."""
     said = f"{facts.version} (API {facts.api}), storage {facts.storage}, cgroup v{facts.cgroup}."
     if facts.name == "venv":
-        said = f"{facts.version}, isolation: {told(facts.version, facts.cgroup)}"
+        said = f"{facts.version}, isolation: {isolation(facts.version, facts.cgroup)}"
     readings = [one.reading for one in results if engine_of(one.trial.cell) == name]
     cores = sorted({core for one in readings if one for core in one.cpus})
     return f"{name}: {said} Cores: {', '.join(map(str, cores)) or 'not known'}."
 
 
-def _table(samples: Samples, found: Sequence[Comparison], of: str, *, twin: bool) -> Iterator[str]:
+def _table(
+    samples: Samples, found: Sequence[Comparison], of: str, *, control: bool
+) -> Iterator[str]:
     """Yield a line for each comparison: medians, the change with its interval, and the verdict."""
     against = engine_of(found[0].against)
     change = f"{of} / {against} ({LEVEL * 100:g} % interval)"
@@ -262,7 +264,7 @@ def _table(samples: Samples, found: Sequence[Comparison], of: str, *, twin: bool
     for one in found:
         both = [
             samples.numbers(one.against, one.measured),
-            samples.numbers(one.of, one.measured, twin=twin),
+            samples.numbers(one.of, one.measured, control=control),
         ]
         left, right = (
             number(median(side[block] for block in one.changes), one.measured.unit)

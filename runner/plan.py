@@ -13,9 +13,9 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
-from runner.records import Coordinates, shown
+from runner.records import shown
 from runner.records.run import Guards, Plan, Trial, TrialResult
-from runner.records.study import Axis, Cell, Matrix, Status
+from runner.records.study import Cell, Matrix, Status
 
 # Rough durations where no earlier run tells better, rounded up from a 2-core x86-64 machine.
 IMAGE_S = 40.0
@@ -79,7 +79,7 @@ def make_plan(
 ) -> Plan:
     """Order the trials of ``blocks`` blocks (None: as many as the matrix says).
 
-    Where cells are compared, each block also holds the twin, a second copy of the baseline, by
+    Where cells are compared, each block also holds the control, a second copy of the baseline, by
     which a run of several blocks checks itself. ``earlier`` is the plan of the
     same run so far, whose looks, guards and departures hold.
     """
@@ -89,16 +89,17 @@ def make_plan(
     lasts = {
         cell.id: min(cell.blocks or count, left.get(cell.id, count), count) for cell in matrix.cells
     }
-    twin = baseline_cell(matrix) if matrix.compare and looks[0] > 1 else None
+    control = matrix.baseline_cell() if matrix.compare and looks[0] > 1 else None
     trials: list[Trial] = []
     for block in range(1, count + 1):
         block_seed = int.from_bytes(_hash("seed", seed, block)[:4], "big") >> 1  # 31 bits
         held = [(cell, False) for cell, last in lasts.items() if block <= last]
-        held += [(twin.id, True)] if twin and held else []
+        held += [(control.id, True)] if control and held else []
+        # Stored plans were ordered with "twin", the former word for the control.
         held.sort(key=lambda one: _hash("order", seed, block, one[0], *(["twin"] * one[1])))
         trials += (
-            Trial(cell=cell, block=block, position=position, seed=block_seed, twin=is_twin)
-            for position, (cell, is_twin) in enumerate(held, start=1)
+            Trial(cell=cell, block=block, position=position, seed=block_seed, control=is_control)
+            for position, (cell, is_control) in enumerate(held, start=1)
         )
     guards = earlier.guards if earlier else replace(GUARDS, repeats=matrix.repeats)
     return Plan(
@@ -111,39 +112,11 @@ def looks_of(matrix: Matrix) -> tuple[int, ...]:
     return tuple(matrix.blocks * look for look in range(1, matrix.looks + 1))
 
 
-def against_baseline(
-    axes: Sequence[Axis], cells: Sequence[Cell], baseline: Coordinates
-) -> list[tuple[Cell, Cell]]:
-    """Return every cell beside that of the baseline which it would replace.
-
-    They differ on the first axis that the baseline names and are the same on all others: versions
-    are compared model by model. Cells that are expected to fail have no counterpart, nor have those
-    that are in some blocks only.
-    """
-    usual = dict(baseline)
-    named = [axis.name for axis in axes if axis.name in usual]
-    sound = {cell.id: cell for cell in cells if cell.expect is Status.OK and cell.blocks is None}
-    found = []
-    for cell in sound.values() if named else ():
-        moved = {**dict(cell.coordinates), named[0]: usual[named[0]]}
-        other = sound.get(",".join(f"{name}={shown(value)}" for name, value in moved.items()))
-        if other is not None and other != cell and usual.items() <= moved.items():
-            found.append((cell, other))
-    return found
-
-
-def baseline_cell(matrix: Matrix) -> Cell | None:
-    """Return the first cell of the baseline that is in every block and expected to end well."""
-    wanted = set(matrix.baseline)
-    sound = [one for one in matrix.cells if one.expect is Status.OK and one.blocks is None]
-    return next((one for one in sound if wanted <= set(one.coordinates)), next(iter(sound), None))
-
-
 def pending(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
     """Return the planned trials that have no result yet, in order.
 
     A trial that lost its engine, or unexpectedly had no image, says nothing about its cell: it is
-    pending again, as the next attempt. So is one that the machine tainted, unless it was repeated
+    pending again, as the next attempt. So is one that the machine disturbed, unless it was repeated
     often enough.
     """
     without_image = {cell.id for cell in matrix.cells if cell.expect is Status.NO_IMAGE}
@@ -162,13 +135,13 @@ def pending(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple
 def to_repeat(
     matrix: Matrix, plan: Plan, block: int, results: Iterable[TrialResult]
 ) -> tuple[Trial, ...]:
-    """Return the trials of a block that the machine tainted or lost and that are to be repeated.
+    """Return the trials of a block that the machine disturbed or lost and that are to be repeated.
 
     One that was lost too often is left for the next command.
     """
     known = [result for result in results if result.trial.block == block]
     lost = Counter(one.trial.place for one in known if one.status is Status.ENGINE_LOST)
-    spoilt = {one.trial.place for one in known if one.tainted} | set(lost)
+    spoilt = {one.trial.place for one in known if one.disturbed} | set(lost)
     return tuple(
         trial
         for trial in pending(matrix, plan, known)
@@ -187,7 +160,7 @@ def _settled(attempts: list[TrialResult], guards: Guards, without_image: bool) -
     """Whether the attempts of a trial say all that there is to say."""
     silent = {Status.ENGINE_LOST} if without_image else {Status.ENGINE_LOST, Status.NO_IMAGE}
     said = [one for one in attempts if one.status not in silent]
-    clean = any(one.tainted is None for one in said)
+    clean = any(one.disturbed is None for one in said)
     return clean or len(said) > guards.repeats
 
 

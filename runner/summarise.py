@@ -79,10 +79,10 @@ def newest(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
 def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, ...]:
     """Summarise every cell and metric of the matrix, in its order, with or without results.
 
-    Only the newest attempt of a trial counts, and no twin. A lost engine is no failure of the cell.
+    Only the newest attempt of a trial counts, and no control. A lost engine is not a failed cell.
     """
     by_cell: dict[str, list[TrialResult]] = {}
-    for result in newest(one for one in results if not one.trial.twin):
+    for result in newest(one for one in results if not one.trial.control):
         by_cell.setdefault(result.trial.cell, []).append(result)
     return tuple(
         _summary(cell.id, metric.name, by_cell.get(cell.id, []))

@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get(REQUIRE):
         return
-    from runner.engines.docker import connect  # noqa: PLC0415 (only where a test needs it)
+    from runner.engines.docker.engine import connect  # noqa: PLC0415 (only where a test needs it)
 
     try:
         connect("probe").close()
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def calm_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no trial wait or be tainted because of what else this machine does."""
+    """Have no trial wait or be disturbed because of what else this machine does."""
     if request.node.get_closest_marker("guarded") is None:
         calm = Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
         monkeypatch.setattr("runner.plan.GUARDS", calm)

@@ -101,7 +101,7 @@ def _ended(stored: StoredRun) -> Mapping[str, Counter[Status]]:
     """Return by cell how often its trials ended how; a lost one says nothing."""
     found: dict[str, Counter[Status]] = {}
     said = [one for one in stored.results if one.status is not Status.ENGINE_LOST]
-    for result in newest(one for one in said if not one.trial.twin):
+    for result in newest(one for one in said if not one.trial.control):
         found.setdefault(result.trial.cell, Counter())[result.status] += 1
     return found
 

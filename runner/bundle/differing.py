@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from runner.engines.venv.sandbox import told
 from runner.records.environment import Environment
-from runner.records.run import EngineFacts, Run
+from runner.records.run import EngineFacts, Run, isolation
 from runner.report.evidence import Evidence
-from runner.report.wording import NOTHING, counted, memory
+from runner.report.wording import NOTHING
 from runner.runs.identity import differences, short
+from runner.text import counted, memory
 
 _OF_THE_HOST = {"name", "host", "engine", "engine's machine"}
 """Fields of a run's identity that are told here in more words."""
@@ -69,7 +69,7 @@ def _engine(engine: EngineFacts) -> Mapping[str, str]:
         "cgroup": f"v{engine.cgroup}" if engine.cgroup else "none",
     }
     if engine.name == "venv":
-        return {**facts, "isolation": told(engine.version, engine.cgroup)}
+        return {**facts, "isolation": isolation(engine.version, engine.cgroup)}
     return {**facts, "storage": engine.storage}
 
 
@@ -79,7 +79,7 @@ def _bases(evidence: Evidence) -> Mapping[str, str]:
     for images in evidence.images.values():
         for image in images:
             digest = short(image.base.digest.removeprefix("sha256:"))
-            base = f"{image.base.kind}, {digest}"
+            base = f"{image.base.kind.value}, {digest}"
             found.setdefault(f"base of {image.label}", {})[base] = None
     return {label: "; ".join(bases) for label, bases in found.items()}
 

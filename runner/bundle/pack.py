@@ -8,8 +8,6 @@ from pathlib import Path
 from runner import __version__
 from runner.bundle import file, wheels
 from runner.bundle.file import BundledEnvironment, Contents, Writer
-from runner.cli.explain import newest
-from runner.cli.options import Options
 from runner.engines.protocol import Engine
 from runner.errors import ConfigError, RunFolderError
 from runner.lock.file import lock_path, read_lock
@@ -18,10 +16,10 @@ from runner.prepare import write_context
 from runner.prepare.recipe import environment_digest, used
 from runner.python import interpreters
 from runner.records.environment import Base, Lock
-from runner.records.run import Run
+from runner.records.run import Run, Start
 from runner.records.study import Matrix
 from runner.runs.enter import describe
-from runner.runs.folder import RunFolder, find_run
+from runner.runs.folder import RunFolder, find_run, newest_run
 from runner.runs.identity import differences
 from runner.system import tempdir
 from runner.system.retry import Note
@@ -68,39 +66,41 @@ class Cargo:
     results: Path | None
 
 
-def to_pack(options: Options, matrix: Matrix, note: Note) -> Cargo | None:
-    """Return the run that was asked for, or the newest of the matrix; ``None`` if there is none.
+def to_pack(
+    matrix: Matrix, path: Path, reports: Path, named: str | None, note: Note
+) -> Cargo | None:
+    """Return the run that was named, or the newest of the matrix; ``None`` if there is none.
 
     ConfigError where it was measured with other inputs than those that would be packed.
     """
-    if options.run is None:
-        found = newest(matrix, options.reports)
+    if named is None:
+        found = newest_run(matrix, reports)
         folder = None if found is None else found[0]
     else:
-        folder = find_run(options.reports, options.run)
+        folder = find_run(reports, named)
     if folder is None:
-        note(f"there is no run of {matrix.name} in {options.reports}: the bundle has no results")
+        note(f"there is no run of {matrix.name} in {reports}: the bundle has no results")
         return None
     if folder.is_occupied():
         raise RunFolderError(f"{folder.path} is being executed; wait for it, or name another run.")
     run = folder.run()
-    if changed := _changed(run, matrix, options):
+    if changed := _changed(run, matrix, Start(root=path.parent, reports=reports), path):
         what = ", ".join(sorted({" ".join(path[:2]) for path in changed}))
         raise ConfigError(
             f"{folder.path} was measured with something else than what is here now ({what}); "
             "restore that, or execute the matrix again."
         )
     note(f"packing {folder.path}")
-    return Cargo(matrix=run.matrix, lock=run.lock, path=options.matrix, results=folder.path)
+    return Cargo(matrix=run.matrix, lock=run.lock, path=path, results=folder.path)
 
 
-def _changed(run: Run, matrix: Matrix, options: Options) -> Iterable[tuple[str, ...]]:
+def _changed(run: Run, matrix: Matrix, start: Start, path: Path) -> Iterable[tuple[str, ...]]:
     """Return in what a run differs from what would be packed; it may be of some cells, or quick."""
-    lock, kept = read_lock(lock_path(options.matrix)), {cell.id for cell in run.matrix.cells}
+    lock, kept = read_lock(lock_path(path)), {cell.id for cell in run.matrix.cells}
     found = []
     for one in (matrix, quick(matrix)):
         same = replace(one, cells=tuple(cell for cell in one.cells if cell.id in kept))
-        found.append(differences(run, describe(same, lock, options, run.host, run.engine)))
+        found.append(differences(run, describe(same, lock, start, run.host, run.engine)))
     return min(found, key=len)
 
 

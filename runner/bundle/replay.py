@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from runner.bundle.file import STUDY, Bundle, BundledEnvironment
-from runner.cli.options import Options
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
 from runner.errors import BundleError
 from runner.judge.records import Reproduced
@@ -80,16 +79,6 @@ def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) 
             f"the bundle has no environment for {', '.join(lacking)} as this matrix-runner makes "
             f"it; it was made by version {bundle.contents.runner_version}: use its replay.sh."
         )
-
-
-def as_carried(options: Options, study: Carried) -> Options:
-    """Return the options of a run that repeats the bundled one, in a folder for replays."""
-    seed, blocks = options.seed, options.blocks
-    if study.then is not None:
-        seed, blocks = study.then.plan.seed, blocks or study.then.plan.blocks
-    return options._replace(
-        matrix=study.path, reports=options.reports / REPLAYS, seed=seed, blocks=blocks
-    )
 
 
 def compare(then: StoredRun, folder: RunFolder) -> tuple[Reproduced, str]:

@@ -10,8 +10,9 @@ from runner.judge.records import Comparison, Finding, Reproduced, Reproduction, 
 from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, gather
 from runner.report.render import LETTERS_OF_A_LINE, escape
-from runner.report.wording import heading, shortened
+from runner.report.wording import heading
 from runner.runs.folder import StoredRun
+from runner.text import shortened
 
 MOST_FINDINGS = 40
 MOST_DIFFERENCES = 60

@@ -15,7 +15,7 @@ from runner.engines.protocol import Engine, in_order_of_removal
 from runner.errors import BundleError, ConfigError, EngineError, Exit
 from runner.observer import Observer
 from runner.records.environment import Lock, Unsupported
-from runner.records.run import EngineFacts
+from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix
 
 # ruff: noqa: PLC0415 (every command imports what it uses, so that the others stay instant)
@@ -45,8 +45,9 @@ def run(options: Options) -> Exit:
             reap(engine, observer.note)
             _check_limits(matrix, engine.describe())
             lock = _locked(options, matrix, observer)
-            run = runs.describe(matrix, lock, options, machine, engine.describe())
-            with runs.entered(run, options, observer.note) as execution:
+            start = _start(options)
+            run = runs.describe(matrix, lock, start, machine, engine.describe())
+            with runs.entered(run, start, observer.note) as execution:
                 code = Course(execution, engine, observer, goal, options.budget_s).carry_out()
                 return _gated(code, execution.folder.path) if options.gate else code
 
@@ -103,14 +104,15 @@ def prepare(options: Options) -> Exit:
 def explain(options: Options) -> Exit:
     """Say why each trial of a cell would be executed, or would not."""
     from runner.cli.explain import explain as explained
-    from runner.cli.explain import find_cell, newest
+    from runner.cli.explain import find_cell
     from runner.lock.file import read_lock
     from runner.runs import enter as runs
+    from runner.runs.folder import newest_run
     from runner.system.host import host
 
     matrix = _matrix(options)
     cell = find_cell(matrix, str(options.cell))
-    found = newest(matrix, options.reports)
+    found = newest_run(matrix, options.reports)
     if found is None:
         print(f"there is no run of {matrix.name} in {options.reports}: all trials are executed")
         return Exit.OK
@@ -118,8 +120,9 @@ def explain(options: Options) -> Exit:
     engine = then.engine
     if options.engine not in {"auto", engine.name}:
         engine = replace(engine, name=options.engine, version="any")
-    now = runs.describe(matrix, read_lock(_lock_path(options)), options, host(), engine)
-    plan = runs.planned(now, folder if then.key == now.key else None, options)
+    start = _start(options)
+    now = runs.describe(matrix, read_lock(_lock_path(options)), start, host(), engine)
+    plan = runs.planned(now, folder if then.key == now.key else None, start)
     for line in explained(cell, then, now, folder, plan):
         print(line)
     return Exit.OK
@@ -164,7 +167,7 @@ def bundle(options: Options) -> Exit:
         tempdir.sweep()
         connected = engines.connect(options.engine, host().id, observer.note)
         with tempdir.folder(), closing(connected) as engine:
-            cargo = to_pack(options, matrix, observer.note)
+            cargo = to_pack(matrix, options.matrix, options.reports, options.run, observer.note)
             if cargo is None:
                 lock = _locked(options, matrix, observer)
                 cargo = Cargo(matrix=matrix, lock=lock, path=options.matrix, results=None)
@@ -180,7 +183,7 @@ def replay(options: Options) -> Exit:
     """Execute again what a bundle holds, and compare with the results in it."""
     from runner import engines
     from runner.bundle.file import opened
-    from runner.bundle.replay import as_carried, carried, compare, provide
+    from runner.bundle.replay import REPLAYS, carried, compare, provide
     from runner.cli.progress import observer_for
     from runner.execute.cleanup import reap
     from runner.judge.records import Reproduced
@@ -200,9 +203,17 @@ def replay(options: Options) -> Exit:
             study = carried(found)
             _check_limits(study.matrix, engine.describe())
             provide(found, study, engine, observer)
-            options = as_carried(options, study)
-            run = runs.describe(study.matrix, study.lock, options, machine, engine.describe())
-            with runs.entered(run, options, observer.note) as execution:
+            then = None if study.then is None else study.then.plan
+            start = Start(
+                root=study.path.parent,
+                reports=options.reports / REPLAYS,
+                new=options.new,
+                blocks=options.blocks or (then.blocks if then else None),
+                seed=then.seed if then else options.seed,
+                replay=True,
+            )
+            run = runs.describe(study.matrix, study.lock, start, machine, engine.describe())
+            with runs.entered(run, start, observer.note) as execution:
                 code = Course(execution, engine, observer).carry_out()
                 if code is Exit.ENGINE:
                     return code
@@ -299,6 +310,17 @@ def _matrix(options: Options) -> Matrix:
 
     matrix = select(read(options.matrix), options.select)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
+
+
+def _start(options: Options) -> Start:
+    """Return how the command line asks for a run."""
+    return Start(
+        root=options.matrix.parent,
+        reports=options.reports,
+        new=options.new,
+        blocks=options.blocks,
+        seed=options.seed,
+    )
 
 
 def _bundle(options: Options) -> Path:

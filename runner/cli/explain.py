@@ -1,16 +1,14 @@
 """explain: why each trial of a cell is executed, or is not. Reads run folders; changes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
-from runner.errors import NothingSelectedError, RunFolderError
+from runner.errors import NothingSelectedError
 from runner.plan import pending
-from runner.read.problems import did_you_mean
 from runner.records.run import Plan, Run, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
-from runner.runs import folder as store
 from runner.runs.folder import RunFolder
 from runner.runs.identity import differences, short
+from runner.text import did_you_mean
 
 
 def find_cell(matrix: Matrix, named: str) -> Cell:
@@ -21,18 +19,6 @@ def find_cell(matrix: Matrix, named: str) -> Cell:
     listed = "".join(f"\n  {one}" for one in ids)
     hint = did_you_mean(named, ids)
     raise NothingSelectedError(f"there is no cell {named!r}{hint}\nthe cells are:{listed}")
-
-
-def newest(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:
-    """Return the newest readable run of a matrix of that name."""
-    for folder in store.run_folders(reports):
-        try:
-            run = folder.run()
-        except RunFolderError:
-            continue
-        if run.matrix.name == matrix.name:
-            return folder, run
-    return None
 
 
 def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> Iterator[str]:
@@ -91,7 +77,9 @@ def _trial(trial: Trial, known: Sequence[TrialResult], next_one: Trial | None) -
         return f"{trial.id}: is executed, because it has no result"
     last = known[-1]
     if next_one is None:
-        tainted = f", though {last.tainted}: it was repeated often enough" if last.tainted else ""
-        return f"{last.trial.id}: is not executed, because it ended: {last.status.value}{tainted}"
-    why = last.reason if last.status in {Status.ENGINE_LOST, Status.NO_IMAGE} else last.tainted
+        disturbed = (
+            f", though {last.disturbed}: it was repeated often enough" if last.disturbed else ""
+        )
+        return f"{last.trial.id}: is not executed, because it ended: {last.status.value}{disturbed}"
+    why = last.reason if last.status in {Status.ENGINE_LOST, Status.NO_IMAGE} else last.disturbed
     return f"{next_one.id}: is executed, because attempt {last.trial.attempt} says nothing: {why}"

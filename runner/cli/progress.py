@@ -167,8 +167,8 @@ class Progress:
         if result.reason:
             reason = cut(clean(result.reason), self._screen.width - len(_INDENT))
             self._screen.write((_INDENT + reason, style))
-        if result.tainted:
-            self._screen.write((f"{_INDENT}disturbed: {result.tainted}", "yellow"))
+        if result.disturbed:
+            self._screen.write((f"{_INDENT}disturbed: {result.disturbed}", "yellow"))
 
     def block_finished(self, block: int, blocks: int) -> None:
         """Show that the report is worth another look."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from runner.doctor.calibration import Pair, pair, steadiness
 from runner.engines.protocol import Engine
-from runner.engines.venv.sandbox import told
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
 from runner.plan import GUARDS
@@ -23,7 +22,7 @@ from runner.prepare.recipe import environment_digest, to_build, used
 from runner.python import interpreters
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image, Lock
-from runner.records.run import EngineFacts, Host
+from runner.records.run import EngineFacts, Host, isolation
 from runner.records.study import Matrix
 from runner.runs import folder as store
 from runner.runs import registry
@@ -126,7 +125,8 @@ def _last_run(reports: Path) -> Finding:
 
 def _engine(facts: EngineFacts) -> Finding:
     if facts.name == "venv":
-        text = f"trials are processes on {facts.cpus} cores, {told(facts.version, facts.cgroup)}"
+        isolated = isolation(facts.version, facts.cgroup)
+        text = f"trials run as processes on {facts.cpus} cores, {isolated}"
         return Finding(subject="engine", sound=True, text=text)
     text = (
         f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from runner.engines.protocol import Engine, Launch
 from runner.errors import EngineError
-from runner.execute import LAUNCHER, clear
+from runner.execute import clear
 from runner.execute.result import conclude
+from runner.inside import LAUNCHER
 from runner.inside.launcher import core_seconds
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image

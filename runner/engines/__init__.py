@@ -7,9 +7,9 @@ from contextlib import closing
 
 from runner.engines.docker.address import Address, engine_address, podman_address
 from runner.engines.protocol import Engine
-from runner.engines.venv.sandbox import told
 from runner.errors import EngineError
 from runner.records.environment import Image
+from runner.records.run import isolation
 from runner.system.retry import Note
 
 # ruff: noqa: PLC0415 (the SDK is loaded only where it is used, so that a plan is instant)
@@ -22,7 +22,7 @@ def connect(choice: str, machine: str, note: Note) -> Engine:
     """
     if choice == "venv":
         return _venv(machine, note, "")
-    from runner.engines.docker import connect as connect_docker
+    from runner.engines.docker.engine import connect as connect_docker
 
     troubles = []
     for address in _addresses(choice):
@@ -72,7 +72,7 @@ def _venv(machine: str, note: Note, why: str) -> Engine:
 
     engine = connect_venv(machine)
     facts = engine.describe()
-    note(f"{why}Trials are processes, isolation: {told(facts.version, facts.cgroup)}")
+    note(f"{why}Trials are processes, isolation: {isolation(facts.version, facts.cgroup)}")
     return engine
 
 
@@ -83,7 +83,7 @@ def _images_at(address: Address | None) -> Mapping[str, Image]:
     socket = (address or engine_address()).socket
     if socket is not None:
         return glance.images(socket)
-    from runner.engines.docker import connect as connect_docker
+    from runner.engines.docker.engine import connect as connect_docker
     from runner.system.host import host
 
     with closing(connect_docker(host().id, address)) as engine:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from runner.engines.protocol import Engine, Launch, in_order_of_removal
 from runner.errors import EngineError, EngineLostError, NoSpaceError
-from runner.execute.guards import taint
+from runner.execute.guards import disturbance
 from runner.execute.result import Concluded, conclude
+from runner.inside import LAUNCHER, MATCHED
 from runner.observer import Observer
 from runner.prepare import Prepared
 from runner.records.environment import Image, Lock, Unsupported
@@ -24,8 +25,6 @@ from runner.runs.folder import RunFolder
 from runner.system.retry import patiently
 
 REMOVAL_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
-LAUNCHER = Path(__file__).parents[1] / "inside" / "launcher.py"
-MATCHED = Path(__file__).parents[1] / "inside" / "matched.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ def _trial(
     outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
     concluded = conclude(outcome, launch, study.matrix.metrics)
     result = _result(trial, concluded, outcome.started_at, outcome.duration_s, image.id)
-    return replace(result, tainted=taint(concluded.reading, study.guards)), outcome.log
+    return replace(result, disturbed=disturbance(concluded.reading, study.guards)), outcome.log
 
 
 def _absent(study: Study, cell: Cell) -> Concluded:

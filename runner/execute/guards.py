@@ -8,7 +8,7 @@ before the run and stored in its plan.
 from runner.records.run import Guards, Reading
 
 
-def taint(reading: Reading | None, guards: Guards) -> str | None:
+def disturbance(reading: Reading | None, guards: Guards) -> str | None:
     """Return what the machine did that makes a trial's times doubtful; ``None`` if nothing did."""
     if reading is None or reading.wall_s <= 0:
         return None

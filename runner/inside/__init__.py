@@ -1,1 +1,7 @@
 """Code that runs in the container. It imports none of our other code."""
+
+from pathlib import Path
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+MATCHED = Path(__file__).with_name("matched.py")
+"""What a script of matched cells may import."""

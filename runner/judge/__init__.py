@@ -16,7 +16,7 @@ from runner.judge.looks import look_after, next_look
 from runner.judge.policy import decide
 from runner.judge.records import Check, Judgement, Look
 from runner.judge.samples import Samples, gather
-from runner.plan import baseline_cell, complete_blocks
+from runner.plan import complete_blocks
 from runner.records.run import Plan, TrialResult
 from runner.records.study import Matrix
 
@@ -43,16 +43,16 @@ def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgeme
 
 
 def _checks(samples: Samples, look: Look) -> tuple[Check, ...]:
-    """Compare the baseline with its twin in every metric that a named comparison or limit has."""
-    baseline = baseline_cell(samples.matrix)
-    if baseline is None or not samples.of(baseline.id, twin=True):
+    """Compare the baseline with its control in each metric of a named comparison or limit."""
+    baseline = samples.matrix.baseline_cell()
+    if baseline is None or not samples.of(baseline.id, control=True):
         return ()
     wanted = {name for pair in samples.matrix.compare for name in pair.metrics}
     checks = []
     for metric in samples.matrix.metrics:
         if metric.name in wanted:
             asked = Asked(baseline.id, baseline.id, metric, named=False)
-            compared = measure(samples, asked, look.level, twin=True)
+            compared = measure(samples, asked, look.level, control=True)
             smallest = smallest_detectable(compared.estimate) if compared.estimate else None
             checks.append(Check(comparison=compared, smallest=smallest))
     return tuple(checks)

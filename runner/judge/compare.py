@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from runner.judge import estimate as statistics
 from runner.judge.records import Comparison, Estimate, Look, Verdict
 from runner.judge.samples import Samples, changes
-from runner.plan import baseline_cell
 from runner.records.study import Cell, Matrix, Metric, Scale, Status
 from runner.summarise import is_time
 
@@ -55,7 +54,7 @@ def screened(matrix: Matrix) -> list[Asked]:
     known = {(one.of, one.against, one.metric.name) for one in named(matrix)}
     cells = {cell.id for cell in matrix.cells}
     pairs = [(pair.of, pair.against) for pair in matrix.compare if {pair.of, pair.against} <= cells]
-    baseline = baseline_cell(matrix)
+    baseline = matrix.baseline_cell()
     if baseline is not None:
         pairs += [
             (cell.id, baseline.id) for cell in matrix.cells if _worth_screening(cell, baseline)
@@ -72,13 +71,13 @@ def _worth_screening(cell: Cell, baseline: Cell) -> bool:
     return cell != baseline and cell.expect is Status.OK and cell.blocks is None
 
 
-def measure(samples: Samples, asked: Asked, level: float, *, twin: bool = False) -> Comparison:
+def measure(samples: Samples, asked: Asked, level: float, *, control: bool = False) -> Comparison:
     """Compare two cells in one metric, without regard to the other comparisons.
 
-    With ``twin`` the cell ``of`` is the twin of ``against``.
+    With ``control`` the cell ``of`` is the control of ``against``.
     """
     metric = samples.measured(asked.metric)
-    ours = samples.numbers(asked.of, metric, twin=twin)
+    ours = samples.numbers(asked.of, metric, control=control)
     theirs = samples.numbers(asked.against, metric)
     found = changes(ours, theirs, metric.scale)
     paired = metric.scale is Scale.RATIO or _matched(samples, asked)
@@ -100,7 +99,7 @@ def measure(samples: Samples, asked: Asked, level: float, *, twin: bool = False)
             "by `scale: difference`",
         )
     if not ours or not theirs:
-        return replace(draft, reason=_missing(samples, asked, metric, twin=twin))
+        return replace(draft, reason=_missing(samples, asked, metric, control=control))
     n = len(found) if paired else min(len(ours), len(theirs))
     if paired:
         size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()))
@@ -131,11 +130,11 @@ def _matched(samples: Samples, asked: Asked) -> bool:
     return bool(handed) and all(len(one) == 1 and None not in one for one in handed.values())
 
 
-def _missing(samples: Samples, asked: Asked, metric: Metric, *, twin: bool) -> str:
+def _missing(samples: Samples, asked: Asked, metric: Metric, *, control: bool) -> str:
     """Say which side has no numbers, and why."""
-    ours_are_there = bool(samples.numbers(asked.of, metric, twin=twin))
-    cell, is_twin = (asked.against, False) if ours_are_there else (asked.of, twin)
-    results = samples.of(cell, twin=is_twin)
+    ours_are_there = bool(samples.numbers(asked.of, metric, control=control))
+    cell, is_control = (asked.against, False) if ours_are_there else (asked.of, control)
+    results = samples.of(cell, control=is_control)
     if not results:
         return f"no trial of {cell} was executed"
     statuses = sorted({one.status.value for one in results if one.status is not Status.OK})

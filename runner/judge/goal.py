@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from runner.errors import ConfigError
-from runner.read.problems import did_you_mean
 from runner.records.study import Matrix, Scale
+from runner.text import did_you_mean
 
 DECIDED = "decided"
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Advice, Comparison, Decision, JudgedLimit, Look, Verdict
 from runner.judge.samples import Samples
-from runner.plan import against_baseline
 from runner.records import shown
 from runner.records.study import Better, Cell, PolicyLimit, Scale, Status
 
@@ -22,7 +21,7 @@ def decide(samples: Samples, look: Look, named: Sequence[Comparison]) -> tuple[D
     known = {(one.of, one.against, one.metric.name): one for one in named}
     matrix, baseline = samples.matrix, dict(samples.matrix.baseline)
     limits: dict[str, list[JudgedLimit]] = {}
-    for of, against in against_baseline(matrix.axes, matrix.cells, matrix.baseline):
+    for of, against in matrix.against_baseline():
         ours = dict(of.coordinates)
         candidate = ",".join(
             f"{axis}={shown(ours[axis])}" for axis in baseline if ours[axis] != baseline[axis]

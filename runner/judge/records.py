@@ -157,7 +157,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The A/A check: the baseline against its twin, and the smallest change it could have shown.
+    """The A/A check: the baseline against its control, and the smallest change it could have shown.
 
     ``smallest`` is found nine times out of ten at this look, on the scale of the metric.
     """
@@ -168,14 +168,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
-    """How many trials the machine tainted: attempts by cell, and those that stayed tainted.
+    """How many trials the machine disturbed: attempts by cell, and those that stayed disturbed.
 
     ``busy`` means that too many stayed so: wall times are not judged. ``uneven`` names cells that
-    were tainted far more often than the others.
+    were disturbed far more often than the others.
     """
 
     attempts: Mapping[str, int]
-    tainted: Mapping[str, int]
+    disturbed: Mapping[str, int]
     stayed: int
     trials: int
     busy: bool

@@ -12,7 +12,7 @@ from runner.records.study import Better, Matrix, Metric, Scale, Status
 from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value, newest
 
 TIMES_OF_ITS_SHARE = 0.99
-"""How sure it must be that a cell is tainted more often than the others."""
+"""How sure it must be that a cell is disturbed more often than the others."""
 
 _CPU_OF_TRIAL = Metric(
     name=TRIAL_CPU, unit="s", better=Better.LOWER, title="CPU time of the whole trial"
@@ -25,19 +25,19 @@ class Samples:
 
     matrix: Matrix
     results: Mapping[tuple[str, bool], tuple[TrialResult, ...]]
-    """By cell and whether it is the twin, in the order of the blocks."""
+    """By cell and whether it is the control, in the order of the blocks."""
     disturbance: Disturbance
 
-    def numbers(self, cell: str, metric: Metric, *, twin: bool = False) -> Mapping[int, float]:
+    def numbers(self, cell: str, metric: Metric, *, control: bool = False) -> Mapping[int, float]:
         """Return the number of each block in which the cell gave one.
 
-        Wall times of tainted trials are not among them, whatever they are.
+        Wall times of disturbed trials are not among them, whatever they are.
         """
         wall = measures_wall_time(self.matrix, metric)
         return {
             result.trial.block: number
-            for result in self.of(cell, twin=twin)
-            if not (wall and result.tainted)
+            for result in self.of(cell, control=control)
+            if not (wall and result.disturbed)
             and (number := metric_value(result, metric.name)) is not None
         }
 
@@ -48,9 +48,9 @@ class Samples:
         named = [one for one in self.matrix.metrics if one.name == metric.cpu_time]
         return named[0] if named else _CPU_OF_TRIAL
 
-    def of(self, cell: str, *, twin: bool = False) -> tuple[TrialResult, ...]:
-        """Return the results of a cell, or of its twin, in the order of the blocks."""
-        return self.results.get((cell, twin), ())
+    def of(self, cell: str, *, control: bool = False) -> tuple[TrialResult, ...]:
+        """Return the results of a cell, or of its control, in the order of the blocks."""
+        return self.results.get((cell, control), ())
 
 
 def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
@@ -64,7 +64,7 @@ def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: i
     kept = sorted(newest(attempts), key=lambda one: one.trial.block)
     by_cell: dict[tuple[str, bool], list[TrialResult]] = {}
     for one in kept:
-        by_cell.setdefault((one.trial.cell, one.trial.twin), []).append(one)
+        by_cell.setdefault((one.trial.cell, one.trial.control), []).append(one)
     sorted_out = {key: tuple(found) for key, found in by_cell.items()}
     return Samples(matrix, sorted_out, _disturbance(plan, attempts, kept))
 
@@ -73,19 +73,19 @@ def _disturbance(
     plan: Plan, attempts: Iterable[TrialResult], kept: Iterable[TrialResult]
 ) -> Disturbance:
     tries: Counter[str] = Counter()
-    tainted: Counter[str] = Counter()
+    disturbed: Counter[str] = Counter()
     for one in attempts:
         tries[one.trial.cell] += 1
-        tainted[one.trial.cell] += one.tainted is not None
-    states = [one.tainted is not None for one in kept]
+        disturbed[one.trial.cell] += one.disturbed is not None
+    states = [one.disturbed is not None for one in kept]
     return Disturbance(
         attempts=tries,
-        tainted=tainted,
+        disturbed=disturbed,
         stayed=sum(states),
         trials=len(states),
-        busy=sum(states) > plan.guards.most_tainted * len(states),
-        uneven=tuple(far_more_often(tainted, tries, TIMES_OF_ITS_SHARE))
-        if any(tainted.values())
+        busy=sum(states) > plan.guards.most_disturbed * len(states),
+        uneven=tuple(far_more_often(disturbed, tries, TIMES_OF_ITS_SHARE))
+        if any(disturbed.values())
         else (),
     )
 

@@ -11,8 +11,6 @@ from runner.system import digest
 INSTALLATION = 1
 """How packages are installed (``packages``) and packed (``prepare``); raised when that changes."""
 
-ASSEMBLED = "assembled"
-OWN_BASES = (ASSEMBLED, "interpreter")
 """The kinds of base that are made of this machine's interpreters."""
 
 
@@ -64,8 +62,8 @@ def _stands_on(base: Base, wanted: str, python: str) -> bool:
         case "auto":
             return True
         case "host":
-            return base.kind in OWN_BASES
+            return base.kind.made_here
         case "pull":
-            return base.kind not in OWN_BASES
+            return not base.kind.made_here
         case _:
             return base.name == wanted.replace("{python}", python)

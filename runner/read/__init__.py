@@ -8,10 +8,9 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from runner.plan import against_baseline
 from runner.read import schema as sections
 from runner.read.grid import Grid
-from runner.read.problems import Keys, Problems, did_you_mean, quoted, shown_path
+from runner.read.problems import Keys, Problems, shown_path
 from runner.read.refusals import document as checked
 from runner.read.schema import Document, schema
 from runner.read.yaml import load
@@ -28,7 +27,9 @@ from runner.records.study import (
     PolicyLimit,
     Published,
     Scale,
+    against_baseline,
 )
+from runner.text import did_you_mean, quoted
 
 __all__ = ["read", "schema"]
 

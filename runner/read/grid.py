@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runner.read.fields import EXPECTED, VERSION
-from runner.read.problems import Keys, Problems, did_you_mean, quoted
+from runner.read.problems import Keys, Problems
 from runner.read.schema import SETTINGS, Environment, Include
 from runner.records import Coordinates, Scalar, Value, shown
 from runner.records.environment import EnvironmentRequest, Requirement
 from runner.records.study import Axis, Cell, Status
+from runner.text import did_you_mean, quoted
 
 LONGEST_ID_BYTES = 200
 """A file is named after a trial, and most file systems allow 255 bytes."""

@@ -1,14 +1,11 @@
 """What is wrong in a file: collected with the place of each problem, told all at once."""
 
-import difflib
-import itertools
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from runner.errors import ConfigError
+from runner.text import LONGEST_QUOTE, quoted
 
 Keys = tuple[str | int, ...]
 """The way to a value: keys of mappings and positions in lists."""
@@ -18,9 +15,6 @@ Place = tuple[int, int]
 
 MOST_PROBLEMS = 100
 """Nobody reads on from here, and to look for more may take long."""
-
-_LONGEST_QUOTE = 60
-_MOST_KNOWN = 300
 
 
 @dataclass(slots=True)
@@ -77,19 +71,5 @@ def shown_path(path: Keys) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def quoted(text: str) -> str:
-    """Return untrusted text in double quotes: on one line, printable, and not too long."""
-    if len(text) > _LONGEST_QUOTE:
-        text = text[:_LONGEST_QUOTE] + "…"
-    return json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean `x`?`` for the known word nearest to this one, or nothing."""
-    first = list(itertools.islice(known, _MOST_KNOWN))
-    close = difflib.get_close_matches(word[:_LONGEST_QUOTE], first, n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
-
-
 def _bare(key: str) -> str:
-    return key if re.fullmatch(rf"[\w-]{{1,{_LONGEST_QUOTE}}}", key) else quoted(key)
+    return key if re.fullmatch(rf"[\w-]{{1,{LONGEST_QUOTE}}}", key) else quoted(key)

@@ -7,8 +7,9 @@ from pydantic_core import ErrorDetails
 
 from runner.read import schema
 from runner.read.fields import EXPECTED
-from runner.read.problems import Keys, Problems, did_you_mean, quoted
+from runner.read.problems import Keys, Problems
 from runner.read.yaml import Date
+from runner.text import did_you_mean, quoted
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "axes": schema.BuildAxis,

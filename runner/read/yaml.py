@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from runner.read.problems import Keys, Place, Problems, quoted
+from runner.read.problems import Keys, Place, Problems
+from runner.text import quoted
 
 LARGEST_BYTES = 1024**2
 MOST_VALUES = 100_000

@@ -7,12 +7,14 @@ UTC datetimes. ``None`` means "does not exist", never zero. Every record can be 
 
 from typing import ClassVar
 
-FORMAT = 4
+FORMAT = 5
 """The format of every stored file.
 
 1: the first. 2: how metrics are compared and which pairs, in matrices; looks, guards, cells that
-left and the twin of the baseline, in plans; taints, in results. 3: the limit on files; the digests
-of our own files, in runs. 4: the engine's machine, in runs; the processor, in results.
+left and the second copy of the baseline, in plans; what disturbed a trial, in results. 3: the limit
+on files; the digests of our own files, in runs. 4: the engine's machine, in runs; the processor, in
+results. 5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``,
+``control`` was ``twin``.
 """
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from runner.records import FORMAT, Record
 
@@ -85,14 +86,25 @@ class Lock(Record):
         return None
 
 
+class BaseKind(Enum):
+    """Where a base comes from. ``INTERPRETER`` is the base of the venv engine."""
+
+    PULLED = "pulled"
+    LOCAL = "local"
+    ASSEMBLED = "assembled"
+    INTERPRETER = "interpreter"
+
+    @property
+    def made_here(self) -> bool:
+        """Whether it consists of an interpreter of this machine."""
+        return self in {BaseKind.ASSEMBLED, BaseKind.INTERPRETER}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base(Record):
-    """What an image stands on: ``pulled``, ``local`` by name, ``assembled`` here.
+    """What an image is built on."""
 
-    An environment that no container engine built stands on an ``interpreter``.
-    """
-
-    kind: str
+    kind: BaseKind
     name: str
     digest: str
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from runner.records import FORMAT, Record, Scalar
 from runner.records.environment import Lock
@@ -18,28 +19,28 @@ class Trial(Record):
     position: int
     seed: int
     attempt: int = 1
-    twin: bool = False
+    control: bool = False
     """Whether this is the second copy of the baseline, by which a run checks itself."""
 
     @property
     def id(self) -> str:
-        """``<cell id>@b<block>.<attempt>``; that of a twin has a ``t`` after the block."""
-        return f"{self.cell}@b{self.block}{'t' if self.twin else ''}.{self.attempt}"
+        """``<cell id>@b<block>.<attempt>``; that of a control has a ``t`` after the block."""
+        return f"{self.cell}@b{self.block}{'t' if self.control else ''}.{self.attempt}"
 
     @property
     def place(self) -> tuple[str, int, bool]:
-        """What all attempts of a trial share: cell, block, and whether it is the twin."""
-        return self.cell, self.block, self.twin
+        """What all attempts of a trial share: cell, block, and whether it is the control."""
+        return self.cell, self.block, self.control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards(Record):
-    """When the machine, and never the result, taints a trial. Fixed before a run.
+    """When the machine, and never the result, disturbs a trial. Fixed before a run.
 
     Shares are of the measured cores' time. A trial waits up to ``patience_s`` for a window of
-    ``window_s`` in which strangers take less than ``foreign_share``. One that is tainted is
-    repeated at most ``repeats`` times. Where more than ``most_tainted`` of the trials stay tainted,
-    wall times are not judged.
+    ``window_s`` in which strangers take less than ``foreign_share``. One that is disturbed is
+    repeated at most ``repeats`` times. Wall times are not judged where more than
+    ``most_disturbed`` of the trials stay disturbed.
     """
 
     foreign_share: float = 0.05
@@ -47,7 +48,7 @@ class Guards(Record):
     window_s: float = 0.5
     patience_s: float = 30.0
     repeats: int = 2
-    most_tainted: float = 0.3
+    most_disturbed: float = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ class TrialResult(Record):
     environment: Mapping[str, Scalar]
     adapted: str | None = None
     reading: Reading | None = None
-    tainted: str | None = None
+    disturbed: str | None = None
     """What the machine did while the trial ran that makes its times doubtful."""
     image: str | None = None
     started_at: datetime
@@ -136,6 +137,28 @@ class EngineFacts(Record):
     system: str
     machine: str | None = None
     """A digest of its machine's name; None where a socket of the runner's machine leads to it."""
+
+
+SANDBOXES = ("bwrap", "unshare")
+"""The programs that can sandbox a trial of the venv engine, the stricter one first."""
+
+_ISOLATIONS = {
+    "bwrap": "bubblewrap (read-only root, own /tmp, no network, own processes",
+    "unshare": "unshare (no network, own processes, but the disk of the host",
+    "plain": "none (plain processes on the network and the disk of the host",
+}
+
+
+def sandboxed(version: str) -> bool:
+    """Whether a venv engine of this version runs trials in a sandbox."""
+    return version.partition(" ")[0] in SANDBOXES
+
+
+def isolation(version: str, cgroup: int) -> str:
+    """Return how well a venv engine of this version isolates its trials."""
+    limited = "memory is limited" if cgroup else "memory is not limited"
+    kind = _ISOLATIONS.get(version.partition(" ")[0], f"{version} (")
+    return f"{kind}; {limited}). venv does not contain a hostile script."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,3 +198,19 @@ class Run(Record):
     """Of what is ours in a container: launcher and recipe. None in runs of an earlier format."""
     host: Host
     engine: EngineFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How a run was asked for.
+
+    ``root`` is the folder of matrix.yaml. ``seed`` and ``blocks`` are ``None`` if the run decides
+    itself. A replay has a seed of its own and never continues a run with another one.
+    """
+
+    root: Path
+    reports: Path
+    new: bool = False
+    blocks: int | None = None
+    seed: int | None = None
+    replay: bool = False

@@ -1,6 +1,6 @@
 """The study that a matrix declares: cells, metrics, limits, claims and policy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -182,7 +182,7 @@ class Matrix(Record):
     looks: int = 4
     """How often verdicts may be read while blocks are added."""
     repeats: int = 2
-    """How often a trial is repeated that the machine tainted."""
+    """How often a trial is repeated that the machine disturbed."""
     matched: bool = False
     """Whether every cell is handed the same initial weights and order of samples."""
     published: tuple[Published, ...] = ()
@@ -204,3 +204,36 @@ class Matrix(Record):
             if metric.name == name:
                 return metric
         raise KeyError(name)
+
+    def baseline_cell(self) -> Cell | None:
+        """Return the first cell of the baseline that is in every block and expected to end well."""
+        wanted = set(self.baseline)
+        sound = [one for one in self.cells if one.expect is Status.OK and one.blocks is None]
+        return next(
+            (one for one in sound if wanted <= set(one.coordinates)), next(iter(sound), None)
+        )
+
+    def against_baseline(self) -> list[tuple[Cell, Cell]]:
+        """Return each cell with the cell of the baseline that it would replace."""
+        return against_baseline(self.axes, self.cells, self.baseline)
+
+
+def against_baseline(
+    axes: Sequence[Axis], cells: Sequence[Cell], baseline: Coordinates
+) -> list[tuple[Cell, Cell]]:
+    """Return each cell with the cell of the baseline that it would replace.
+
+    The two differ on the first axis that the baseline names and agree on all others: versions are
+    compared model by model. Cells that are expected to fail have no counterpart, nor have cells
+    that are in some blocks only.
+    """
+    usual = dict(baseline)
+    named = [axis.name for axis in axes if axis.name in usual]
+    sound = {cell.id: cell for cell in cells if cell.expect is Status.OK and cell.blocks is None}
+    found = []
+    for cell in sound.values() if named else ():
+        moved = {**dict(cell.coordinates), named[0]: usual[named[0]]}
+        other = sound.get(",".join(f"{name}={shown(value)}" for name, value in moved.items()))
+        if other is not None and other != cell and usual.items() <= moved.items():
+            found.append((cell, other))
+    return found

@@ -10,9 +10,10 @@ from runner.records import Value, shown
 from runner.records.environment import EnvironmentRequest, Image
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Axis, Cell, Metric, Status
-from runner.report.wording import NOTHING, number, shortened, size, spread
+from runner.report.wording import NOTHING, number, spread
 from runner.summarise import Summary, newest, summarise
 from runner.system.host import runs_here
+from runner.text import shortened, size
 
 UNEXPECTED = "\N{CROSS MARK}"
 """Marks what was not expected to fail."""
@@ -126,12 +127,12 @@ def gather(
 ) -> Evidence:
     """Sort what a run folder holds."""
     by_cell: dict[str, tuple[TrialResult, ...]] = {}
-    planned = {(trial.cell, trial.block) for trial in plan.trials if not trial.twin}
+    planned = {(trial.cell, trial.block) for trial in plan.trials if not trial.control}
     every = results
     results = tuple(
         one
         for one in results
-        if (one.trial.cell, one.trial.block) in planned and not one.trial.twin
+        if (one.trial.cell, one.trial.block) in planned and not one.trial.control
     )
     for result in newest(results):
         by_cell[result.trial.cell] = (*by_cell.get(result.trial.cell, ()), result)

@@ -16,7 +16,8 @@ import vl_convert
 from runner.judge.records import Comparison
 from runner.records.study import Metric, Scale
 from runner.report.page import Figure
-from runner.report.wording import heading, shortened
+from runner.report.wording import heading
+from runner.text import shortened
 
 WIDTH = 560
 ROW_HEIGHT = 42

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from runner.engines.venv.sandbox import told, walled
 from runner.records import shown
 from runner.records.environment import Environment, EnvironmentRequest, Unsupported
-from runner.records.run import EngineFacts, Run
+from runner.records.run import EngineFacts, Run, isolation, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.page import Section, Table, chunks, facts, left
-from runner.report.wording import NOTHING, counted, duration, instant, memory, shortened, size
+from runner.report.wording import NOTHING, duration, instant
+from runner.text import counted, memory, shortened, size
 
 ENVIRONMENTS_IN_A_TABLE = 6
 INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
@@ -92,7 +92,7 @@ def _boundary(run: Run) -> str:
     alone = f"on {counted(run.matrix.limits.cpus, 'core')}, alone"
     if run.engine.name != "venv":
         return f"container {alone}, without a network"
-    network = "without" if walled(run.engine.version) else "with"
+    network = "without" if sandboxed(run.engine.version) else "with"
     return f"process {alone}, {network} a network"
 
 
@@ -134,7 +134,7 @@ def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, 
 def _built(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str]:
     images = evidence.images[request]
     sizes = dict.fromkeys(size(image.size_bytes) for image in images)
-    bases = dict.fromkeys(f"{image.base.name}, {image.base.kind}" for image in images)
+    bases = dict.fromkeys(f"{image.base.name}, {image.base.kind.value}" for image in images)
     return ", ".join(sizes) or NOTHING, "; ".join(bases) or NOTHING
 
 
@@ -208,8 +208,10 @@ def _machine(evidence: Evidence) -> list[tuple[str, str]]:
 def _engine(engine: EngineFacts) -> list[tuple[str, str]]:
     system = f"{engine.system}, {engine.architecture}"
     if engine.name == "venv":
-        isolation = told(engine.version, engine.cgroup)
-        return [("engine", f"venv, {engine.version}, {system}"), ("isolation", isolation)]
+        return [
+            ("engine", f"venv, {engine.version}, {system}"),
+            ("isolation", isolation(engine.version, engine.cgroup)),
+        ]
     version = f"{engine.name} {engine.version} (API {engine.api}), storage {engine.storage}"
     return [("engine", version), ("engine's system", f"{system}, cgroup v{engine.cgroup}")]
 

@@ -8,8 +8,8 @@ from runner.records.environment import Environment
 from runner.records.study import Better, Cell, Metric, Scale
 from runner.report.evidence import Evidence
 from runner.report.page import Statement
-from runner.report.wording import counted, shortened, together
 from runner.summarise import measures_wall_time
+from runner.text import counted, shortened, unbroken
 
 _MINUS = "\N{MINUS SIGN}"
 _WHOLE_PER_CENT_FROM = 10.0
@@ -118,26 +118,26 @@ def _together(low: float, high: float, metric: Metric) -> str:
         return f"{signed(low, metric)} to {signed(high, metric)}"
     digits = max(0, 2 - math.floor(math.log10(max(abs(low), abs(high)) or 1.0)))
     ends = (f"{end:+.{min(digits, 6)}f}".replace("-", _MINUS) for end in (low, high))
-    return together(f"{' to '.join(ends)} {unit(metric)}".rstrip())
+    return unbroken(f"{' to '.join(ends)} {unit(metric)}".rstrip())
 
 
 def interval_name(estimate: Estimate) -> str:
     """Return ``98.4 % interval``."""
-    return together(f"{estimate.level * 100:.4g} %") + " interval"
+    return unbroken(f"{estimate.level * 100:.4g} %") + " interval"
 
 
 def amount(change: float, metric: Metric) -> str:
     """Return the size of a change without its sign: ``18 %``, ``0.12 points``."""
     if metric.scale is Scale.RATIO:
         return per_cent(abs(math.expm1(change)) * 100)
-    return together(f"{abs(change):.3g} {unit(metric)}".rstrip())
+    return unbroken(f"{abs(change):.3g} {unit(metric)}".rstrip())
 
 
 def _fine(change: float, metric: Metric) -> str:
     """Return the size of a change in tenths of a per cent, where whole ones say too little."""
     if metric.scale is Scale.DIFFERENCE:
         return amount(change, metric)
-    return together(f"{abs(math.expm1(change)) * 100:.1f} %")
+    return unbroken(f"{abs(math.expm1(change)) * 100:.1f} %")
 
 
 def signed(change: float, metric: Metric) -> str:
@@ -148,14 +148,14 @@ def signed(change: float, metric: Metric) -> str:
 
 def per_cent(value: float) -> str:
     """Return a share in per cent, with a decimal where it is small."""
-    return together(f"{value:.0f} %" if value >= _WHOLE_PER_CENT_FROM else f"{value:.1f} %")
+    return unbroken(f"{value:.0f} %" if value >= _WHOLE_PER_CENT_FROM else f"{value:.1f} %")
 
 
 def margin(metric: Metric) -> str:
     """Return what is called negligible."""
     if metric.scale is Scale.RATIO:
-        return together(f"{metric.margin * 100:g} %")
-    return together(f"{metric.margin:g} {unit(metric)}".rstrip())
+        return unbroken(f"{metric.margin * 100:g} %")
+    return unbroken(f"{metric.margin:g} {unit(metric)}".rstrip())
 
 
 def unit(metric: Metric) -> str:
@@ -199,13 +199,13 @@ def adaptations(evidence: Evidence, comparison: Comparison) -> list[str]:
 
 def of_look(look: Look) -> str:
     """Say which look it is, and what that means."""
-    level = together(f"{look.level * 100:.4g} %")
+    level = unbroken(f"{look.level * 100:.4g} %")
     if look.of == 1:
         return f"Verdicts are read once, after {counted(look.blocks, 'block')}, at {level}."
     return (
         f"This is look {look.number} of {look.of}, after {counted(look.blocks, 'block')}. "
         f"Each look reads {level} intervals, so that all of them together err as rarely as one at "
-        f"{together('95 %')}."
+        f"{unbroken('95 %')}."
     )
 
 

@@ -12,17 +12,18 @@ from runner.report import figures
 from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, places
 from runner.report.page import Figure, Section, Statement, Table, left, right
-from runner.report.wording import NOTHING, counted, heading, printed, together
+from runner.report.wording import NOTHING, heading, printed
+from runner.text import counted, unbroken
 
 _TWIN = (
     "Each block held a second copy of {cell}, hidden among the others. A run that is honest finds "
     "no difference between the two; this check never changes a verdict."
 )
 _TAINTED = (
-    "A trial is tainted by what the machine did to it and never by what it measured: other "
+    "A trial is disturbed by what the machine did to it and never by what it measured: other "
     "processes or the hypervisor took its core, it was throttled, or memory was swapped. It is "
     "repeated at the end of its block, at most twice; all attempts are kept, and wall times of one "
-    "that stays tainted are not compared."
+    "that stays disturbed are not compared."
 )
 _SCREENED = (
     "Nobody named them before the run. At most one in twenty of those that differ is expected to "
@@ -74,7 +75,7 @@ def verdicts(evidence: Evidence) -> Section | None:
 
 
 def what_could_be_seen(evidence: Evidence) -> Section | None:
-    """Show the A/A check: the baseline against its twin, and the smallest change to be seen."""
+    """Show the A/A check: the baseline against its control, and the smallest change to be seen."""
     checks = evidence.judgement.checks
     if not checks:
         return None
@@ -86,9 +87,9 @@ def what_could_be_seen(evidence: Evidence) -> Section | None:
 
 
 def disturbance(evidence: Evidence) -> Section | None:
-    """Show how many trials the machine tainted, by cell; nothing where there was none."""
+    """Show how many trials the machine disturbed, by cell; nothing where there was none."""
     state = evidence.judgement.disturbance
-    if not any(state.tainted.values()):
+    if not any(state.disturbed.values()):
         return None
     notes = tuple(
         f"{cell} was disturbed far more often than the others: look for what it starts."
@@ -100,9 +101,9 @@ def disturbance(evidence: Evidence) -> Section | None:
         tables=(
             Table(
                 caption="Disturbed trials",
-                columns=(*left("cell"), *right("trials executed", "tainted")),
+                columns=(*left("cell"), *right("trials executed", "disturbed")),
                 rows=tuple(
-                    (cell, str(tries), str(state.tainted.get(cell, 0)))
+                    (cell, str(tries), str(state.disturbed.get(cell, 0)))
                     for cell, tries in sorted(state.attempts.items())
                 ),
             ),
@@ -201,7 +202,7 @@ def limit_text(evidence: Evidence, limit: PolicyLimit) -> str:
     metric = evidence.run.matrix.metric(limit.metric)
     size, unit = (limit.change * 100, "%") if limit.relative else (limit.change, words.unit(metric))
     sign = "+" if size > 0 else ""
-    return together(f"{sign}{printed(round(size, 6))} {unit}".rstrip())
+    return unbroken(f"{sign}{printed(round(size, 6))} {unit}".rstrip())
 
 
 def _no_look(evidence: Evidence) -> Statement:

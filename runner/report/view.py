@@ -8,7 +8,8 @@ from runner.records.run import Plan, Run, TrialResult
 from runner.report import measured, published, surroundings, verdicts
 from runner.report.evidence import Evidence, as_expected, gather
 from runner.report.page import ReportView
-from runner.report.wording import counted, listed, memory
+from runner.report.wording import listed
+from runner.text import counted, memory
 
 SECTIONS = (
     verdicts.decision,
@@ -67,7 +68,7 @@ def _compared(evidence: Evidence) -> str:
 
 def _progress(evidence: Evidence) -> str:
     """How far the run is, and whether anything ended otherwise than expected."""
-    planned = {(trial.cell, trial.block) for trial in evidence.plan.trials if not trial.twin}
+    planned = {(trial.cell, trial.block) for trial in evidence.plan.trials if not trial.control}
     done = {
         (result.trial.cell, result.trial.block)
         for cell in evidence.cells

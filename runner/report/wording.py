@@ -6,6 +6,7 @@ from decimal import Decimal
 from math import floor, log10
 
 from runner.records.study import Metric
+from runner.text import unbroken
 
 NOTHING = "\N{EM DASH}"
 """Stands where there is no number."""
@@ -43,7 +44,7 @@ def spread(low: float | None, high: float | None, unit: str, like: float | None)
     """Write the smallest and the largest number, with the decimals of ``like``."""
     if low is None or high is None:
         return NOTHING
-    return together(f"{number(low, unit, like)} to {number(high, unit, like)}")
+    return unbroken(f"{number(low, unit, like)} to {number(high, unit, like)}")
 
 
 def printed(value: float) -> str:
@@ -61,20 +62,6 @@ def _decimals(value: float, unit: str) -> int:
     return max(0, 2 - floor(log10(abs(value))))
 
 
-def size(count: int) -> str:
-    """Write a size in bytes with a decimal unit, as disks are sold: ``851 MB``."""
-    if count < 10**9:
-        return together(f"{count / 10**6:,.0f} MB")
-    return together(f"{count / 10**9:,.2f} GB")
-
-
-def memory(count: int) -> str:
-    """Write a size in bytes with a binary unit, as memory is limited: ``4 GiB``."""
-    if count < 2**30:
-        return f"{count / 2**20:.0f} MiB"
-    return f"{count / 2**30:.1f}".removesuffix(".0") + " GiB"
-
-
 def duration(seconds: float) -> str:
     """Write a time limit: ``15 min``, ``90 s``."""
     if seconds >= _MINUTE_S and seconds % _MINUTE_S == 0:
@@ -87,24 +74,8 @@ def instant(when: datetime) -> str:
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def together(text: str) -> str:
-    """Return the text with spaces at which no line is broken."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def counted(count: int, noun: str) -> str:
-    """Write a number of things: ``1 cell``, ``7 cells``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def listed(items: Sequence[str]) -> str:
     """Write a list; of a long one only how many there are, the first and the last."""
     if len(items) > _LISTED:
         return f"{len(items)} values from {items[0]} to {items[-1]}"
     return ", ".join(items)
-
-
-def shortened(text: str, limit: int = 240) -> str:
-    """Return the text in one line and cut where it gets too long for a table."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"

@@ -11,13 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from runner import __version__
-from runner.cli.options import Options
 from runner.errors import ConfigError, RunFolderError
-from runner.execute import LAUNCHER, MATCHED
+from runner.inside import LAUNCHER, MATCHED
 from runner.plan import make_plan
 from runner.prepare.recipe import recipe_digest
 from runner.records.environment import Lock
-from runner.records.run import EngineFacts, Host, Plan, Run, TrialResult
+from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import folder as store
 from runner.runs import identity
@@ -38,19 +37,18 @@ class Execution:
     root: Path
 
 
-def describe(matrix: Matrix, lock: Lock, options: Options, host: Host, engine: EngineFacts) -> Run:
+def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: EngineFacts) -> Run:
     """Return what is known when a new run begins."""
-    root = options.matrix.parent
-    script, data = digests_of_inputs(matrix, root)
+    script, data = digests_of_inputs(matrix, start.root)
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
     lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
     run = Run(
-        id=store.new_name(options.reports, matrix.name, now),
+        id=store.new_name(start.reports, matrix.name, now),
         key="",
         created_at=now,
         runner_version=__version__,
-        git_commit=git_commit(root),
+        git_commit=git_commit(start.root),
         matrix=matrix,
         matrix_digest=digest.of_content(matrix),
         lock=lock,
@@ -71,19 +69,19 @@ def _own(matrix: Matrix) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def entered(run: Run, options: Options, note: Note) -> Iterator[Execution]:
+def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
     """Enter the folder of the newest run of the same key, or of this new one; leave it at the end.
 
     RunFolderError if another process is in it.
     """
     with contextlib.ExitStack() as at_the_end:
-        with store.alone(options.reports):
-            earlier = None if options.new else _same(run, options, note)
+        with store.alone(start.reports):
+            earlier = None if start.new else _same(run, start, note)
             if earlier is not None:
                 # What is compared was named before the run: naming it afterwards would be picking.
                 matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
                 run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
-            folder = RunFolder(options.reports / run.id)
+            folder = RunFolder(start.reports / run.id)
             if not folder.occupy():
                 raise RunFolderError(
                     f"another process is executing {folder.path}; wait for it, or begin another "
@@ -91,25 +89,23 @@ def entered(run: Run, options: Options, note: Note) -> Iterator[Execution]:
                 )
             at_the_end.callback(folder.leave)
             folder.sweep()
-            plan = planned(run, folder if earlier is not None else None, options)
+            plan = planned(run, folder if earlier is not None else None, start)
             folder.save_plan(plan)  # first: a folder is a run once it has its run.json
             folder.begin(run)
             store.point_latest(folder)
         results, damaged = folder.salvage()
         for path in damaged:
             note(f"{path}: this result was damaged and is set aside; its trial is executed again")
-        yield Execution(
-            run=run, folder=folder, plan=plan, results=results, root=options.matrix.parent
-        )
+        yield Execution(run=run, folder=folder, plan=plan, results=results, root=start.root)
 
 
-def _same(run: Run, options: Options, note: Note) -> Run | None:
+def _same(run: Run, start: Start, note: Note) -> Run | None:
     """Return the newest run with the same key; say which could not be read.
 
     A replay never goes on with that of another run of the same study: the seeds are its own.
     """
-    own_seed = options.seed if options.bundle is not None else None
-    for folder in store.run_folders(options.reports):
+    own_seed = start.seed if start.replay else None
+    for folder in store.run_folders(start.reports):
         try:
             earlier = folder.run()
             if earlier.key == run.key and own_seed in {None, folder.plan().seed}:
@@ -119,13 +115,13 @@ def _same(run: Run, options: Options, note: Note) -> Run | None:
     return None
 
 
-def planned(run: Run, folder: RunFolder | None, options: Options) -> Plan:
+def planned(run: Run, folder: RunFolder | None, start: Start) -> Plan:
     """Plan the run; one that goes on in its folder keeps its seed and never loses a block."""
-    blocks = run.matrix.blocks if options.blocks is None else options.blocks
+    blocks = run.matrix.blocks if start.blocks is None else start.blocks
     if folder is not None:
         earlier = folder.plan()
         return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
-    seed = int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed
+    seed = int.from_bytes(os.urandom(4), "big") if start.seed is None else start.seed
     return make_plan(run.matrix, seed, blocks)
 
 

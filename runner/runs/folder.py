@@ -21,6 +21,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -228,6 +229,18 @@ def run_folders(reports: Path) -> tuple[RunFolder, ...]:
     return tuple(RunFolder(path) for path in sorted(found, reverse=True))
 
 
+def newest_run(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:
+    """Return the newest readable run of a matrix of that name."""
+    for folder in run_folders(reports):
+        try:
+            run = folder.run()
+        except RunFolderError:
+            continue
+        if run.matrix.name == matrix.name:
+            return folder, run
+    return None
+
+
 def new_name(reports: Path, name: str, now: datetime) -> str:
     """Return an id for a new run; ids sort by date."""
     plain = file_name(f"{now:%Y%m%d-%H%M%S}-{name}")
@@ -291,6 +304,8 @@ def _load(path: Path, form: TypeAdapter[_T]) -> _T:
             f"{path} has format {int(written[1])}, this program knows up to {FORMAT}; "
             "it was written by a newer matrix-runner: upgrade this one."
         )
+    if written and int(written[1]) < FORMAT:
+        content = _upgraded(content)
     try:
         found = form.validate_json(content)
     except ValidationError as error:
@@ -300,6 +315,23 @@ def _load(path: Path, form: TypeAdapter[_T]) -> _T:
     if not all(map(_is_usable, _leaves(found))):
         raise _damaged(path, f"no number reaches {LARGEST}, and every instant has a time zone")
     return found
+
+
+def _upgraded(content: bytes) -> bytes:
+    """Return a stored file of an older format with the names of today."""
+    try:
+        stored = json.loads(content)
+    except ValueError:
+        return content  # validation says what is wrong
+    trials = stored.get("trials", [stored.get("trial")])
+    for part, old, new in (
+        (stored, "tainted", "disturbed"),
+        (stored.get("guards"), "most_tainted", "most_disturbed"),
+        *((trial, "twin", "control") for trial in trials if isinstance(trials, list)),
+    ):
+        if isinstance(part, dict) and old in part:
+            part[new] = part.pop(old)
+    return json.dumps(stored).encode()
 
 
 def _damaged(path: Path, trouble: str) -> DamagedError:

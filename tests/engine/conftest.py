@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.engines.docker import DockerEngine, connect
+from runner.engines.docker.engine import DockerEngine, connect
 from runner.engines.venv import VenvEngine
 from runner.engines.venv import connect as connect_venv
 from runner.engines.venv.cache import CACHE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.engines.docker import DockerEngine
+from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL
 from runner.records.study import Limits, Status
 from tests.engine.conftest import Served

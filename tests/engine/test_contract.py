@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from runner.engines.protocol import Engine
-from runner.engines.venv.sandbox import BEHIND_WALLS
-from runner.execute import LAUNCHER, clear
+from runner.execute import clear
 from runner.execute.result import conclude
+from runner.inside import LAUNCHER
 from runner.prepare import write_context
 from runner.prepare.recipe import environment_digest
-from runner.records.environment import Image
+from runner.records.environment import BaseKind, Image
+from runner.records.run import SANDBOXES
 from runner.records.study import Limits, Status
 from tests.support.fakes import FakeEngine
 from tests.support.trials import (
@@ -34,7 +35,7 @@ time.sleep(60)
 """
 
 
-WALLS = [f"venv-{kind}" for kind in (*BEHIND_WALLS, "plain")]
+WALLS = [f"venv-{kind}" for kind in (*SANDBOXES, "plain")]
 ENGINES = [
     "fake",
     *(pytest.param(name, marks=pytest.mark.engine) for name in ("docker", "podman")),
@@ -71,7 +72,7 @@ def test_a_base_travels_in_a_file(engine: Engine, tmp_path: Path) -> None:
     key = environment_digest(environment)
     context = write_context(environment, key, "host", engine, tmp_path / "context")
     saved = engine.save_base(context.base, INTERPRETER, tmp_path / "base.tar")
-    assert saved.kind == "assembled"
+    assert saved.kind is BaseKind.ASSEMBLED
     loaded = engine.load_base(saved, INTERPRETER.minor, tmp_path / "base.tar")
     image = engine.build(replace(context, base=loaded))
     outcome, result, _ = executed(engine, image, tmp_path, NUMBER)

@@ -13,11 +13,11 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from runner.engines.docker import DockerEngine
+from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineError
-from runner.records.environment import Base
+from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
 from tests.engine.conftest import Served
 from tests.support.trials import INTERPRETER, LIMITS, NUMBER, RUN, Execute, executed, launch, stage
@@ -213,7 +213,7 @@ def test_an_image_built_on_another_base_replaces_the_first(
 ) -> None:
     """The newest image of an environment is the one that is found, so nothing is built twice."""
     (tmp_path / "Dockerfile").write_text(LABELS_ONLY)
-    bases = [Base(kind="given", name=empty, digest=digest) for digest in ("first", "second")]
+    bases = [Base(kind=BaseKind.LOCAL, name=empty, digest=digest) for digest in ("first", "second")]
     built = [
         served.engine.build(
             BuildContext(folder=tmp_path, environment=ENVIRONMENT, label="x", base=base)
@@ -236,7 +236,7 @@ def test_a_base_by_name_travels_in_a_file(served: Served, tmp_path: Path) -> Non
     client.images.get(served.image.id).tag(*name.rsplit(":", 1))
     try:
         base = engine.base(name, INTERPRETER)
-        assert base.kind in {"local", "pulled"}  # podman gives every image a digest
+        assert base.kind in {BaseKind.LOCAL, BaseKind.PULLED}  # podman gives every image a digest
         assert engine.save_base(base, INTERPRETER, file) == base
         client.images.remove(name)
         assert engine.load_base(base, INTERPRETER.minor, file) == base

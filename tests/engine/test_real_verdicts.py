@@ -113,7 +113,7 @@ def test_one_image_under_two_names_is_not_told_apart(run: StoredRun, metric: str
         found, _ = compared(run, blocks, "second", metric)
         assert found.verdict not in {Verdict.LOWER, Verdict.HIGHER}, found
         if metric == "wall" and found.verdict is Verdict.NO_COMPARISON:
-            continue  # the host tainted so many trials that too few are left
+            continue  # the host disturbed so many trials that too few are left
         assert found.estimate
         assert found.estimate.low <= 0 <= found.estimate.high
 
@@ -133,11 +133,11 @@ def test_more_steps_are_found_with_their_size(run: StoredRun) -> None:
     assert verdicts[-1] is Verdict.HIGHER, verdicts
 
 
-def test_the_twin_is_in_every_block(run: StoredRun) -> None:
+def test_the_control_is_in_every_block(run: StoredRun) -> None:
     """The baseline's second copy is executed like any cell."""
-    twins = [one.trial for one in run.results if one.trial.twin]
-    assert [trial.cell for trial in twins] == ["image=first"] * run.plan.blocks
-    assert {trial.block for trial in twins} == set(range(1, run.plan.blocks + 1))
+    controls = [one.trial for one in run.results if one.trial.control]
+    assert [trial.cell for trial in controls] == ["image=first"] * run.plan.blocks
+    assert {trial.block for trial in controls} == set(range(1, run.plan.blocks + 1))
 
 
 @pytest.mark.guarded
@@ -145,7 +145,7 @@ def test_the_twin_is_in_every_block(run: StoredRun) -> None:
 def test_a_disturbed_trial_is_repeated_and_all_attempts_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stranger on the measured core taints trials; after two repeats they stay tainted."""
+    """A stranger on the measured core disturbs trials; after two repeats they stay disturbed."""
     monkeypatch.setattr("runner.plan.GUARDS", Guards(patience_s=0.5))
     environment = plain_environment()
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -165,5 +165,5 @@ def test_a_disturbed_trial_is_repeated_and_all_attempts_are_kept(
         os.sched_setaffinity(0, cores)
     results: tuple[TrialResult, ...] = find_run(Path("reports"), None).results()
     assert [one.trial.attempt for one in results] == [1, 2, 3]
-    assert all(one.tainted and "other processes" in one.tainted for one in results)
+    assert all(one.disturbed and "other processes" in one.disturbed for one in results)
     assert all(one.values or one.series for one in results)

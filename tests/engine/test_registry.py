@@ -12,10 +12,11 @@ import docker
 import pytest
 
 from runner.engines import docker as module
-from runner.engines.docker import DockerEngine, connect
+from runner.engines.docker.engine import DockerEngine, connect
 from runner.engines.docker.labels import image_tag
 from runner.errors import EngineError
 from runner.prepare.recipe import environment_digest
+from runner.records.environment import BaseKind
 from runner.records.study import Status
 from tests.support.studies import ended, results, run_folders, started, write_study
 from tests.support.trials import INTERPRETER, NUMBER, plain_environment
@@ -104,7 +105,7 @@ def test_a_run_on_a_pulled_base(
         assert (code, err) == (0, ""), out
         assert {result.status for result in results(tmp_path).values()} == {Status.OK}
         (image,) = run_folders(tmp_path)[0].stored().images
-        assert (image.base.kind, image.base.name) == ("pulled", forgotten)
+        assert (image.base.kind, image.base.name) == (BaseKind.PULLED, forgotten)
         assert image.base.digest == digest
     finally:
         client.images.remove(image_tag(environment_digest(environment)), force=True)
@@ -117,7 +118,7 @@ def test_auto_takes_the_official_base_where_it_can_be_pulled(
     monkeypatch.setattr(module, "OFFICIAL", forgotten)
     with closing(connect("engine-tests")) as engine:
         base = engine.base("auto", INTERPRETER)
-    assert (base.kind, base.name, base.digest) == ("pulled", forgotten, digest)
+    assert (base.kind, base.name, base.digest) == (BaseKind.PULLED, forgotten, digest)
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
@@ -128,7 +129,7 @@ def test_auto_assembles_where_nothing_can_be_pulled(
     official = f"{NOWHERE if down else registry}/none:{{python}}"
     monkeypatch.setattr(module, "OFFICIAL", official)
     with closing(connect("engine-tests")) as engine:
-        assert engine.base("auto", INTERPRETER).kind == "assembled"
+        assert engine.base("auto", INTERPRETER).kind is BaseKind.ASSEMBLED
         with pytest.raises(EngineError, match="can neither be found nor pulled"):
             engine.base("pull", INTERPRETER)
 

@@ -20,7 +20,7 @@ from tests.support.trials import plain_environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 
-# Its number is no time, so that a busy machine taints nothing.
+# Its number is no time, so that a busy machine disturbs nothing.
 SCRIPT = """
 import json, os, random
 order = json.load(open(os.environ["PARAMS_PATH"]))

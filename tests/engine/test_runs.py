@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 
-from runner.engines.docker import DockerEngine
+from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL, image_tag
 from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image
@@ -58,7 +58,7 @@ def test_a_run_leaves_numbers_and_nothing_else(
     assert "building" not in out
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     assert {result.image for result in results(tmp_path).values()} == {docker_image.id}
-    assert len(results(tmp_path)) == 6  # two cells and the twin of the first, in two blocks
+    assert len(results(tmp_path)) == 6  # two cells and the control of the first, in two blocks
     assert left_behind(client, tmp_path) == []
 
 

@@ -19,10 +19,10 @@ import pytest
 from runner.engines import base
 from runner.engines.venv import VenvEngine
 from runner.engines.venv.cache import CACHE
-from runner.engines.venv.sandbox import BEHIND_WALLS, told
 from runner.execute import clear
 from runner.python import interpreters
 from runner.records.environment import EnvironmentRequest, Image
+from runner.records.run import SANDBOXES, isolation
 from runner.records.study import Limits, Status
 from tests.support.studies import ROOT, ended, results, run_folders, started, write_study
 from tests.support.trials import (
@@ -37,7 +37,7 @@ from tests.support.trials import (
 
 MIB = 1024**2
 SMALL = Limits(memory_bytes=192 * MIB, pids=64)
-KINDS = (*BEHIND_WALLS, "plain")
+KINDS = (*SANDBOXES, "plain")
 PLAIN = plain_environment()
 
 Make = Callable[[str], VenvEngine]
@@ -179,7 +179,7 @@ def test_what_the_report_says(kind: str, engine: VenvEngine) -> None:
     """One line says what was in force, and what it does not do."""
     facts = engine.describe()
     assert facts.version.split()[0] == kind
-    said = told(facts.version, facts.cgroup)
+    said = isolation(facts.version, facts.cgroup)
     assert said.endswith(". venv does not contain a hostile script.")
     assert ("no network" in said) == (kind != "plain")
     assert ("memory is limited" in said) == bool(facts.cgroup)

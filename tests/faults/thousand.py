@@ -22,7 +22,7 @@ from tests.faults.study import declare, ended, inspect, saved, start
 from tests.support.daemons import POSSIBLE, REASON, Daemon
 from tests.support.studies import run_folders
 
-CELLS = 24  # and the twin of the first one
+CELLS = 24  # and the control of the first one
 NAMES = (
     *("runner killed", "SIGINT", "SIGTERM", "SIGINT twice", "container removed"),
     *("container killed", "container stopped", "daemon SIGTERM", "daemon SIGKILL", "image removed"),

@@ -320,7 +320,7 @@ def _stored_runs() -> tuple[bytes, ...]:
     images: tuple[Image, ...] = samples.founding_images()
     logs = samples.founding_logs()
     disturbed = tuple(
-        replace(one, tainted="other processes took 50%", reading=READING)
+        replace(one, disturbed="other processes took 50%", reading=READING)
         if number % 3
         else replace(one, status=Status.ENGINE_LOST, reason="gone", values={}, series={})
         for number, one in enumerate(results)

@@ -15,7 +15,7 @@ from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import Log
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.python.interpreters import Interpreter
-from runner.records.environment import Base, Image
+from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
 
 
@@ -55,7 +55,7 @@ class FakeEngine:
         return self._images
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
-        return Base(kind="assembled", name=f"base:{interpreter.minor}", digest="sha256:0")
+        return Base(kind=BaseKind.ASSEMBLED, name=f"base:{interpreter.minor}", digest="sha256:0")
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         file.write_text(base.digest)

@@ -66,22 +66,22 @@ def matrix(
 
 
 def plan_of(study: Matrix, blocks: int | None = None) -> Plan:
-    """Return the plan of a matrix, without twins: most tests give no numbers of them."""
+    """Return the plan of a matrix, without controls: most tests give no numbers of them."""
     plan = make_plan(study, seed=1, blocks=blocks)
-    return replace(plan, trials=tuple(trial for trial in plan.trials if not trial.twin))
+    return replace(plan, trials=tuple(trial for trial in plan.trials if not trial.control))
 
 
 def results_of(
-    plan: Plan, numbers: Mapping[str, Numbers], tainted: Sequence[int] = ()
+    plan: Plan, numbers: Mapping[str, Numbers], disturbed: Sequence[int] = ()
 ) -> tuple[TrialResult, ...]:
     """Return a result for each trial of a plan: by metric and cell the number of its block.
 
-    Trials of the blocks in ``tainted`` were disturbed by the machine.
+    Trials of the blocks in ``disturbed`` were disturbed by the machine.
     """
-    return tuple(_result(trial, numbers, trial.block in tainted) for trial in plan.trials)
+    return tuple(_result(trial, numbers, trial.block in disturbed) for trial in plan.trials)
 
 
-def _result(trial: Trial, numbers: Mapping[str, Numbers], tainted: bool) -> TrialResult:
+def _result(trial: Trial, numbers: Mapping[str, Numbers], disturbed: bool) -> TrialResult:
     name = trial.cell.removeprefix("v=")
     values = {metric: by_cell[name][trial.block - 1] for metric, by_cell in numbers.items()}
     sound = {metric: value for metric, value in values.items() if value is not None}
@@ -91,21 +91,21 @@ def _result(trial: Trial, numbers: Mapping[str, Numbers], tainted: bool) -> Tria
         values=sound,
         series={},
         environment={},
-        tainted="other processes took 50% of the measured core" if tainted else None,
+        disturbed="other processes took 50% of the measured core" if disturbed else None,
         started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
         duration_s=1.0,
     )
 
 
 def judged(
-    numbers: Mapping[str, Numbers], study: Matrix | None = None, tainted: Sequence[int] = ()
+    numbers: Mapping[str, Numbers], study: Matrix | None = None, disturbed: Sequence[int] = ()
 ) -> Judgement:
     """Judge a run that gave these numbers."""
     cells = list(next(iter(numbers.values())))
     blocks = len(next(iter(next(iter(numbers.values())).values())))
     study = study or matrix(cells, metrics=tuple(numbers), blocks=min(blocks, 7))
     plan = replace(plan_of(study, blocks), guards=Guards())
-    return judge(study, plan, results_of(plan, numbers, tainted))
+    return judge(study, plan, results_of(plan, numbers, disturbed))
 
 
 def only(judgement: Judgement, metric: str = "seconds") -> Comparison:
@@ -119,7 +119,7 @@ def stored(
     *,
     accuracies: Numbers | None = None,
     blocks: int = 7,
-    tainted: Sequence[int] = (),
+    disturbed: Sequence[int] = (),
     compared: bool = True,
 ) -> StoredRun:
     """Return a run of 7 planned blocks that gave these seconds and accuracies in the first ones.
@@ -132,7 +132,7 @@ def stored(
     study = study if compared else replace(study, compare=())
     plan = plan_of(study)
     plan = replace(plan, trials=tuple(one for one in plan.trials if one.block <= blocks))
-    results = results_of(plan, given, tainted)
+    results = results_of(plan, given, disturbed)
     return StoredRun(
         run=founding_run(study), plan=plan_of(study), images=(), results=results, logs={}
     )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from runner.records.environment import (
     Base,
+    BaseKind,
     Environment,
     EnvironmentRequest,
     Image,
@@ -211,7 +212,7 @@ def founding_lock() -> Lock:
 
 def founding_images() -> tuple[Image, ...]:
     """One image for each environment."""
-    base = Base(kind="assembled", name="host python 3.7.16", digest="sha256:" + "b" * 64)
+    base = Base(kind=BaseKind.ASSEMBLED, name="host python 3.7.16", digest="sha256:" + "b" * 64)
     return tuple(
         Image(
             environment=letter * 64,
@@ -274,10 +275,10 @@ def founding_plan(matrix: Matrix | None = None) -> Plan:
             Trial(cell=cell_id, block=block, position=position, seed=1000 + block)
             for position, cell_id in enumerate(ids)
         ]
-        twin = Trial(
-            cell=matrix.cells[0].id, block=block, position=len(ids), seed=1000 + block, twin=True
+        control = Trial(
+            cell=matrix.cells[0].id, block=block, position=len(ids), seed=1000 + block, control=True
         )
-        trials += [twin] if matrix.compare else []
+        trials += [control] if matrix.compare else []
     looks = tuple(matrix.blocks * look for look in (1, 2, 3, 4))
     return Plan(seed=1, blocks=matrix.blocks, trials=tuple(trials), looks=looks)
 
@@ -293,7 +294,7 @@ def founding_result(trial: Trial) -> TrialResult:
         return failed_result(trial, reason=f"exit code 1: {ERROR}")
     seconds, startup, best, final, test, peak = _TYPICAL[trial.cell]
     # Luck of the block, and less of the trial: the same every time, and no two cells have the same.
-    own = zlib.crc32(f"{trial.cell}{trial.block}{trial.twin}".encode()) % 7 - 3
+    own = zlib.crc32(f"{trial.cell}{trial.block}{trial.control}".encode()) % 7 - 3
     wobble = 1 + (trial.block * 37 % 7 - 3) / 300 + own / 900
     epoch = seconds * wobble
     return ok_result(

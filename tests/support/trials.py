@@ -6,8 +6,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from runner.engines.protocol import Engine, Launch, Outcome
-from runner.execute import LAUNCHER, clear
+from runner.execute import clear
 from runner.execute.result import Concluded, conclude
+from runner.inside import LAUNCHER
 from runner.prepare import write_context
 from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter

@@ -14,7 +14,7 @@ from runner.errors import EngineError, EngineLostError
 from runner.lock.file import lock_path, read_lock
 from runner.prepare.recipe import environment_digest, used
 from runner.read import read
-from runner.records.environment import Base, Image
+from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts, Reading, Trial, TrialResult
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
@@ -68,11 +68,11 @@ def ended(trial: Trial, slower: float) -> TrialResult:
 
 
 def printed(
-    pairs: int = 8, *, slower: float = 0.0, twin: bool = False, change: Change = lambda one: one
+    pairs: int = 8, *, slower: float = 0.0, control: bool = False, change: Change = lambda one: one
 ) -> Sequence[str]:
     """Return the lines about a plan that was executed to its end."""
     matrix = on_engines(("docker", "venv"), pairs, 5)
-    plan = planned(matrix, 1, twin=twin)
+    plan = planned(matrix, 1, control=control)
     results = [change(ended(trial, slower)) for trial in plan.trials]
     venv = replace(FACTS, name="venv", version="bwrap 0.8.0")
     return list(lines(matrix, plan, results, {"docker": FACTS, "venv": venv}))
@@ -85,12 +85,12 @@ def row(printed: Sequence[str], beginning: str) -> str:
 
 
 def test_engines_are_an_axis_whose_trials_share_seeds() -> None:
-    """Each block holds one trial on each engine, with one seed, and a twin only if wanted."""
+    """Each block holds one trial on each engine, with one seed, and a control only if wanted."""
     matrix = on_engines(("docker", "venv"), 6, 5)
     assert [engine_of(cell.id) for cell in matrix.cells] == ["docker", "venv"]
     assert all(cell.parameters["epochs"] == 5 for cell in matrix.cells)
-    for twin, size in ((False, 2), (True, 3)):
-        trials = planned(matrix, 1, twin=twin).trials
+    for control, size in ((False, 2), (True, 3)):
+        trials = planned(matrix, 1, control=control).trials
         blocks = [[one for one in trials if one.block == block] for block in range(1, 7)]
         assert {len(block) for block in blocks} == {size}
         assert {len({one.seed for one in block}) for block in blocks} == {1}
@@ -152,29 +152,29 @@ def test_no_trial_on_one_engine_tells_nothing() -> None:
     assert found == "time per epoch (s) — — — 0 cannot tell: 0 pairs, and 5 are needed"
 
 
-def test_tainted_trials_are_counted_and_give_no_wall_time() -> None:
+def test_disturbed_trials_are_counted_and_give_no_wall_time() -> None:
     """Their accuracy counts; the machine cannot change it."""
 
-    def taint(one: TrialResult) -> TrialResult:
-        return replace(one, tainted="others took 9 %") if one.trial.block == 2 else one
+    def disturb(one: TrialResult) -> TrialResult:
+        return replace(one, disturbed="others took 9 %") if one.trial.block == 2 else one
 
-    found = printed(change=taint)
-    assert "16 trials executed, 2 of them tainted; 2 of 16 stay so after repeats" in found
+    found = printed(change=disturb)
+    assert "16 trials executed, 2 of them disturbed; 2 of 16 stay so after repeats" in found
     assert " 7 equivalent" in row(found, "time per epoch")
     assert " 8 the same" in row(found, "test accuracy")
 
 
 def test_a_busy_host_is_judged_by_cpu_time() -> None:
-    """Where too many trials stay tainted no wall time is told, and the output says so."""
-    found = printed(change=lambda one: replace(one, tainted="others took 9 %"))
+    """Where too many trials stay disturbed no wall time is told, and the output says so."""
+    found = printed(change=lambda one: replace(one, disturbed="others took 9 %"))
     assert "the host was too busy for wall times: CPU times stand in for them" in found
     assert not [line for line in found if line.startswith("time per epoch")]
     assert row(found, "CPU time per epoch").endswith("equivalent within ±3 %")
 
 
-def test_the_twin_shows_the_noise_of_the_host() -> None:
+def test_the_control_shows_the_noise_of_the_host() -> None:
     """The first engine beside itself has a table of its own."""
-    found = printed(twin=True)
+    found = printed(control=True)
     (second,) = (at for at, line in enumerate(found) if "docker again / docker" in line)
     assert "equivalent" in row(found[second:], "time per epoch")
 
@@ -195,7 +195,7 @@ class Elsewhere(FakeEngine):
     def __init__(self, cores: int = 2) -> None:
         super().__init__()
         self.cores = cores
-        base = Base(kind="assembled", name="base", digest="sha256:0")
+        base = Base(kind=BaseKind.ASSEMBLED, name="base", digest="sha256:0")
         for environment in used(read(MATRIX), read_lock(lock_path(MATRIX))):
             key = environment_digest(environment)
             label = environment.request.label
@@ -215,7 +215,7 @@ class Elsewhere(FakeEngine):
 def executed(engines: Mapping[str, Elsewhere], folder: Path) -> list[TrialResult]:
     """Return the results of two blocks on these engines; each holds only images afterwards."""
     matrix = on_engines(tuple(engines), 2, 5)
-    plan = planned(matrix, 1, twin=True)
+    plan = planned(matrix, 1, control=True)
     results: list[TrialResult] = []
     with suppress(EngineLostError), observer_for(io.StringIO()) as observer:
         for result in carry_out(matrix, plan, engines, RunFolder(folder), observer):

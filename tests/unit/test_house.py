@@ -1,6 +1,7 @@
-"""The rules of the house: who may import whom, and which module owns which package."""
+"""The rules of the house: which room imports which, and which module owns which package."""
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
@@ -17,118 +18,73 @@ from runner.errors import Exit, RunnerError
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "runner"
 
-TIERS = (
-    # words
-    (
-        "errors",
-        "model",
-        "options",
-        "digest",
-        "atomic",
-        "ssh",
-        "inside",
-        "matched",
-        "report.page",
-        "interruption",
-        "child",
-        "keeper",
-    ),
-    ("workplace", "whereabouts", "address"),
-    # what needs nothing else: the disk, the machine, the order of trials, the numbers
-    (
-        "store",
-        "host",
-        "uv",
-        "log",
-        "hardening",
-        "isolation",
-        "cgroup",
-        "observer",
-        "identity",
-        "guards",
-        "patience",
-        "problems",
-        "judge.records",
-        "plan",
-        "summarise",
-        "recipe",
-        "lockfile",
-    ),
-    (
-        "processes",
-        "interpreters",
-        "yaml_tree",
-        "progress",
-        "goal",
-        "judge.estimate",
-        "report.wording",
-    ),
-    ("judge.samples", "judge.looks", "judge.history"),
-    ("judge.compare",),
-    ("judge.claims", "judge.policy", "judge.groups", "judge.partings"),
-    ("judge",),
-    ("judge.reproduction", "report.plots", "report.evidence"),
-    (
-        "engine",
-        "base",
-        "packages",
-        "notation",
-        "report.differing",
-        "report.verdict_words",
-        "report.render",
-    ),
-    # the verbs, and the sections of the report
-    ("result", "prepare", "resolve", "labels", "schema", "environments", "docker_client"),
-    (
-        "report.measured",
-        "report.published",
-        "report.reproduced",
-        "report.surroundings",
-        "report.verdicts",
-    ),
-    (
-        "execute",
-        "reap",
-        "lock",
-        "outlook",
-        "docker_engine",
-        "venv_engine",
-        "glance",
-        "cells",
-        "refusals",
-        "report.view",
-    ),
-    ("read", "report", "engines"),
-    # a whole run, the commands, the command line
-    ("calibration",),
+LEVELS = (
+    ("errors", "text", "records", "inside"),
+    ("observer", "system", "read", "plan", "summarise"),
+    ("python", "judge"),
+    ("lock", "engines"),
+    ("prepare",),
     ("runs",),
-    ("course", "explain", "doctor", "bundle", "wheels"),
-    ("pack", "replay"),
-    ("commands", "arguments"),
+    ("execute", "report"),
+    ("bundle", "doctor", "pipeline"),
     ("cli",),
     ("__main__",),
 )
-"""A module imports only modules of the lines above its own."""
+"""The rooms of the package, folders and files, each level above the one it may import."""
+
+VERBS = ("read", "lock", "plan", "prepare", "execute", "summarise", "judge", "report")
+KNOW_NO_VERB = {"records", "errors", "text", "system", "inside", "observer", "python", "engines"}
+
+PUBLIC = {
+    "read.schema",
+    "lock.file",
+    "prepare.recipe",
+    "execute.cleanup",
+    "execute.result",
+    "judge.claims",
+    "judge.compare",
+    "judge.divergence",
+    "judge.estimate",
+    "judge.goal",
+    "judge.looks",
+    "judge.records",
+    "judge.samples",
+    "report.evidence",
+    "report.render",
+    "report.verdict_words",
+    "report.wording",
+}
+"""The modules of a verb's folder that others import besides the verb itself."""
+
+MOST_ROOMS = 27
 
 OWNERS = {
-    "altair": {"report.plots"},
-    "docker": {"docker_client", "docker_engine"},
-    "requests": {"docker_client", "docker_engine"},
-    "urllib3": {"docker_client"},
-    "yaml": {"yaml_tree"},
+    "altair": {"report.figures"},
+    "docker": {"engines.docker.client", "engines.docker.engine"},
+    "requests": {"engines.docker.client", "engines.docker.engine"},
+    "urllib3": {"engines.docker.client"},
+    "yaml": {"read.yaml"},
     "jinja2": {"report.render"},
     "markupsafe": {"report.render"},
-    "numpy": {"judge.estimate", "judge.history", "matched"},
+    "numpy": {"judge.estimate", "judge.history", "inside.matched"},
     "tabulate": {"report.render"},
-    "rich": {"progress"},
+    "rich": {"cli.progress"},
     "ruptures": {"judge.history"},
     "scipy": {"judge.estimate"},
-    "uv": {"uv"},
-    "vl_convert": {"report.plots"},
-    "pydantic": {"bundle", "lockfile", "notation", "refusals", "result", "schema", "store"},
-    "pydantic_core": {"notation", "refusals", "schema"},
+    "uv": {"python.uv"},
+    "vl_convert": {"report.figures"},
+    "pydantic": {
+        "bundle.file",
+        "execute.result",
+        "lock.file",
+        "read.fields",
+        "read.refusals",
+        "read.schema",
+        "runs.folder",
+    },
+    "pydantic_core": {"read.fields", "read.refusals", "read.schema"},
 }
-"""The only modules that import a package; one that is not here is imported by none."""
+"""The only modules that import a package; a package that is not listed is imported by none."""
 
 HEAVY = {
     "altair",
@@ -191,22 +147,56 @@ def reached(start: str) -> set[str]:
     return found
 
 
-def test_every_module_has_a_place() -> None:
-    """A new module is put into a tier, one that is gone is removed from it."""
-    placed = [module for tier in TIERS for module in tier]
-    assert sorted(placed) == sorted(set(MODULES) - {""})
+def room(module: str) -> str:
+    """Return the folder or file directly in ``runner/`` that holds a module."""
+    return module.partition(".")[0]
 
 
-def test_imports_point_one_way() -> None:
-    """A module imports only what stands above it, so there is no cycle either."""
-    above: set[str] = set()
-    wrong = []
-    for tier in TIERS:
-        for module in tier:
-            wrong += [f"{module} imports {one}" for one in own(MODULES[module]) - above]
-        above |= set(tier)
-    assert wrong == []
+def arrows() -> set[tuple[str, str]]:
+    """Return every import between two rooms, as importing and imported room."""
+    found = {(room(name), room(one)) for name, path in MODULES.items() for one in own(path)}
+    return {(above, below) for above, below in found if above != below}
+
+
+def test_the_package_has_few_rooms() -> None:
+    """A newcomer sees the whole program in one listing."""
+    rooms = {room(module) for module in MODULES} - {""}
+    assert sorted(rooms) == sorted(one for level in LEVELS for one in level)
+    assert len(rooms) <= MOST_ROOMS
+
+
+def test_rooms_import_only_from_lower_levels() -> None:
+    """So there is no cycle, and no two folders import each other."""
+    heights = {one: height for height, level in enumerate(LEVELS) for one in level}
+    assert [pair for pair in arrows() if heights[pair[0]] <= heights[pair[1]]] == []
     assert own(MODULES[""]) == set()
+
+
+def test_modules_form_no_cycle() -> None:
+    """Inside a folder, too, imports lead one way. A submodule may load its own package."""
+    graph = {
+        module: {one for one in own(path) if not module.startswith(f"{one}.")}
+        for module, path in MODULES.items()
+    }
+    assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_a_verb_never_imports_a_later_verb() -> None:
+    """Only the pipeline and the command line know the whole order."""
+    later = {(verb, other) for at, verb in enumerate(VERBS) for other in VERBS[at + 1 :]}
+    assert arrows() & later == set()
+    assert [pair for pair in arrows() if pair[0] in KNOW_NO_VERB and pair[1] in VERBS] == []
+
+
+def test_a_folder_is_entered_by_its_verb_or_its_records() -> None:
+    """Its other modules can change without anybody else."""
+    entered = {
+        one
+        for module, path in MODULES.items()
+        for one in own(path)
+        if room(one) in VERBS and "." in one and room(one) != room(module)
+    }
+    assert entered == PUBLIC
 
 
 def test_each_package_has_its_owners() -> None:
@@ -221,26 +211,34 @@ def test_each_package_has_its_owners() -> None:
 def test_only_commands_choose_an_engine() -> None:
     """Everything else works with any engine that keeps the protocol."""
     users = {
-        module for module, path in MODULES.items() if own(path) & {"docker_engine", "venv_engine"}
+        module
+        for module, path in MODULES.items()
+        if any(one.startswith(("engines.docker", "engines.venv")) for one in own(path))
+        and not module.startswith(("engines.docker", "engines.venv"))
     }
     assert users == {"engines"}
 
 
 def test_a_report_needs_no_engine() -> None:
     """Nothing that the report loads can build or execute."""
-    assert not reached("report") & {"engine", "docker_engine", "prepare", "execute", "uv"}
+    assert {room(one) for one in reached("report")} & {
+        "engines",
+        "prepare",
+        "execute",
+        "python",
+    } == set()
 
 
 def test_the_launcher_runs_anywhere() -> None:
     """It imports the standard library alone and keeps to the syntax of Python 3.6."""
-    path = MODULES["inside"]
+    path = MODULES["inside.launcher"]
     assert imported(path) <= sys.stdlib_module_names
     ast.parse(path.read_text(), feature_version=(3, 6))
 
 
 def test_what_lies_beside_a_script_runs_anywhere() -> None:
     """It imports the standard library and numpy, and keeps to the syntax of Python 3.6."""
-    path = MODULES["matched"]
+    path = MODULES["inside.matched"]
     assert imported(path) <= {*sys.stdlib_module_names, "numpy"}
     ast.parse(path.read_text(), feature_version=(3, 6))
 

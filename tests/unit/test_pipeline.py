@@ -19,6 +19,7 @@ from runner.python.interpreters import machine_platform
 from runner.read import read
 from runner.records.environment import (
     Base,
+    BaseKind,
     Environment,
     EnvironmentRequest,
     Image,
@@ -93,7 +94,7 @@ class Watched(FakeEngine):
             label=environment.request.label,
             id=f"sha256:{key}",
             size_bytes=1,
-            base=Base(kind="assembled", name="base", digest="sha256:0"),
+            base=Base(kind=BaseKind.ASSEMBLED, name="base", digest="sha256:0"),
         )
 
 
@@ -101,7 +102,7 @@ class Watched(FakeEngine):
 def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """The engine that every command of the test reaches."""
     engine = Watched()
-    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
+    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: engine)
     # Else the tests that follow would share what one run left over of this machine.
     monkeypatch.setattr("runner.pipeline.stay_off", lambda _: None)
     return engine
@@ -145,9 +146,9 @@ def folders() -> list[str]:
 
 
 def statuses() -> Mapping[str, Status]:
-    """Return the status of every trial of the newest run, less the twins of the baseline."""
+    """Return the status of every trial of the newest run, less the controls of the baseline."""
     results = RunFolder(Path("reports/latest")).results()
-    return {result.trial.id: result.status for result in results if not result.trial.twin}
+    return {result.trial.id: result.status for result in results if not result.trial.control}
 
 
 def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
@@ -408,7 +409,7 @@ def test_explain_needs_no_engine(
     assert main(["explain", "model=one"]) == Exit.OK
     assert capsys.readouterr().out.startswith("there is no run of tiny in reports: all trials")
     main(["--blocks", "1"])
-    monkeypatch.delattr("runner.engines.docker.connect")
+    monkeypatch.delattr("runner.engines.docker.engine.connect")
     capsys.readouterr()
     assert main(["explain", "model=one", "--blocks", "2"]) == Exit.OK
     said = capsys.readouterr().out

@@ -31,7 +31,7 @@ def latest() -> RunFolder:
 
 def blocks_of(plan: Plan) -> Mapping[str, int]:
     """Return the last block of each cell in a plan."""
-    return {trial.cell: trial.block for trial in plan.trials if not trial.twin}
+    return {trial.cell: trial.block for trial in plan.trials if not trial.control}
 
 
 def write(engine: Watched, text: str = MODELS) -> None:
@@ -40,15 +40,15 @@ def write(engine: Watched, text: str = MODELS) -> None:
     Path("script.py").write_text(SCRIPT)
 
 
-def taint_first(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+def disturb_first(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Have the machine disturb the first trials of a run, whatever they measure."""
     left = [times]
 
-    def tainted(_reading: Reading | None, _guards: Guards) -> str | None:
+    def disturbed(_reading: Reading | None, _guards: Guards) -> str | None:
         left[0] -= 1
         return "other processes took 50% of the measured core" if left[0] >= 0 else None
 
-    monkeypatch.setattr("runner.execute.taint", tainted)
+    monkeypatch.setattr("runner.execute.disturbance", disturbed)
 
 
 def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
@@ -56,12 +56,12 @@ def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
 ) -> None:
     """The others of the block come first, and all attempts are kept."""
     write(engine)
-    taint_first(monkeypatch, 1)
+    disturb_first(monkeypatch, 1)
     assert main(["--blocks", "1"]) == Exit.OK
     first, *_, last = engine.executed
     assert last == first.removesuffix(".1") + ".2"
     assert len(engine.executed) == 5
-    kept = {one.trial.id: one.tainted is not None for one in latest().results()}
+    kept = {one.trial.id: one.disturbed is not None for one in latest().results()}
     assert kept == {trial: trial == first for trial in engine.executed}
 
 
@@ -70,7 +70,7 @@ def test_a_disturbed_trial_is_repeated_at_most_twice(
 ) -> None:
     """Then it stays as it is, and a later command does not try again."""
     write(engine)
-    taint_first(monkeypatch, 100)
+    disturb_first(monkeypatch, 100)
     assert main(["--blocks", "1"]) == Exit.OK
     assert len(engine.executed) == 4 * 3
     assert main(["--blocks", "1"]) == Exit.OK
@@ -83,7 +83,7 @@ def test_nothing_is_repeated_where_the_matrix_says_so(
 ) -> None:
     """``repeats: 0`` keeps what came first."""
     write(engine, MODELS + "repeats: 0\n")
-    taint_first(monkeypatch, 100)
+    disturb_first(monkeypatch, 100)
     assert main(["--blocks", "1"]) == Exit.OK
     assert len(engine.executed) == 4
 

@@ -280,7 +280,7 @@ def test_the_animals_run_on_any_python() -> None:
 def test_the_program_survives_the_zoo(visit: Visit) -> None:
     """It says in its exit code that cells failed, and complains of nothing."""
     assert (visit.exit_code, visit.err) == (1, "")
-    assert len(visit.results) == len(ENDINGS) + BLOCKS * (len(HONEST) + 1)  # and the twin
+    assert len(visit.results) == len(ENDINGS) + BLOCKS * (len(HONEST) + 1)  # and the control
     assert f"block {BLOCKS} of {BLOCKS} done" in visit.out
 
 

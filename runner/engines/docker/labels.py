@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from runner.engines.protocol import BuildContext, Owned
-from runner.records.environment import Base, Image
+from runner.records.environment import Base, BaseKind, Image
 
 REPOSITORY = "matrix-runner"
 PODMAN_ONLY = "localhost/"  # how podman begins the name of an image that is in no registry
@@ -25,7 +25,7 @@ def build_arguments(context: BuildContext) -> dict[str, str]:
     """Return the arguments of the Dockerfile, which makes labels of them."""
     return {
         "BASE": context.base.name,
-        "BASE_KIND": context.base.kind,
+        "BASE_KIND": context.base.kind.value,
         "BASE_DIGEST": context.base.digest,
         "ENVIRONMENT": context.environment,
         "LABEL": context.label,
@@ -40,7 +40,7 @@ def image(identity: str, labels: Mapping[str, str], size: int) -> Image:
         id=identity,
         size_bytes=size,
         base=Base(
-            kind=labels[LABEL + "base-kind"],
+            kind=BaseKind(labels[LABEL + "base-kind"]),
             name=labels[LABEL + "base-name"],
             digest=labels[LABEL + "base-digest"],
         ),

@@ -27,19 +27,18 @@ from runner.engines.venv.cache import Environments, cache, image_of, settings
 from runner.errors import EngineError, EngineLostError
 from runner.system.host import host
 from runner.python.interpreters import Interpreter
-from runner.engines.venv.sandbox import BEHIND_WALLS, NOBODY, Isolation, View
+from runner.engines.venv.sandbox import NOBODY, Isolation, View
 from runner.engines.streams import Log
-from runner.records.environment import Base, Image
-from runner.records.run import EngineFacts
+from runner.records.environment import Base, BaseKind, Image
+from runner.records.run import SANDBOXES, EngineFacts
 from runner.records.study import Limits
-from runner.prepare.recipe import ASSEMBLED
 
 LABEL = "label.json"
 OURS = ("bwrap: ", "unshare: ", "setpriv: ", "prlimit: ", "sh: ")
 """How the programs before the launcher begin what they say."""
 
 
-def connect(machine: str, kinds: tuple[str, ...] = (*BEHIND_WALLS, "plain")) -> "VenvEngine":
+def connect(machine: str, kinds: tuple[str, ...] = (*SANDBOXES, "plain")) -> "VenvEngine":
     """Return the engine with the best isolation this machine permits; EngineError if it has none.
 
     ``machine`` marks what this machine's runs leave in the cache, which may be shared.
@@ -108,16 +107,16 @@ class VenvEngine:
             self._interpreters[content] = self._environments.interpreter(
                 interpreter, self._isolation.as_root
             )
-        return Base(kind="interpreter", name=f"python {interpreter.version}", digest=content)
+        return Base(kind=BaseKind.INTERPRETER, name=f"python {interpreter.version}", digest=content)
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Assemble what a container engine would have for a base."""
         assembled.assemble(interpreter, file)
-        return Base(kind=ASSEMBLED, name=base.name, digest=f"sha256:{digest.of_file(file)}")
+        return Base(kind=BaseKind.ASSEMBLED, name=base.name, digest=f"sha256:{digest.of_file(file)}")
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
         """Unpack the interpreter of an assembled base; no image can be one here."""
-        if base.kind != ASSEMBLED:
+        if base.kind != BaseKind.ASSEMBLED:
             raise EngineError(
                 f"these environments stand on the image {base.name}, which only a container engine "
                 "can use: start one."
@@ -126,7 +125,7 @@ class VenvEngine:
         content = f"sha256:{digest.of_file(place)}"
         with self._one_base:
             self._interpreters[content] = place
-        return Base(kind="interpreter", name=f"python {python}", digest=content)
+        return Base(kind=BaseKind.INTERPRETER, name=f"python {python}", digest=content)
 
     def build(self, context: BuildContext) -> Image:
         """Unpack and return the image of an environment; ImageBuildError if that fails."""
@@ -173,7 +172,7 @@ class VenvEngine:
             with self._place(launch) as (place, group):
                 program = self._start(launch, place, group)
                 in_time = process.followed(
-                    program, log, launch.longest_s, not self._isolation.walls
+                    program, log, launch.longest_s, not self._isolation.sandboxed
                 )
                 out_of_memory = group is not None and group.ran_out_of_memory()
         except OSError as error:
@@ -241,7 +240,7 @@ class VenvEngine:
             inputs=str(inside.inputs),
             temporary=str(inside.temporary),
             output=str(inside.output),
-            alone=self._isolation.walls,
+            alone=self._isolation.sandboxed,
             tied=True,
             cgroup=str(place / "cgroup"),
         )
@@ -250,16 +249,16 @@ class VenvEngine:
             variables["LD_LIBRARY_PATH"] = str(prefix / "lib")
         command = [
             *self._before(launch.limits, group),
-            *sandbox.walls(self._isolation, view, launch.limits),
+            *sandbox.wrapper(self._isolation, view, launch.limits),
             *(str(environment / "bin" / "python"), f"{inside.inputs}/inside.py", order),
         ]
         cores = self._cores[-launch.limits.cpus :]
-        return process.started(command, variables, cores, not self._isolation.walls)
+        return process.started(command, variables, cores, not self._isolation.sandboxed)
 
     def _before(self, limits: Limits, group: ControlGroup | None) -> list[str]:
         """Return the words that tie a trial to us, put it into its group and bound it."""
         tie = sandbox.tied()
-        if not self._isolation.walls:
+        if not self._isolation.sandboxed:
             tie = [*sandbox.keeping(Path(subreaper.__file__))]
         if group is not None:
             return [*tie, *group.entering(), "prlimit", "--core=0", "--"]
@@ -268,7 +267,7 @@ class VenvEngine:
 
     def _trouble(self, code: int, log: Log) -> str | None:
         """Say what the machine did wrong where the launcher did not end by itself, if anything."""
-        if code < 0 and self._isolation.walls:
+        if code < 0 and self._isolation.sandboxed:
             return "the trial's process was killed from outside while it ran"
         last = log.text().strip().rpartition("\n")[2]
         if log.document() is None and last.startswith(OURS):

@@ -18,7 +18,7 @@ from runner.engines.protocol import PACKED, BuildContext
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.engines.venv.sandbox import can_execute
-from runner.records.environment import Base, Image
+from runner.records.environment import Base, BaseKind, Image
 
 CACHE = "MATRIX_RUNNER_CACHE"
 FACTS = "image.json"
@@ -90,7 +90,7 @@ class Environments:
                 (folder / "pyvenv.cfg").write_text(settings(interpreter))
                 (folder / "pyvenv.cfg").chmod(0o644)  # whatever this process makes files with
                 (folder / "bin").chmod(0o755)
-                (folder / FACTS).write_text(json.dumps(asdict(image)))
+                (folder / FACTS).write_text(json.dumps(asdict(image), default=lambda kind: kind.value))
                 folder.chmod(0o755)
                 self.remove(place)
                 folder.rename(place)
@@ -176,7 +176,8 @@ def _read(path: Path) -> Image | None:
     """Read the facts of an image; one whose facts are damaged is none."""
     try:
         facts = json.loads(path.read_text())
-        return Image(**{**facts, "base": Base(**facts["base"])})
+        kind = BaseKind(facts["base"]["kind"])
+        return Image(**{**facts, "base": Base(**{**facts["base"], "kind": kind})})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -14,20 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runner.errors import EngineError
+from runner.records.run import SANDBOXES, sandboxed
 from runner.records.study import Limits
 
 NOBODY = 65534
 SHARED_BYTES = 64 * 1024**2
 TRY_TIMEOUT_S = 20.0
-BEHIND_WALLS = ("bwrap", "unshare")
 COVERED = ("/home", "/root", "/run")
 """Where users keep what is theirs, and programs their sockets: nothing of it is in view."""
-
-_WORDS = {
-    "bwrap": "bubblewrap (read-only root, own /tmp, no network, own processes",
-    "unshare": "unshare (no network, own processes, but the disk of the host",
-    "plain": "none (plain processes on the network and the disk of the host",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +33,9 @@ class Isolation:
     as_root: bool
 
     @property
-    def walls(self) -> bool:
+    def sandboxed(self) -> bool:
         """Whether a trial has processes of its own, which all die with the first of them."""
-        return walled(self.version)
+        return sandboxed(self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +52,7 @@ class View:
     output: Path
 
 
-def find(wanted: Sequence[str] = (*BEHIND_WALLS, "plain")) -> Isolation:
+def find(wanted: Sequence[str] = (*SANDBOXES, "plain")) -> Isolation:
     """Return the first kind of isolation that works on this machine; EngineError if none does."""
     if shutil.which("setpriv") is None:
         raise EngineError(
@@ -86,8 +80,8 @@ def seen(isolation: Isolation, view: View) -> View:
     )
 
 
-def walls(isolation: Isolation, view: View, limits: Limits) -> list[str]:
-    """Return the words before a trial's program that put it behind its walls."""
+def wrapper(isolation: Isolation, view: View, limits: Limits) -> list[str]:
+    """Return the command that runs a trial's program in the sandbox, without the program."""
     match isolation.kind:
         case "bwrap":
             words = _bubblewrap(isolation, view, limits)
@@ -117,18 +111,6 @@ def as_nobody(as_root: bool) -> list[str]:
     user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     user += ["--bounding-set=-all", "--inh-caps=-all"]
     return ["setpriv", *(user if as_root else ()), "--no-new-privs", "--pdeathsig", "KILL", "--"]
-
-
-def walled(version: str) -> bool:
-    """Whether a trial was behind walls, from what a run recorded."""
-    return version.partition(" ")[0] in BEHIND_WALLS
-
-
-def told(version: str, cgroup: int) -> str:
-    """Say what isolation was in force, from what a run recorded."""
-    limited = "memory is limited" if cgroup else "memory is not limited"
-    words = _WORDS.get(version.partition(" ")[0], f"{version} (")
-    return f"{words}; {limited}). venv does not contain a hostile script."
 
 
 def _bubblewrap(isolation: Isolation, view: View, limits: Limits) -> list[str]:
@@ -177,7 +159,7 @@ def _works(isolation: Isolation) -> bool:
     """Try it: a trial's words before a program that does nothing."""
     here = Path("/usr")
     view = View(shown=(), inputs=here, temporary=here, output=here)
-    return _succeeds([*walls(isolation, view, Limits()), "true"])
+    return _succeeds([*wrapper(isolation, view, Limits()), "true"])
 
 
 def can_execute(

@@ -19,7 +19,7 @@ from runner.cli import main
 from runner.engines.protocol import BuildContext
 from runner.engines.venv.cache import Environments
 from runner.errors import BundleError, Exit, ImageBuildError
-from runner.records.environment import Base
+from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
 from runner.system import digest
@@ -68,7 +68,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Machines:
     """A study that is ready to run, in the working folder."""
     found = Machines(monkeypatch)
-    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: found.engine)
+    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: found.engine)
     monkeypatch.setattr("runner.pipeline.stay_off", lambda _: None)
     monkeypatch.setattr(
         "runner.bundle.wheels.collect", lambda folder, _: (folder / "a.whl").write_text("a wheel")
@@ -452,7 +452,7 @@ def test_no_environment_of_a_bundle_leads_out_of_the_cache(
         tar.addfile(entry, io.BytesIO(b"evil"))
     environments = Environments(tmp_path / "cache")
     environments.begin(as_root=False)
-    base = Base(kind="interpreter", name="python", digest="sha256:0")
+    base = Base(kind=BaseKind.INTERPRETER, name="python", digest="sha256:0")
     context = BuildContext(folder=tmp_path, environment="0", label="no packages", base=base)
     with suppress(ImageBuildError):
         environments.add(context, INTERPRETER.path)

@@ -8,7 +8,7 @@ import pytest
 from runner.bundle.compare import reproduction
 from runner.bundle.words import MOST_DIFFERENCES, MOST_FINDINGS, as_text
 from runner.judge.records import Finding, Reproduced, Reproduction, Verdict
-from runner.records.environment import Environment
+from runner.records.environment import BaseKind, Environment
 from runner.records.run import TrialResult
 from runner.records.study import Status
 from runner.runs.folder import StoredRun
@@ -141,7 +141,7 @@ def test_before_a_look_nothing_can_be_told() -> None:
 def test_a_busy_host_cannot_repeat_wall_times() -> None:
     """CPU time here is not set beside wall time there."""
     there = stored({"a": BASE, "b": SLOWER})
-    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, tainted=range(1, 6)))
+    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, disturbed=range(1, 6)))
     assert found.verdict is CANNOT_TELL
     assert of_metric(found)[0].reason == (
         "there time was judged and here CPU time: one of the hosts was too busy for wall time"
@@ -328,7 +328,9 @@ def elsewhere() -> StoredRun:
     here = replace(
         there,
         run=run,
-        images=tuple(replace(one, base=replace(one.base, kind="pulled")) for one in there.images),
+        images=tuple(
+            replace(one, base=replace(one.base, kind=BaseKind.PULLED)) for one in there.images
+        ),
         results=tuple(replace(one, reading=reading) for one in there.results),
     )
     here = with_results(here, _halved, f"{new}sequential")

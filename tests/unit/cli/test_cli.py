@@ -281,7 +281,7 @@ def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFi
     assert found.pop("seconds") > 0
     trials = found.pop("trials")
     assert sorted(trial["id"] for trial in trials) == [
-        *(f"lib=1.0,size=1@b{block}{twin}.1" for block in (1, 2) for twin in ("", "t")),
+        *(f"lib=1.0,size=1@b{block}{control}.1" for block in (1, 2) for control in ("", "t")),
         *(f"lib=2.0,size=1@b{block}.1" for block in (1, 2)),
     ]
     assert [trial["block"] for trial in trials] == [1, 1, 1, 2, 2, 2]
@@ -336,7 +336,7 @@ def test_a_plan_asks_an_engine_elsewhere(
     """An engine that is reached over the network is asked as for a run."""
     study(tmp_path, SMALL)
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
-    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: FakeEngine())
+    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: FakeEngine())
     assert main(["plan"]) == Exit.OK
     assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
 
@@ -370,7 +370,7 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
     things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
     box = Owned(kind="container", id="c", label=runs[0], run=runs[0])
     engine = Holding(IMAGE, *things, box)
-    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
+    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: engine)
     return engine
 
 

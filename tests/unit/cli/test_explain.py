@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.explain import explain, find_cell, newest
+from runner.cli.explain import explain, find_cell
 from runner.errors import NothingSelectedError
 from runner.plan import make_plan
 from runner.records.environment import Environment
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, newest_run
 from runner.runs.identity import key
 from tests.support.samples import founding_matrix, founding_results, founding_run
 
@@ -44,16 +44,16 @@ def changed(matrix: Matrix) -> Run:
 def result(plan: Plan, block: int, status: Status, reason: str | None = None) -> TrialResult:
     """Return a result of the first cell."""
     (trial,) = [one for one in plan.trials if one.place == (CELL.id, block, False)]
-    return replace(founding_results()[0], trial=trial, status=status, reason=reason, tainted=None)
+    return replace(founding_results()[0], trial=trial, status=status, reason=reason, disturbed=None)
 
 
 def test_a_run_that_goes_on_says_what_becomes_of_each_trial(folder: RunFolder) -> None:
-    """Done, lost, tainted, or without a result."""
+    """Done, lost, disturbed, or without a result."""
     plan = make_plan(replace(MATRIX, compare=()), 1, 5)
     folder.save_result(result(plan, 1, Status.OK), "")
     folder.save_result(result(plan, 2, Status.FAILED, "exit code 1"), "")
     folder.save_result(result(plan, 3, Status.ENGINE_LOST, "the engine went away"), "")
-    folder.save_result(replace(result(plan, 4, Status.OK), tainted="others were busy"), "")
+    folder.save_result(replace(result(plan, 4, Status.OK), disturbed="others were busy"), "")
     assert said(founding_run(), folder, plan) == [
         CELL.id,
         f"{folder.path} goes on: all that touches a measurement is the same",
@@ -131,10 +131,10 @@ def test_the_newest_run_of_the_matrix_is_taken(folder: RunFolder) -> None:
         RunFolder(reports / f"{name}-x").begin(changed(matrix))
     (reports / "9-x").mkdir()
     (reports / "9-x" / "run.json").write_text("{")
-    found = newest(MATRIX, reports)
+    found = newest_run(MATRIX, reports)
     assert found is not None
     assert found[0].path == folder.path
-    assert newest(replace(MATRIX, name="none"), reports) is None
+    assert newest_run(replace(MATRIX, name="none"), reports) is None
 
 
 def test_a_cell_that_is_not_there_is_told_with_those_that_are() -> None:

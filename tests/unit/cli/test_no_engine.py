@@ -15,10 +15,10 @@ from tests.support.studies import ROOT, ended, started, write_study
 from tests.support.trials import NUMBER, plain_environment
 
 AS_NOBODY = """
-import os, runner.engines.docker
+import os, runner.engines.docker.engine
 if os.getuid() == 0:
     os.setuid(65534)
-runner.engines.docker.connect("nobody")
+runner.engines.docker.engine.connect("nobody")
 """
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from runner.cli import progress
 from runner.cli.progress import Progress, clean, cut, in_words, observer_for
-from runner.records.environment import Base, EnvironmentRequest, Image
+from runner.records.environment import Base, BaseKind, EnvironmentRequest, Image
 from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Cell, Status
 
@@ -59,7 +59,7 @@ IMAGE = Image(
     label="tf=2.0.0",
     id="sha256:1",
     size_bytes=851_000_000,
-    base=Base(kind="assembled", name="b", digest="sha256:2"),
+    base=Base(kind=BaseKind.ASSEMBLED, name="b", digest="sha256:2"),
 )
 PLAN = Plan(
     seed=1,
@@ -135,9 +135,9 @@ def test_a_disturbed_trial_is_told_and_its_repeat_is_one_more(
     seen = Progress(stream, clock)
     seen.planned(replace(PLAN, trials=PLAN.trials[:1], blocks=1), 0, None)
     first = PLAN.trials[0]
-    for trial, tainted in ((first, "pages were swapped in"), (replace(first, attempt=2), None)):
+    for trial, disturbed in ((first, "pages were swapped in"), (replace(first, attempt=2), None)):
         seen.trial_started(trial, CELLS[0], IMAGE)
-        seen.trial_finished(replace(make_result(trial), tainted=tainted), CELLS[0])
+        seen.trial_finished(replace(make_result(trial), disturbed=disturbed), CELLS[0])
     assert stream.getvalue().splitlines()[1:] == [
         "[1/1] tf=2.0.0,model=sequential  b1    52.1 s  ok",
         "        disturbed: pages were swapped in",

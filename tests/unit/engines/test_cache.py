@@ -9,11 +9,11 @@ import pytest
 from runner.engines.protocol import BuildContext
 from runner.engines.venv.cache import Environments, cache
 from runner.errors import EngineError, ImageBuildError
-from runner.records.environment import Base
+from runner.records.environment import Base, BaseKind
 from runner.system import tempdir
 from tests.support.trials import INTERPRETER
 
-BASE = Base(kind="interpreter", name="python 3", digest="sha256:0")
+BASE = Base(kind=BaseKind.INTERPRETER, name="python 3", digest="sha256:0")
 
 
 @pytest.fixture

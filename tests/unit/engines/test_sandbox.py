@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.engines.venv.sandbox import Isolation, View, find, seen, told, walled, walls
+from runner.engines.venv.sandbox import Isolation, View, find, seen, wrapper
 from runner.errors import EngineError
+from runner.records.run import isolation as isolation_of
+from runner.records.run import sandboxed
 from runner.records.study import Limits
 
 LIMITS = Limits(temporary_bytes=1000, output_bytes=2000)
@@ -25,7 +27,7 @@ def isolation(kind: str, *, as_root: bool = False) -> Isolation:
 
 def test_bubblewrap_shows_little() -> None:
     """The root is read-only, what can be written lies in memory and has a size."""
-    words = " ".join(walls(isolation("bwrap"), VIEW, LIMITS))
+    words = " ".join(wrapper(isolation("bwrap"), VIEW, LIMITS))
     assert words.startswith("bwrap --die-with-parent --new-session ")
     assert "--unshare-net --unshare-uts --unshare-user --ro-bind / / " in words
     assert "--size 1000 --tmpfs /tmp --perms 1777 --size 2000 --tmpfs /run/out " in words
@@ -41,7 +43,7 @@ def test_what_lies_in_a_covered_folder_can_be_reached(monkeypatch: pytest.Monkey
     """The folders that lead to it are open to the trial's user, who may be another one."""
     monkeypatch.setenv("HOME", "/usr")
     view = View(shown=(Path("/usr/a/b"),), inputs=VIEW.inputs, temporary=Path(), output=Path())
-    words = " ".join(walls(isolation("bwrap"), view, LIMITS))
+    words = " ".join(wrapper(isolation("bwrap"), view, LIMITS))
     assert "--tmpfs /usr " in words
     assert "--perms 755 --dir /usr/a --ro-bind /usr/a/b /usr/a/b" in words
     assert "--remount-ro /usr" in words
@@ -51,7 +53,7 @@ def test_what_lies_in_a_covered_folder_can_be_reached(monkeypatch: pytest.Monkey
 def test_a_strange_home_does_no_harm(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
     """Neither the root nor what a trial has of its own is covered."""
     monkeypatch.setenv("HOME", home)
-    words = walls(isolation("bwrap"), VIEW, LIMITS)
+    words = wrapper(isolation("bwrap"), VIEW, LIMITS)
     remounted = {words[index + 1] for index, word in enumerate(words) if word == "--remount-ro"}
     assert "/dev" in remounted
     assert home not in remounted
@@ -59,12 +61,12 @@ def test_a_strange_home_does_no_harm(monkeypatch: pytest.MonkeyPatch, home: str)
 
 def test_only_root_becomes_nobody() -> None:
     """Root makes the namespaces itself and gives all rights away; others need one of their own."""
-    ours = " ".join(walls(isolation("unshare"), VIEW, LIMITS))
-    roots = " ".join(walls(isolation("unshare", as_root=True), VIEW, LIMITS))
+    ours = " ".join(wrapper(isolation("unshare"), VIEW, LIMITS))
+    roots = " ".join(wrapper(isolation("unshare", as_root=True), VIEW, LIMITS))
     assert "--user --map-current-user -- setpriv --no-new-privs" in ours
     assert "--user" not in roots
     assert "setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all" in roots
-    assert walls(isolation("plain"), VIEW, LIMITS)[:2] == ["setpriv", "--no-new-privs"]
+    assert wrapper(isolation("plain"), VIEW, LIMITS)[:2] == ["setpriv", "--no-new-privs"]
     assert seen(isolation("plain"), VIEW) == VIEW
 
 
@@ -80,8 +82,8 @@ def test_the_sentence_says_what_was_in_force(version: str, cgroup: int, words: s
     """It is made from what a run recorded."""
     limited = "is limited" if cgroup else "is not limited"
     end = "venv does not contain a hostile script."
-    assert told(version, cgroup) == f"{words} memory {limited}). {end}"
-    assert walled(version) == (version != "plain")
+    assert isolation_of(version, cgroup) == f"{words} memory {limited}). {end}"
+    assert sandboxed(version) == (version != "plain")
 
 
 def test_without_util_linux_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The guards: what the machine did taints a trial, and nothing else can."""
+"""The guards: what the machine did disturbs a trial, and nothing else can."""
 
 import inspect
 from dataclasses import replace
@@ -28,9 +28,9 @@ CALM = Reading(
 RULES = Guards()
 
 
-def test_a_calm_machine_taints_nothing() -> None:
+def test_a_calm_machine_disturbs_nothing() -> None:
     """Two per cent of strangers and a fifth of a per cent of steal are usual."""
-    assert guards.taint(CALM, RULES) is None
+    assert guards.disturbance(CALM, RULES) is None
 
 
 @pytest.mark.parametrize(
@@ -45,30 +45,30 @@ def test_a_calm_machine_taints_nothing() -> None:
 )
 def test_what_the_machine_did_is_said(reading: Reading, said: str) -> None:
     """The reason names what it was and how much."""
-    found = guards.taint(reading, RULES)
+    found = guards.disturbance(reading, RULES)
     assert found is not None
     assert found.startswith(said)
 
 
 @pytest.mark.parametrize("field", ["core_busy_s", "core_steal_s", "cpu_s", "throttled_s"])
-def test_what_the_kernel_does_not_tell_taints_nothing(field: str) -> None:
+def test_what_the_kernel_does_not_tell_disturbs_nothing(field: str) -> None:
     """Missing is not zero, and no suspicion either."""
     changes = {"core_busy_s": 200.0, "core_steal_s": 50.0, field: None}
     if field == "cpu_s":
         changes["core_steal_s"] = 0.0
     reading = replace(CALM, **changes)  # type: ignore[arg-type] # one of several fields
-    found = guards.taint(reading, RULES)
+    found = guards.disturbance(reading, RULES)
     assert found is None or field not in {"core_busy_s", "cpu_s"} or "other" not in found
 
 
-def test_a_trial_without_a_reading_is_not_tainted() -> None:
+def test_a_trial_without_a_reading_is_not_disturbed() -> None:
     """A launcher that did not answer says nothing about the machine."""
-    assert guards.taint(None, RULES) is None
+    assert guards.disturbance(None, RULES) is None
 
 
 def test_no_rule_can_see_what_was_measured() -> None:
     """The guards get a reading of the machine and thresholds: no value, no series, no result."""
-    parameters = inspect.signature(guards.taint).parameters
+    parameters = inspect.signature(guards.disturbance).parameters
     assert list(parameters) == ["reading", "guards"]
     assert "values" not in Reading.__dataclass_fields__
     assert "TrialResult" not in inspect.getsource(guards)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from runner.execute import LAUNCHER
 from runner.execute.result import Document, read_document
+from runner.inside import LAUNCHER
 from runner.python.interpreters import Interpreter, available
 
 OLDEST = (3, 6)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.execute import MATCHED
+from runner.inside import MATCHED
 
 GUIDE = Path(__file__).parents[3] / "docs" / "experiments.md"
 KERNEL = (784, 10)

@@ -139,24 +139,24 @@ def test_one_outlier_cannot_make_a_difference_alone() -> None:
     assert found.outlier_sensitive is (found.verdict is Verdict.HIGHER)
 
 
-def test_tainted_wall_times_are_left_out_and_accuracies_are_not() -> None:
-    """The machine spoils times only; what stays tainted is not compared."""
+def test_disturbed_wall_times_are_left_out_and_accuracies_are_not() -> None:
+    """The machine spoils times only; what stays disturbed is not compared."""
     numbers = {
         "seconds": {"a": BASE, "b": SLOWER},
         "accuracy": {"a": BASE, "b": LIKE_BASE},
     }
-    found = judged(numbers, tainted=[3])
+    found = judged(numbers, disturbed=[3])
     assert 3 not in only(found).changes
     assert 3 in only(found, "accuracy").changes
 
 
 def test_a_busy_host_is_judged_by_cpu_time() -> None:
-    """With more than 30 % tainted, the metric named as CPU time stands in for wall time."""
+    """With more than 30 % disturbed, the metric named as CPU time stands in for wall time."""
     numbers = {
         "seconds": {"a": BASE, "b": LIKE_BASE},
         "cpu": {"a": BASE, "b": SLOWER},
     }
-    found = judged(numbers, tainted=[1, 2, 3])
+    found = judged(numbers, disturbed=[1, 2, 3])
     assert found.disturbance.busy
     compared = only(found)
     assert compared.measured.name == "cpu"
@@ -164,9 +164,9 @@ def test_a_busy_host_is_judged_by_cpu_time() -> None:
     assert len(compared.changes) == 7
 
 
-def test_two_in_seven_tainted_are_not_too_many() -> None:
-    """Up to 30 % wall time is compared, without the tainted blocks."""
-    found = judged({"seconds": {"a": BASE, "b": SLOWER}}, tainted=[1, 2])
+def test_two_in_seven_disturbed_are_not_too_many() -> None:
+    """Up to 30 % wall time is compared, without the disturbed blocks."""
+    found = judged({"seconds": {"a": BASE, "b": SLOWER}}, disturbed=[1, 2])
     assert not found.disturbance.busy
     assert sorted(only(found).changes) == [3, 4, 5, 6, 7]
 

@@ -14,16 +14,16 @@ from runner.errors import EngineLostError, ImageBuildError, PackagesError
 from runner.execute import inputs
 from runner.prepare import prepare, write_context, write_contexts
 from runner.prepare.recipe import environment_digest, to_build
-from runner.records.environment import Base, Environment, Image, Lock
+from runner.records.environment import Base, BaseKind, Environment, Image, Lock
 from runner.records.study import Experiment, Matrix, Status
 from runner.system import retry
 from tests.support.fakes import FakeEngine
 from tests.support.samples import founding_lock, founding_matrix
 from tests.support.trials import plain_environment
 
-ASSEMBLED = Base(kind="assembled", name="matrix-runner/base:3.7-1", digest="sha256:1")
-PULLED = Base(kind="pulled", name="python:3.7-slim", digest="sha256:2")
-GIVEN = Base(kind="local", name="mine:3.7", digest="sha256:3")
+ASSEMBLED = Base(kind=BaseKind.ASSEMBLED, name="matrix-runner/base:3.7-1", digest="sha256:1")
+PULLED = Base(kind=BaseKind.PULLED, name="python:3.7-slim", digest="sha256:2")
+GIVEN = Base(kind=BaseKind.LOCAL, name="mine:3.7", digest="sha256:3")
 
 
 def image(environment: Environment, base: Base) -> Image:

@@ -18,8 +18,9 @@ from runner.report.measured import error_line
 from runner.report.page import Align, Column, Excerpt, ReportView, Section, Table
 from runner.report.render import escape, markdown, visible
 from runner.report.view import view
-from runner.report.wording import duration, heading, listed, memory, number, printed, size, spread
+from runner.report.wording import duration, heading, listed, number, printed, spread
 from runner.runs.folder import RunFolder
+from runner.text import memory, size
 from tests.fuzz.targets import READING
 from tests.support.samples import (
     AS_PUBLISHED,

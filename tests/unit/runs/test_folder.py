@@ -180,7 +180,7 @@ def test_a_plan_of_the_first_format_is_read(folder: RunFolder) -> None:
     (folder.path / "plan.json").write_text(content)
     plan = folder.plan()
     assert (plan.format, plan.looks, plan.left, plan.guards) == (1, (), {}, Guards())
-    assert not plan.trials[0].twin
+    assert not plan.trials[0].control
 
 
 @pytest.mark.parametrize("version", [str(FORMAT + 1), "9" * 30])

@@ -1,0 +1,115 @@
+"""Text for people: untrusted text made printable, numbers with their nouns, sizes and durations.
+
+Only the standard library's light modules are imported here, because every command needs this file.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+LONGEST_QUOTE = 60
+MOST_SUGGESTIONS = 300
+"""Searching more words than this for a similar one takes too long."""
+
+_LARGEST_READABLE = 99
+_TERMINAL_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movements
+    r"|(?:\x1b[]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # titles, links
+    r"|\x1b[ -/]*[0-~]?"  # all others
+)
+
+
+def printable(text: str) -> str:
+    r"""Return the text with line breaks kept and other control characters spelt out: ``\x07``."""
+    return "".join(
+        character if character.isprintable() or character in {"\n", NO_BREAK_SPACE}
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )  # fmt: skip
+
+
+def one_line(text: str) -> str:
+    """Return the text as one printable line.
+
+    White space becomes spaces, terminal sequences are dropped, and other control characters are
+    spelt out.
+    """
+    plain = _TERMINAL_SEQUENCE.sub("", text).expandtabs()
+    return printable(
+        "".join(
+            " " if character.isspace() and character != NO_BREAK_SPACE else character
+            for character in plain
+        )
+    )
+
+
+def shortened(text: str, limit: int = 240) -> str:
+    """Return the text with runs of white space as one space, cut after ``limit`` characters."""
+    return cut(" ".join(text.split()), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return at most ``limit`` characters; a longer text ends in an ellipsis."""
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + ELLIPSIS
+
+
+def quoted(text: str) -> str:
+    """Return untrusted text in double quotes: one printable line of limited length."""
+    import json  # noqa: PLC0415  not needed by --version and --help
+
+    if len(text) > LONGEST_QUOTE:
+        text = text[:LONGEST_QUOTE] + ELLIPSIS
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean `x`?`` for the most similar known word, or an empty text."""
+    import difflib  # noqa: PLC0415  needed only after a mistake
+    import itertools  # noqa: PLC0415
+
+    first = list(itertools.islice(known, MOST_SUGGESTIONS))
+    close = difflib.get_close_matches(word[:LONGEST_QUOTE], first, n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 cell``, ``7 cells``, ``1,000 trials``."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def listed(items: Sequence[str], word: str = "and") -> str:
+    """Return a list as a sentence has it: ``a``, ``a and b``, ``a, b and c``."""
+    if len(items) <= 1:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def unbroken(text: str) -> str:
+    """Return the text with spaces at which no line is broken."""
+    return text.replace(" ", NO_BREAK_SPACE)
+
+
+def size(count: int) -> str:
+    """Return a size on disk, in decimal units: ``851 MB``, ``1.20 GB``."""
+    if count < 10**9:
+        return unbroken(f"{count / 10**6:,.0f} MB")
+    return unbroken(f"{count / 10**9:,.2f} GB")
+
+
+def memory(count: int) -> str:
+    """Return a size of memory, in binary units: ``512 MiB``, ``4 GiB``, ``1.5 GiB``."""
+    if count < 2**30:
+        return f"{count / 2**20:.0f} MiB"
+    return f"{count / 2**30:.1f}".removesuffix(".0") + " GiB"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something takes: ``41 s``, ``32 min``, ``2 h 05 min``."""
+    if seconds <= _LARGEST_READABLE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes <= _LARGEST_READABLE:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02} min"
