@@ -2,8 +2,9 @@
 
 import pytest
 
+from runner.engines.docker import glance
 from runner.engines.docker.address import engine_address
-from runner.engines.docker.engine import DockerEngine, glance
+from runner.engines.docker.engine import DockerEngine
 from runner.records.environment import Image
 
 pytestmark = pytest.mark.engine
