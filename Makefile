@@ -1,4 +1,4 @@
-# Each target does all the set-up it needs on a fresh machine.
+# Each target does all the set-up that it needs on a fresh machine.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,28 +12,28 @@ report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 50 
 quick: $(VENV)/ready           ## a first look: one block of 3 epochs
 	$(RUNNER) --matrix matrix.yaml --quick
 
-test: $(VENV)/ready-to-test    ## lint, types and all tests; engine tests need an engine
+test: $(VENV)/ready-to-test    ## lint, types and all tests; some need an engine or the index
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest tests/unit tests/fuzz tests/statistics tests/browser tests/index \
 		tests/engine tests/zoo tests/faults
 
-test-faults: $(VENV)/ready-to-test  ## 20 instants of every kind of fault, 1,000 trials under faults
+test-faults: $(VENV)/ready-to-test  ## every kind of fault at 20 moments, then 1,000 trials under faults
 	$(VENV)/bin/python -m tests.faults --instants 20
 	$(VENV)/bin/python -m tests.faults.thousand
 
-test-fuzz: $(VENV)/ready-to-test    ## 200,000 inputs to everything that reads
+test-fuzz: $(VENV)/ready-to-test    ## 200,000 inputs to everything that reads files
 	$(VENV)/bin/pip install --quiet --group fuzz
 	$(VENV)/bin/python -m tests.fuzz --inputs 200000
 
-lint: $(VENV)/ready-to-test    ## lint, types and the tests that need neither engine nor index
+lint: $(VENV)/ready-to-test    ## lint, types and unit tests; needs neither engine nor index
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest tests/unit
 
-clean:                         ## remove the environment of the runner; runs and images stay
+clean:                         ## remove the runner's own environment; runs and images stay
 	rm -rf $(VENV)
 
 $(VENV)/bin/pip:

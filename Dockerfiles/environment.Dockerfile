@@ -1,11 +1,11 @@
-# An environment: an interpreter from the base, and the packages as they are locked.
+# An environment: the interpreter of the base plus the locked packages.
 #
-# environment.tar is a virtual environment without its programs: pyvenv.cfg, bin/python and
+# environment.tar is a virtual environment without programs: pyvenv.cfg, bin/python and
 # lib/python<minor>/site-packages with compiled bytecode. `python -m runner prepare --context DIR`
-# writes it, this file and the command that builds the image.
+# writes this file and environment.tar, and prints the command that builds the image.
 #
-# ADD comes last: the builder commits a layer for every instruction, and some storage drivers take
-# seconds for each once the packages are in.
+# ADD comes last because the builder commits a layer for every instruction. Once the packages are
+# in, some storage drivers need seconds for each layer.
 ARG BASE
 FROM ${BASE}
 ARG BASE
