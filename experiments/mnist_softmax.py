@@ -1,17 +1,17 @@
 """Train one softmax layer on MNIST and measure every epoch, on TensorFlow 1.4 to 2.21.
 
-Runs on Python 3.6 to 3.13 with numpy and tensorflow alone. ``docs/experiments.md`` tells what it
-reads and writes. The parameter ``model`` chooses:
+Needs Python 3.6 to 3.13, numpy and tensorflow. ``docs/experiments.md`` describes its input and
+output. The parameter ``model`` is one of these:
 
 sequential
-    ``Sequential`` of ``Flatten`` and ``Dense(10, softmax)``, trained by ``fit``.
+    A ``Sequential`` of ``Flatten`` and ``Dense(10, softmax)``, trained by ``fit``.
 functional
-    The same layers as ``Model(inputs, outputs)``, trained by ``fit``.
+    The same layers as a ``Model(inputs, outputs)``, trained by ``fit``.
 subclassed
-    A subclassed ``Model`` with its own softmax, trained by a loop around a ``tf.function``. Where
-    a release cannot run that, the nearest that it can; the result says so in ``adapted``.
+    A subclassed ``Model`` with its own softmax, trained by a loop around a ``tf.function``. If a
+    release cannot run this, the script runs the closest variant and says so in ``adapted``.
 subclassed-as-published
-    The same without the adaptation: before 2.0 it fails, and on 1.14 it never ends.
+    The same without the adaptation. Before 2.0 it fails, and on 1.14 it never ends.
 """
 
 import json
@@ -26,21 +26,21 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 STARTED = time.perf_counter()
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors are shown, information is not
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # show only errors
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
-warnings.simplefilter("ignore")  # what old releases deprecate in themselves
+warnings.simplefilter("ignore")  # old releases use features that they deprecate
 
-import numpy as np  # noqa: E402 - the clock above times the imports
+import numpy as np  # noqa: E402 - STARTED must come before the imports
 import tensorflow as tf  # noqa: E402
 
-models = tf.keras.models  # touched here, because newer releases import Keras only then
+models = tf.keras.models  # newer releases import Keras only on first access
 IMPORTED = time.perf_counter()
 
-Array = Any  # an array or a tensor; their types differ between the releases
+Array = Any  # an array or a tensor; the types differ between releases
 
 
 def main() -> None:
-    """Train and test the wanted model, and write what was measured."""
+    """Train and test the requested model, and write the measurements."""
     wanted = read_wanted()
     adapted = adaptation(wanted.model)
     cores = len(os.sched_getaffinity(0))
@@ -59,7 +59,7 @@ def main() -> None:
     Path(os.environ["RESULT_PATH"]).write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
-# --- the bridge: all that differs between the releases, and where it changed ---------------------
+# --- all differences between the releases, and the release in which each one changed -------------
 
 RELEASE = tuple(int(part) for part in tf.__version__.split(".")[:2])
 ACCURACY_KEY = "accuracy" if RELEASE >= (2, 0) else "acc"
@@ -67,7 +67,7 @@ KEEP_DIMENSIONS = {"keepdims" if RELEASE >= (1, 5) else "keep_dims": True}
 
 
 def adaptation(model: str) -> Optional[str]:
-    """Return what has to change for this release to run the model; None if nothing."""
+    """Return how the model must be adapted for this release; None if it runs unchanged."""
     if model != "subclassed" or RELEASE >= (2, 0):
         return None
     if RELEASE >= (1, 14):
@@ -82,14 +82,14 @@ def adaptation(model: str) -> Optional[str]:
 
 
 def configure(threads: int, eager: bool) -> None:
-    """Use that many threads, in the way the release obeys; make 1.14 and 1.15 eager if wanted."""
+    """Set the number of threads in the way this release obeys; switch on eager mode if asked."""
     if RELEASE >= (1, 15):
         if eager:
-            tf.compat.v1.enable_eager_execution()  # first: a set thread count would fix graph mode
+            tf.compat.v1.enable_eager_execution()  # before threads, or graph mode stays
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         return
-    # 1.14 accepts tf.config.threading as well, but ``fit`` does not obey it.
+    # 1.14 also accepts tf.config.threading, but ``fit`` ignores it.
     config = tf.ConfigProto(
         intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
     )
@@ -100,11 +100,11 @@ def configure(threads: int, eager: bool) -> None:
 
 
 def set_seed(seed: int) -> None:
-    """Make the initial weights and the order of the samples repeat themselves."""
-    seed %= 2**31  # what every release takes
+    """Make the initial weights and the order of the samples repeatable."""
+    seed %= 2**31  # every release accepts this range
     np.random.seed(seed)  # noqa: NPY002 - ``fit`` shuffles with the global generator
     if RELEASE >= (2, 7):
-        tf.keras.utils.set_random_seed(seed)  # from 2.10 on Keras has a generator of its own
+        tf.keras.utils.set_random_seed(seed)  # from 2.10 on, Keras has its own generator
     elif RELEASE >= (2, 0):
         tf.random.set_seed(seed)
     else:
@@ -112,7 +112,7 @@ def set_seed(seed: int) -> None:
 
 
 def reset(metric: Any) -> None:
-    """Empty a metric."""
+    """Reset a metric."""
     if RELEASE >= (2, 5):
         metric.reset_state()
     else:
@@ -120,21 +120,21 @@ def reset(metric: Any) -> None:
 
 
 def runs_eagerly() -> bool:
-    """Tell whether operations run at once instead of joining a graph."""
+    """Return whether operations run immediately instead of joining a graph."""
     return RELEASE >= (1, 7) and bool(tf.executing_eagerly())
 
 
 def keras_version() -> Optional[str]:
-    """Return the version of Keras; None in 1.8, which does not tell."""
-    package = sys.modules.get("keras")  # 2.13 to 2.15 tell it only there
+    """Return the version of Keras; None in 1.8, which does not expose it."""
+    package = sys.modules.get("keras")  # 2.13 to 2.15 expose it only there
     return getattr(tf.keras, "__version__", None) or getattr(package, "__version__", None)
 
 
-# --- what is measured ----------------------------------------------------------------------------
+# --- measurements --------------------------------------------------------------------------------
 
 
 class Epochs:
-    """The measurements of every epoch. Its clocks run from ``begin`` to ``end``."""
+    """The measurements of every epoch. The clocks run from ``begin`` to ``end``."""
 
     def __init__(self, planned: int, samples: int) -> None:
         self.planned = planned
@@ -150,7 +150,7 @@ class Epochs:
         self.began = time.perf_counter()
 
     def end(self) -> None:
-        """Stop the clocks; what is read and printed afterwards is no part of the epoch."""
+        """Stop the clocks, so that reading and printing do not count as part of the epoch."""
         now = time.perf_counter()
         cpu_seconds = time.process_time() - self.cpu_began
         if not self.series["epoch_seconds"]:
@@ -160,7 +160,7 @@ class Epochs:
         self.series["us_per_sample"].append((now - self.began) / self.samples * 1e6)
 
     def record(self, loss: float, accuracy: float) -> None:
-        """Add loss and accuracy (a share) of the epoch that ended, and print a line."""
+        """Add the loss and accuracy (from 0 to 1) of the finished epoch, and print a line."""
         self.series["loss"].append(float(loss))
         self.series["train_accuracy"].append(float(accuracy) * 100)
         done, seconds = len(self.series["loss"]), self.series["epoch_seconds"][-1]
@@ -183,16 +183,16 @@ class EpochCallback(tf.keras.callbacks.Callback):  # type: ignore[misc] # tensor
         self.epochs.begin()
 
     def on_epoch_end(self, _epoch: int, logs: Any = None) -> None:
-        """Stop the clocks, then read what Keras's progress bar would show."""
+        """Stop the clocks, then read the numbers of Keras's progress bar."""
         self.epochs.end()
         self.epochs.record(logs["loss"], logs[ACCURACY_KEY])
 
 
-# --- what is trained -----------------------------------------------------------------------------
+# --- models and training -------------------------------------------------------------------------
 
 
 class Wanted(NamedTuple):
-    """What the trial asks for."""
+    """The parameters of the trial."""
 
     model: str
     epochs: int
@@ -202,14 +202,14 @@ class Wanted(NamedTuple):
 
 
 class Digits(NamedTuple):
-    """MNIST: of each set the images, as float32 from 0 to 1, and the labels, from 0 to 9."""
+    """MNIST. Each set has images (float32, from 0 to 1) and labels (from 0 to 9)."""
 
     training: Tuple[Array, Array]
     test: Tuple[Array, Array]
 
 
 class Tested(NamedTuple):
-    """Loss and accuracy (a share) on the test set."""
+    """Loss and accuracy (from 0 to 1) on the test set."""
 
     loss: float
     accuracy: float
@@ -223,7 +223,7 @@ def train_sequential(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
 
 
 def train_functional(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
-    """Train the layers as a ``Model`` of inputs and outputs."""
+    """Train the layers as a ``Model`` with inputs and outputs."""
     inputs = tf.keras.Input(shape=(28, 28))
     outputs = tf.keras.layers.Dense(10, activation="softmax")(tf.keras.layers.Flatten()(inputs))
     return fit(models.Model(inputs, outputs), digits, wanted, epochs)
@@ -284,7 +284,7 @@ def train_as_published(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested
 
 
 def subclassed_model() -> Any:
-    """Return the published model; its class is made here because 1.4 has no ``tf.keras.Model``."""
+    """Return the published model. 1.4 has no ``tf.keras.Model``, so the class is defined here."""
 
     class SoftmaxModel(tf.keras.Model):  # type: ignore[misc] # tensorflow has no types
         def __init__(self) -> None:
@@ -292,7 +292,7 @@ def subclassed_model() -> Any:
             self.flatten = tf.keras.layers.Flatten()
             self.dense = tf.keras.layers.Dense(10)
 
-        # 1.7 to 1.10 refuse a ``call`` with annotations.
+        # 1.7 to 1.10 reject a ``call`` with annotations.
         def call(self, inputs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
             return softmax(self.dense(self.flatten(inputs)))
 
@@ -309,7 +309,7 @@ def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
     predictions = softmax(dense(tf.reshape(images, [-1, 28 * 28])))
     loss = tf.reduce_mean(tf.keras.backend.sparse_categorical_crossentropy(labels, predictions))
     hits = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(predictions, 1), labels), tf.float32))
-    step = tf.train.AdamOptimizer(epsilon=1e-7).minimize(loss)  # the epsilon of Keras's Adam
+    step = tf.train.AdamOptimizer(epsilon=1e-7).minimize(loss)  # as in Keras's Adam
     session = tf.keras.backend.get_session()
     session.run(tf.global_variables_initializer())
     session.run(iterator.initializer, dict(zip(holders, digits.training)))
@@ -330,7 +330,7 @@ def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
 
 
 def softmax(logits: Array) -> Array:
-    """Return the probabilities of each row, written out as the article did."""
+    """Return the probabilities of each row, computed as in the article."""
     powers = tf.exp(logits - tf.reduce_max(logits, axis=1, **KEEP_DIMENSIONS))
     return powers / tf.reduce_sum(powers, axis=1, **KEEP_DIMENSIONS)
 
@@ -341,19 +341,19 @@ def shuffled_batches(training: Tuple[Array, Array], batch: int) -> Any:
 
 
 def plain_batches(training: Tuple[Array, Array], batch: int) -> Any:
-    """Return the training set in batches, in the order it has."""
+    """Return the training set in batches, in its own order."""
     return tf.data.Dataset.from_tensor_slices(training).batch(batch)
 
 
 def initial_weights() -> List[Array]:
-    """Return the kernel and the bias that every version begins with in matched mode."""
-    import matched  # noqa: PLC0415 - it lies beside this script in matched mode only
+    """Return the kernel and bias with which every version starts in matched mode."""
+    import matched  # noqa: PLC0415 - this module exists only in matched mode
 
     return [matched.weights("kernel", (28 * 28, 10)), np.zeros(10, "float32")]
 
 
 def ordered(training: Tuple[Array, Array], epoch: int) -> Tuple[Array, Array]:
-    """Return the training set in the order that every version sees in an epoch, in matched mode."""
+    """Return the training set in the order that every version uses in an epoch, in matched mode."""
     import matched  # noqa: PLC0415
 
     images, labels = training
@@ -362,7 +362,7 @@ def ordered(training: Tuple[Array, Array], epoch: int) -> Tuple[Array, Array]:
 
 
 def handed(wanted: Wanted) -> Dict[str, str]:
-    """Return the proof that this trial used what it was handed; nothing outside matched mode."""
+    """Return the digest of the matched weights and orders; nothing outside matched mode."""
     if not wanted.matched:
         return {}
     import matched  # noqa: PLC0415
@@ -377,11 +377,11 @@ TRAIN = {
     "subclassed-as-published": train_as_published,
 }
 
-# --- what is read and written --------------------------------------------------------------------
+# --- input and output ----------------------------------------------------------------------------
 
 
 def read_wanted() -> Wanted:
-    """Read and check what the trial asks for; end with a sentence if it cannot be done."""
+    """Read and check the parameters of the trial; exit with a message if one is invalid."""
     order = json.loads(Path(os.environ["PARAMS_PATH"]).read_text(encoding="utf-8"))
     asked = order["parameters"]
     model = asked.get("model")
@@ -389,13 +389,13 @@ def read_wanted() -> Wanted:
         sys.exit(f"The model {model!r} is unknown; choose one of {', '.join(TRAIN)}.")
     for name in ("epochs", "batch"):
         if not isinstance(asked.get(name), int) or asked[name] < 1:
-            sys.exit(f"The parameter {name} is {asked.get(name)!r}; give a whole number from 1 on.")
+            sys.exit(f"The parameter {name} is {asked.get(name)!r}; give a whole number, 1 or larger.")
     matched = order.get("matched", False)
     return Wanted(model, asked["epochs"], asked["batch"], order["seed"], matched)
 
 
 def read_digits() -> Digits:
-    """Read MNIST, scale its images and widen its labels."""
+    """Read MNIST, scale the images and convert the labels to int64."""
     with np.load(str(Path(os.environ["DATA_DIR"], "mnist.npz"))) as arrays:
         training, test = (
             (arrays["x_" + name].astype("float32") / 255, arrays["y_" + name].astype("int64"))
@@ -405,7 +405,7 @@ def read_digits() -> Digits:
 
 
 def measured_values(epochs: Epochs, tested: Tested) -> Dict[str, float]:
-    """Return what a trial has one of: seconds, percent, a loss, and MB of 1,000,000 bytes."""
+    """Return the values that exist once per trial: seconds, percent, a loss, and megabytes."""
     accuracies = epochs.series["train_accuracy"]
     return {
         "import_seconds": IMPORTED - STARTED,
@@ -421,7 +421,7 @@ def measured_values(epochs: Epochs, tested: Tested) -> Dict[str, float]:
 
 
 def environment(cores: int) -> Dict[str, Any]:
-    """Return what this process ran on, without what the release does not tell."""
+    """Return facts about this process, without those that the release does not expose."""
     status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     facts = {
         "python": platform.python_version(),
@@ -429,7 +429,7 @@ def environment(cores: int) -> Dict[str, Any]:
         "tensorflow": tf.__version__,
         "keras": keras_version(),
         "distribution": distribution(),
-        "tensorflow_git": tf.__git_version__.replace("b'", "").rstrip("'"),  # 1.13 shows bytes
+        "tensorflow_git": tf.__git_version__.replace("b'", "").rstrip("'"),  # 1.13 prints bytes
         "compiler": tf.__compiler_version__,
         "eager": runs_eagerly(),
         "cores": cores,
@@ -441,7 +441,7 @@ def environment(cores: int) -> Dict[str, Any]:
 
 
 def distribution() -> Optional[str]:
-    """Return the distribution this TensorFlow was installed from; None if it left no trace."""
+    """Return the distribution that installed this TensorFlow; None if it left no trace."""
     packages = Path(tf.__file__).parent.parent
     for name in ("tensorflow-cpu", "tensorflow"):
         if list(packages.glob(f"{name.replace('-', '_')}-{tf.__version__}*.dist-info")):
