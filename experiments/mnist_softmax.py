@@ -41,19 +41,19 @@ Array = Any  # an array or a tensor; the types differ between releases
 
 def main() -> None:
     """Train and test the requested model, and write the measurements."""
-    wanted = read_wanted()
-    adapted = adaptation(wanted.model)
+    spec = read_spec()
+    adapted = adaptation(spec.model)
     cores = len(os.sched_getaffinity(0))
     configure(threads=cores, eager=adapted is not None and RELEASE >= (1, 14))
-    set_seed(wanted.seed)
+    set_seed(spec.seed)
     digits = read_digits()
-    epochs = Epochs(wanted.epochs, samples=len(digits.training[0]))
-    tested = TRAIN[wanted.model](digits, wanted, epochs)
+    epochs = Epochs(spec.epochs, samples=len(digits.training[0]))
+    tested = TRAIN[spec.model](digits, spec, epochs)
     result = {
         "format": 1,
         "values": measured_values(epochs, tested),
         "series": epochs.series,
-        "environment": {**environment(cores), **handed(wanted)},
+        "environment": {**environment(cores), **matched_digest(spec)},
         "adapted": adapted,
     }
     Path(os.environ["RESULT_PATH"]).write_text(json.dumps(result, indent=1), encoding="utf-8")
@@ -191,7 +191,7 @@ class EpochCallback(tf.keras.callbacks.Callback):  # type: ignore[misc] # tensor
 # --- models and training -------------------------------------------------------------------------
 
 
-class Wanted(NamedTuple):
+class Spec(NamedTuple):
     """The parameters of the trial."""
 
     model: str
@@ -215,36 +215,36 @@ class Tested(NamedTuple):
     accuracy: float
 
 
-def train_sequential(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+def train_sequential(digits: Digits, spec: Spec, epochs: Epochs) -> Tested:
     """Train the layers as a ``Sequential``."""
     flatten = tf.keras.layers.Flatten(input_shape=(28, 28))
     dense = tf.keras.layers.Dense(10, activation="softmax")
-    return fit(models.Sequential([flatten, dense]), digits, wanted, epochs)
+    return fit(models.Sequential([flatten, dense]), digits, spec, epochs)
 
 
-def train_functional(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+def train_functional(digits: Digits, spec: Spec, epochs: Epochs) -> Tested:
     """Train the layers as a ``Model`` with inputs and outputs."""
     inputs = tf.keras.Input(shape=(28, 28))
     outputs = tf.keras.layers.Dense(10, activation="softmax")(tf.keras.layers.Flatten()(inputs))
-    return fit(models.Model(inputs, outputs), digits, wanted, epochs)
+    return fit(models.Model(inputs, outputs), digits, spec, epochs)
 
 
-def fit(model: Any, digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+def fit(model: Any, digits: Digits, spec: Spec, epochs: Epochs) -> Tested:
     """Train and test a Keras model with Keras's own loop."""
     adam = tf.keras.optimizers.Adam()
     model.compile(adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     clocks = [EpochCallback(epochs)]
-    if wanted.matched:
+    if spec.matched:
         model.set_weights(initial_weights())
-        for epoch in range(wanted.epochs):
+        for epoch in range(spec.epochs):
             samples = ordered(digits.training, epoch)
-            model.fit(*samples, wanted.batch, 1, verbose=0, callbacks=clocks, shuffle=False)
+            model.fit(*samples, spec.batch, 1, verbose=0, callbacks=clocks, shuffle=False)
     else:
-        model.fit(*digits.training, wanted.batch, wanted.epochs, verbose=0, callbacks=clocks)
+        model.fit(*digits.training, spec.batch, spec.epochs, verbose=0, callbacks=clocks)
     return Tested(*model.evaluate(*digits.test, verbose=0))
 
 
-def train_as_published(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+def train_as_published(digits: Digits, spec: Spec, epochs: Epochs) -> Tested:
     """Train the subclassed model with a loop around a ``tf.function``."""
     model = subclassed_model()
     loss_of = tf.keras.losses.SparseCategoricalCrossentropy()
@@ -262,13 +262,13 @@ def train_as_published(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested
         accuracy(labels, predictions)
 
     traced_step = tf.function(step)
-    batches = shuffled_batches(digits.training, wanted.batch)
-    if wanted.matched:
+    batches = shuffled_batches(digits.training, spec.batch)
+    if spec.matched:
         model.dense.build((None, 28 * 28))
         model.dense.set_weights(initial_weights())
-    for epoch in range(wanted.epochs):
-        if wanted.matched:
-            batches = plain_batches(ordered(digits.training, epoch), wanted.batch)
+    for epoch in range(spec.epochs):
+        if spec.matched:
+            batches = plain_batches(ordered(digits.training, epoch), spec.batch)
         epochs.begin()
         reset(mean_loss)
         reset(accuracy)
@@ -299,10 +299,10 @@ def subclassed_model() -> Any:
     return SoftmaxModel()
 
 
-def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
+def train_in_session(digits: Digits, spec: Spec, epochs: Epochs) -> Tested:
     """Train the layer of the subclassed model as a graph."""
     holders = [tf.placeholder(array.dtype, array.shape) for array in digits.training]
-    batches = (plain_batches if wanted.matched else shuffled_batches)(tuple(holders), wanted.batch)
+    batches = (plain_batches if spec.matched else shuffled_batches)(tuple(holders), spec.batch)
     iterator = batches.repeat().make_initializable_iterator()
     images, labels = iterator.get_next()
     dense = tf.keras.layers.Dense(10)
@@ -313,11 +313,11 @@ def train_in_session(digits: Digits, wanted: Wanted, epochs: Epochs) -> Tested:
     session = tf.keras.backend.get_session()
     session.run(tf.global_variables_initializer())
     session.run(iterator.initializer, dict(zip(holders, digits.training)))
-    if wanted.matched:
+    if spec.matched:
         dense.set_weights(initial_weights())
-    steps = -(-epochs.samples // wanted.batch)
-    for epoch in range(wanted.epochs):
-        if wanted.matched:
+    steps = -(-epochs.samples // spec.batch)
+    for epoch in range(spec.epochs):
+        if spec.matched:
             samples = ordered(digits.training, epoch)
             session.run(iterator.initializer, dict(zip(holders, samples)))
         epochs.begin()
@@ -361,9 +361,9 @@ def ordered(training: Tuple[Array, Array], epoch: int) -> Tuple[Array, Array]:
     return images[order], labels[order]
 
 
-def handed(wanted: Wanted) -> Dict[str, str]:
+def matched_digest(spec: Spec) -> Dict[str, str]:
     """Return the digest of the matched weights and orders; nothing outside matched mode."""
-    if not wanted.matched:
+    if not spec.matched:
         return {}
     import matched  # noqa: PLC0415
 
@@ -380,18 +380,19 @@ TRAIN = {
 # --- input and output ----------------------------------------------------------------------------
 
 
-def read_wanted() -> Wanted:
+def read_spec() -> Spec:
     """Read and check the parameters of the trial; exit with a message if one is invalid."""
-    order = json.loads(Path(os.environ["PARAMS_PATH"]).read_text(encoding="utf-8"))
-    asked = order["parameters"]
-    model = asked.get("model")
+    document = json.loads(Path(os.environ["PARAMS_PATH"]).read_text(encoding="utf-8"))
+    parameters = document["parameters"]
+    model = parameters.get("model")
     if model not in TRAIN:
         sys.exit(f"The model {model!r} is unknown; choose one of {', '.join(TRAIN)}.")
     for name in ("epochs", "batch"):
-        if not isinstance(asked.get(name), int) or asked[name] < 1:
-            sys.exit(f"The parameter {name} is {asked.get(name)!r}; give a whole number, 1 or larger.")
-    matched = order.get("matched", False)
-    return Wanted(model, asked["epochs"], asked["batch"], order["seed"], matched)
+        value = parameters.get(name)
+        if not isinstance(value, int) or value < 1:
+            sys.exit(f"The parameter {name} is {value!r}; give a whole number, 1 or larger.")
+    matched = document.get("matched", False)
+    return Spec(model, parameters["epochs"], parameters["batch"], document["seed"], matched)
 
 
 def read_digits() -> Digits:
