@@ -1,11 +1,11 @@
-"""Spend blocks where the doubt is: the same verdicts, with fewer trials than in fixed blocks.
+"""Show that decided cells can leave a run: the same verdicts, with fewer trials.
 
-Replays recorded real samples (``recorded/samples.json``: 28 blocks of cells whose true ratios are
-known, and of the control) twice: every cell in all 28 blocks, and looks at 7, 14, 21 and 28 after
-which the cells that are decided leave. Both are read at the level of a look. Prints both verdicts
-of each cell and the share of trials.
+The program replays recorded real samples in two ways: every cell in all 28 blocks, or with looks
+at 7, 14, 21 and 28 blocks after which decided cells leave. ``recorded/samples.json`` holds 28
+blocks of the control and of cells whose true ratios are known. Both ways use the level of a look.
+The program prints both verdicts of each cell and the share of trials that the second way needed.
 
-    python -m benchmarks.adaptive                 replay what is recorded
+    python -m benchmarks.adaptive                 replay the recorded samples
     python -m benchmarks.adaptive --record RUN    record a run of recorded/matrix.yaml
 """
 
@@ -29,7 +29,7 @@ from runner.summarise import metric_value, newest
 
 RECORDED = Path(__file__).parent / "recorded"
 METRIC = "epoch_seconds"
-TWIN = "control"
+CONTROL = "control"
 FIXED_BLOCKS = 28
 
 Samples = Mapping[str, Sequence[float | None]]
@@ -38,7 +38,7 @@ Samples = Mapping[str, Sequence[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a way of spending blocks ended: its last judgement, and how many trials it took."""
+    """The last judgement of one way, and the number of trials that it needed."""
 
     judgement: Judgement
     trials: int
@@ -47,7 +47,7 @@ class Ended:
 def main() -> None:
     """Replay the recorded samples both ways, or record them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--record", metavar="RUN", help="make the samples of a run folder")
+    parser.add_argument("--record", metavar="RUN", help="record the samples of a run folder")
     wanted = parser.parse_args().record
     if wanted is not None:
         record(wanted)
@@ -59,13 +59,13 @@ def main() -> None:
 
 
 def with_fixed_blocks(matrix: Matrix, samples: Samples) -> Ended:
-    """Execute every cell in all blocks, and read the verdicts at the last look."""
+    """Run every cell in all blocks, and read the verdicts at the last look."""
     plan = make_plan(matrix, seed=1, blocks=FIXED_BLOCKS)
     return Ended(judge(matrix, plan, results(plan.trials, samples)), len(plan.trials))
 
 
 def with_looks(matrix: Matrix, samples: Samples) -> Ended:
-    """Add blocks look by look until everything is decided; who is decided leaves."""
+    """Add blocks look by look until everything is decided; decided cells leave."""
     plan = make_plan(matrix, seed=1)
     while True:
         judgement = judge(matrix, plan, results(plan.trials, samples))
@@ -81,7 +81,7 @@ def results(trials: Sequence[Trial], samples: Samples) -> list[TrialResult]:
 
 
 def _result(trial: Trial, samples: Samples) -> TrialResult:
-    name = TWIN if trial.control else trial.cell.removeprefix("work=")
+    name = CONTROL if trial.control else trial.cell.removeprefix("work=")
     number = samples[name][trial.block - 1]
     return TrialResult(
         trial=trial,
@@ -126,7 +126,7 @@ def record(run: str) -> None:
     stored = find_run(Path("reports"), run).stored()
     samples: dict[str, list[float | None]] = {}
     for result in newest(stored.results):
-        cell = TWIN if result.trial.control else result.trial.cell.removeprefix("work=")
+        cell = CONTROL if result.trial.control else result.trial.cell.removeprefix("work=")
         numbers = samples.setdefault(cell, [None] * stored.plan.blocks)
         numbers[result.trial.block - 1] = None if result.disturbed else metric_value(result, METRIC)
     lines = (f" {json.dumps(cell)}: {json.dumps(samples[cell])}" for cell in sorted(samples))

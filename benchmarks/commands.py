@@ -1,11 +1,11 @@
-"""What the commands that run nothing cost, in CPU seconds, beside peers measured in the same run.
+"""Measure the CPU seconds of commands that run no trial, next to peers measured at the same time.
 
-Usage, where an engine answers so that ``plan`` asks it::
+Usage, on a machine with an engine, so that ``plan`` asks it::
 
     python -m benchmarks.commands [ROUNDS]
 
-Every command is executed once in each round, so that a busy machine slows all of them alike.
-Exit code 1 if a command costs more than its limit.
+Every round runs each command once, so that a busy machine slows all of them equally. The exit code
+is 1 if a command costs more than its limit.
 """
 
 import importlib.util
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 ROUNDS = 15
 PEER = "python -c pass"
 LIMITS = {"runner --version": 0.10, "runner plan, 1,000 cells": 0.50}
-"""CPU seconds that a command may cost."""
+"""The most CPU seconds that a command may cost."""
 
 MATRIX = """\
 format: 1
@@ -50,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="matrix-runner-") as folder:
         write_matrix(Path(folder) / "matrix.yaml")
         costs = measure(commands(), Path(folder), rounds)
-    print(f"{'command':26} {'CPU s':>7} {'of peer':>8} {'limit':>6}   (median of {rounds} rounds)")
+    print(f"{'command':26} {'CPU s':>7} {'vs peer':>8} {'limit':>6}   (median of {rounds} rounds)")
     for name, seconds in costs.items():
         limit = f"{LIMITS[name]:6.2f}" if name in LIMITS else ""
         print(f"{name:26} {seconds:7.3f} {seconds / costs[PEER]:7.1f}x {limit}".rstrip())
@@ -70,7 +70,7 @@ def write_matrix(path: Path) -> None:
 
 
 def environment(request: EnvironmentRequest) -> Environment:
-    """Return an environment of 30 packages, as large as one with TensorFlow."""
+    """Return an environment of 30 packages, about as many as with TensorFlow."""
     return Environment(
         request=request,
         python="3.11",
@@ -84,7 +84,7 @@ def environment(request: EnvironmentRequest) -> Environment:
 
 
 def commands() -> Mapping[str, Sequence[str]]:
-    """Return the commands by the name they are printed under, the peers first."""
+    """Return the commands by their printed names, the peers first."""
     python = sys.executable
     found = {PEER: [python, "-c", "pass"]}
     if importlib.util.find_spec("pytest"):
@@ -104,7 +104,7 @@ def measure(named: Mapping[str, Sequence[str]], folder: Path, rounds: int) -> Ma
 
 
 def cpu_seconds(command: Sequence[str], folder: Path) -> float:
-    """Execute a command in a folder; return the CPU seconds of it and of what it started."""
+    """Run a command in a folder; return the CPU seconds of it and its child processes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         command,

@@ -1,15 +1,15 @@
-"""Does the venv engine give the numbers that docker gives? One cell on both, block by block.
+"""Measure whether two engines give the same numbers: one cell on both, block by block.
 
-Usage, where both engines answer::
+Usage, on a machine with both engines::
 
     python -m benchmarks.fidelity [--pairs N] [--epochs N] [--seed N] [--engines docker venv]
                                   [--control] [--keep DIR]
 
-A block is one trial of the founding study's ``tensorflow=2.0.0,model=sequential`` on each engine,
-in fresh random order and with one seed. All is prepared, executed and judged by what a run uses, as
-if the engine were an axis of the matrix. ``--control`` adds a second trial on the first engine,
-which shows the noise of the host. A trial that is not ok gives no number, and one that stays
-disturbed no wall time. Ctrl-C shows what is there so far. 14 pairs take about eight minutes.
+A block runs the founding study's ``tensorflow=2.0.0,model=sequential`` once on each engine, in
+random order and with one seed. It is prepared, executed and judged by the code of a run, as if the
+engine were an axis of the matrix. ``--control`` adds a second trial on the first engine, which
+shows the noise of the host. A trial that is not ok gives no numbers, and one that stays disturbed
+gives no wall times. Ctrl-C prints the results so far. 14 pairs take about eight minutes.
 """
 
 import argparse
@@ -50,9 +50,9 @@ MATRIX = Path(__file__).parents[1] / "matrix.yaml"
 SELECTED = ("tensorflow=2.0.0", "model=sequential")
 METRICS = ("epoch_seconds", "epoch_cpu_seconds", "startup_seconds", "test_accuracy")
 WHOLE = Metric(name="whole_trial_seconds", unit="s", better=Better.LOWER, title="whole trial")
-"""From before the container (or process) to after it, less the wait for a quiet core."""
+"""From creating the container (or process) to removing it, without the wait for a quiet core."""
 LEVEL = 0.95
-"""Of every interval, each for itself."""
+"""The level of each single interval."""
 
 
 def main() -> int:
@@ -78,7 +78,7 @@ def main() -> int:
                 connected[name] = at_the_end.enter_context(closing(engine))
                 facts[name] = engine.describe()
             for result in carry_out(matrix, plan, connected, folder, observer):
-                results.append(result)  # noqa: PERF402 (what cuts it short loses none of them)
+                results.append(result)  # noqa: PERF402 (an interruption loses none of them)
     except KeyboardInterrupt:
         signals.hear_no_more()
         code = Exit.INTERRUPTED
@@ -93,23 +93,23 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--pairs", type=int, default=14, help="how many blocks (default: 14)")
-    parser.add_argument("--epochs", type=int, default=5, help="of each trial (default: 5)")
+    parser.add_argument("--epochs", type=int, default=5, help="epochs per trial (default: 5)")
     chance = int.from_bytes(os.urandom(4), "big")
-    parser.add_argument("--seed", type=int, default=chance, help="(default: a random one)")
+    parser.add_argument("--seed", type=int, default=chance, help="the seed (default: random)")
     parser.add_argument(
         "--engines", nargs=2, choices=("docker", "podman", "venv"), default=("docker", "venv"),
         help="the second is compared with the first (default: docker venv)",
     )  # fmt: skip
-    parser.add_argument("--control", action="store_true", help="the first one twice in each block")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep results and logs there")
+    parser.add_argument("--control", action="store_true", help="run the first engine twice")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep results and logs here")
     wanted = parser.parse_args()
     if min(wanted.pairs, wanted.epochs) < 1 or len(set(wanted.engines)) == 1:
-        parser.error("two different engines, at least one pair and at least one epoch are needed")
+        parser.error("name two different engines, at least one pair and at least one epoch")
     return wanted
 
 
 def on_engines(names: Sequence[str], pairs: int, epochs: int) -> Matrix:
-    """Return the matrix of the one cell on two engines, as if the engine were an axis."""
+    """Return a matrix with one cell on two engines, as if the engine were an axis."""
     chosen = select(read(MATRIX), SELECTED)
     (cell,) = quick(replace(chosen, quick={"epochs": epochs})).cells
     against, of = (replace(cell, coordinates=(*cell.coordinates, ("engine", one))) for one in names)
@@ -124,13 +124,13 @@ def on_engines(names: Sequence[str], pairs: int, epochs: int) -> Matrix:
 
 
 def planned(matrix: Matrix, seed: int, *, control: bool) -> Plan:
-    """Return the plan of a run, with its control only where that is wanted."""
+    """Return the plan of a run, with the control only if asked for."""
     plan = make_plan(matrix, seed)
     return replace(plan, trials=tuple(one for one in plan.trials if control or not one.control))
 
 
 def engine_of(cell: str) -> str:
-    """Return the name of the engine that executes a cell."""
+    """Return the name of the engine that runs a cell."""
     return cell.rpartition("engine=")[2]
 
 
@@ -141,7 +141,7 @@ def carry_out(
     folder: RunFolder,
     observer: Observer,
 ) -> Iterator[TrialResult]:
-    """Execute the plan and yield each result; at the end both engines hold nothing but images."""
+    """Execute the plan and yield each result; in the end only images are left on both engines."""
     studies = _studies(matrix, plan, connected, folder, observer)
     observer.planned(plan, 0, estimate(matrix, plan.trials, (), 0))
     results: list[TrialResult] = []
@@ -160,7 +160,7 @@ def carry_out(
                             results.append(result)
                             yield result
                     to_do = to_repeat(matrix, plan, block, results)
-    except EngineLostError:  # of which ``staged`` removes nothing; the other engine still answers
+    except EngineLostError:  # ``staged`` removed nothing; the other engine still answers
         for name, engine in connected.items():
             with suppress(EngineError):
                 clear(engine, studies[name].run)
@@ -174,12 +174,12 @@ def _studies(
     folder: RunFolder,
     observer: Observer,
 ) -> Mapping[str, Study]:
-    """Have the environment on each engine, and this process off the measured cores."""
+    """Prepare the environment on each engine, and keep this process off the measured cores."""
     machine, facts = host(), [engine.describe() for engine in connected.values()]
     if len({one.cpus for one in facts}) > 1:
         raise EngineError(
-            "one engine has more cores than the other, so that they would be measured on different "
-            "ones; give this process all cores of the machine."
+            "one engine has more cores than the other, so they would measure on different cores; "
+            "give this process all cores of the machine."
         )
     root, lock, mark = (
         MATRIX.parent,
@@ -202,7 +202,7 @@ def _studies(
 def lines(
     matrix: Matrix, plan: Plan, results: Sequence[TrialResult], facts: Mapping[str, EngineFacts]
 ) -> Iterator[str]:
-    """Yield what is printed about results, which may be those of a part of the plan."""
+    """Yield the printed lines about results, which may cover only part of the plan."""
     against, of = (cell.id for cell in matrix.cells)
     samples = gather(replace(matrix, matched=True), plan, map(_judged, results), plan.blocks)
     epochs = matrix.cells[0].parameters["epochs"]
@@ -212,7 +212,7 @@ def lines(
     stayed = f"{state.stayed} of {state.trials} stay so after repeats"
     yield f"{counted(len(results), 'trial')} executed, {disturbed} of them disturbed; {stayed}"
     if state.busy:
-        yield "the host was too busy for wall times: CPU times stand in for them"
+        yield "the host was too busy for wall times: CPU times are compared instead"
     wanted = [*(one for one in matrix.metrics if one.name in METRICS), WHOLE]
     metrics = dict.fromkeys(map(samples.measured, wanted))
     found = [measure(samples, Asked(of, against, one, named=True), LEVEL) for one in metrics]
@@ -224,16 +224,16 @@ def lines(
     yield ""
     for result in results:
         if result.status is not Status.OK:
-            reason = clean(result.reason or "no reason is known")
-            yield f"gives no number: {result.trial.id}: {result.status.value}: {reason}"
+            reason = clean(result.reason or "unknown reason")
+            yield f"no numbers from {result.trial.id}: {result.status.value}: {reason}"
     title, said = found[0].measured.title, _said(samples, found[0])
-    yield f"{engine_of(of)} beside {engine_of(against)}, {title}: {said}"
+    yield f"{engine_of(of)} against {engine_of(against)}, {title}: {said}"
 
 
 def _judged(result: TrialResult) -> TrialResult:
-    """Add the time of the whole trial, and that the seed is all that a trial is handed by chance.
+    """Add the time of the whole trial, and mark trials with one seed as matched.
 
-    What is handed the same is compared within blocks, accuracies as well.
+    So accuracies are also compared within blocks.
     """
     waited_s = result.reading.waited_s if result.reading else 0.0
     whole = {} if result.duration_s is None else {WHOLE.name: result.duration_s - waited_s}
@@ -245,7 +245,7 @@ def _judged(result: TrialResult) -> TrialResult:
 
 
 def _described(name: str, facts: EngineFacts, results: Sequence[TrialResult]) -> str:
-    """Say what an engine says of itself, and which cores its trials saw."""
+    """Describe an engine, and the cores on which its trials ran."""
     said = f"{facts.version} (API {facts.api}), storage {facts.storage}, cgroup v{facts.cgroup}."
     if facts.name == "venv":
         said = f"{facts.version}, isolation: {isolation(facts.version, facts.cgroup)}"
@@ -257,7 +257,7 @@ def _described(name: str, facts: EngineFacts, results: Sequence[TrialResult]) ->
 def _table(
     samples: Samples, found: Sequence[Comparison], of: str, *, control: bool
 ) -> Iterator[str]:
-    """Yield a line for each comparison: medians, the change with its interval, and the verdict."""
+    """Yield a line for each comparison: medians, change with interval, and verdict."""
     against = engine_of(found[0].against)
     change = f"{of} / {against} ({LEVEL * 100:g} % interval)"
     yield f"\n{'':31} {against:>8} {of:>13} {change:>38} pairs  verdict"
@@ -303,10 +303,10 @@ def _said(samples: Samples, found: Comparison) -> str:
         case Verdict.LOWER | Verdict.HIGHER if estimate is not None:
             lower, higher = ("faster", "slower") if timed else ("lower", "higher")
             word = lower if found.verdict is Verdict.LOWER else higher
-            note = f", less than the {margin(metric)} that we call negligible"
+            note = f", below the negligible {margin(metric)}"
             return f"{word} by {amount(estimate.mean, metric)}{note if found.negligible else ''}"
         case _ if len(found.changes) < FEWEST:
-            return f"cannot tell: {counted(len(found.changes), 'pair')}, and {FEWEST} are needed"
+            return f"cannot tell: {counted(len(found.changes), 'pair')} of the {FEWEST} needed"
         case _:
             return f"cannot tell: {found.reason}"
 

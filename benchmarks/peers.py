@@ -1,13 +1,14 @@
-"""How often peers are right about the same simulated machines, beside the runner.
+"""Compare how often the runner and other tools are right about the same simulated machines.
 
 Usage::
 
     python -m benchmarks.peers [--size full|reduced]
 
-Six versions, ten trials each, of which the first and the last are compared. False alarms: how often
-they are told different though they are equal. Found: how often the last one, slower by 5 or 10 %,
-is told slower. Peers measure one version after the other and compare samples as they do; the runner
-measures in randomised blocks. Seeds are fixed. ``full`` takes about two minutes of one core.
+Each run has six versions with ten trials each; the first and the last version are compared. A false
+alarm is a difference between equal versions. A change is found if the last version, which is slower
+by 5 or 10 %, is called slower. The other tools measure one version after the other and compare the
+samples in their own way; the runner measures in randomised blocks. Seeds are fixed. ``full`` takes
+about two minutes on one core.
 """
 
 import argparse
@@ -51,12 +52,12 @@ PAIR = Asked(version(VERSIONS - 1), version(0), SECONDS, named=True)
 
 Samples = Sequence[float]
 Judge = Callable[[Samples, Samples], int]
-"""Tells whether the second sample is slower (1), faster (-1) or not different (0)."""
+"""Returns whether the second sample is slower (1), faster (-1) or not different (0)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A machine, and whether peers get all epochs as if each were a sample of its own."""
+    """A machine, and whether the other tools treat each epoch as an independent sample."""
 
     noise: Noise
     pooled: bool = False
@@ -72,18 +73,18 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def sign(before: Samples, after: Samples) -> int:
-    """Return in which direction the means differ."""
+    """Return the direction in which the means differ."""
     return 1 if fmean(after) > fmean(before) else -1
 
 
 def asv_different(before: Samples, after: Samples) -> int:
-    """Return what asv's test of two samples says: Mann-Whitney at p < 0.002."""
+    """Return the verdict of asv's two-sample test: Mann-Whitney at p < 0.002."""
     stats = [compute_stats(one, 1)[1] for one in (before, after)]
     return sign(before, after) if is_different(before, after, *stats) else 0
 
 
 def asv_compare(before: Samples, after: Samples) -> int:
-    """Return what ``asv compare`` says: that test, and medians that differ by 10 %."""
+    """Return the verdict of ``asv compare``: that test, and medians that differ by 10 %."""
     (old, old_stats), (new, new_stats) = (compute_stats(one, 1) for one in (before, after))
     if _is_result_better(old, new, (old_stats, before), (new_stats, after), 1.1):
         return 1
@@ -91,12 +92,12 @@ def asv_compare(before: Samples, after: Samples) -> int:
 
 
 def pyperf_compare(before: Samples, after: Samples) -> int:
-    """Return what ``pyperf compare_to`` says: Student's t test at 95 %."""
+    """Return the verdict of ``pyperf compare_to``: Student's t test at 95 %."""
     return sign(before, after) if is_significant(before, after)[0] else 0
 
 
 def five_per_cent(before: Samples, after: Samples) -> int:
-    """Return what a fixed rule says: means that differ by more than 5 %."""
+    """Return the verdict of a fixed rule: the means differ by more than 5 %."""
     ratio = fmean(after) / fmean(before)
     return 1 if ratio > 1.05 else -1 if ratio < 1 / 1.05 else 0  # noqa: PLR2004
 
@@ -111,7 +112,7 @@ OURS = "matrix-runner"
 
 
 def batches(setting: Setting, machine: Machine, effect: float) -> tuple[Samples, Samples]:
-    """Return what peers measure: all trials of one version, then all of the other."""
+    """Return the samples that peers measure: all trials of one version, then of the other."""
     noise = machine.own + machine.shared
     trials = noise.reshape(-1, noise.shape[-1])[: VERSIONS * TRIALS]
     times = np.exp(trials)[:, len(WARM_UP) if setting.noise.epochs > 1 else 0 :]
@@ -122,7 +123,7 @@ def batches(setting: Setting, machine: Machine, effect: float) -> tuple[Samples,
 
 
 def ours(plan: Plan, machine: Machine, effect: float) -> int:
-    """Return what the runner says of the same machine, in its own order."""
+    """Return the runner's verdict on the same machine, with trials in its own order."""
     results = [
         machine.executes(trial, SECONDS, {PAIR.of: effect}, {})
         for trial in plan.trials
@@ -134,7 +135,7 @@ def ours(plan: Plan, machine: Machine, effect: float) -> int:
 
 
 def rates(size: Size) -> Mapping[tuple[str, str], Sequence[float]]:
-    """Return by setting and name the share of false alarms, and of each effect found."""
+    """Return, by setting and tool, the share of false alarms and of each effect found."""
     found: dict[tuple[str, str], list[float]] = {}
     for name, setting in SETTINGS.items():
         for effect in EFFECTS:
@@ -157,10 +158,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="full")
     size = SIZES[parser.parse_args().size]
-    print(
-        f"two of {VERSIONS} versions, {TRIALS} trials each, {size.runs(RUNS)} runs for each figure"
-    )
-    print(f"{'setting':22} {'who':26} {'false alarms':>12} {'5 % found':>10} {'10 % found':>10}")
+    print(f"two of {VERSIONS} versions, {TRIALS} trials each, {size.runs(RUNS)} runs per figure")
+    print(f"{'setting':22} {'judge':26} {'false alarms':>12} {'5 % found':>10} {'10 % found':>10}")
     for (setting, who), (false, five, ten) in rates(size).items():
         print(f"{setting:22} {who:26} {false:12.1%} {five:10.1%} {ten:10.1%}")
     return 0

@@ -1,4 +1,4 @@
-"""Do a known amount of work for each epoch, and measure it."""
+"""Do a known amount of work per epoch, and measure the time."""
 
 import json
 import os

@@ -105,7 +105,7 @@ def test_equal_engines_are_equivalent() -> None:
     assert row(found, "test accuracy").endswith(
         "+0.000 (+0.000 to +0.000) points 8 the same in every pair"
     )
-    assert found[-1].startswith("venv beside docker, time per epoch: equivalent")
+    assert found[-1].startswith("venv against docker, time per epoch: equivalent")
 
 
 def test_a_slower_engine_is_slower_by_how_much() -> None:
@@ -129,14 +129,14 @@ def test_a_failed_trial_is_listed_and_its_pair_left_out() -> None:
     found = printed(change=fail)
     assert " 7 equivalent" in row(found, "time per epoch")
     assert " 7 the same" in row(found, "test accuracy")
-    assert row(found, "gives no number").endswith("engine=venv@b3.1: failed: exit code 3")
+    assert row(found, "no numbers from").endswith("engine=venv@b3.1: failed: exit code 3")
 
 
 @pytest.mark.parametrize(("pairs", "told"), [(1, "1 pair"), (2, "2 pairs"), (4, "4 pairs")])
 def test_few_pairs_tell_nothing(pairs: int, told: str) -> None:
     """As in a run, there is no verdict under five; under two there is no interval, either."""
     found = row(printed(pairs, slower=0.5), "time per epoch")
-    assert found.endswith(f"cannot tell: {told}, and 5 are needed")
+    assert found.endswith(f"cannot tell: {told} of the 5 needed")
     assert (" to " in found) == (pairs > 1)
 
 
@@ -149,7 +149,7 @@ def test_no_trial_on_one_engine_tells_nothing() -> None:
         return replace(one, status=Status.OUT_OF_MEMORY, reason="over 4 GiB", values={}, series={})
 
     found = row(printed(change=fail), "time per epoch")
-    assert found == "time per epoch (s) — — — 0 cannot tell: 0 pairs, and 5 are needed"
+    assert found == "time per epoch (s) — — — 0 cannot tell: 0 pairs of the 5 needed"
 
 
 def test_disturbed_trials_are_counted_and_give_no_wall_time() -> None:
@@ -167,7 +167,7 @@ def test_disturbed_trials_are_counted_and_give_no_wall_time() -> None:
 def test_a_busy_host_is_judged_by_cpu_time() -> None:
     """Where too many trials stay disturbed no wall time is told, and the output says so."""
     found = printed(change=lambda one: replace(one, disturbed="others took 9 %"))
-    assert "the host was too busy for wall times: CPU times stand in for them" in found
+    assert "the host was too busy for wall times: CPU times are compared instead" in found
     assert not [line for line in found if line.startswith("time per epoch")]
     assert row(found, "CPU time per epoch").endswith("equivalent within ±3 %")
 
