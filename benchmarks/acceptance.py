@@ -26,7 +26,6 @@ from runner.execute.guards import disturbance
 from runner.judge import judge
 from runner.judge.claims import judge_claim
 from runner.judge.compare import Asked, compare, measure
-from runner.judge.history import steps
 from runner.judge.looks import leaving, look_after
 from runner.judge.records import DECIDED, ClaimVerdict, Comparison, Look, Verdict
 from runner.judge.samples import Samples, gather
@@ -733,55 +732,6 @@ def seen_beside_the_machine() -> int:
     return len(typing.get_type_hints(disturbance).items() - known.items())
 
 
-def history(size: Size) -> list[Figure]:
-    """Return false alarms in 60 weekly runs, and how a step of 5 % after the 40th is found.
-
-    They spread by 2 %, and 3 % of them are odd. The history is read again after each run.
-    """
-    random = np.random.default_rng(seed_of("history"))
-    runs = size.runs(1000)
-    weeks = range(1, 61)
-    alarms = [
-        any(steps(flat[:week]) for week in weeks)
-        for flat in (weekly(random, 0.0) for _ in range(runs))
-    ]
-    at_once = [bool(steps(weekly(random, 0.0))) for _ in range(runs)]
-    delays = []
-    for _ in range(runs):
-        series = weekly(random, math.log1p(0.05))
-        delays.append(next((week - 41 for week in weeks if _step_found(series[:week])), None))
-    known = [float(delay) for delay in delays if delay is not None]
-    return [
-        share("flat, an alarm in any of 60 weeks", alarms, most=5.0),
-        share("flat, an alarm in week 60", at_once, most=5.0),
-        share("5 % step, found by week 60", [one is not None for one in delays], least=85.0),
-        Figure(
-            case="median delay after the first run at the new level",
-            reached=median(known),
-            unit="weeks",
-            most=5.0,
-            error=1.25 * stdev(known) / math.sqrt(len(known)),
-            runs=len(known),
-        ),
-    ]
-
-
-def weekly(random: np.random.Generator, step: float) -> list[float]:
-    """Return 60 log ratios to the reference cell; ``step`` begins with the 41st."""
-    series = random.normal(0.0, 0.02, 60)
-    series[40:] += step
-    odd = random.random(60) < 0.03  # noqa: PLR2004 (the row's own number)
-    series += odd * random.choice([-1.0, 1.0], 60) * random.uniform(0.1, 0.3, 60)
-    return [float(one) for one in series]
-
-
-def _step_found(series: Sequence[float]) -> bool:
-    near = 3
-    return len(series) > 40 and any(  # noqa: PLR2004 (the row's own number)
-        abs(one.position - 40) <= near and one.change.mean > 0 for one in steps(series)
-    )
-
-
 def claims(size: Size) -> list[Figure]:
     """Return how often false sentences are called reproduced, and true ones contradicted."""
     cases = (
@@ -881,7 +831,6 @@ ROWS: Mapping[str, Callable[[Size], list[Figure]]] = {
     "accuracy": accuracy,
     "heating": heating,
     "guards": guards,
-    "history": history,
     "claims": claims,
     "departures": departures,
 }

@@ -11,7 +11,6 @@ from runner.judge.claims import judge_claim
 from runner.judge.compare import Asked, compare, measure
 from runner.judge.divergence import partings
 from runner.judge.estimate import smallest_detectable
-from runner.judge.groups import groups
 from runner.judge.looks import look_after, next_look
 from runner.judge.policy import decide
 from runner.judge.records import Check, Judgement, Look
@@ -37,7 +36,6 @@ def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgeme
         claims=tuple(judge_claim(samples, claim, look) for claim in matrix.claims) if look else (),
         decisions=decide(samples, look, comparisons) if look else (),
         disturbance=samples.disturbance,
-        groups={one.name: groups(samples, one, look) for one in matrix.metrics} if look else {},
         partings=partings(samples),
     )
 

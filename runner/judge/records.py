@@ -205,8 +205,6 @@ class Judgement:
     claims: tuple[JudgedClaim, ...]
     decisions: tuple[Decision, ...]
     disturbance: Disturbance
-    groups: Mapping[str, Mapping[str, str]]
-    """By metric and cell the letters of its groups; cells that share one were not told apart."""
     partings: tuple[Parting, ...]
 
 

@@ -10,7 +10,7 @@ from runner.records import shown
 from runner.records.study import Metric, PolicyLimit
 from runner.report import figures
 from runner.report import verdict_words as words
-from runner.report.evidence import Evidence, places
+from runner.report.evidence import Evidence
 from runner.report.page import Figure, Section, Statement, Table, left, right
 from runner.report.wording import NOTHING, heading, printed
 from runner.text import counted, unbroken
@@ -127,38 +127,6 @@ def screening(evidence: Evidence) -> Section | None:
                 columns=left("of", "against", "metric", "verdict", "interval"),
                 rows=tuple(_screened(evidence, one) for one in rest),
                 folded=True,
-            ),
-        ),
-    )
-
-
-def groups(evidence: Evidence) -> Section | None:
-    """Show groups instead of ranks: cells that share a letter were not told apart."""
-    metrics = [
-        metric
-        for metric in evidence.run.matrix.metrics
-        if evidence.judgement.groups.get(metric.name)
-    ]
-    if not metrics:
-        return None
-    axes = evidence.run.matrix.axes
-    return Section(
-        title="Groups",
-        lead=("A is best. Cells that share a letter in a column were not told apart in it.",),
-        tables=(
-            Table(
-                caption="Groups",
-                columns=left(*(axis.name for axis in axes), *(metric.title for metric in metrics)),
-                rows=tuple(
-                    (
-                        *places(axes, cell),
-                        *(
-                            evidence.judgement.groups[metric.name].get(cell.id, NOTHING)
-                            for metric in metrics
-                        ),
-                    )
-                    for cell in evidence.cells
-                ),
             ),
         ),
     )

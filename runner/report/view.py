@@ -17,7 +17,6 @@ SECTIONS = (
     published.claims,
     verdicts.what_could_be_seen,
     measured.cells,
-    verdicts.groups,
     published.published,
     verdicts.learning,
     verdicts.screening,
