@@ -1,13 +1,13 @@
-"""Whether the analysis keeps its promises: every row is one, checked on simulated runs.
+"""Check every promise of the analysis on simulated runs. Each row of the table is one promise.
 
 Usage::
 
     python -m benchmarks.acceptance [--size full|reduced] [--only ROW]
 
-What is simulated are machines and experiments. Everything after that is the program itself: its
-plans, its reduction of a series to one number, its comparisons, claims, looks and guards. Seeds are
-fixed. ``full`` takes about 20 minutes of one core; ``reduced`` a twentieth of the runs, with bounds
-that are wider by three standard errors. Exit code 1 if a figure is outside its bound.
+Only machines and experiments are simulated. Plans, the reduction of a series to one number,
+comparisons, claims, looks and guards are the program's own code. Seeds are fixed. ``full`` takes
+about 20 minutes on one core. ``reduced`` simulates a twentieth of the runs, with bounds that are
+wider by three standard errors. The exit code is 1 if a figure is outside its bounds.
 """
 
 import argparse
@@ -47,11 +47,11 @@ from runner.records.study import (
 )
 
 Logs = NDArray[np.float64]
-"""Natural logarithms of times in seconds, by block, position in the block, and epoch."""
+"""Natural logarithms of times in seconds, by block, position in the block and epoch."""
 
 SEED = 20261123
 BATCH = 250
-"""Runs that are simulated at once."""
+"""How many runs are simulated at once."""
 DAY = datetime(2026, 11, 23, tzinfo=timezone.utc)
 DIFFERENT = frozenset({Verdict.LOWER, Verdict.HIGHER})
 
@@ -71,13 +71,13 @@ ACCURACY = Metric(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How many runs are simulated, as a share of the full number, and whether bounds are wider."""
+    """The share of the full number of runs, and by how many standard errors bounds are wider."""
 
     share: float
     standard_errors: float
 
     def runs(self, full: int) -> int:
-        """Return how many runs a figure takes that has so many in full."""
+        """Return the number of runs for a figure that has ``full`` runs at full size."""
         return max(20, round(full * self.share))
 
 
@@ -89,9 +89,9 @@ SIZES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure with its bounds; ``error`` is its standard error, all in the same unit.
+    """One figure with its bounds and its standard error, all in the same unit.
 
-    A figure without bounds is printed only.
+    A figure without bounds is only printed.
     """
 
     case: str
@@ -103,14 +103,14 @@ class Figure:
     runs: int
 
     def passes(self, size: Size) -> bool:
-        """Whether the figure is inside its bounds, which a reduced size makes wider."""
+        """Return whether the figure is inside its bounds, which are wider at a reduced size."""
         room = size.standard_errors * self.error
         above = self.least is None or self.reached >= self.least - room
         return above and (self.most is None or self.reached <= self.most + room)
 
     @property
     def bound(self) -> str:
-        """The bounds as they are printed."""
+        """The bounds as printed."""
         if self.least is not None and self.most is not None:
             return f"{self.least:g} to {self.most:g}"
         if self.least is not None:
@@ -121,7 +121,7 @@ class Figure:
 def share(
     case: str, found: Sequence[bool], *, least: float | None = None, most: float | None = None
 ) -> Figure:
-    """Return how often something was found, in per cent, with the error that its bound implies."""
+    """Return how often something was found, in percent, with the error that its bound implies."""
     bounds = [one for one in (least, most) if one is not None]
     expected = max((one * (100 - one) for one in bounds), default=0.0)
     return Figure(
@@ -143,7 +143,7 @@ def average(
     least: float | None = None,
     most: float | None = None,
 ) -> Figure:
-    """Return the mean of numbers as a figure."""
+    """Return the mean of the numbers as a figure."""
     error = stdev(numbers) / math.sqrt(len(numbers))
     return Figure(
         case=case,
@@ -161,13 +161,13 @@ def average(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """A machine, as shares of the time of an epoch.
+    """The noise of a machine, as shares of the time of an epoch.
 
-    ``within``: from epoch to epoch of a trial, with the correlation ``memory`` between neighbours.
-    ``between``: from trial to trial. ``drift``: the machine as a whole, slowly (it forgets over 30
-    trials). Bursts of a neighbour take ``burst_share`` of the time, last ``burst_epochs`` in the
-    mean and make everything slower by ``burst``, whoever runs. ``epochs`` are those of a trial; one
-    epoch has no warm-up.
+    ``within`` is the noise between epochs of a trial, with correlation ``memory`` between
+    neighbours. ``between`` is the noise between trials. ``drift`` is a slow change of the whole
+    machine, which fades over 30 trials. Bursts of a neighbour take ``burst_share`` of the time,
+    last ``burst_epochs`` on average, and slow every trial down by ``burst``. ``epochs`` is the
+    number of epochs per trial; a single epoch has no warm-up.
     """
 
     within: float
@@ -220,18 +220,18 @@ NOISES = {
 }
 FOUR = ("cv3", "typical", "noisy", "spiky")
 FORGETTING = 30
-"""Trials after which a drift keeps 1/e of what it was."""
+"""The number of trials after which a drift has faded to 1/e."""
 WARM_UP = (1.6, 1.1)
-"""How much longer the first epochs take, which the program leaves out."""
+"""How much longer the first epochs take; the program leaves them out."""
 
 
 def gaussian(pair_sd: float) -> Noise:
-    """Return independent noise by the spread of the change between two single trials."""
+    """Return independent noise that gives this spread of the change between two trials."""
     return Noise(within=0.0, between=pair_sd / math.sqrt(2), epochs=1)
 
 
 def own_noise(noise: Noise, shape: tuple[int, int, int], random: np.random.Generator) -> Logs:
-    """Return what is each trial's own, for so many runs, blocks and positions."""
+    """Return the noise of each single trial, for this many runs, blocks and positions."""
     found = np.empty((*shape, noise.epochs))
     between = noise.between * random.standard_normal(shape)
     state = random.standard_normal(shape)
@@ -243,7 +243,7 @@ def own_noise(noise: Noise, shape: tuple[int, int, int], random: np.random.Gener
 
 
 def shared_noise(noise: Noise, shape: tuple[int, int, int], random: np.random.Generator) -> Logs:
-    """Return what the machine does to whoever runs, in the order of time through each run."""
+    """Return the noise that the machine adds to every trial, in the order of time."""
     runs, blocks, positions = shape
     trials = blocks * positions
     found = np.zeros((runs, trials * noise.epochs))
@@ -274,7 +274,7 @@ def study(
     named: bool = True,
     claims: tuple[Claim, ...] = (),
 ) -> Matrix:
-    """Return a matrix of versions 0, 1, ...: 0 is the baseline that the others are compared to."""
+    """Return a matrix of versions 0, 1, ...; version 0 is the baseline."""
     made = tuple(
         Cell(
             coordinates=(("version", number),),
@@ -308,7 +308,7 @@ def version(number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What one machine does to one run: each trial's own noise, and what it does to all."""
+    """The noise of one machine in one run: of each trial, and shared by all."""
 
     own: Logs
     shared: Logs
@@ -320,10 +320,10 @@ class Machine:
         effects: Mapping[str, float],
         spreads: Mapping[str, float],
     ) -> TrialResult:
-        """Return the result of a trial at its place in time.
+        """Return the result of a trial at its point in time.
 
-        ``effects`` are true changes of cells on the scale of the metric, ``spreads`` multiply the
-        own noise of cells.
+        ``effects`` are the true changes of cells, on the scale of the metric. ``spreads`` multiply
+        the noise of single cells.
         """
         place = trial.block - 1, trial.position - 1
         noise = self.own[place] * spreads.get(trial.cell, 1.0) + self.shared[place]
@@ -343,7 +343,7 @@ def result(
     reading: Reading | None = None,
     disturbed: str | None = None,
 ) -> TrialResult:
-    """Return a trial that ended well and measured that series."""
+    """Return the result of a trial that ended ok and measured this series."""
     return TrialResult(
         trial=trial,
         status=Status.OK,
@@ -358,14 +358,14 @@ def result(
 
 
 def seed_of(*words: object) -> int:
-    """Return a seed that is the same for the same words, everywhere."""
+    """Return a seed that is the same for the same words on every machine."""
     return zlib.crc32("\0".join(map(str, (SEED, *words))).encode())
 
 
 def machines(
     noise: Noise, matrix: Matrix, runs: int, seed: int, blocks: int | None = None
 ) -> Iterator[tuple[Plan, Machine]]:
-    """Yield for each run the program's own plan, and a machine."""
+    """Yield the program's own plan and a machine for each run."""
     random = np.random.default_rng(seed)
     for first in range(0, runs, BATCH):
         plans = [
@@ -388,7 +388,7 @@ def samples_of(
     effects: Mapping[str, float] | None = None,
     spreads: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[Samples, Look]]:
-    """Yield for each run at its one look what the program takes from its results."""
+    """Yield the samples that the program takes from each run, and its only look."""
     for plan, machine in machines(noise, matrix, runs, seed):
         results = [
             machine.executes(trial, matrix.metrics[0], effects or {}, spreads or {})
@@ -398,9 +398,9 @@ def samples_of(
 
 
 def look_at(matrix: Matrix, plan: Plan, blocks: int) -> Look:
-    """Return the program's look after so many blocks."""
+    """Return the program's look after this many blocks."""
     look = look_after(matrix, plan, blocks)
-    assert look is not None  # noqa: S101 (rows ask at the program's own looks)
+    assert look is not None  # noqa: S101 (rows use the program's own looks)
     return look
 
 
@@ -413,23 +413,23 @@ def pairs_of(
     *,
     metric: Metric = SECONDS,
 ) -> Iterator[Comparison]:
-    """Yield for each run the one comparison of two versions, of which the second has an effect."""
+    """Yield the comparison of two versions for each run; the second version has an effect."""
     matrix = study(blocks=blocks, metric=metric)
     for samples, look in samples_of(noise, matrix, runs, seed, effects={version(1): effect}):
         yield compare(samples, look)[0]
 
 
 def differs(comparison: Comparison) -> bool:
-    """Whether the verdict is that there is a change."""
+    """Return whether the verdict is a change."""
     return comparison.verdict in DIFFERENT
 
 
 def decided_at_looks(
     noise: Noise, runs: int, seed: int, effect: float, *, to_the_end: bool
 ) -> Iterator[tuple[list[Verdict], int]]:
-    """Yield for each run the verdicts of one pair at 7, 14, 21 and 28 blocks, and the last look.
+    """Yield the verdicts of one pair at 7, 14, 21 and 28 blocks, and the last look, for each run.
 
-    Without ``to_the_end`` a run stops once it is decided.
+    Without ``to_the_end``, a run stops as soon as it is decided.
     """
     matrix = study(blocks=7, looks=4)
     for plan, machine in machines(noise, matrix, runs, seed, blocks=28):
@@ -450,7 +450,7 @@ def decided_at_looks(
 
 
 def same_version(size: Size) -> list[Figure]:
-    """Return how often equal versions are told different: one pair, a fixed number of blocks."""
+    """Return how often equal versions are called different: one pair, fixed number of blocks."""
     figures = []
     for name in FOUR:
         for blocks in (5, 7, 10, 20):
@@ -467,7 +467,7 @@ def same_version(size: Size) -> list[Figure]:
 
 
 def coverage(size: Size) -> list[Figure]:
-    """Return how often the 95 % interval holds a true change of 5 %."""
+    """Return how often the 95 % interval contains a true change of 5 %."""
     figures = []
     truth = math.log1p(0.05)
     for name in FOUR:
@@ -482,7 +482,7 @@ def coverage(size: Size) -> list[Figure]:
 
 
 def same_version_at_looks(size: Size) -> list[Figure]:
-    """Return how often equal versions are told different at any of four looks, though decided."""
+    """Return how often equal versions are called different at any of four looks."""
     figures = []
     cases = {"independent, pair sd 4.2 %": gaussian(0.042), **{name: NOISES[name] for name in FOUR}}
     for name, noise in cases.items():
@@ -494,7 +494,7 @@ def same_version_at_looks(size: Size) -> list[Figure]:
 
 
 def many_versions(size: Size) -> list[Figure]:
-    """Return how often any of 35 versions is told different from a baseline that all equal."""
+    """Return how often any of 35 versions is called different from an equal baseline."""
     figures = []
     matrix = study(cells=36)
     noisier = {version(number): math.sqrt(3) for number in range(1, 5)}
@@ -508,7 +508,7 @@ def many_versions(size: Size) -> list[Figure]:
 
 
 def screening(size: Size) -> list[Figure]:
-    """Return which share of discoveries is false among 36 versions of which half differ by 5 %."""
+    """Return the share of false discoveries among 36 versions, half of which differ by 5 %."""
     figures = []
     matrix = study(cells=36, named=False)
     effects = {version(number): math.log1p(0.05) for number in range(18, 36)}
@@ -518,9 +518,9 @@ def screening(size: Size) -> list[Figure]:
             NOISES[name], matrix, size.runs(500), seed_of("screening", name), effects=effects
         )
         for samples, look in runs:
-            told = [one for one in compare(samples, look) if differs(one)]
-            true = [one for one in told if one.of in effects and one.verdict is Verdict.HIGHER]
-            shares.append(100 * (len(told) - len(true)) / max(1, len(told)))
+            found = [one for one in compare(samples, look) if differs(one)]
+            true = [one for one in found if one.of in effects and one.verdict is Verdict.HIGHER]
+            shares.append(100 * (len(found) - len(true)) / max(1, len(found)))
             powers.append(100 * len(true) / len(effects))
         figures.append(average(f"{name}, 10 blocks, false discoveries", shares, "%", most=5.5))
         figures.append(average(f"{name}, 10 blocks, found of the true ones", powers, "%"))
@@ -528,7 +528,7 @@ def screening(size: Size) -> list[Figure]:
 
 
 def power(size: Size) -> list[Figure]:
-    """Return how often a true change is told, in its direction."""
+    """Return how often a true change is found, in its direction."""
     four_two = gaussian(0.042)
     cases = (
         ("5 %, trial CV 3 %, 10 blocks", four_two, 0.05, 10, 87.0),
@@ -544,7 +544,7 @@ def power(size: Size) -> list[Figure]:
 
 
 def power_at_looks(size: Size) -> list[Figure]:
-    """Return how often a true change of 5 % is told under four looks, and after how many blocks."""
+    """Return how often four looks find a true change of 5 %, and after how many blocks."""
     seed = seed_of("power at looks")
     ends = list(
         decided_at_looks(gaussian(0.042), size.runs(4000), seed, math.log1p(0.05), to_the_end=False)
@@ -575,7 +575,7 @@ def equivalence(size: Size) -> list[Figure]:
 
 
 def accuracy(size: Size) -> list[Figure]:
-    """Return how often gaps between accuracies are found, and equals shown; seeds spread by 0.1."""
+    """Return how often accuracy gaps are found and equality is shown; seeds spread by 0.1."""
     noise = Noise(within=0.0, between=0.1, epochs=1)
     runs = size.runs(4000)
     apart = pairs_of(noise, 5, runs, seed_of("apart"), 0.5, metric=ACCURACY)
@@ -588,12 +588,14 @@ def accuracy(size: Size) -> list[Figure]:
             [one is Verdict.EQUIVALENT for one in verdicts],
             least=93.0,
         ),
-        share("equal, 10 seeds, told different", [one in DIFFERENT for one in verdicts], most=6.0),
+        share(
+            "equal, 10 seeds, called different", [one in DIFFERENT for one in verdicts], most=6.0
+        ),
     ]
 
 
 def heating(size: Size) -> list[Figure]:
-    """Return how the order biases a comparison where each trial of a block is slower by 0.4 %."""
+    """Return the bias of the order if each trial of a block is 0.4 % slower than the one before."""
     matrix = study(cells=6)
     figures = []
     for order in ("random order", "fixed order"):
@@ -610,11 +612,11 @@ def heating(size: Size) -> list[Figure]:
             estimates.append(100 * math.expm1(compared.estimate.mean))
             found.append(differs(compared))
         bias = average(f"{order}, bias of the last version", estimates, "%")
-        told = share(f"{order}, told different", found)
+        called = share(f"{order}, called different", found)
         if order == "random order":
             bias = replace(bias, least=-0.2, most=0.2)
-            told = share(told.case, found, most=6.0)
-        figures += [told, bias]
+            called = share(called.case, found, most=6.0)
+        figures += [called, bias]
     return figures
 
 
@@ -624,24 +626,24 @@ def heat(shape: tuple[int, ...]) -> Logs:
 
 
 def in_fixed_order(plan: Plan) -> list[Trial]:
-    """Return the trials of a plan as if each block had the order of the matrix, control last."""
+    """Return the trials of a plan in the order of the matrix, with the control last."""
     ordered = sorted(plan.trials, key=lambda one: (one.block, one.control, one.cell))
     width = max(one.position for one in ordered)
     return [replace(trial, position=1 + index % width) for index, trial in enumerate(ordered)]
 
 
 def guards(size: Size) -> list[Figure]:
-    """Return what repeating disturbed trials gains where strangers disturb 30 % of them."""
+    """Return the gain from repeating disturbed trials if 30 % of them are disturbed."""
     matrix = study()
     widths: dict[bool, list[float]] = {True: [], False: []}
     found, attempts, moved = [], [], 0
-    attempts_of_3 = Noise(within=0.03, between=0.0, epochs=3)  # each attempt in place of an epoch
+    attempts_of_3 = Noise(within=0.03, between=0.0, epochs=3)  # one epoch per attempt
     for plan, machine in machines(attempts_of_3, matrix, size.runs(2000), seed_of("guards")):
-        plan = replace(plan, guards=Guards())  # noqa: PLW2901 (the real ones, also in tests)
+        plan = replace(plan, guards=Guards())  # noqa: PLW2901 (the real guards)
         random = np.random.default_rng(plan.seed)
-        strangers = strangers_of(plan, random)
-        guarded = guarded_results(matrix, plan, machine, strangers, 1.0)
-        slower = guarded_results(matrix, plan, machine, strangers, 1000.0)
+        foreign = foreign_of(plan, random)
+        guarded = guarded_results(matrix, plan, machine, foreign, 1.0)
+        slower = guarded_results(matrix, plan, machine, foreign, 1000.0)
         moved += [one.trial for one in guarded] != [one.trial for one in slower]
         look = look_at(matrix, plan, plan.blocks)
         kept = [replace(one, disturbed=None) for one in guarded if one.trial.attempt == 1]
@@ -655,18 +657,20 @@ def guards(size: Size) -> list[Figure]:
     ratio = median(widths[True]) / median(widths[False])
     runs = len(found)
     return [
-        share("told different where nothing is", found, most=6.0),
-        Figure(case="half-width, of keep-all's", reached=ratio, unit="", most=1 / 3, runs=runs),
+        share("equal, called different", found, most=6.0),
+        Figure(
+            case="half-width, relative to no guards", reached=ratio, unit="", most=1 / 3, runs=runs
+        ),
         average("trials repeated", attempts, "%"),
         Figure(
-            case="runs whose repeats depend on what was measured",
+            case="runs whose repeats depend on a result",
             reached=moved,
             unit="",
             most=0,
             runs=runs,
         ),
         Figure(
-            case="what `guards.disturbance` sees beside reading and thresholds",
+            case="inputs of `guards.disturbance` besides reading and limits",
             reached=seen_beside_the_machine(),
             unit="",
             most=0,
@@ -675,19 +679,19 @@ def guards(size: Size) -> list[Figure]:
     ]
 
 
-def strangers_of(plan: Plan, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return which share of the core strangers take of each attempt, 30 % of them far too much."""
+def foreign_of(plan: Plan, random: np.random.Generator) -> NDArray[np.float64]:
+    """Return the share of the core that other processes take; 30 % of attempts lose too much."""
     shape = plan.blocks, max(one.position for one in plan.trials), plan.guards.repeats + 1
     much = random.random(shape) < 0.3  # noqa: PLR2004 (the row's own number)
     return np.where(much, random.uniform(0.1, 0.6, shape), random.uniform(0.0, 0.01, shape))
 
 
 def guarded_results(
-    matrix: Matrix, plan: Plan, machine: Machine, strangers: NDArray[np.float64], times: float
+    matrix: Matrix, plan: Plan, machine: Machine, foreign: NDArray[np.float64], times: float
 ) -> list[TrialResult]:
-    """Execute a plan as the program does: what is disturbed again, at the end of its block.
+    """Execute a plan as the program does: disturbed trials again, at the end of their block.
 
-    The machine's own noise and the strangers' shares are by attempt. Every measured number is
+    Noise and the shares of other processes are given per attempt. Every measured number is
     multiplied by ``times``.
     """
     results: list[TrialResult] = []
@@ -695,7 +699,7 @@ def guarded_results(
         to_do = tuple(trial for trial in plan.trials if trial.block == block)
         while to_do:
             for trial in to_do:
-                taken = strangers[block - 1, trial.position - 1, trial.attempt - 1].item()
+                taken = foreign[block - 1, trial.position - 1, trial.attempt - 1].item()
                 seen = reading(taken)
                 log = machine.own[block - 1, trial.position - 1, trial.attempt - 1].item()
                 series = (times * math.exp(log) / (1 - taken),)
@@ -705,15 +709,15 @@ def guarded_results(
     return results
 
 
-def reading(strangers: float) -> Reading:
-    """Return what is measured from inside where strangers take a share of the core."""
+def reading(foreign: float) -> Reading:
+    """Return the reading of a trial whose core other processes used for this share of time."""
     return Reading(
         wall_s=10.0,
         cpus=(0,),
         cgroup=2,
-        cpu_s=10.0 * (1 - strangers),
-        user_s=9.0 * (1 - strangers),
-        system_s=1.0 - strangers,
+        cpu_s=10.0 * (1 - foreign),
+        user_s=9.0 * (1 - foreign),
+        system_s=1.0 - foreign,
         core_busy_s=10.0,
         core_steal_s=0.0,
         throttled_s=0.0,
@@ -727,13 +731,13 @@ def reading(strangers: float) -> Reading:
 
 
 def seen_beside_the_machine() -> int:
-    """Return how many parameters of the rule are neither what the machine did nor thresholds."""
+    """Return how many parameters of the rule are neither a reading nor a threshold."""
     known = {"reading": Reading | None, "guards": Guards, "return": str | None}
     return len(typing.get_type_hints(disturbance).items() - known.items())
 
 
 def claims(size: Size) -> list[Figure]:
-    """Return how often false sentences are called reproduced, and true ones contradicted."""
+    """Return how often false claims are called reproduced, and true ones contradicted."""
     cases = (
         ("65 v 80 us, pair sd 3 %, 7 blocks", (80.0, 65.0), gaussian(0.03), 7),
         ("65 v 80 us, pair sd 6 %, 7 blocks", (80.0, 65.0), gaussian(0.06), 7),
@@ -767,9 +771,9 @@ def claims(size: Size) -> list[Figure]:
 
 
 def departures(size: Size) -> list[Figure]:
-    """Return errors and trials saved where each of six candidates leaves once it is decided.
+    """Return errors and saved trials if each of six candidates leaves once it is decided.
 
-    All candidates equal the baseline, or three of them do and three are slower by 5, 10 and 20 %.
+    All candidates equal the baseline, or three do and three are slower by 5, 10 and 20 %.
     """
     figures = []
     changed = {version(4): 0.05, version(5): 0.10, version(6): 0.20}
@@ -780,15 +784,15 @@ def departures(size: Size) -> list[Figure]:
             matrix = study(cells=7, blocks=7, looks=4)
             seed = seed_of("departures", case, name)
             for plan, machine in machines(noise, matrix, size.runs(1000), seed, blocks=28):
-                told, trials = until_decided(matrix, plan, machine, logs)
-                anywhere.append(any(told))
-                at_the_end.append(told[-1])
+                wrong, trials = until_decided(matrix, plan, machine, logs)
+                anywhere.append(any(wrong))
+                at_the_end.append(wrong[-1])
                 used.append(100 * trials / len(plan.trials))
             of = f"{case}, {name}"
             figures += [
                 share(f"{of}: false at any look", anywhere, most=5.5),
                 share(f"{of}: false at the last look", at_the_end, most=5.5),
-                average(f"{of}: trials of those of 28 blocks", used, "%"),
+                average(f"{of}: trials, of those in 28 blocks", used, "%"),
             ]
     return figures
 
@@ -798,9 +802,9 @@ def until_decided(
 ) -> tuple[list[bool], int]:
     """Execute a run until everything is decided, as the program does.
 
-    Return whether each look told a difference of an equal cell, and how many trials there were.
+    Return for each look whether it called an equal cell different, and the number of trials.
     """
-    told: list[bool] = []
+    wrong: list[bool] = []
     results: list[TrialResult] = []
     plan = make_plan(matrix, whole.seed, whole.looks[0], replace(whole, left={}))
     while True:
@@ -811,10 +815,10 @@ def until_decided(
             if trial.place not in known
         ]
         judgement = judge(matrix, plan, results)
-        told.append(any(differs(one) and one.of not in effects for one in judgement.comparisons))
+        wrong.append(any(differs(one) and one.of not in effects for one in judgement.comparisons))
         undecided = any(one.verdict not in DECIDED for one in judgement.comparisons)
         if judgement.next_look is None or not undecided:
-            return told, len(results)
+            return wrong, len(results)
         left = leaving(matrix, plan, judgement)
         plan = make_plan(matrix, plan.seed, judgement.next_look, replace(plan, left=left))
 
@@ -854,7 +858,7 @@ def main() -> int:
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     if size.standard_errors:
-        print(f"reduced: bounds are wider by {size.standard_errors:g} standard errors than printed")
+        print(f"reduced: bounds are {size.standard_errors:g} standard errors wider than printed")
     print(f"{'row':22} {'case':58} {'bound':>12} {'reached':>14} {'runs':>6}")
     outside = []
     for name in [arguments.only] if arguments.only else ROWS:
