@@ -11,12 +11,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import TypeAdapter, ValidationError
-
 from runner.engines.protocol import Launch, Outcome
 from runner.records import Record, Scalar
 from runner.records.run import Reading
 from runner.records.study import Metric, Status
+from runner.system import stored
 
 FORMAT = 1
 HEADER = b"MATRIX-DOCUMENT "
@@ -56,9 +55,6 @@ class Document(Record):
     result: str | None
     result_problem: str | None
     reading: Reading
-
-
-_DOCUMENT = TypeAdapter(Document)
 
 
 def conclude(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> Concluded:
@@ -159,8 +155,8 @@ def read_document(content: bytes | None) -> Document:
     if not header.startswith(HEADER) or header[len(HEADER) :] != str(len(body)).encode():
         raise BadDocumentError("the launcher's document is not whole")
     try:
-        return _DOCUMENT.validate_json(body)
-    except ValidationError as error:
+        return stored.parse(Document, body, FORMAT)
+    except ValueError as error:
         raise BadDocumentError("the launcher's document was tampered with") from error
 
 

@@ -18,38 +18,29 @@ process at a time writes a run folder; the kernel releases its lock however that
 """
 
 import contextlib
-import dataclasses
 import errno
 import fcntl
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import IO, Any, TypeVar
 
 from runner.errors import DamagedError, NoSpaceError, RunFolderError
-from runner.records import FORMAT
+from runner.records import FORMAT, Record
 from runner.records.environment import Image, Images
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
-from runner.system import atomic, digest
+from runner.system import atomic, digest, stored
+from runner.text import one_line
 
 LATEST = "latest"
 REFERENCE = "reference"
 LOG_TAIL_LINES = 40
 MAX_NAME = 200  # file systems take 255 bytes, and an ending is added
-LARGEST = 2**64  # no seed, size or count is larger
-_T = TypeVar("_T")
-
-_RUN = TypeAdapter(Run)
-_PLAN = TypeAdapter(Plan)
-_IMAGES = TypeAdapter(Images)
-_RESULT = TypeAdapter(TrialResult)
+_T = TypeVar("_T", bound=Record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,21 +97,21 @@ class RunFolder:
 
     def begin(self, run: Run) -> None:
         """Save what is known when the run begins."""
-        _save(self.path / "run.json", _RUN, run)
+        _save(self.path / "run.json", run)
 
     def save_plan(self, plan: Plan) -> None:
         """Save the ordered trials; more blocks may have come to them."""
-        _save(self.path / "plan.json", _PLAN, plan)
+        _save(self.path / "plan.json", plan)
 
     def save_images(self, images: tuple[Image, ...]) -> None:
         """Save which images the run uses."""
-        _save(self.path / "images.json", _IMAGES, Images(images=images))
+        _save(self.path / "images.json", Images(images=images))
 
     def save_result(self, result: TrialResult, log: str) -> None:
         """Save the log and then the result of a trial: where there is a result, there is a log."""
         name = file_name(result.trial.id)
         _write(self.path / "logs" / f"{name}.log", log.encode(errors="replace"))
-        _save(self.path / "trials" / f"{name}.json", _RESULT, result)
+        _save(self.path / "trials" / f"{name}.json", result)
 
     def save_build_log(self, label: str, log: str) -> Path:
         """Save what a build that failed printed; return where."""
@@ -151,7 +142,7 @@ class RunFolder:
     def run(self) -> Run:
         """Read what was known when the run began."""
         path = self.path / "run.json"
-        run = _load(path, _RUN)
+        run = _load(path, Run)
         trouble = _contradiction(run.matrix)
         if trouble:
             raise _damaged(path, trouble)
@@ -159,12 +150,12 @@ class RunFolder:
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
-        return _load(self.path / "plan.json", _PLAN)
+        return _load(self.path / "plan.json", Plan)
 
     def results(self) -> tuple[TrialResult, ...]:
         """Read the results saved so far, in order of their start."""
         paths = sorted((self.path / "trials").glob("*.json"))
-        return _in_order(_load(path, _RESULT) for path in paths)
+        return _in_order(_load(path, TrialResult) for path in paths)
 
     def salvage(self) -> tuple[tuple[TrialResult, ...], tuple[Path, ...]]:
         """Read the results saved so far; rename files that are damaged, and return them, too.
@@ -175,7 +166,7 @@ class RunFolder:
         found, damaged = [], []
         for path in sorted((self.path / "trials").glob("*.json")):
             try:
-                found.append(_load(path, _RESULT))
+                found.append(_load(path, TrialResult))
             except DamagedError:
                 damaged.append(path.with_name(f"{path.name}.damaged"))
                 with _disk(path):
@@ -185,7 +176,7 @@ class RunFolder:
     def images(self) -> tuple[Image, ...]:
         """Read which images the run used; none before the first trial."""
         path = self.path / "images.json"
-        return _load(path, _IMAGES).images if path.exists() else ()
+        return _load(path, Images).images if path.exists() else ()
 
     def stored(self) -> StoredRun:
         """Read all that the folder holds."""
@@ -285,8 +276,8 @@ def _in_order(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
     return tuple(sorted(results, key=lambda result: result.started_at))
 
 
-def _save(path: Path, form: TypeAdapter[_T], content: _T) -> None:
-    _write(path, form.dump_json(content, indent=1) + b"\n")
+def _save(path: Path, content: Record) -> None:
+    _write(path, stored.dump(content))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -295,68 +286,32 @@ def _write(path: Path, content: bytes) -> None:
         atomic.write(path, content)
 
 
-def _load(path: Path, form: TypeAdapter[_T]) -> _T:
+def _load(path: Path, kind: type[_T]) -> _T:
     with _disk(path):
         content = path.read_bytes()
-    written = re.match(rb'\s*{\s*"format": *(\d{1,9})', content)
-    if written and int(written[1]) > FORMAT:
-        raise RunFolderError(
-            f"{path} has format {int(written[1])}, this program knows up to {FORMAT}; "
-            "it was written by a newer matrix-runner: upgrade this one."
-        )
-    if written and int(written[1]) < FORMAT:
-        content = _upgraded(content)
     try:
-        found = form.validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(path, f"{where or 'the whole file'}: {first['msg']}") from error
-    if not all(map(_is_usable, _leaves(found))):
-        raise _damaged(path, f"no number reaches {LARGEST}, and every instant has a time zone")
-    return found
+        return stored.parse(kind, content, FORMAT, _upgraded)
+    except stored.NewerFormatError as error:
+        raise RunFolderError(f"{path} {error}") from error
+    except stored.InvalidError as error:
+        raise _damaged(path, str(error)) from error
 
 
-def _upgraded(content: bytes) -> bytes:
+def _upgraded(written: dict[str, Any]) -> object:
     """Return a stored file of an older format with the names of today."""
-    try:
-        stored = json.loads(content)
-    except ValueError:
-        return content  # validation says what is wrong
-    trials = stored.get("trials", [stored.get("trial")])
+    trials = written.get("trials", [written.get("trial")])
     for part, old, new in (
-        (stored, "tainted", "disturbed"),
-        (stored.get("guards"), "most_tainted", "most_disturbed"),
+        (written, "tainted", "disturbed"),
+        (written.get("guards"), "most_tainted", "most_disturbed"),
         *((trial, "twin", "control") for trial in trials if isinstance(trials, list)),
     ):
         if isinstance(part, dict) and old in part:
             part[new] = part.pop(old)
-    return json.dumps(stored).encode()
+    return written
 
 
 def _damaged(path: Path, trouble: str) -> DamagedError:
-    """Return the error; what is wrong may name keys of any letters."""
-    shown = repr(trouble)[1:-1][:300]
-    return DamagedError(f"{path} is damaged ({shown}); remove it and repeat the command.")
-
-
-def _leaves(part: object) -> Iterator[object]:
-    """Yield the single values of a record."""
-    if dataclasses.is_dataclass(part):
-        for one in dataclasses.fields(part):
-            yield from _leaves(getattr(part, one.name))
-    elif isinstance(part, (Mapping, tuple)):
-        for one in part.values() if isinstance(part, Mapping) else part:
-            yield from _leaves(one)
-    else:
-        yield part
-
-
-def _is_usable(leaf: object) -> bool:
-    """Whether arithmetic and calendars can do something with a value."""
-    if isinstance(leaf, datetime):
-        return leaf.tzinfo is not None and MINYEAR < leaf.year < MAXYEAR
-    return not isinstance(leaf, int) or -LARGEST < leaf < LARGEST
+    return DamagedError(f"{path} is damaged ({trouble}); remove it and repeat the command.")
 
 
 def _contradiction(matrix: Matrix) -> str | None:
@@ -366,7 +321,7 @@ def _contradiction(matrix: Matrix) -> str | None:
     named |= {limit.metric for limit in matrix.policy}
     named |= {claim.metric for claim in matrix.claims if claim.metric is not None}
     if named - known:
-        return f"matrix.metrics: there is no {min(named - known)}"
+        return one_line(f"matrix.metrics: there is no {min(named - known)}")
     if any(limit.relative and limit.change <= -1 for limit in matrix.policy):
         return "matrix.policy: nothing falls by 100%"
     if any("" in {claim.of, claim.against} for claim in matrix.claims):

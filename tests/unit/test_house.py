@@ -74,14 +74,13 @@ OWNERS = {
     "vl_convert": {"report.figures"},
     "pydantic": {
         "bundle.file",
-        "execute.result",
         "lock.file",
         "read.fields",
         "read.refusals",
         "read.schema",
-        "runs.folder",
+        "system.stored",
     },
-    "pydantic_core": {"read.fields", "read.refusals", "read.schema"},
+    "pydantic_core": {"read.fields", "read.refusals", "read.schema", "system.stored"},
 }
 """The only modules that import a package; a package that is not listed is imported by none."""
 

@@ -1,0 +1,102 @@
+"""Stored JSON: records written as JSON, and read back strictly.
+
+A stored record has a ``format`` number. Older formats are upgraded and newer ones refused.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from datetime import MAXYEAR, MINYEAR, datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from runner.records import Record
+from runner.text import cut, one_line
+
+LARGEST = 2**64
+"""No seed, size or count reaches this."""
+LONGEST_PROBLEM = 300
+
+_T = TypeVar("_T", bound=Record)
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+class InvalidError(ValueError):
+    """The content is not such a record. The message says where and why, in printable text."""
+
+
+class NewerFormatError(ValueError):
+    """A newer program wrote the content. The message follows the name of the file."""
+
+
+def parse(
+    kind: type[_T],
+    content: bytes,
+    newest: int,
+    upgrade: Callable[[dict[str, Any]], object] | None = None,
+) -> _T:
+    """Return the record of a kind that the content holds.
+
+    ``newest`` is the newest format that this program reads. ``upgrade`` turns the JSON object of
+    an older format into that of the newest one.
+    """
+    try:
+        written = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise _invalid((), f"Invalid JSON: {error}") from error
+    version = written.get("format", newest) if isinstance(written, dict) else newest
+    if isinstance(version, int) and version > newest:
+        raise NewerFormatError(
+            f"was written by a newer matrix-runner (format {version}, this one reads up to "
+            f"{newest}): upgrade matrix-runner."
+        )
+    if isinstance(version, int) and version < newest and upgrade is not None:
+        content = to_json(upgrade(written))
+    try:
+        record: _T = _adapter(kind).validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise _invalid(first["loc"], first["msg"]) from error
+    for path, value in _leaves(record, ()):
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            raise _invalid(path, "Number is too large")
+        if isinstance(value, datetime) and not _is_instant(value):
+            raise _invalid(path, "Date needs a time zone and a usual year")
+    return record
+
+
+def dump(record: Record, indent: int = 1) -> bytes:
+    """Return a record as the content of a file."""
+    return _adapter(type(record)).dump_json(record, indent=indent) + b"\n"
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def _invalid(path: tuple[object, ...], problem: str) -> InvalidError:
+    where = ".".join(map(str, path)) or "the whole file"
+    return InvalidError(cut(one_line(f"{where}: {problem}"), LONGEST_PROBLEM))
+
+
+def _leaves(part: object, path: tuple[object, ...]) -> Iterator[tuple[tuple[object, ...], object]]:
+    """Yield the single values of a record, each with the names that lead to it."""
+    if dataclasses.is_dataclass(part):
+        for field in dataclasses.fields(part):
+            yield from _leaves(getattr(part, field.name), (*path, field.name))
+    elif isinstance(part, Mapping):
+        for name, value in part.items():
+            yield from _leaves(value, (*path, name))
+    elif isinstance(part, tuple):
+        for index, value in enumerate(part):
+            yield from _leaves(value, (*path, index))
+    else:
+        yield path, part
+
+
+def _is_instant(value: datetime) -> bool:
+    """Whether a date has a time zone and can be shown in every other one."""
+    return value.tzinfo is not None and MINYEAR < value.year < MAXYEAR

@@ -1,0 +1,108 @@
+"""Stored JSON is read strictly, in every older format and in no newer one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.records import Record
+from runner.system import stored
+from runner.text import NO_BREAK_SPACE
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Record):
+    """A record within another one."""
+
+    at: datetime
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(Record):
+    """A record of format 3."""
+
+    format: int = 3
+    parts: tuple[Part, ...]
+
+
+def read(content: bytes) -> Whole:
+    """Read a record, with ``pieces`` as the older name of ``parts``."""
+
+    def upgrade(written: dict[str, object]) -> object:
+        return {**{k: v for k, v in written.items() if k != "pieces"}, "parts": written["pieces"]}
+
+    return stored.parse(Whole, content, 3, upgrade)
+
+
+def test_a_record_comes_back_as_it_was_written() -> None:
+    """Numbers, names and instants are equal."""
+    whole = Whole(parts=(Part(at=NOW, counts={"a": 2**63}), Part(at=NOW)))
+    assert read(stored.dump(whole)) == whole
+
+
+def test_an_older_format_is_upgraded() -> None:
+    """The record keeps the number of the format that it was written in."""
+    assert read(b'{"format": 2, "pieces": []}') == Whole(format=2, parts=())
+
+
+@pytest.mark.parametrize("version", [4, 10**30])
+def test_a_newer_format_is_refused(version: int) -> None:
+    """The sentence names both formats and the remedy, wherever the number stands in the file."""
+    with pytest.raises(stored.NewerFormatError) as raised:
+        read(b'{"parts": [], "more": 1, "format": %d}' % version)
+    assert str(raised.value) == (
+        f"was written by a newer matrix-runner (format {version}, this one reads up to 3): "
+        "upgrade matrix-runner."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "the whole file: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+        ('{"format": 3', "the whole file: Invalid JSON: EOF while parsing an object"),
+        ("[" * 10_000, "the whole file: Invalid JSON: recursion limit exceeded"),
+        ("[]", "the whole file: Input should be an object"),
+        ("{}", "parts: Field required"),
+        ('{"parts": [], "more": 1}', "more: Unexpected keyword argument"),
+        ('{"parts": [{"at": 1}]}', "parts.0.at: "),
+        ('{"parts": [{"at": "2026-01-01"}]}', "parts.0.at: "),
+        (
+            '{"parts": [{"at": "2026-01-01T00:00:00"}]}',
+            "parts.0.at: Date needs a time zone and a usual year",
+        ),
+        (
+            '{"parts": [{"at": "0001-01-01T00:00:00Z"}]}',
+            "parts.0.at: Date needs a time zone and a usual year",
+        ),
+        (
+            '{"parts": [{"at": "2026-01-01T00:00:00Z", "counts": {"a": 18446744073709551616}}]}',
+            "parts.0.counts.a: Number is too large",
+        ),
+        (
+            '{"parts": [{"at": "2026-01-01T00:00:00Z", "counts": {"\\u001b[31m\\n": 1.5}}]}',
+            "parts.0.counts. : Input should be a valid integer",
+        ),
+    ],
+)
+def test_the_first_problem_is_a_sentence(content: str, problem: str) -> None:
+    """It names the place in the file and is printable."""
+    with pytest.raises(stored.InvalidError) as raised:
+        read(content.encode())
+    assert str(raised.value).startswith(problem)
+
+
+@given(st.text(min_size=1, max_size=500))
+def test_a_problem_is_one_printable_line_of_limited_length(name: str) -> None:
+    """Whatever the keys in a damaged file are."""
+    whole = Whole(parts=(Part(at=NOW, counts={name: 1}),))
+    with pytest.raises(stored.InvalidError) as raised:
+        read(stored.dump(whole).replace(b": 1\n", b": null\n"))
+    assert str(raised.value).replace(NO_BREAK_SPACE, " ").isprintable()
+    assert len(str(raised.value)) <= stored.LONGEST_PROBLEM
