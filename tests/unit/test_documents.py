@@ -1,0 +1,85 @@
+"""The documents name only files, functions and options that exist."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.cli.arguments import VERBS, parse
+
+ROOT = Path(__file__).parents[2]
+GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = (ROOT, ROOT / "runner")
+"""A path in a document starts at one of these."""
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(guide: Path) -> None:
+    """A relative link names a file of the repository, and a heading in it if it names one."""
+    for target, _, heading in links(guide):
+        path = (guide.parent / target).resolve() if target else guide
+        assert path.exists(), target
+        assert not heading or heading in headings(path), f"{target}#{heading}"
+
+
+def links(guide: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield path, separator and heading of each relative link."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", guide.read_text(encoding="utf-8")):
+        if "://" not in target:
+            yield target.partition("#")
+
+
+def headings(path: Path) -> set[str]:
+    """Return the anchors that GitHub makes for the headings of a document."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_paths_in_the_guides_for_developers_exist(name: str) -> None:
+    """Each path in backticks exists, counted from the root or from runner/."""
+    named = [one for one in quoted(ROOT / name) if re.fullmatch(r"[\w.-]+(/[\w.-]*)*", one)]
+    paths = [one for one in named if "/" in one or one.endswith((".py", ".md", ".yaml", ".json"))]
+    paths = [one for one in paths if not re.search(r"\.[A-Z]\w+$", one)]  # a class in a module
+    assert len(paths) > 10
+    assert [one for one in paths if not any((top / one).exists() for top in FOLDERS)] == []
+
+
+def test_functions_in_the_architecture_exist() -> None:
+    """``judge/compare.measure()`` names a function that can be imported from that module."""
+    names = [
+        found.groups()
+        for one in quoted(ROOT / "docs" / "architecture.md")
+        if (found := re.fullmatch(r"([a-z_/]+)\.((?!py$)[A-Za-z_.]+)(?:\(\))?", one))
+    ]
+    assert len(names) > 20
+    for module, attribute in names:
+        found: object = importlib.import_module(f"runner.{module.replace('/', '.')}")
+        for part in attribute.split("."):
+            assert hasattr(found, part), f"{module}.{attribute}"
+            found = getattr(found, part)
+
+
+def test_options_in_the_guide_to_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """The guide lists every command, and only options that some command has."""
+    help_texts = []
+    for verb in VERBS:
+        with pytest.raises(SystemExit):
+            parse([verb, "--help"])
+        help_texts.append(capsys.readouterr().out)
+    guide = ROOT / "docs" / "running.md"
+    options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(quoted(guide))))
+    assert {"--gate", "-s"} <= options
+    assert {one for one in options if one not in "".join(help_texts)} == set()
+    listed = re.findall(r"^\| `(\w+)", guide.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(VERBS) <= set(listed)
+
+
+def quoted(guide: Path) -> list[str]:
+    """Return the texts in backticks, without those in blocks of code."""
+    text = re.sub(
+        r"^```.*?^```", "", guide.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    return re.findall(r"`([^`]+)`", text)
