@@ -50,9 +50,9 @@ def test_paths_in_the_guides_for_developers_exist(name: str) -> None:
 def test_functions_in_the_architecture_exist() -> None:
     """``judge/compare.measure()`` names a function that can be imported from that module."""
     names = [
-        found.groups()
+        match.groups()
         for one in quoted(ROOT / "docs" / "architecture.md")
-        if (found := re.fullmatch(r"([a-z_/]+)\.((?!py$)[A-Za-z_.]+)(?:\(\))?", one))
+        if (match := re.fullmatch(r"([a-z_/]+)\.((?!py$)[A-Za-z_.]+)(?:\(\))?", one))
     ]
     assert len(names) > 20
     for module, attribute in names:
