@@ -43,7 +43,7 @@ from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.summarise import measures_wall_time
 from runner.system import signals, tempdir
-from runner.system.host import host, runs_here, stay_off
+from runner.system.host import avoid_cores, runs_here, this_host
 from runner.text import counted
 
 MATRIX = Path(__file__).parents[1] / "matrix.yaml"
@@ -74,13 +74,13 @@ def main() -> int:
                 raise RunFolderError(f"{folder.path} is in use or holds results; name another one.")
             connected: dict[str, Engine] = {}
             for name in wanted.engines:
-                engine = engines.connect(name, host().id, observer.note)
+                engine = engines.connect(name, this_host().id, observer.note)
                 connected[name] = at_the_end.enter_context(closing(engine))
                 facts[name] = engine.describe()
             for result in carry_out(matrix, plan, connected, folder, observer):
                 results.append(result)  # noqa: PERF402 (an interruption loses none of them)
     except KeyboardInterrupt:
-        signals.hear_no_more()
+        signals.ignore()
         code = Exit.INTERRUPTED
     except RunnerError as error:
         print(error, file=sys.stderr)
@@ -175,7 +175,7 @@ def _studies(
     observer: Observer,
 ) -> Mapping[str, Study]:
     """Prepare the environment on each engine, and keep this process off the measured cores."""
-    machine, facts = host(), [engine.describe() for engine in connected.values()]
+    machine, facts = this_host(), [engine.describe() for engine in connected.values()]
     if len({one.cpus for one in facts}) > 1:
         raise EngineError(
             "one engine has more cores than the other, so they would measure on different cores; "
@@ -195,7 +195,7 @@ def _studies(
             matrix=matrix, lock=lock, prepared=prepared, root=root, run=mark, guards=plan.guards
         )
     if all(runs_here(machine, one) and one.cpus == machine.cores for one in facts):
-        stay_off(range(machine.cores - matrix.limits.cpus, machine.cores))
+        avoid_cores(range(machine.cores - matrix.limits.cpus, machine.cores))
     return studies
 
 

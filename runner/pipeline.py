@@ -23,8 +23,8 @@ from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
 from runner.summarise import newest
 from runner.system import signals
-from runner.system.host import runs_here, stay_off
-from runner.system.retry import Patience, patiently
+from runner.system.host import avoid_cores, runs_here
+from runner.system.retry import Patience, retry
 
 _T = TypeVar("_T")
 
@@ -156,7 +156,7 @@ class Course:
         complete, plan = complete_blocks(self._plan, self._results), self._plan
         if complete not in plan.looks or (self._goal is None and complete == plan.blocks):
             return
-        with signals.held():  # half an import could not be done again
+        with signals.deferred():  # half an import could not be done again
             # Judging takes scipy, whose import would delay runs that are far from a look.
             from runner.judge import judge  # noqa: PLC0415
             from runner.judge.looks import leaving, reached  # noqa: PLC0415
@@ -182,7 +182,7 @@ class Course:
 
     def _patiently(self, save: Callable[[], _T]) -> _T:
         """Save something, and wait where the disk is full."""
-        return patiently(save, NoSpaceError, self._observer.note)
+        return retry(save, NoSpaceError, self._observer.note)
 
     @contextlib.contextmanager
     def _reported_when_cut_short(self) -> Iterator[None]:
@@ -196,7 +196,7 @@ class Course:
 
     def _write_report(self) -> Path:
         """Write the report in one go: half an import of what draws could not be done again."""
-        with signals.held():
+        with signals.deferred():
             return write_report(self._folder)
 
     def _check_inputs(self) -> None:
@@ -213,7 +213,7 @@ class Course:
         facts = self._engine.describe()
         cores = facts.cpus
         if runs_here(self._run.host, facts) and cores == self._run.host.cores:
-            stay_off(range(cores - self._matrix.limits.cpus, cores))
+            avoid_cores(range(cores - self._matrix.limits.cpus, cores))
 
     def _exit(self) -> Exit:
         """Return 5 if a trial stays lost, 1 if one failed and its cell does not expect that."""

@@ -16,7 +16,7 @@ from hypothesis import settings
 from runner.errors import EngineError
 from runner.records.run import Guards
 from runner.system.retry import WAITS_S
-from runner.system.signals import ENDINGS
+from runner.system.signals import SIGNALS
 
 settings.register_profile("steady", deadline=None)  # machines of CI have bad moments
 settings.load_profile("steady")
@@ -80,7 +80,7 @@ def own_folders(
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
     """Have the signals afterwards as they were before, whatever a command did with them."""
-    before = {number: signal.getsignal(number) for number in ENDINGS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handling in before.items():
         signal.signal(number, handling)

@@ -84,7 +84,7 @@ def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) 
 def compare(then: StoredRun, folder: RunFolder) -> tuple[Reproduced, str]:
     """Return whether a replay reproduces what was bundled, and all about it; saved beside it."""
     now = folder.stored()
-    with signals.held():  # half an import could not be done again
+    with signals.deferred():  # half an import could not be done again
         from runner.bundle.compare import reproduction  # noqa: PLC0415  it takes scipy
         from runner.bundle.words import as_text  # noqa: PLC0415
     found = reproduction(then, now)

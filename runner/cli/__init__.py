@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        signals.hear_no_more()
+        signals.ignore()
         _complain("Interrupted. The same command goes on where it stopped.")
         return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough

@@ -30,11 +30,11 @@ def run(options: Options) -> Exit:
     from runner.pipeline import Course
     from runner.runs import enter as runs
     from runner.system import tempdir
-    from runner.system.host import check_cpu, host, runs_here
+    from runner.system.host import check_cpu, runs_here, this_host
 
     matrix = _matrix(options)
     goal = None if options.until is None else read_goal(options.until, matrix)
-    machine = host()
+    machine = this_host()
     with observer_for(sys.stdout) as observer:
         tempdir.sweep()
         connected = engines.connect(options.engine, machine.id, observer.note)
@@ -83,12 +83,12 @@ def prepare(options: Options) -> Exit:
     from runner.prepare import prepare as build
     from runner.prepare import write_contexts
     from runner.runs.folder import RunFolder
-    from runner.system.host import host
+    from runner.system.host import this_host
 
     matrix = _matrix(options)
     with observer_for(sys.stdout) as observer:
         locked = _locked(options, matrix, observer)
-        with closing(engines.connect(options.engine, host().id, observer.note)) as engine:
+        with closing(engines.connect(options.engine, this_host().id, observer.note)) as engine:
             if options.context is not None:
                 for command in write_contexts(matrix, locked, engine, options.context):
                     observer.note(command)
@@ -108,7 +108,7 @@ def explain(options: Options) -> Exit:
     from runner.lock.file import read_lock
     from runner.runs import enter as runs
     from runner.runs.folder import newest_run
-    from runner.system.host import host
+    from runner.system.host import this_host
 
     matrix = _matrix(options)
     cell = find_cell(matrix, str(options.cell))
@@ -121,7 +121,7 @@ def explain(options: Options) -> Exit:
     if options.engine not in {"auto", engine.name}:
         engine = replace(engine, name=options.engine, version="any")
     start = _start(options)
-    now = runs.describe(matrix, read_lock(_lock_path(options)), start, host(), engine)
+    now = runs.describe(matrix, read_lock(_lock_path(options)), start, this_host(), engine)
     plan = runs.planned(now, folder if then.key == now.key else None, start)
     for line in explained(cell, then, now, folder, plan):
         print(line)
@@ -133,9 +133,9 @@ def doctor(options: Options) -> Exit:
     from runner import engines
     from runner.doctor import as_text, examine
     from runner.lock.file import read_lock
-    from runner.system.host import host
+    from runner.system.host import this_host
 
-    matrix, machine = _matrix(options), host()
+    matrix, machine = _matrix(options), this_host()
     lock = read_lock(_lock_path(options))
     sound = True
     with contextlib.ExitStack() as at_the_end:
@@ -159,13 +159,13 @@ def bundle(options: Options) -> Exit:
     from runner.bundle.wheels import this_python
     from runner.cli.progress import observer_for
     from runner.system import tempdir
-    from runner.system.host import host
+    from runner.system.host import this_host
 
     matrix = _matrix(options)
     target = options.output or Path(f"{matrix.name}{ENDING}")
     with observer_for(sys.stdout) as observer:
         tempdir.sweep()
-        connected = engines.connect(options.engine, host().id, observer.note)
+        connected = engines.connect(options.engine, this_host().id, observer.note)
         with tempdir.folder(), closing(connected) as engine:
             cargo = to_pack(matrix, options.matrix, options.reports, options.run, observer.note)
             if cargo is None:
@@ -190,9 +190,9 @@ def replay(options: Options) -> Exit:
     from runner.pipeline import Course
     from runner.runs import enter as runs
     from runner.system import tempdir
-    from runner.system.host import check_cpu, host, runs_here
+    from runner.system.host import check_cpu, runs_here, this_host
 
-    machine, path = host(), _bundle(options)
+    machine, path = this_host(), _bundle(options)
     with observer_for(sys.stdout) as observer:
         tempdir.sweep()
         connected = engines.connect(options.engine, machine.id, observer.note)
@@ -249,10 +249,10 @@ def clean(options: Options) -> Exit:
     from runner.execute.cleanup import removable
     from runner.runs import registry
     from runner.system import tempdir
-    from runner.system.host import host
+    from runner.system.host import this_host
 
     tempdir.sweep()
-    with closing(engines.connect(options.engine, host().id, print)) as engine:
+    with closing(engines.connect(options.engine, this_host().id, print)) as engine:
         owned = engine.owned()
         things = removable(owned, options.reports, options.all)
         for thing in things:

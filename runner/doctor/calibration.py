@@ -79,7 +79,7 @@ def pair(engine: Engine, run: str, image: Image, interpreter: Interpreter, limit
         script = Path(place, "work.py")
         script.write_text(WORK)
         clear(engine, run)
-        engine.stage(run, image.id, {"inside.py": LAUNCHER, "script/work.py": script})
+        engine.stage(run, image.id, {"launcher.py": LAUNCHER, "script/work.py": script})
         launch = _launch(run, image, limits)
         outcome = engine.execute(launch, lambda _: None)
         concluded = conclude(outcome, launch, [SECONDS])

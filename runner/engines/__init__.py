@@ -84,7 +84,7 @@ def _images_at(address: Address | None) -> Mapping[str, Image]:
     if socket is not None:
         return glance.images(socket)
     from runner.engines.docker.engine import connect as connect_docker
-    from runner.system.host import host
+    from runner.system.host import this_host
 
-    with closing(connect_docker(host().id, address)) as engine:
+    with closing(connect_docker(this_host().id, address)) as engine:
         return engine.images()

@@ -57,9 +57,9 @@ class Launch:
         waits_s = self.guards.patience_s if self.guards.window_s else 0.0
         return waits_s + self.timeout_s + GRACE_S
 
-    def order(self, **of_the_engine: object) -> str:
-        """Return what ``runner/inside/launcher.py`` reads, with what only the engine knows."""
-        order = {
+    def trial_spec(self, **of_the_engine: object) -> str:
+        """Return the JSON that the launcher takes as its argument; the engine adds its own keys."""
+        spec = {
             "script": self.script,
             "seed": self.seed,
             "parameters": self.parameters,
@@ -74,7 +74,7 @@ class Launch:
                 "patience_s": self.guards.patience_s,
             },
         }
-        return json.dumps({**order, **of_the_engine})
+        return json.dumps({**spec, **of_the_engine})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
 from runner.runs.folder import RunFolder
-from runner.system.retry import patiently
+from runner.system.retry import retry
 
 REMOVAL_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
@@ -86,7 +86,7 @@ def execute(
             trouble = error
             lost = Concluded(status=Status.ENGINE_LOST, reason=str(error))
             result, log = _result(trial, lost, began, None), ""
-        patiently(partial(folder.save_result, result, log), NoSpaceError, observer.note)
+        retry(partial(folder.save_result, result, log), NoSpaceError, observer.note)
         observer.trial_finished(result, cell)
         yield result
         if trouble is not None:
@@ -111,7 +111,7 @@ def inputs(matrix: Matrix, root: Path) -> Mapping[str, Path]:
     """Return the files that trials read, by their path among the inputs."""
     script = root / matrix.experiment.script
     data = {f"data/{Path(name).name}": root / name for name in matrix.experiment.data}
-    ours = {"inside.py": LAUNCHER, **({"script/matched.py": MATCHED} if matrix.matched else {})}
+    ours = {"launcher.py": LAUNCHER, **({"script/matched.py": MATCHED} if matrix.matched else {})}
     return {**ours, f"script/{script.name}": script, **data}
 
 

@@ -42,7 +42,7 @@ def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[
     the program is at work, any image may be its next, and any run that is not known its own.
     """
     runs = {thing.run for thing in things if thing.run is not None}
-    folders, others = registry.folders(), tempdir.others()
+    folders, others = registry.folders(), tempdir.any_in_use()
     living = {run for run in runs if (_lives(folders[run]) if run in folders else others)}
     images_wanted = bool(living) or others
     here = {run for run in runs & folders.keys() if folders[run].parent == reports.resolve()}

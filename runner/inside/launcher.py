@@ -1,7 +1,7 @@
 r"""The launcher: starts the experiment inside its container and tells what happened.
 
 The one file of the runner that runs there: standard library only, Python 3.6 to 3.13. It takes one
-JSON order as its argument, starts the script as its child, relays what the script prints to stderr
+JSON spec as its argument, starts the script as its child, relays what the script prints to stderr
 within the log's limit, stops it at its time limit, reads the kernel's counters before and after,
 and sends one framed document to stdout::
 
@@ -41,20 +41,20 @@ PR_SET_DUMPABLE = 4
 
 
 def main() -> None:
-    """Execute the order in the first argument and send the document."""
+    """Execute the spec in the first argument and send the document."""
     be_closed(True)
     signal.signal(signal.SIGINT, lambda *_: None)  # of Python's own, and so not ignored by itself
-    order = json.loads(sys.argv[1])
-    if order.get("tied") and select.select([0], [], [], 0)[0]:
+    spec = json.loads(sys.argv[1])
+    if spec.get("parent_on_stdin") and select.select([0], [], [], 0)[0]:
         return  # who holds the other end was gone before this process was tied to it
-    waited, share = wait_for_quiet(order["quiet"])
-    cgroup = order.get("cgroup", CGROUP)
+    waited, share = wait_for_quiet(spec["quiet"])
+    cgroup = spec.get("cgroup", CGROUP)
     before = counters(cgroup)
     started = time.monotonic()
-    exit_code, timed_out, left_out = execute(order)
+    exit_code, timed_out, left_out = execute(spec)
     wall = time.monotonic() - started
     after = counters(cgroup)
-    text, problem = read_result(os.path.join(order["output"], "result.json"), order["result_bytes"])
+    text, problem = read_result(os.path.join(spec["output"], "result.json"), spec["result_bytes"])
     send(
         {
             "format": FORMAT,
@@ -71,25 +71,25 @@ def main() -> None:
     )
 
 
-def execute(order: Dict[str, Any]) -> Tuple[int, bool, int]:
+def execute(spec: Dict[str, Any]) -> Tuple[int, bool, int]:
     """Execute the script; return its exit code, whether time ran out, and the bytes left out."""
-    params = os.path.join(order["temporary"], "params.json")
+    params = os.path.join(spec["temporary"], "params.json")
     with open(params, "w") as file:
-        json.dump({name: order[name] for name in ("seed", "parameters", "cell", "matched")}, file)
+        json.dump({name: spec[name] for name in ("seed", "parameters", "cell", "matched")}, file)
     threads = str(len(os.sched_getaffinity(0)))
     surroundings = dict(os.environ)
     surroundings.update(dict.fromkeys(THREADS, threads))
     surroundings.update(
         PARAMS_PATH=params,
-        DATA_DIR=os.path.join(order["inputs"], "data"),
-        RESULT_PATH=os.path.join(order["output"], "result.json"),
+        DATA_DIR=os.path.join(spec["inputs"], "data"),
+        RESULT_PATH=os.path.join(spec["output"], "result.json"),
         PYTHONUNBUFFERED="1",
         PYTHONDONTWRITEBYTECODE="1",
-        PYTHONHASHSEED=str(order["seed"] % 2**32),
+        PYTHONHASHSEED=str(spec["seed"] % 2**32),
     )
     child = subprocess.Popen(
-        [sys.executable, os.path.join(order["inputs"], order["script"])],
-        cwd=order["temporary"],
+        [sys.executable, os.path.join(spec["inputs"], spec["script"])],
+        cwd=spec["temporary"],
         env=surroundings,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -97,21 +97,21 @@ def execute(order: Dict[str, Any]) -> Tuple[int, bool, int]:
         start_new_session=True,
         preexec_fn=volunteer,  # noqa: PLW1509 (no thread runs yet)
     )
-    log = Log(order["log_bytes"])
+    log = Log(spec["log_bytes"])
     relay = threading.Thread(target=log.relay, args=(child.stdout,), daemon=True)
     relay.start()
     timed_out: List[bool] = []
 
     def stop(*_: Any) -> None:
         timed_out.append(True)
-        end_all(child.pid, order["alone"])
+        end_all(child.pid, spec["own_pid_namespace"])
 
     # A timer signal interrupts wait() exactly when it is due: nothing polls on the measured core.
     signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, order["timeout_s"])
+    signal.setitimer(signal.ITIMER_REAL, spec["timeout_s"])
     exit_code = child.returncode = wait(child.pid)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    end_all(child.pid, order["alone"])
+    end_all(child.pid, spec["own_pid_namespace"])
     relay.join(5)
     return exit_code, bool(timed_out), log.finish()
 
@@ -144,9 +144,9 @@ def volunteer() -> None:
         file.write("1000")
 
 
-def end_all(group: int, alone: bool) -> None:
+def end_all(group: int, own_pid_namespace: bool) -> None:
     """Kill the script and what it started; everything in this pid namespace where we are alone."""
-    for target in (-group, -1) if alone else (-group,):
+    for target in (-group, -1) if own_pid_namespace else (-group,):
         try:
             os.kill(target, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):  # nobody left

@@ -21,7 +21,7 @@ from runner.python import interpreters, packages
 from runner.records.environment import Environment, EnvironmentRequest, Image, Lock
 from runner.records.study import Matrix
 from runner.system import child, tempdir
-from runner.system.retry import patiently
+from runner.system.retry import retry
 
 AT_ONCE = 2
 NO_ROOM = "no space left on device"
@@ -48,7 +48,7 @@ def prepare(
     def build(waiting: tuple[Environment, str]) -> None:
         environment, key = waiting
         try:
-            images[key] = patiently(
+            images[key] = retry(
                 partial(_build, environment, key, matrix.base, engine, observer),
                 (ImageBuildError, PackagesError),
                 observer.note,
@@ -102,7 +102,7 @@ def _some_at_once(
             worker.join()
     except BaseException as error:
         failures.append(error)
-        child.end_all()
+        child.kill_all()
         raise
     if failures:
         raise failures[0]

@@ -41,7 +41,7 @@ def run(
     return subprocess.CompletedProcess(command, program.returncode, out, err)
 
 
-def end_all() -> None:
+def kill_all() -> None:
     """Kill the programs that other threads wait for."""
     for program in tuple(_RUNNING):
         with contextlib.suppress(OSError):

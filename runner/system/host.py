@@ -16,7 +16,7 @@ from runner.records.run import EngineFacts, Host
 _NUMERIC_FLAGS = re.compile(r"sse4_[12]|avx\w*|fma4?|f16c|amx\w*")
 
 
-def host(root: Path = Path("/")) -> Host:
+def this_host(root: Path = Path("/")) -> Host:
     """Return the facts of this machine, read below ``root``.
 
     Where a file is absent, ``platform`` answers instead and the processor's flags are empty.
@@ -71,7 +71,7 @@ def git_commit(folder: Path) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def stay_off(cpus: Collection[int]) -> None:
+def avoid_cores(cpus: Collection[int]) -> None:
     """Keep this process, and what it starts, off the measured cores if others remain."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         others = os.sched_getaffinity(0).difference(cpus)

@@ -18,7 +18,7 @@ Note = Callable[[str], None]
 _T = TypeVar("_T")
 
 
-def patiently(
+def retry(
     attempt: Callable[[], _T],
     passing: type[RunnerError] | tuple[type[RunnerError], ...],
     note: Note,

@@ -1,76 +1,83 @@
-"""Signals: the first one asks for an orderly end, the second one ends the program at once.
+"""The first signal asks for an orderly end, the second one ends the program immediately.
 
-An orderly end is a KeyboardInterrupt: the trial is stopped, and what the run holds on the engine is
-removed. What a program that ended at once leaves is removed by the next start.
+The first signal raises KeyboardInterrupt: the trial is stopped, and everything that belongs to the
+run is removed from the engine. After an immediate end, the next start removes it.
 """
 
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_S = 0.1
-"""Two signals within this time are one: ``timeout`` tells a process, and then its whole group."""
+"""Signals this close together count as one: ``timeout`` signals a process and then its group."""
 
-ORDERLY = b"\r\x1b[KStopping; the same key again leaves at once.\r\n"
-AT_ONCE = b"Left at once. The same command goes on, and removes what is left on the engine.\n"
+ORDERLY = b"\r\x1b[KStopping. Press Ctrl-C again to quit immediately.\r\n"
+IMMEDIATE = b"Stopped immediately. Run the same command to resume; it also cleans up the engine.\n"
 SHOW_CURSOR = b"\x1b[?25h"
 
 
-class _Ear:
-    """What was heard so far; one for the process, because signals are."""
+class _Interruption:
+    """The interruption of this process. Python runs signal handlers in the main thread only."""
 
     def __init__(self) -> None:
-        self.heard_at: float | None = None
-        self.holding = False
+        self.received_at: float | None = None
+        self.deferrals = 0
+        self.pending = False
 
-    def hear(self, *_: int | FrameType | None) -> None:
-        """Take a signal."""
+    def receive(self, *_: int | FrameType | None) -> None:
+        """Handle a signal."""
         now = time.monotonic()
-        if self.heard_at is None:
-            self.heard_at = now
-            if sys.stderr.isatty():  # for a person: a log gets one sentence, at the end
+        if self.received_at is None:
+            self.received_at = now
+            if sys.stderr.isatty():  # a log gets only the final sentence
                 os.write(2, ORDERLY)
-            if not self.holding:
+            if not self.deferrals:
                 raise KeyboardInterrupt
-        elif now - self.heard_at > SAME_S:
-            shown = SHOW_CURSOR if sys.stdout.isatty() else b""  # the live line hides it
-            os.write(2, shown + AT_ONCE)
+            self.pending = True
+        elif now - self.received_at > SAME_S:
+            cursor = SHOW_CURSOR if sys.stdout.isatty() else b""  # the progress line hides it
+            os.write(2, cursor + IMMEDIATE)
             os._exit(128 + signal.SIGINT)
 
 
-_EAR = _Ear()
+_INTERRUPTION = _Interruption()
 
 
 def listen() -> None:
-    """Take the signals that end a program; what ``nohup`` or a shell ignores stays ignored."""
-    _EAR.heard_at = None
-    for ending in ENDINGS:
-        if signal.getsignal(ending) in {signal.SIG_DFL, signal.default_int_handler}:
-            signal.signal(ending, _EAR.hear)
+    """Handle the signals that end a program, except those that ``nohup`` or a shell ignores."""
+    _INTERRUPTION.received_at = None
+    for number in SIGNALS:
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+            signal.signal(number, _INTERRUPTION.receive)
 
 
-def hear_no_more() -> None:
-    """Let nothing disturb the way out: a process that is ending would die of its signal."""
-    for ending in ENDINGS:
-        signal.signal(ending, signal.SIG_IGN)
+def ignore() -> None:
+    """Ignore further signals while the program exits, so that its exit code stays its own."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Put an interruption off to the end of a short step of which one half would be lost track of.
+def deferred() -> Iterator[None]:
+    """Delay Ctrl-C until this critical section is over. A second signal still ends the program.
 
-    A second signal ends the program also then.
+    In nested sections it is delivered when the outermost one ends. Other threads than the main one
+    are never interrupted.
     """
-    _EAR.holding = True
-    before = _EAR.heard_at
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _INTERRUPTION.deferrals += 1
     try:
         yield
     finally:
-        _EAR.holding = False
-        if before is None and _EAR.heard_at is not None:
+        _INTERRUPTION.deferrals -= 1
+        if _INTERRUPTION.pending and not _INTERRUPTION.deferrals:
+            _INTERRUPTION.pending = False
             raise KeyboardInterrupt

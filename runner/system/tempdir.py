@@ -46,7 +46,7 @@ def sweep(place: Path | None = None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def others() -> bool:
+def any_in_use() -> bool:
     """Whether another process of the program is at work on this machine."""
     return any(_in_use(path) for path in _all())
 

@@ -172,7 +172,7 @@ def test_a_linked_input_is_what_it_leads_to(engine: Engine, image: Image, tmp_pa
     (tmp_path / "real.py").write_text(NUMBER)
     (tmp_path / "link.py").symlink_to("real.py")
     clear(engine, RUN)
-    engine.stage(RUN, image.id, {"inside.py": LAUNCHER, "script/script.py": tmp_path / "link.py"})
+    engine.stage(RUN, image.id, {"launcher.py": LAUNCHER, "script/script.py": tmp_path / "link.py"})
     outcome = engine.execute(launch(image.id), lambda _: None)
     assert conclude(outcome, launch(image.id), METRICS).values == {"x": 1.5}
 

@@ -18,7 +18,7 @@ from runner.engines.docker import address
 from runner.engines.docker.engine import connect
 from runner.errors import EngineError, Exit
 from runner.records.study import Status
-from runner.system.host import host
+from runner.system.host import this_host
 from tests.support.daemons import lent
 from tests.support.remote import POSSIBLE, REASON, Recorder, RemoteDaemon
 from tests.support.sshd import REASON as NO_SSH
@@ -82,7 +82,7 @@ def test_no_path_of_this_machine_is_told_to_an_engine(
     (folder,) = run_folders(tmp_path)
     assert folder.run().engine.machine is not None
     assert {one.reading and one.reading.processor for one in results(tmp_path).values()} == {
-        host().cpu_model  # the same in truth
+        this_host().cpu_model  # the same in truth
     }
     assert "perhaps another one: " in (folder.path / "report.md").read_text()
     asked = bytes(recorder.asked)

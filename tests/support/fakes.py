@@ -101,9 +101,11 @@ class FakeEngine:
         started_at, began = datetime.now(timezone.utc), time.monotonic()
         with tempfile.TemporaryDirectory() as place:
             inputs = str(self._staged[launch.run])
-            order = launch.order(inputs=inputs, temporary=place, output=place, alone=False)
+            spec = launch.trial_spec(
+                inputs=inputs, temporary=place, output=place, own_pid_namespace=False
+            )
             done = subprocess.run(
-                [sys.executable, f"{inputs}/inside.py", order],
+                [sys.executable, f"{inputs}/launcher.py", spec],
                 capture_output=True,
                 check=False,
             )

@@ -95,7 +95,7 @@ def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
     path = folder / "script.py"
     path.write_text(script)
     clear(engine, RUN)
-    engine.stage(RUN, image, {"inside.py": LAUNCHER, "script/script.py": path})
+    engine.stage(RUN, image, {"launcher.py": LAUNCHER, "script/script.py": path})
 
 
 def executed(

@@ -31,7 +31,7 @@ from runner.records.study import Status
 from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.system import retry
-from runner.system.host import host
+from runner.system.host import this_host
 from tests.support.fakes import FakeEngine
 
 PYTHON = ".".join(map(str, sys.version_info[:2]))
@@ -104,7 +104,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     engine = Watched()
     monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: engine)
     # Else the tests that follow would share what one run left over of this machine.
-    monkeypatch.setattr("runner.pipeline.stay_off", lambda _: None)
+    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
     return engine
 
 
@@ -193,7 +193,7 @@ def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
     study(engine)
     main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
     [launch] = engine.launches
-    assert json.loads(launch.order(inputs="/inputs")) == {
+    assert json.loads(launch.trial_spec(inputs="/inputs")) == {
         "inputs": "/inputs",
         "script": "script/script.py",
         "seed": launch.seed,
@@ -562,7 +562,7 @@ def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
     """Numbers of two machines never mix; the processor of this one is not warned about."""
     study(engine)
     kept: list[list[int]] = []
-    monkeypatch.setattr("runner.pipeline.stay_off", lambda cpus: kept.append(list(cpus)))
+    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))
     monkeypatch.setattr("runner.system.host.check_cpu", lambda _: pytest.fail("it is not measured"))
     for machine in ("one", "other", "one"):
         facts = replace(FakeEngine().describe(), machine=machine)
@@ -577,7 +577,7 @@ def test_the_runner_keeps_off_the_measured_core(
     """Where the engine runs on this machine the highest cores are left to the trials."""
     study(engine)
     kept: list[list[int]] = []
-    monkeypatch.setattr("runner.pipeline.stay_off", lambda cpus: kept.append(list(cpus)))
+    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))
     main(["--blocks", "1"])
-    cores = host().cores
+    cores = this_host().cores
     assert kept == ([[cores - 1]] if engine.describe().cpus == cores else [])

@@ -29,7 +29,7 @@ from runner.records.environment import Lock
 from runner.records.run import TrialResult
 from runner.records.study import Status
 from runner.runs.folder import RunFolder, file_name
-from runner.system.host import host
+from runner.system.host import this_host
 from tests.browser.test_report_in_chromium import rendered
 from tests.conftest import REQUIRE
 from tests.support.studies import ROOT, run_folders
@@ -322,7 +322,7 @@ def test_the_honest_are_unharmed(visit: Visit, animal: str) -> None:
 def test_nothing_is_left_on_the_engine(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a container nor a volume of the run."""
     monkeypatch.setenv(CACHE, visit.surroundings[CACHE])
-    with closing(connect(visit.engine, host().id, print)) as engine:
+    with closing(connect(visit.engine, this_host().id, print)) as engine:
         owned = engine.owned()
     assert [thing.kind for thing in owned if thing.kind == "image"]
     assert [thing for thing in owned if thing.run is not None and "zoo" in thing.run] == []

@@ -270,7 +270,7 @@ class DockerEngine:
                     tar.add(path, inside, recursive=False, filter=_readable)
             file.seek(0)
             size = {labels.LABEL + "bytes": str(os.fstat(file.fileno()).st_size)}
-            with signals.held():
+            with signals.deferred():
                 self._client.volumes.create(name, labels={**self._labels(run), **size})
                 carrier = self._client.containers.create(
                     image,
@@ -291,7 +291,7 @@ class DockerEngine:
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
         with engine_at_work(f"execute {launch.trial}"):
-            with signals.held():
+            with signals.deferred():
                 container = self._create(launch)
             try:
                 log = Log(launch.limits, watch)
@@ -315,8 +315,8 @@ class DockerEngine:
         return self._client.containers.create(
             launch.image,
             # What a base starts or checks by itself is not what is measured.
-            entrypoint=["python", "/inputs/inside.py"],
-            command=[launch.order(alone=True, **places)],
+            entrypoint=["python", "/inputs/launcher.py"],
+            command=[launch.trial_spec(own_pid_namespace=True, **places)],
             healthcheck={"test": ["NONE"]},
             labels=self._labels(launch.run, launch.trial),
             mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],

@@ -25,7 +25,7 @@ from runner.engines.venv.cgroup import ControlGroup
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.venv.cache import Environments, cache, image_of, settings
 from runner.errors import EngineError, EngineLostError
-from runner.system.host import host
+from runner.system.host import this_host
 from runner.python.interpreters import Interpreter
 from runner.engines.venv.sandbox import NOBODY, Isolation, View
 from runner.engines.streams import Log
@@ -86,7 +86,7 @@ class VenvEngine:
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             architecture=platform.machine(),
             kernel=platform.release(),
-            system=host().system,
+            system=this_host().system,
         )
 
     # --- images --------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class VenvEngine:
     @contextlib.contextmanager
     def _place(self, launch: Launch) -> Iterator[tuple[Path, ControlGroup | None]]:
         """Make the folder and the control group of a trial; remove both at the end."""
-        with signals.held():
+        with signals.deferred():
             made = tempfile.mkdtemp(prefix="trial-", dir=self._staged[launch.run] / "trials")
         place = Path(made)
         group = None if self._trees is None else self._trees.named(_group_name(place))
@@ -236,12 +236,12 @@ class VenvEngine:
             output=place / "out",
         )
         inside = sandbox.seen(self._isolation, view)
-        order = launch.order(
+        spec = launch.trial_spec(
             inputs=str(inside.inputs),
             temporary=str(inside.temporary),
             output=str(inside.output),
-            alone=self._isolation.sandboxed,
-            tied=True,
+            own_pid_namespace=self._isolation.sandboxed,
+            parent_on_stdin=True,
             cgroup=str(place / "cgroup"),
         )
         variables = _variables(environment, str(inside.temporary))
@@ -250,7 +250,7 @@ class VenvEngine:
         command = [
             *self._before(launch.limits, group),
             *sandbox.wrapper(self._isolation, view, launch.limits),
-            *(str(environment / "bin" / "python"), f"{inside.inputs}/inside.py", order),
+            *(str(environment / "bin" / "python"), f"{inside.inputs}/launcher.py", spec),
         ]
         cores = self._cores[-launch.limits.cpus :]
         return process.started(command, variables, cores, not self._isolation.sandboxed)

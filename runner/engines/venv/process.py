@@ -26,7 +26,7 @@ def started(
     """
     program: subprocess.Popen[bytes] | None = None
     try:
-        with signals.held(), _on(cores):
+        with signals.deferred(), _on(cores):
             program = subprocess.Popen(
                 command,
                 bufsize=0,

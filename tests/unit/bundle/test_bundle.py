@@ -69,7 +69,7 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Mac
     """A study that is ready to run, in the working folder."""
     found = Machines(monkeypatch)
     monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: found.engine)
-    monkeypatch.setattr("runner.pipeline.stay_off", lambda _: None)
+    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
     monkeypatch.setattr(
         "runner.bundle.wheels.collect", lambda folder, _: (folder / "a.whl").write_text("a wheel")
     )

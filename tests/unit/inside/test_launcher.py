@@ -47,7 +47,7 @@ class Launcher:
             "inputs": str(self.folder),
             "temporary": str(self.folder),
             "output": str(self.folder),
-            "alone": False,
+            "own_pid_namespace": False,
             "script": "script.py",
             "seed": 2**40 + 7,
             "parameters": {"epochs": 3},

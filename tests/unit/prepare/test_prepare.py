@@ -177,5 +177,5 @@ def test_inputs_lie_where_trials_look_for_them() -> None:
         founding_matrix(), experiment=Experiment(script="a/b.py", data=("c/d.npz", "e.txt"))
     )
     found = inputs(matrix, Path("root"))
-    assert set(found) == {"inside.py", "script/b.py", "data/d.npz", "data/e.txt"}
+    assert set(found) == {"launcher.py", "script/b.py", "data/d.npz", "data/e.txt"}
     assert found["data/d.npz"] == Path("root/c/d.npz")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.system.host import check_cpu, git_commit, host, runs_here, stay_off
+from runner.system.host import avoid_cores, check_cpu, git_commit, runs_here, this_host
 from tests.support.fakes import FakeEngine
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_facts_are_read_from_the_system(root: Path) -> None:
     """The first processor's name and numeric flags, and the system's own name."""
-    facts = host(root)
+    facts = this_host(root)
     assert facts.cpu_model == "First: Model"
     assert facts.cpu_flags == ("avx", "avx2", "avx512f", "f16c", "fma", "sse4_2")
     assert facts.system == "Some Linux 12 (a: b)"
@@ -40,11 +40,11 @@ def test_facts_are_read_from_the_system(root: Path) -> None:
 
 def test_id_is_stable_and_does_not_show_the_machine_id(root: Path) -> None:
     """The id is 16 hex digits of a digest, the same wherever the machine keeps its own id."""
-    first = host(root).id
+    first = this_host(root).id
     (root / "etc/machine-id").write_text("")
     (root / "var/lib/dbus").mkdir(parents=True)
     (root / "var/lib/dbus/machine-id").write_text(MACHINE_ID)
-    assert host(root).id == first
+    assert this_host(root).id == first
     assert len(first) == 16
     assert int(first, 16)
     assert first not in MACHINE_ID
@@ -52,7 +52,7 @@ def test_id_is_stable_and_does_not_show_the_machine_id(root: Path) -> None:
 
 def test_a_machine_without_these_files_has_facts_too(tmp_path: Path) -> None:
     """Where nothing can be read, names come from elsewhere and flags are empty."""
-    facts = host(tmp_path)
+    facts = this_host(tmp_path)
     assert facts.cpu_flags == ()
     assert all((facts.id, facts.cpu_model, facts.system, facts.kernel, facts.python))
     assert facts.cores >= 1
@@ -61,14 +61,14 @@ def test_a_machine_without_these_files_has_facts_too(tmp_path: Path) -> None:
 
 def test_avx_is_asked_for(root: Path) -> None:
     """A processor without AVX gets a sentence that names it, one with AVX none."""
-    facts = host(root)
+    facts = this_host(root)
     assert check_cpu(facts) is None
     assert "First: Model" in (check_cpu(replace(facts, cpu_flags=("sse4_2",))) or "")
 
 
 def test_an_engine_is_here_where_nothing_speaks_against_it(root: Path) -> None:
     """A socket of this machine leads to it, and it has the same kernel."""
-    facts = host(root)
+    facts = this_host(root)
     engine = replace(FakeEngine().describe(), kernel=facts.kernel)
     assert runs_here(facts, engine)
     assert not runs_here(facts, replace(engine, kernel="of a virtual machine"))
@@ -125,10 +125,10 @@ def test_measured_cores_are_left_alone() -> None:
     """The runner leaves the measured cores if others remain, and else stays where it is."""
     before = os.sched_getaffinity(0)
     try:
-        stay_off(before)
+        avoid_cores(before)
         assert os.sched_getaffinity(0) == before
         measured = {max(before)}
-        stay_off(measured)
+        avoid_cores(measured)
         assert os.sched_getaffinity(0) == (before - measured or before)
     finally:
         os.sched_setaffinity(0, before)

@@ -7,8 +7,7 @@ import pytest
 from runner.errors import EngineError, EngineLostError, NoSpaceError
 from runner.records.run import TrialResult
 from runner.records.study import Status
-from runner.system import retry
-from runner.system.retry import Patience, patiently
+from runner.system.retry import WAITS_S, Patience, retry
 from tests.support.samples import founding_results
 
 LOST = EngineLostError("the engine went away.")
@@ -30,7 +29,7 @@ def test_what_passes_is_waited_for() -> None:
             raise troubles.pop()
         return "saved"
 
-    assert patiently(attempt, NoSpaceError, told.append) == "saved"
+    assert retry(attempt, NoSpaceError, told.append) == "saved"
     assert told == ["full. Trying again in 0 s."] * 2
 
 
@@ -42,21 +41,21 @@ def test_what_does_not_pass_is_raised_in_the_end() -> None:
         raise NoSpaceError("full.")
 
     with pytest.raises(NoSpaceError):
-        patiently(full, NoSpaceError, told.append)
-    assert len(told) == len(retry.WAITS_S)
+        retry(full, NoSpaceError, told.append)
+    assert len(told) == len(WAITS_S)
     with pytest.raises(NoSpaceError):
-        patiently(full, EngineLostError, told.append)
-    assert len(told) == len(retry.WAITS_S)
+        retry(full, EngineLostError, told.append)
+    assert len(told) == len(WAITS_S)
 
 
 def test_a_trial_that_comes_through_renews_the_patience() -> None:
     """What counts is a row without one; the first trouble of the row is the one that is told."""
     borne = Patience(lambda _: None)
     for result in results(Status.OK):
-        for number in range(len(retry.WAITS_S)):
+        for number in range(len(WAITS_S)):
             borne.wait(EngineLostError(f"trouble {number}"))
         borne.hear(result)
-    for number in range(len(retry.WAITS_S)):
+    for number in range(len(WAITS_S)):
         borne.wait(EngineLostError(f"more {number}"))
     with pytest.raises(EngineLostError, match="more 0"):
         borne.wait(LOST)
@@ -66,7 +65,7 @@ def test_an_engine_that_stays_away_is_one_trouble() -> None:
     """However many trials it does not begin while it is waited for; those that it loses count."""
     borne = Patience(lambda _: None)
     [lost] = results(Status.ENGINE_LOST)
-    for _ in retry.WAITS_S:
+    for _ in WAITS_S:
         borne.hear(replace(lost, duration_s=None))
         borne.wait(LOST)
     for _ in range(2):

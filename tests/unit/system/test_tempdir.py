@@ -74,12 +74,12 @@ def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_is_not
         killed.wait()
         tempdir.sweep()
         assert temporary() == [second.name]
-        assert tempdir.others()
+        assert tempdir.any_in_use()
         living.terminate()
     tempdir.sweep()
     assert temporary() == []
     assert first.name != second.name
-    assert not tempdir.others()
+    assert not tempdir.any_in_use()
 
 
 def test_a_child_does_not_outlive_a_killed_parent() -> None:
@@ -112,7 +112,7 @@ def test_children_of_other_threads_can_be_ended() -> None:
     began = time.monotonic()
     thread.start()
     while not done:
-        child.end_all()
+        child.kill_all()
         time.sleep(0.01)
     thread.join()
     assert done == [-signal.SIGKILL]
