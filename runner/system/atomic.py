@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whenever the process or the machine is stopped."""
+"""Write files completely or not at all, even if the process or the machine stops."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file beside its place, sync it and rename it; OSError leaves what was there."""
+    """Write a temporary file, sync it and rename it; after an OSError the old content remains."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("wb") as file:
@@ -24,7 +24,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the name of a file outlast the machine, too, where folders can be synced."""
+    """Also write a renamed file's name to disk, where folders can be synced."""
     with contextlib.suppress(OSError):
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -34,9 +34,9 @@ def _sync(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> Iterator[Path]:
-    """Yield the files anywhere below a folder that a process was writing when it was killed.
+    """Yield all temporary files below a folder, which killed processes left.
 
-    Those of living processes are among them: ask only where nobody else writes.
+    They include those of living processes: ask only where nobody else writes.
     """
     for path in sorted(folder.rglob(".*")):
         if re.fullmatch(r"\..+\.[0-9]+", path.name):

@@ -1,4 +1,4 @@
-"""Programs that we start: they never outlive us, whether we are interrupted or killed."""
+"""Child programs that never outlive this one, even if it is interrupted or killed."""
 
 import contextlib
 import shutil
@@ -16,12 +16,13 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and return what it said.
+    """Run a program to its end and return its output.
 
-    OSError if it cannot be started, subprocess.TimeoutExpired if it took longer.
+    OSError if it cannot be started, subprocess.TimeoutExpired if it takes too long.
     """
+    setpriv = shutil.which("setpriv")  # the kernel kills the program with the thread that starts it
     with subprocess.Popen(
-        [*_tied_to_us(), *command],
+        [*((setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()), *command],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -42,13 +43,7 @@ def run(
 
 
 def kill_all() -> None:
-    """Kill the programs that other threads wait for."""
+    """Kill the programs that other threads are waiting for."""
     for program in tuple(_RUNNING):
         with contextlib.suppress(OSError):
             program.kill()
-
-
-def _tied_to_us() -> list[str]:
-    """Return the words that have the kernel kill a program with the thread that started it."""
-    tie = shutil.which("setpriv")  # of util-linux
-    return [tie, "--pdeathsig", "KILL", "--"] if tie else []

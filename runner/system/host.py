@@ -1,4 +1,4 @@
-"""Facts of the machine the runner runs on, and keeping out of its measured cores' way."""
+"""The machine that the runner runs on, and keeping the runner off the measured cores."""
 
 import hashlib
 import os
@@ -12,15 +12,12 @@ from pathlib import Path
 
 from runner.records.run import EngineFacts, Host
 
-# Instruction sets that change which numeric kernels a framework chooses, and so its results.
+# These instruction sets decide which numeric kernels a framework chooses, and so its results.
 _NUMERIC_FLAGS = re.compile(r"sse4_[12]|avx\w*|fma4?|f16c|amx\w*")
 
 
 def this_host(root: Path = Path("/")) -> Host:
-    """Return the facts of this machine, read below ``root``.
-
-    Where a file is absent, ``platform`` answers instead and the processor's flags are empty.
-    """
+    """Describe this machine from the files below ``root``, or from ``platform`` without them."""
     processor = _fields(root / "proc/cpuinfo", ":")
     system = _fields(root / "etc/os-release", "=")
     flags = processor.get("flags", "").split()
@@ -37,29 +34,30 @@ def this_host(root: Path = Path("/")) -> Host:
 
 
 def check_cpu(host: Host) -> str | None:
-    """Return a sentence if the processor is not known to be an x86-64 with AVX."""
+    """Return a warning unless the processor is known to be an x86-64 with AVX."""
     if "avx" in host.cpu_flags:
         return None
     return (
-        f"TensorFlow's wheels need an x86-64 processor with AVX, and this one ({host.cpu_model}) "
-        'does not show it: expect trials to end with "Illegal instruction", or use another machine.'
+        "TensorFlow's wheels need an x86-64 processor with AVX, which this processor "
+        f'({host.cpu_model}) does not report. Trials may end with "Illegal instruction": use '
+        "another machine."
     )
 
 
 def runs_here(host: Host, engine: EngineFacts) -> bool:
-    """Whether the engine's containers run on this machine, as far as both tell."""
+    """Whether the engine runs its containers on this machine, as far as both report."""
     return engine.machine is None and engine.kernel == host.kernel
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit checked out in ``folder``, with ``-dirty`` if tracked files differ from it.
+    """Return the checked-out commit, with ``-dirty`` if tracked files were changed.
 
-    ``None`` without git, a repository or a commit.
+    Return None if git, the repository or a commit is missing.
     """
     git = shutil.which("git")
     if git is None:
         return None
-    # No tag passes the exclusion, so that the name git finds is the full hash.
+    # Without tags git describes the commit by its full hash.
     naming = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     answer = subprocess.run(
         [git, "--no-optional-locks", "-C", str(folder), *naming],
@@ -72,23 +70,23 @@ def git_commit(folder: Path) -> str | None:
 
 
 def avoid_cores(cpus: Collection[int]) -> None:
-    """Keep this process, and what it starts, off the measured cores if others remain."""
+    """Keep this process and its children off the measured cores if other cores remain."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         others = os.sched_getaffinity(0).difference(cpus)
         for thread in Path("/proc/self/task").iterdir() if others else ():
-            with suppress(ProcessLookupError):  # it ended meanwhile
+            with suppress(ProcessLookupError):  # the thread has ended
                 os.sched_setaffinity(int(thread.name), others)
 
 
 def _id(root: Path) -> str:
-    """Return a digest of the machine's own id, which is not to be published."""
+    """Return a digest of the machine id, which itself must not be published."""
     texts = (_text(root / name).strip() for name in ("etc/machine-id", "var/lib/dbus/machine-id"))
     own = next(filter(None, texts), None) or platform.node()
     return hashlib.sha256(own.encode()).hexdigest()[:16]
 
 
 def _fields(path: Path, separator: str) -> dict[str, str]:
-    """Return the first value of each field of a file of ``name <separator> value`` lines."""
+    """Read the first value of each field from lines of ``name <separator> value``."""
     fields: dict[str, str] = {}
     for line in _text(path).splitlines():
         name, _, value = line.partition(separator)
@@ -97,7 +95,7 @@ def _fields(path: Path, separator: str) -> dict[str, str]:
 
 
 def _text(path: Path) -> str:
-    """Return the text of a file of the system; empty if it cannot be read."""
+    """Read a system file; return an empty text if that fails."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

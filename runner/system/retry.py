@@ -1,4 +1,4 @@
-"""Trying again, later and later, where the machine is at fault and not what was asked of it."""
+"""Retrying, with longer and longer waits, while the machine is at fault and not the request."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from runner.records.run import TrialResult
 from runner.records.study import Status
 
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""How long to wait before each further attempt: half a minute in all, as a restart may take."""
+"""The waits before each retry: half a minute in total, enough for a daemon to restart."""
 
 FEWEST_LOST = 4
 MOST_LOST = 1 / 3
@@ -20,23 +20,23 @@ _T = TypeVar("_T")
 
 def retry(
     attempt: Callable[[], _T],
-    passing: type[RunnerError] | tuple[type[RunnerError], ...],
+    errors: type[RunnerError] | tuple[type[RunnerError], ...],
     note: Note,
     may_pass: Callable[[RunnerError], bool] = lambda _: True,
 ) -> _T:
-    """Return what the attempt returns; wait and repeat it while it raises what may pass."""
+    """Return the attempt's result; wait and repeat it after errors that may pass."""
     for wait_s in WAITS_S:
         try:
             return attempt()
-        except passing as error:
+        except errors as error:
             if not may_pass(error):
                 raise
-            tell_and_wait(str(error), wait_s, note)
+            note_and_wait(str(error), wait_s, note)
     return attempt()
 
 
-def tell_and_wait(trouble: str, wait_s: float, note: Note) -> None:
-    """Say what is wrong and wait."""
+def note_and_wait(trouble: str, wait_s: float, note: Note) -> None:
+    """Say what went wrong, and wait."""
     note(f"{trouble} Trying again in {wait_s:.0f} s.")
     time.sleep(wait_s)
 
@@ -81,4 +81,4 @@ class Patience:
         wait_s = next(self._waits, None)
         if wait_s is None:
             raise self._first
-        tell_and_wait(str(error), wait_s, self._note)
+        note_and_wait(str(error), wait_s, self._note)

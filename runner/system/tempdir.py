@@ -1,7 +1,7 @@
-"""Temporary folders of which nothing stays, also where the process is killed.
+"""Temporary folders that are removed even if their process is killed.
 
-Each holds a file that its process has locked. The kernel releases the lock however that process
-ends, and the next start removes every folder whose lock it can take.
+Each folder contains a file that its process has locked. The kernel releases the lock however the
+process ends, and the next start removes every folder whose lock it can take.
 """
 
 import fcntl
@@ -18,46 +18,48 @@ LOCK = ".occupied"
 
 
 @contextmanager
-def folder(place: Path | None = None) -> Iterator[Path]:
-    """Make an empty folder, and remove it with all that is in it; RunFolderError without room.
+def folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make an empty folder in ``parent`` or in TMPDIR, and remove it with its content at the end.
 
-    It lies in ``place``, or where temporary files belong.
+    RunFolderError if that is not possible.
     """
-    with ExitStack() as at_the_end:
+    with ExitStack() as cleanup:
         try:
-            made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True)
-            outer = Path(at_the_end.enter_context(made))
-            lock = at_the_end.enter_context((outer / ".claim").open("w"))
+            made = tempfile.TemporaryDirectory(
+                prefix=PREFIX, dir=parent, ignore_cleanup_errors=True
+            )
+            outer = Path(cleanup.enter_context(made))
+            lock = cleanup.enter_context((outer / ".claim").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
-            Path(lock.name).rename(outer / LOCK)  # nobody sees a lock that is not taken yet
+            Path(lock.name).rename(outer / LOCK)  # so nobody sees the lock before it is taken
             (outer / "content").mkdir()
         except OSError as error:
             raise RunFolderError(
-                f"no temporary folder can be made ({error}); make room, or name another place in "
-                "TMPDIR."
+                f"cannot make a temporary folder ({error}); free some disk space, or set TMPDIR to "
+                "another folder."
             ) from error
         yield outer / "content"
 
 
-def sweep(place: Path | None = None) -> None:
-    """Remove the folders of processes that ended without removing them."""
-    for path in _all(place):
+def sweep(parent: Path | None = None) -> None:
+    """Remove the folders that killed processes left."""
+    for path in _all(parent):
         if not _in_use(path):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def any_in_use() -> bool:
-    """Whether another process of the program is at work on this machine."""
+    """Whether another process of the program is running on this machine."""
     return any(_in_use(path) for path in _all())
 
 
-def _all(place: Path | None = None) -> list[Path]:
-    where = Path(tempfile.gettempdir()) if place is None else place
-    return sorted(path.parent for path in where.glob(f"{PREFIX}*/{LOCK}"))
+def _all(parent: Path | None = None) -> list[Path]:
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    return sorted(path.parent for path in parent.glob(f"{PREFIX}*/{LOCK}"))
 
 
 def _in_use(path: Path) -> bool:
-    """Whether a process works in the folder; so does one of another user, as far as we can tell."""
+    """Whether a process works in the folder; assume so for folders of other users."""
     try:
         with (path / LOCK).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

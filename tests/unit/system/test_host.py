@@ -1,4 +1,4 @@
-"""Facts of the machine."""
+"""Facts of the machine, and cores that the runner avoids."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_facts_are_read_from_the_system(root: Path) -> None:
-    """The first processor's name and numeric flags, and the system's own name."""
+    """The first processor's name and numeric flags, and the name of the distribution."""
     facts = this_host(root)
     assert facts.cpu_model == "First: Model"
     assert facts.cpu_flags == ("avx", "avx2", "avx512f", "f16c", "fma", "sse4_2")
@@ -39,7 +39,7 @@ def test_facts_are_read_from_the_system(root: Path) -> None:
 
 
 def test_id_is_stable_and_does_not_show_the_machine_id(root: Path) -> None:
-    """The id is 16 hex digits of a digest, the same wherever the machine keeps its own id."""
+    """It is 16 hex digits of a digest, whichever file holds the machine id."""
     first = this_host(root).id
     (root / "etc/machine-id").write_text("")
     (root / "var/lib/dbus").mkdir(parents=True)
@@ -50,8 +50,8 @@ def test_id_is_stable_and_does_not_show_the_machine_id(root: Path) -> None:
     assert first not in MACHINE_ID
 
 
-def test_a_machine_without_these_files_has_facts_too(tmp_path: Path) -> None:
-    """Where nothing can be read, names come from elsewhere and flags are empty."""
+def test_a_machine_without_these_files_is_described_too(tmp_path: Path) -> None:
+    """Names come from ``platform``, and the flags are empty."""
     facts = this_host(tmp_path)
     assert facts.cpu_flags == ()
     assert all((facts.id, facts.cpu_model, facts.system, facts.kernel, facts.python))
@@ -59,15 +59,15 @@ def test_a_machine_without_these_files_has_facts_too(tmp_path: Path) -> None:
     assert facts.memory_bytes > 0
 
 
-def test_avx_is_asked_for(root: Path) -> None:
-    """A processor without AVX gets a sentence that names it, one with AVX none."""
+def test_a_processor_without_avx_gets_a_warning(root: Path) -> None:
+    """The warning names the processor."""
     facts = this_host(root)
     assert check_cpu(facts) is None
     assert "First: Model" in (check_cpu(replace(facts, cpu_flags=("sse4_2",))) or "")
 
 
-def test_an_engine_is_here_where_nothing_speaks_against_it(root: Path) -> None:
-    """A socket of this machine leads to it, and it has the same kernel."""
+def test_an_engine_runs_here_if_nothing_contradicts_it(root: Path) -> None:
+    """It is reached by a local socket and has the same kernel."""
     facts = this_host(root)
     engine = replace(FakeEngine().describe(), kernel=facts.kernel)
     assert runs_here(facts, engine)
@@ -76,7 +76,7 @@ def test_an_engine_is_here_where_nothing_speaks_against_it(root: Path) -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder with an author of its own and no configuration of this machine."""
+    """Run git with an author and without this machine's configuration; return its output."""
     names = {
         f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
@@ -96,8 +96,8 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_commit_is_the_full_hash_also_where_a_tag_is(tmp_path: Path) -> None:
-    """The commit has 40 digits, and says when a tracked file was changed."""
+def test_a_commit_is_the_full_hash_even_if_it_is_tagged(tmp_path: Path) -> None:
+    """It says whether a tracked file was changed."""
     git(tmp_path, "init", "--quiet")
     assert git_commit(tmp_path) is None
     tracked = tmp_path / "tracked"
@@ -113,7 +113,7 @@ def test_commit_is_the_full_hash_also_where_a_tag_is(tmp_path: Path) -> None:
 
 
 def test_no_repository_means_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside a repository, and without git, there is no commit."""
+    """Nor is there one without git."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -121,8 +121,8 @@ def test_no_repository_means_no_commit(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_measured_cores_are_left_alone() -> None:
-    """The runner leaves the measured cores if others remain, and else stays where it is."""
+def test_the_runner_avoids_the_measured_cores() -> None:
+    """It stays on them if no other core remains."""
     before = os.sched_getaffinity(0)
     try:
         avoid_cores(before)

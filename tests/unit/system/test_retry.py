@@ -19,8 +19,8 @@ def results(*statuses: Status) -> list[TrialResult]:
     return [replace(some, status=status, reason="a reason") for status in statuses]
 
 
-def test_what_passes_is_waited_for() -> None:
-    """The attempt is repeated, and the waiting told each time."""
+def test_an_error_that_passes_is_retried() -> None:
+    """Each wait is announced."""
     told: list[str] = []
     troubles = [NoSpaceError("full.")] * 2
 
@@ -33,8 +33,8 @@ def test_what_passes_is_waited_for() -> None:
     assert told == ["full. Trying again in 0 s."] * 2
 
 
-def test_what_does_not_pass_is_raised_in_the_end() -> None:
-    """Each wait is used once; another trouble is raised at once."""
+def test_an_error_that_stays_is_raised_after_the_last_retry() -> None:
+    """Each wait is used once; other errors are raised immediately."""
     told: list[str] = []
 
     def full() -> None:

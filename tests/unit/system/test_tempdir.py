@@ -1,4 +1,4 @@
-"""Temporary folders and child programs: nothing of either stays, however their process ends."""
+"""Temporary folders and child programs are gone however their process ends."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,36 +17,35 @@ from runner.system import child, tempdir
 from tests.support.studies import ROOT
 
 WORKS = """
-import sys, time
-from pathlib import Path
+import sys
 from runner.system import child, tempdir
 
 with tempdir.folder() as folder:
-    (folder / "file").write_text("x")
-    print(folder.parent, flush=True)
-    child.run(["sleep", sys.argv[1]], timeout_s=60)
+    print(folder.parent.name, flush=True)
+    child.run(["sh", "-c", "echo $$ > pid.new; mv pid.new pid; exec sleep 60"],
+              folder=folder, timeout_s=60)
 """
 
 
-def working(seconds: str) -> tuple[subprocess.Popen[str], Path]:
-    """Start a process that works in a folder for so long; return the folder, too."""
+def working() -> tuple[subprocess.Popen[str], str]:
+    """Start a process that works in a temporary folder; return the folder's name, too."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKS, seconds],
+        [sys.executable, "-c", WORKS],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout
-    return process, Path(process.stdout.readline().strip())
+    return process, process.stdout.readline().strip()
 
 
 def temporary() -> list[str]:
-    """Return what is among the temporary files of this test."""
+    """Return the names of this test's temporary files."""
     return [path.name for path in Path(tempfile.gettempdir()).iterdir()]
 
 
-def test_a_folder_is_empty_and_gone_afterwards() -> None:
-    """Also where the work in it fails."""
+def test_a_folder_is_empty_and_removed_afterwards() -> None:
+    """Even if the work in it fails."""
 
     def fails() -> None:
         with tempdir.folder() as folder:
@@ -58,53 +58,50 @@ def test_a_folder_is_empty_and_gone_afterwards() -> None:
     assert temporary() == []
 
 
-def test_a_place_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence, with what to do."""
+def test_an_impossible_folder_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable to set."""
     monkeypatch.setattr("tempfile.tempdir", "/dev/null")
-    with pytest.raises(RunFolderError, match=r"no temporary folder can be made .* TMPDIR"):
+    with pytest.raises(RunFolderError, match=r"cannot make a temporary folder .* TMPDIR"):
         tempdir.folder().__enter__()
 
 
-def test_the_folder_of_a_killed_process_is_swept_and_that_of_a_living_one_is_not() -> None:
-    """A lock that can be taken tells one from the other."""
-    killed, first = working("60")
-    living, second = working("60")
-    with killed, living:
-        killed.kill()
-        killed.wait()
-        tempdir.sweep()
-        assert temporary() == [second.name]
+def test_a_sweep_removes_the_folders_of_killed_processes_only() -> None:
+    """A folder whose process is alive is locked. The killed process's child is dead, too."""
+    process, name = working()
+    with process, tempdir.folder() as own:
+        pid_file = Path(tempfile.gettempdir(), name, "content", "pid")
+        wait_until(pid_file.exists)
+        pid = int(pid_file.read_text())
         assert tempdir.any_in_use()
-        living.terminate()
-    tempdir.sweep()
-    assert temporary() == []
-    assert first.name != second.name
-    assert not tempdir.any_in_use()
-
-
-def test_a_child_does_not_outlive_a_killed_parent() -> None:
-    """The kernel ends it with the thread that waits for it."""
-    process, _ = working("54321")
-    with process:
-        while not (pids := sleeping("54321")):
-            time.sleep(0.01)
+        tempdir.sweep()
+        assert sorted(temporary()) == sorted([name, own.parent.name])
         process.kill()
-    deadline = time.monotonic() + 5
-    while any(pid in sleeping("54321") for pid in pids):
+        process.wait()
+        tempdir.sweep()
+        assert temporary() == [own.parent.name]
+        wait_until(lambda: ended(pid))
+    assert not tempdir.any_in_use()
+    assert temporary() == []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait at most ten seconds for a condition."""
+    deadline = time.monotonic() + 10
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def sleeping(seconds: str) -> list[str]:
-    """Return the processes that sleep for so long."""
-    found = subprocess.run(
-        ["pgrep", "-fx", f"sleep {seconds}"], stdout=subprocess.PIPE, text=True, check=False
-    )
-    return found.stdout.split()
+def ended(pid: int) -> bool:
+    """Whether a process has ended, even if nobody has waited for it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
-def test_children_of_other_threads_can_be_ended() -> None:
-    """An interrupted program need not wait for them."""
+def test_children_of_other_threads_can_be_killed() -> None:
+    """So an interrupted program need not wait for them."""
     done: list[int] = []
     thread = threading.Thread(
         target=lambda: done.append(child.run(["sleep", "60"], timeout_s=60).returncode)
@@ -119,7 +116,7 @@ def test_children_of_other_threads_can_be_ended() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_child_that_takes_too_long_is_ended() -> None:
-    """The caller is told."""
+def test_a_child_that_takes_too_long_is_killed() -> None:
+    """The caller gets an exception."""
     with pytest.raises(subprocess.TimeoutExpired):
-        child.run(["sleep", "60"], timeout_s=0.1)
+        child.run(["sleep", "60"], timeout_s=0.02)
