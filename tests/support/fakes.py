@@ -1,22 +1,31 @@
 """A small engine for tests: the same protocol and the same launcher, but plain processes."""
 
+import io
+import json
 import os
 import platform
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from unittest.mock import patch
 
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import Log
 from runner.errors import EngineError, EngineLostError, ImageBuildError
+from runner.inside.launcher import read_result
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
-from runner.records.run import EngineFacts
+from runner.records.run import EngineFacts, Reading
 
 
 class FakeEngine:
@@ -100,19 +109,11 @@ class FakeEngine:
         self.executed.append(launch.trial)
         started_at, began = datetime.now(timezone.utc), time.monotonic()
         with tempfile.TemporaryDirectory() as place:
-            inputs = str(self._staged[launch.run])
-            spec = launch.trial_spec(
-                inputs=inputs, temporary=place, output=place, own_pid_namespace=False
-            )
-            done = subprocess.run(
-                [sys.executable, f"{inputs}/launcher.py", spec],
-                capture_output=True,
-                check=False,
-            )
+            exit_code, sent, printed = self.launched(launch, self._staged[launch.run], place)
         log = Log(launch.limits, watch)
-        log.add(done.stdout, done.stderr)
+        log.add(sent, printed)
         return Outcome(
-            exit_code=done.returncode,
+            exit_code=exit_code,
             out_of_memory=False,
             timed_out=False,
             document=log.document(),
@@ -121,6 +122,16 @@ class FakeEngine:
             duration_s=time.monotonic() - began,
             trouble=self.troubles.pop(0) if self.troubles else None,
         )
+
+    def launched(self, launch: Launch, inputs: Path, place: str) -> tuple[int, bytes, bytes]:
+        """Run the launcher; return its exit code, its document and the log."""
+        spec = launch.trial_spec(
+            inputs=str(inputs), temporary=place, output=place, own_pid_namespace=False
+        )
+        done = subprocess.run(
+            [sys.executable, f"{inputs}/launcher.py", spec], capture_output=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
 
     def owned(self) -> tuple[Owned, ...]:
         volumes = (Owned(kind="volume", id=run, label=run, run=run) for run in sorted(self._staged))
@@ -135,6 +146,72 @@ class FakeEngine:
             shutil.rmtree(self._staged.pop(thing.id))
         else:
             self._images.pop(thing.id, None)
+
+
+QUIET = Reading(
+    wall_s=1.0,
+    cpus=(0,),
+    cgroup=1,
+    cpu_s=1.0,
+    user_s=1.0,
+    system_s=0.0,
+    core_busy_s=1.0,
+    core_steal_s=0.0,
+    throttled_s=0.0,
+    swapped_in_pages=0,
+    major_faults=0,
+    largest_process_bytes=2**20,
+    memory_peak_bytes=None,
+    oom_kills=0,
+    log_left_out_bytes=0,
+)
+"""What a launcher reads on a machine that nobody else uses."""
+
+
+class QuickEngine(FakeEngine):
+    """Runs the script inside this process: a hundred trials take as long as one process."""
+
+    def launched(self, launch: Launch, inputs: Path, place: str) -> tuple[int, bytes, bytes]:
+        result, parameters = Path(place, "result.json"), Path(place, "params.json")
+        spec = {"seed": launch.seed, "parameters": launch.parameters, "cell": launch.cell}
+        parameters.write_text(json.dumps(spec))
+        variables = {
+            "PARAMS_PATH": str(parameters),
+            "RESULT_PATH": str(result),
+            "DATA_DIR": str(inputs / "data"),
+        }
+        with patch.dict(os.environ, variables), redirect_stdout(io.StringIO()) as printed:
+            exit_code = _exit_code(inputs / launch.script)
+        text, problem = read_result(str(result), launch.limits.result_bytes)
+        document = {
+            "format": 1,
+            "exit_code": exit_code,
+            "timed_out": False,
+            "result": text,
+            "result_problem": problem,
+            "reading": asdict(QUIET),
+        }
+        body = json.dumps(document).encode()
+        return 0, b"MATRIX-DOCUMENT %d\n" % len(body) + body, printed.getvalue().encode()
+
+
+def _exit_code(script: Path) -> int:
+    """Run a script; print what ends it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", ResourceWarning
+            )  # a process closes its files
+            runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code)  # noqa: T201
+        return 1
+    except Exception:  # noqa: BLE001 (whatever a script raises ends it)
+        traceback.print_exc(file=sys.stdout)
+        return 1
+    return 0
 
 
 class Holding(FakeEngine):

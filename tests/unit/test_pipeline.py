@@ -32,7 +32,7 @@ from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.system import retry
 from runner.system.host import this_host
-from tests.support.fakes import FakeEngine
+from tests.support.fakes import QuickEngine
 
 PYTHON = ".".join(map(str, sys.version_info[:2]))
 MATRIX = f"""\
@@ -62,7 +62,7 @@ json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
 """
 
 
-class Watched(FakeEngine):
+class Watched(QuickEngine):
     """Remembers what it was told, and can be interrupted."""
 
     def __init__(self) -> None:
@@ -565,7 +565,7 @@ def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))
     monkeypatch.setattr("runner.system.host.check_cpu", lambda _: pytest.fail("it is not measured"))
     for machine in ("one", "other", "one"):
-        facts = replace(FakeEngine().describe(), machine=machine)
+        facts = replace(QuickEngine().describe(), machine=machine)
         monkeypatch.setattr(engine, "describe", lambda facts=facts: facts)
         main(["--blocks", "1"])
     assert (len(folders()), kept) == (2, [])

@@ -23,7 +23,7 @@ from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
 from runner.system import digest
-from tests.support.fakes import FakeEngine
+from tests.support.fakes import QuickEngine
 from tests.support.studies import write_study
 from tests.support.trials import INTERPRETER, plain_environment
 
@@ -43,12 +43,12 @@ class Machines:
     """The engine that commands reach now; ``elsewhere`` there is another one, and no network."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.engine = FakeEngine()
+        self.engine = QuickEngine()
         self._patch = patch
 
-    def elsewhere(self) -> FakeEngine:
+    def elsewhere(self) -> QuickEngine:
         """Go to a machine where nothing is, and nothing can be had."""
-        self.engine = FakeEngine()
+        self.engine = QuickEngine()
         self._patch.setattr("runner.python.uv.call", _no_network)
         self._patch.setattr("runner.python.packages.install", _no_network)
         return self.engine
