@@ -29,7 +29,7 @@ from runner.judge.compare import Asked, compare, measure
 from runner.judge.looks import leaving, look_after
 from runner.judge.records import DECIDED, ClaimVerdict, Comparison, Look, Verdict
 from runner.judge.samples import Samples, gather
-from runner.plan import make_plan, to_repeat
+from runner.plan import make_plan, pending, to_repeat
 from runner.records.environment import EnvironmentRequest
 from runner.records.run import Guards, Plan, Reading, Trial, TrialResult
 from runner.records.study import (
@@ -808,11 +808,9 @@ def until_decided(
     results: list[TrialResult] = []
     plan = make_plan(matrix, whole.seed, whole.looks[0], replace(whole, left={}))
     while True:
-        known = {one.trial.place for one in results}
         results += [
             machine.executes(trial, SECONDS, effects, {})
-            for trial in plan.trials
-            if trial.place not in known
+            for trial in pending(matrix, plan, results)
         ]
         judgement = judge(matrix, plan, results)
         wrong.append(any(differs(one) and one.of not in effects for one in judgement.comparisons))

@@ -22,10 +22,11 @@ from runner.judge.looks import leaving, reached
 from runner.judge.records import Judgement
 from runner.plan import make_plan
 from runner.read import read
+from runner.records.attempts import Attempts
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Matrix, Status
 from runner.runs.folder import find_run
-from runner.summarise import metric_value, newest
+from runner.summarise import metric_value
 
 RECORDED = Path(__file__).parent / "recorded"
 METRIC = "epoch_seconds"
@@ -125,7 +126,7 @@ def record(run: str) -> None:
     """Write the samples of a finished run."""
     stored = find_run(Path("reports"), run).stored()
     samples: dict[str, list[float | None]] = {}
-    for result in newest(stored.results):
+    for result in Attempts(stored.results).counting():
         cell = CONTROL if result.trial.control else result.trial.cell.removeprefix("work=")
         numbers = samples.setdefault(cell, [None] * stored.plan.blocks)
         numbers[result.trial.block - 1] = None if result.disturbed else metric_value(result, METRIC)

@@ -16,12 +16,12 @@ from runner.observer import Observer
 from runner.plan import complete_blocks, estimate, make_plan, pending, to_repeat
 from runner.prepare import prepare
 from runner.prepare.recipe import to_build
+from runner.records.attempts import Attempts
 from runner.records.run import Trial
 from runner.records.study import Status
 from runner.report import write as write_report
 from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
-from runner.summarise import newest
 from runner.system import signals
 from runner.system.host import avoid_cores, runs_here
 from runner.system.retry import Patience, retry
@@ -218,12 +218,14 @@ class Course:
     def _exit(self) -> Exit:
         """Return 5 if a trial stays lost, 1 if one failed and its cell does not expect that."""
         expected = {cell.id: cell.expect for cell in self._matrix.cells}
-        last = newest(self._results)
-        lost = sum(result.status is Status.ENGINE_LOST for result in last)
+        attempts = Attempts(self._results)
+        lost = sum(known[-1].status is Status.ENGINE_LOST for known in attempts)
         if lost:
             self._observer.note(
                 f"trials that were lost to the machine: {lost}; the same command repeats them"
             )
             return Exit.ENGINE
-        failed = any(one.status not in {Status.OK, expected[one.trial.cell]} for one in last)
+        failed = any(
+            one.status not in {Status.OK, expected[one.trial.cell]} for one in attempts.counting()
+        )
         return Exit.CELL_FAILED if failed else Exit.OK

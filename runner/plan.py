@@ -6,7 +6,6 @@ blocks or cells never changes the order of those that were there.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
 from runner.records import shown
+from runner.records.attempts import Attempts
 from runner.records.run import Guards, Plan, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
 
@@ -119,17 +119,20 @@ def pending(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple
     pending again, as the next attempt. So is one that the machine disturbed, unless it was repeated
     often enough.
     """
-    without_image = {cell.id for cell in matrix.cells if cell.expect is Status.NO_IMAGE}
-    attempts: dict[tuple[str, int, bool], list[TrialResult]] = {}
-    for result in results:
-        attempts.setdefault(result.trial.place, []).append(result)
+    attempts = Attempts(results)
+    expected = {cell.id: cell.expect for cell in matrix.cells}
     return tuple(
-        replace(trial, attempt=1 + max(result.trial.attempt for result in known))
-        if (known := attempts.get(trial.place))
-        else trial
+        attempts.next(trial)
         for trial in plan.trials
-        if not _settled(attempts.get(trial.place, []), plan.guards, trial.cell in without_image)
+        if not _settled(attempts.of(trial), plan.guards, expected.get(trial.cell, Status.OK))
     )
+
+
+def _settled(known: Sequence[TrialResult], guards: Guards, expected: Status) -> bool:
+    """Whether a trial needs no further attempt."""
+    telling = [one for one in known if one.says_something(expected)]
+    undisturbed = any(one.disturbed is None for one in telling)
+    return undisturbed or len(telling) > guards.repeats
 
 
 def to_repeat(
@@ -140,28 +143,26 @@ def to_repeat(
     One that was lost too often is left for the next command.
     """
     known = [result for result in results if result.trial.block == block]
-    lost = Counter(one.trial.place for one in known if one.status is Status.ENGINE_LOST)
-    spoilt = {one.trial.place for one in known if one.disturbed} | set(lost)
+    attempts = Attempts(known)
     return tuple(
-        trial
-        for trial in pending(matrix, plan, known)
-        if trial.place in spoilt and lost[trial.place] < MOST_LOST
+        trial for trial in pending(matrix, plan, known) if _is_repeated_now(attempts.of(trial))
     )
+
+
+def _is_repeated_now(known: Sequence[TrialResult]) -> bool:
+    lost = sum(one.status is Status.ENGINE_LOST for one in known)
+    return lost < MOST_LOST and (lost > 0 or any(one.disturbed for one in known))
 
 
 def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:
     """Return how many blocks are complete, counted from the first without a gap."""
-    done = {one.trial.place for one in results if one.status is not Status.ENGINE_LOST}
-    waiting = [trial.block for trial in plan.trials if trial.place not in done]
+    attempts = Attempts(results)
+    waiting = (
+        trial.block
+        for trial in plan.trials
+        if all(one.status is Status.ENGINE_LOST for one in attempts.of(trial))
+    )
     return min(waiting, default=plan.blocks + 1) - 1
-
-
-def _settled(attempts: list[TrialResult], guards: Guards, without_image: bool) -> bool:
-    """Whether the attempts of a trial say all that there is to say."""
-    silent = {Status.ENGINE_LOST} if without_image else {Status.ENGINE_LOST, Status.NO_IMAGE}
-    said = [one for one in attempts if one.status not in silent]
-    clean = any(one.disturbed is None for one in said)
-    return clean or len(said) > guards.repeats
 
 
 def estimate(

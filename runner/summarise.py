@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from runner.records import Record
+from runner.records.attempts import Attempts
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Status
 
@@ -66,24 +67,15 @@ def is_time(metric: Metric) -> bool:
     return metric.unit.rpartition("/")[2] in _TIMES
 
 
-def newest(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
-    """Return the newest attempt of each trial, in the order of first appearance."""
-    kept: dict[tuple[str, int, bool], TrialResult] = {}
-    for result in results:
-        key = result.trial.place
-        if key not in kept or kept[key].trial.attempt < result.trial.attempt:
-            kept[key] = result
-    return tuple(kept.values())
-
-
 def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, ...]:
     """Summarise every cell and metric of the matrix, in its order, with or without results.
 
-    Only the newest attempt of a trial counts, and no control. A lost engine is not a failed cell.
+    Controls do not count. A lost engine is not a failure of the cell.
     """
     by_cell: dict[str, list[TrialResult]] = {}
-    for result in newest(one for one in results if not one.trial.control):
-        by_cell.setdefault(result.trial.cell, []).append(result)
+    for result in Attempts(results).counting():
+        if not result.trial.control:
+            by_cell.setdefault(result.trial.cell, []).append(result)
     return tuple(
         _summary(cell.id, metric.name, by_cell.get(cell.id, []))
         for cell in matrix.cells

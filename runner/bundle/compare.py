@@ -24,9 +24,10 @@ from runner.judge.records import (
     Verdict,
 )
 from runner.judge.samples import Samples, gather
+from runner.records.attempts import Attempts
 from runner.records.study import Scale, Status
 from runner.runs.folder import StoredRun
-from runner.summarise import is_time, newest
+from runner.summarise import is_time
 
 ERROR = 0.05
 """How often, at most, a faithful replay is called not reproduced."""
@@ -100,9 +101,9 @@ def _endings(then: StoredRun, now: StoredRun) -> Iterator[Finding]:
 def _ended(stored: StoredRun) -> Mapping[str, Counter[Status]]:
     """Return by cell how often its trials ended how; a lost one says nothing."""
     found: dict[str, Counter[Status]] = {}
-    said = [one for one in stored.results if one.status is not Status.ENGINE_LOST]
-    for result in newest(one for one in said if not one.trial.control):
-        found.setdefault(result.trial.cell, Counter())[result.status] += 1
+    for result in Attempts(stored.results).counting():
+        if result.status is not Status.ENGINE_LOST and not result.trial.control:
+            found.setdefault(result.trial.cell, Counter())[result.status] += 1
     return found
 
 

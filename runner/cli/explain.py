@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runner.errors import NothingSelectedError
 from runner.plan import pending
+from runner.records.attempts import Attempts
 from runner.records.run import Plan, Run, Trial, TrialResult
-from runner.records.study import Cell, Matrix, Status
+from runner.records.study import Cell, Matrix
 from runner.runs.folder import RunFolder
 from runner.runs.identity import differences, short
 from runner.text import did_you_mean
@@ -60,13 +61,10 @@ def _trials(
 ) -> Iterator[str]:
     """Yield a line for each trial of the cell."""
     waiting = {trial.place: trial for trial in pending(matrix, plan, results)}
-    attempts: dict[tuple[str, int, bool], list[TrialResult]] = {}
-    for result in results:
-        attempts.setdefault(result.trial.place, []).append(result)
+    attempts = Attempts(results)
     for trial in plan.trials:
         if trial.cell == cell.id:
-            known = sorted(attempts.get(trial.place, ()), key=lambda one: one.trial.attempt)
-            yield f"  {_trial(trial, known, waiting.get(trial.place))}"
+            yield f"  {_trial(trial, attempts.of(trial), waiting.get(trial.place))}"
     if cell.id in plan.left:
         yield f"  it left the plan after block {plan.left[cell.id]}: all about it is decided"
 
@@ -81,5 +79,5 @@ def _trial(trial: Trial, known: Sequence[TrialResult], next_one: Trial | None) -
             f", though {last.disturbed}: it was repeated often enough" if last.disturbed else ""
         )
         return f"{last.trial.id}: is not executed, because it ended: {last.status.value}{disturbed}"
-    why = last.reason if last.status in {Status.ENGINE_LOST, Status.NO_IMAGE} else last.disturbed
+    why = last.disturbed if last.says_something() else last.reason
     return f"{next_one.id}: is executed, because attempt {last.trial.attempt} says nothing: {why}"

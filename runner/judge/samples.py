@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from runner.judge.estimate import far_more_often
 from runner.judge.records import Disturbance
+from runner.records.attempts import Attempts
 from runner.records.run import Plan, TrialResult
 from runner.records.study import Better, Matrix, Metric, Scale, Status
-from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value, newest
+from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value
 
 TIMES_OF_ITS_SHARE = 0.99
 """How sure it must be that a cell is disturbed more often than the others."""
@@ -54,14 +55,16 @@ class Samples:
 
 
 def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
-    """Return what counts of the first ``blocks`` blocks: the newest attempt of each trial."""
+    """Return the results of the first ``blocks`` blocks that say something about their cell."""
     planned = {trial.place for trial in plan.trials if trial.block <= blocks}
+    expected = {cell.id: cell.expect for cell in matrix.cells}
     attempts = [
         one
         for one in results
-        if one.trial.place in planned and one.status not in {Status.ENGINE_LOST, Status.NO_IMAGE}
+        if one.trial.place in planned
+        and one.says_something(expected.get(one.trial.cell, Status.OK))
     ]
-    kept = sorted(newest(attempts), key=lambda one: one.trial.block)
+    kept = sorted(Attempts(attempts).counting(), key=lambda one: one.trial.block)
     by_cell: dict[tuple[str, bool], list[TrialResult]] = {}
     for one in kept:
         by_cell.setdefault((one.trial.cell, one.trial.control), []).append(one)

@@ -120,6 +120,15 @@ class TrialResult(Record):
     duration_s: float | None
     """From creating the container to removing it; ``None`` where nothing was executed."""
 
+    def says_something(self, expected: Status = Status.OK) -> bool:
+        """Whether the attempt says something about its cell.
+
+        A lost engine says nothing. Neither does a missing image, unless the cell expects it.
+        """
+        if self.status is Status.NO_IMAGE:
+            return expected is Status.NO_IMAGE
+        return self.status is not Status.ENGINE_LOST
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts(Record):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from runner.judge import judge
 from runner.judge.records import Judgement
 from runner.records import Value, shown
+from runner.records.attempts import Attempts
 from runner.records.environment import EnvironmentRequest, Image
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Axis, Cell, Metric, Status
 from runner.report.wording import NOTHING, number, spread
-from runner.summarise import Summary, newest, summarise
+from runner.summarise import Summary, summarise
 from runner.system.host import runs_here
 from runner.text import shortened, size
 
@@ -35,7 +36,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A run sorted: results by cell (newest attempts only), ends of logs by trial id.
+    """A run sorted: the results that count, by cell, ends of logs by trial id.
 
     ``images`` are those that trials ran in, and before the first trial those of that name. There
     are several for one environment if an image was rebuilt in the middle of the run.
@@ -134,7 +135,7 @@ def gather(
         for one in results
         if (one.trial.cell, one.trial.block) in planned and not one.trial.control
     )
-    for result in newest(results):
+    for result in Attempts(results).counting():
         by_cell[result.trial.cell] = (*by_cell.get(result.trial.cell, ()), result)
     summaries = summarise(run.matrix, results)
     return Evidence(

@@ -34,8 +34,6 @@ if order["cell"]["size"] == 2:
             file.write(bytes(2**20))
 """
 TIMEOUT_S = 240
-SILENT = {Status.ENGINE_LOST, Status.NO_IMAGE}
-"""What says nothing about a cell: such a trial is executed again."""
 
 
 def declare(
@@ -134,7 +132,7 @@ def inspect(
     that ought to fail, and how.
     """
     (run,) = run_folders(folder)
-    results = [one for one in run.results() if one.status not in SILENT]
+    results = [one for one in run.results() if one.says_something()]
     planned = {trial.place for trial in run.plan().trials}
     said = Counter(result.trial.place for result in results)
     kept = saved(folder)
@@ -150,7 +148,7 @@ def inspect(
 def _right(result: TrialResult, failing: Mapping[int, Status]) -> bool:
     """Whether a result says what happened, and has a number only where all went well."""
     size = int(result.trial.cell.partition("=")[2])
-    if result.status in SILENT:
+    if not result.says_something():
         return not result.values and bool(result.reason)
     if size in failing:
         return result.status is failing[size] and not result.values

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Matrix, Status
-from runner.summarise import Summary, metric_value, newest, summarise
+from runner.summarise import Summary, metric_value, summarise
 from tests.support.samples import failed_result, founding_matrix, founding_results, ok_result
 
 CELL = "tensorflow=2.0.0,model=sequential"
@@ -82,10 +82,16 @@ def test_nothing_measured_gives_no_number() -> None:
 
 
 def test_only_the_newest_attempt_counts() -> None:
-    """A trial that was executed again replaces its earlier attempt, whatever came first."""
+    """A repeated trial replaces its earlier attempt, in whatever order they were read."""
     first, second = failed_result(trial(1)), result(1, 7.0, attempt=2)
-    assert newest([second, first]) == newest([first, second]) == (second,)
-    assert summary_of(second, first) == summary_of(second)
+    assert summary_of(second, first) == summary_of(first, second) == summary_of(second)
+
+
+@pytest.mark.parametrize("status", [Status.NO_IMAGE, Status.ENGINE_LOST])
+def test_an_attempt_that_never_ran_takes_no_number_away(status: Status) -> None:
+    """The number of the earlier attempt stays, and the cell has no failure."""
+    later = failed_result(trial(1, attempt=2), status)
+    assert summary_of(result(1, 7.0), later) == summary_of(result(1, 7.0))
 
 
 def test_a_lost_engine_is_no_failure_of_the_cell() -> None:

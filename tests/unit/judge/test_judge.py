@@ -290,6 +290,26 @@ def test_a_claim_of_a_status_is_judged(
     assert found.verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("expected", "verdict"),
+    [(Status.NO_IMAGE, ClaimVerdict.REPRODUCED), (Status.OK, ClaimVerdict.INCONCLUSIVE)],
+)
+def test_a_missing_image_counts_where_it_is_expected(
+    expected: Status, verdict: ClaimVerdict
+) -> None:
+    """Elsewhere it says nothing about the cell: the next command tries to build it again."""
+    study = replace(matrix(), claims=(Claim(id="a", text="A.", of="v=b", status=Status.NO_IMAGE),))
+    cells = (study.cells[0], replace(study.cells[1], expect=expected))
+    study = replace(study, cells=cells)
+    plan = plan_of(study)
+    results = [
+        one if one.status is Status.OK else replace(one, status=Status.NO_IMAGE)
+        for one in results_of(plan, {"seconds": {"a": BASE, "b": [None] * 7}})
+    ]
+    [found] = judge(study, plan, results).claims
+    assert found.verdict is verdict
+
+
 # --- looks ---------------------------------------------------------------------------------------
 
 
