@@ -89,7 +89,7 @@ def compare(then: StoredRun, folder: RunFolder) -> tuple[Reproduced, str]:
         from runner.bundle.words import as_text  # noqa: PLC0415
     found = reproduction(then, now)
     text = as_text(found, then, now)
-    folder.save_replay(text)
+    folder.save_text("replay.md", text)
     return found.verdict, text
 
 

@@ -24,6 +24,6 @@ def write(folder: RunFolder) -> Path:
     stored = folder.stored()
     report = view(stored.run, stored.plan, stored.images, stored.results, stored.logs)
     for figure in render.figures_of(report):
-        folder.save_figure(render.image_path(figure), figures.svg(figure.chart))
-    folder.save_page(render.html_page(report))
-    return folder.save_report(render.markdown(report))
+        folder.save_text(render.image_path(figure), figures.svg(figure.chart))
+    folder.save_text("report.html", render.html_page(report))
+    return folder.save_text("report.md", render.markdown(report))

@@ -7,7 +7,7 @@ from runner.records.study import Better, Cell, Metric, Status
 from runner.report.evidence import Evidence, as_expected, places, standing
 from runner.report.page import Excerpt, Section, Table, chunks, left, right
 from runner.report.wording import heading, instant
-from runner.runs.folder import file_name
+from runner.runs.files import file_name
 from runner.text import counted, shortened
 
 METRICS_IN_A_TABLE = 4

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from runner.report import figures
 from runner.report.page import Figure, ReportView, Table
-from runner.runs.folder import file_name
+from runner.runs.files import file_name
 
 LETTERS_OF_A_LINE = 300
 

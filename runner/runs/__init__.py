@@ -1,1 +1,1 @@
-"""A run on disk: what defines it and where it is stored."""
+"""Runs on disk: their folders, their files, their keys, and the registry that finds them."""

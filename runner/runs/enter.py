@@ -1,7 +1,4 @@
-"""Which run it is: what is known when it begins, and the folder that it goes on in.
-
-The newest run of the same key (``identity``) is continued.
-"""
+"""Begin a run, or continue the newest one with the same key (see ``identity``)."""
 
 import contextlib
 import os
@@ -18,9 +15,8 @@ from runner.prepare.recipe import recipe_digest
 from runner.records.environment import Lock
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
-from runner.runs import folder as store
 from runner.runs import identity
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, alone, new_name, point_latest, run_folders
 from runner.system import digest
 from runner.system.host import git_commit
 from runner.system.retry import Note
@@ -28,7 +24,7 @@ from runner.system.retry import Note
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """A run whose folder is ours to write."""
+    """A run in a folder that only this process may write to."""
 
     run: Run
     folder: RunFolder
@@ -44,7 +40,7 @@ def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: Engin
     used = {cell.request for cell in matrix.cells}
     lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
     run = Run(
-        id=store.new_name(start.reports, matrix.name, now),
+        id=new_name(start.reports, matrix.name, now),
         key="",
         created_at=now,
         runner_version=__version__,
@@ -55,74 +51,15 @@ def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: Engin
         lock_digest=digest.of_content(lock),
         script_digest=script,
         data_digests=data,
-        own_digests=_own(matrix),
+        own_digests={
+            "launcher": digest.of_file(LAUNCHER),
+            "recipe": recipe_digest(),
+            **({"matched": digest.of_file(MATCHED)} if matrix.matched else {}),
+        },
         host=host,
         engine=engine,
     )
     return replace(run, key=identity.key(run))
-
-
-def _own(matrix: Matrix) -> dict[str, str]:
-    """Return the digests of what is ours and can touch a measurement."""
-    ours = {"launcher": digest.of_file(LAUNCHER), "recipe": recipe_digest()}
-    return {**ours, "matched": digest.of_file(MATCHED)} if matrix.matched else ours
-
-
-@contextlib.contextmanager
-def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
-    """Enter the folder of the newest run of the same key, or of this new one; leave it at the end.
-
-    RunFolderError if another process is in it.
-    """
-    with contextlib.ExitStack() as at_the_end:
-        with store.alone(start.reports):
-            earlier = None if start.new else _same(run, start, note)
-            if earlier is not None:
-                # What is compared was named before the run: naming it afterwards would be picking.
-                matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
-                run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
-            folder = RunFolder(start.reports / run.id)
-            if not folder.occupy():
-                raise RunFolderError(
-                    f"another process is executing {folder.path}; wait for it, or begin another "
-                    "run with --new."
-                )
-            at_the_end.callback(folder.leave)
-            folder.sweep()
-            plan = planned(run, folder if earlier is not None else None, start)
-            folder.save_plan(plan)  # first: a folder is a run once it has its run.json
-            folder.begin(run)
-            store.point_latest(folder)
-        results, damaged = folder.salvage()
-        for path in damaged:
-            note(f"{path}: this result was damaged and is set aside; its trial is executed again")
-        yield Execution(run=run, folder=folder, plan=plan, results=results, root=start.root)
-
-
-def _same(run: Run, start: Start, note: Note) -> Run | None:
-    """Return the newest run with the same key; say which could not be read.
-
-    A replay never goes on with that of another run of the same study: the seeds are its own.
-    """
-    own_seed = start.seed if start.replay else None
-    for folder in store.run_folders(start.reports):
-        try:
-            earlier = folder.run()
-            if earlier.key == run.key and own_seed in {None, folder.plan().seed}:
-                return earlier
-        except RunFolderError as error:
-            note(f"{folder.path} is not continued: {error}")
-    return None
-
-
-def planned(run: Run, folder: RunFolder | None, start: Start) -> Plan:
-    """Plan the run; one that goes on in its folder keeps its seed and never loses a block."""
-    blocks = run.matrix.blocks if start.blocks is None else start.blocks
-    if folder is not None:
-        earlier = folder.plan()
-        return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
-    seed = int.from_bytes(os.urandom(4), "big") if start.seed is None else start.seed
-    return make_plan(run.matrix, seed, blocks)
 
 
 def digests_of_inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
@@ -132,5 +69,62 @@ def digests_of_inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
         return digest.of_file(root / matrix.experiment.script), data
     except OSError as error:
         raise ConfigError(
-            f"an input of the trials cannot be read ({error}); repair that and repeat the command."
+            f"the script or a data file cannot be read ({error}); fix this and repeat the command."
         ) from error
+
+
+@contextlib.contextmanager
+def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
+    """Occupy the folder of the newest run with the same key, or a new folder for this run.
+
+    RunFolderError if another process occupies it.
+    """
+    with contextlib.ExitStack() as at_the_end:
+        with alone(start.reports):
+            earlier = None if start.new else _same(run, start, note)
+            if earlier is not None:
+                # A comparison that is named after the run has begun could be picked by its result.
+                matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
+                run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
+            folder = RunFolder(start.reports / run.id)
+            if not folder.occupy():
+                raise RunFolderError(
+                    f"another process is executing {folder.path}; wait until it ends, or begin "
+                    "another run with --new."
+                )
+            at_the_end.callback(folder.leave)
+            folder.sweep()
+            plan = planned(run, folder if earlier is not None else None, start)
+            folder.save_plan(plan)  # before run.json, which makes the folder a run
+            folder.save_run(run)
+            point_latest(folder)
+        results, damaged = folder.salvage()
+        for path in damaged:
+            note(f"{path}: this result was damaged and is set aside; its trial will run again.")
+        yield Execution(run=run, folder=folder, plan=plan, results=results, root=start.root)
+
+
+def _same(run: Run, start: Start, note: Note) -> Run | None:
+    """Return the newest run with the same key, and note the runs that cannot be read.
+
+    A replay does not continue a run with another seed.
+    """
+    seed = start.seed if start.replay else None
+    for folder in run_folders(start.reports):
+        try:
+            earlier = folder.run()
+            if earlier.key == run.key and seed in {None, folder.plan().seed}:
+                return earlier
+        except RunFolderError as error:
+            note(f"{folder.path} is not continued: {error}")
+    return None
+
+
+def planned(run: Run, folder: RunFolder | None, start: Start) -> Plan:
+    """Plan the run. One that continues in ``folder`` keeps its seed and never loses a block."""
+    blocks = run.matrix.blocks if start.blocks is None else start.blocks
+    if folder is not None:
+        earlier = folder.plan()
+        return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
+    seed = int.from_bytes(os.urandom(4), "big") if start.seed is None else start.seed
+    return make_plan(run.matrix, seed, blocks)

@@ -1,51 +1,48 @@
-"""Where files lie: ``reports/<run-id>/`` and what is in it.
+"""The folder of a run, ``reports/<run-id>/``, and how runs are found.
 
 ::
 
     reports/<run-id>/
-        run.json              what was known when the run began
-        plan.json             the ordered trials
-        images.json           the images that were used
-        trials/<trial>.json   one result each, saved the moment the trial ends
-        logs/<trial>.log      what the experiment printed
-        logs/image-<label>.log  what a build that failed printed
-        replay.md             of a replay: what was compared with the bundle's results
-        report.md             made from the files above, as is report.html
-        figures/<name>.svg    the plots of report.md
+        run.json                what was known when the run began
+        plan.json               the ordered trials
+        images.json             the images that the run uses
+        trials/<trial>.json     one result each, saved as soon as the trial ends
+        logs/<trial>.log        the output of the experiment
+        logs/image-<label>.log  the output of a failed build
+        report.md, report.html  made from the files above
+        figures/<name>.svg      the figures of report.md
+        replay.md               a replay only: how it compares with the results in the bundle
 
-Every file is written to a temporary name, synced and renamed: it is whole or it is not there. One
-process at a time writes a run folder; the kernel releases its lock however that process ends.
+Every file is written under a temporary name, synced and renamed, so it is never half written. Only
+one process at a time writes to a run folder. It holds a lock that the kernel releases when the
+process ends, for whatever reason.
 """
 
 import contextlib
-import errno
 import fcntl
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO
 
-from runner.errors import DamagedError, NoSpaceError, RunFolderError
-from runner.records import FORMAT, Record
+from runner.errors import DamagedError, RunFolderError
 from runner.records.environment import Image, Images
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
-from runner.system import atomic, digest, stored
-from runner.text import one_line
+from runner.runs import files
+from runner.runs.files import disk, file_name
+from runner.system import atomic
+from runner.text import quoted
 
 LATEST = "latest"
-REFERENCE = "reference"
 LOG_TAIL_LINES = 40
-MAX_NAME = 200  # file systems take 255 bytes, and an ending is added
-_T = TypeVar("_T", bound=Record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
-    """All that a run folder holds: enough for a report without an engine."""
+    """Everything in a run folder: enough for a report without an engine."""
 
     run: Run
     plan: Plan
@@ -56,27 +53,27 @@ class StoredRun:
 
 
 class RunFolder:
-    """One folder in ``reports/``. Reading needs no lock, writing does (``occupy``)."""
+    """One folder in ``reports/``. Anyone may read it; writing needs its lock (``occupy``)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._occupied: IO[str] | None = None
+        self._lock: IO[str] | None = None
 
     def occupy(self) -> bool:
-        """Become the one process that writes here; False if another one is."""
-        with _disk(self.path):
+        """Take the lock; False if another process holds it."""
+        with disk(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".occupied").open("a")
+            lock = (self.path / ".occupied").open("a")
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.close()
+                lock.close()
                 return False
-        self._occupied = file
+        self._lock = lock
         return True
 
     def is_occupied(self) -> bool:
-        """Whether a process writes here now; False also where the folder is gone."""
+        """Whether a process holds the lock. A missing folder is not occupied."""
         if not self.path.is_dir():
             return False
         free = self.occupy()
@@ -84,102 +81,84 @@ class RunFolder:
         return not free
 
     def leave(self) -> None:
-        """Let others write here."""
-        if self._occupied is not None:
-            self._occupied.close()
-            self._occupied = None
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def sweep(self) -> None:
-        """Remove what a process that was killed here had not finished writing."""
+        """Remove the temporary files of a process that was killed."""
         for path in atomic.unfinished(self.path):
-            with _disk(path):
+            with disk(path):
                 path.unlink(missing_ok=True)
 
-    def begin(self, run: Run) -> None:
+    def save_run(self, run: Run) -> None:
         """Save what is known when the run begins."""
-        _save(self.path / "run.json", run)
+        files.save(self.path / "run.json", run)
 
     def save_plan(self, plan: Plan) -> None:
-        """Save the ordered trials; more blocks may have come to them."""
-        _save(self.path / "plan.json", plan)
+        """Save the ordered trials."""
+        files.save(self.path / "plan.json", plan)
 
     def save_images(self, images: tuple[Image, ...]) -> None:
-        """Save which images the run uses."""
-        _save(self.path / "images.json", Images(images=images))
+        """Save the images that the run uses."""
+        files.save(self.path / "images.json", Images(images=images))
 
     def save_result(self, result: TrialResult, log: str) -> None:
-        """Save the log and then the result of a trial: where there is a result, there is a log."""
+        """Save the log and then the result, so that every result has its log."""
         name = file_name(result.trial.id)
-        _write(self.path / "logs" / f"{name}.log", log.encode(errors="replace"))
-        _save(self.path / "trials" / f"{name}.json", result)
+        self.save_text(f"logs/{name}.log", log)
+        files.save(self.path / "trials" / f"{name}.json", result)
 
     def save_build_log(self, label: str, log: str) -> Path:
-        """Save what a build that failed printed; return where."""
-        path = self.path / "logs" / f"image-{file_name(label)}.log"
-        _write(path, log.encode(errors="replace"))
+        """Save the output of a failed build and return its path."""
+        return self.save_text(f"logs/image-{file_name(label)}.log", log)
+
+    def save_text(self, name: str, text: str) -> Path:
+        """Save a text file and return its path."""
+        path = self.path / name
+        files.write(path, text.encode(errors="replace"))
         return path
-
-    def save_report(self, text: str) -> Path:
-        """Save the report; return where."""
-        path = self.path / "report.md"
-        _write(path, text.encode())
-        return path
-
-    def save_replay(self, text: str) -> Path:
-        """Save what came of comparing a replay with the results of its bundle; return where."""
-        path = self.path / "replay.md"
-        _write(path, text.encode())
-        return path
-
-    def save_page(self, text: str) -> None:
-        """Save the report as an HTML page."""
-        _write(self.path / "report.html", text.encode())
-
-    def save_figure(self, name: str, text: str) -> None:
-        """Save a figure of the report under its path relative to it."""
-        _write(self.path / name, text.encode())
 
     def run(self) -> Run:
         """Read what was known when the run began."""
         path = self.path / "run.json"
-        run = _load(path, Run)
-        trouble = _contradiction(run.matrix)
-        if trouble:
-            raise _damaged(path, trouble)
+        run = files.load(path, Run)
+        problem = _contradiction(run.matrix)
+        if problem is not None:
+            raise files.damaged(path, problem)
         return run
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
-        return _load(self.path / "plan.json", Plan)
+        return files.load(self.path / "plan.json", Plan)
 
     def results(self) -> tuple[TrialResult, ...]:
-        """Read the results saved so far, in order of their start."""
-        paths = sorted((self.path / "trials").glob("*.json"))
-        return _in_order(_load(path, TrialResult) for path in paths)
+        """Read the results saved so far, ordered by start time."""
+        return _by_start(files.load(path, TrialResult) for path in self._result_paths())
 
     def salvage(self) -> tuple[tuple[TrialResult, ...], tuple[Path, ...]]:
-        """Read the results saved so far; rename files that are damaged, and return them, too.
+        """Read the results saved so far; rename damaged files and return their new paths, too.
 
-        Nothing of ours writes half a file: the disk or another program did. Such a trial counts as
-        one that was never executed.
+        The disk or another program damaged them, since we never write half a file. Their trials
+        count as not executed.
         """
-        found, damaged = [], []
-        for path in sorted((self.path / "trials").glob("*.json")):
+        results, renamed = [], []
+        for path in self._result_paths():
             try:
-                found.append(_load(path, TrialResult))
+                results.append(files.load(path, TrialResult))
             except DamagedError:
-                damaged.append(path.with_name(f"{path.name}.damaged"))
-                with _disk(path):
-                    path.replace(damaged[-1])
-        return _in_order(found), tuple(damaged)
+                with disk(path):
+                    renamed.append(path.replace(path.with_name(f"{path.name}.damaged")))
+        return _by_start(results), tuple(renamed)
 
     def images(self) -> tuple[Image, ...]:
-        """Read which images the run used; none before the first trial."""
+        """Read the images that the run uses; none before the first trial."""
         path = self.path / "images.json"
-        return _load(path, Images).images if path.exists() else ()
+        return files.load(path, Images).images if path.exists() else ()
 
     def stored(self) -> StoredRun:
-        """Read all that the folder holds."""
+        """Read everything in the folder."""
         results = self.results()
         return StoredRun(
             run=self.run(),
@@ -193,151 +172,91 @@ class RunFolder:
             },
         )
 
+    def _result_paths(self) -> list[Path]:
+        return sorted((self.path / "trials").glob("*.json"))
+
     def _log_tail(self, trial: str) -> str:
         path = self.path / "logs" / f"{file_name(trial)}.log"
-        with _disk(path):
-            try:
-                lines = path.read_text(errors="replace").splitlines()
-            except FileNotFoundError:
-                return ""
-        return "\n".join(lines[-LOG_TAIL_LINES:])
+        with disk(path), contextlib.suppress(FileNotFoundError):
+            return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+        return ""
+
+
+def _contradiction(matrix: Matrix) -> str | None:
+    """Return what is wrong in a stored matrix that ``read`` would refuse."""
+    named = {name for pair in matrix.compare for name in pair.metrics}
+    named |= {limit.metric for limit in matrix.policy}
+    named |= {claim.metric for claim in matrix.claims if claim.metric is not None}
+    unknown = named - {metric.name for metric in matrix.metrics}
+    if unknown:
+        return f"matrix.metrics: {quoted(min(unknown))} is missing"
+    if any(limit.relative and limit.change <= -1 for limit in matrix.policy):
+        return "matrix.policy: nothing can fall by 100 % or more"
+    if any("" in {claim.of, claim.against} for claim in matrix.claims):
+        return "matrix.claims: a claim names no cell"
+    return None
+
+
+def _by_start(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
+    return tuple(sorted(results, key=lambda result: result.started_at))
 
 
 @contextlib.contextmanager
 def alone(reports: Path) -> Iterator[None]:
-    """Have no other process look for the run that it goes on with, or begin one, meanwhile."""
-    with _disk(reports):
+    """Keep other processes from finding or beginning a run in ``reports/`` meanwhile."""
+    with disk(reports):
         reports.mkdir(parents=True, exist_ok=True)
-        file = (reports / ".occupied").open("a")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock = (reports / ".occupied").open("a")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def run_folders(reports: Path) -> tuple[RunFolder, ...]:
-    """Return the run folders in ``reports/``, newest first; published runs are not among them."""
-    found = [path.parent for path in reports.glob("*/run.json") if not path.parent.is_symlink()]
-    return tuple(RunFolder(path) for path in sorted(found, reverse=True))
-
-
-def newest_run(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:
-    """Return the newest readable run of a matrix of that name."""
-    for folder in run_folders(reports):
-        try:
-            run = folder.run()
-        except RunFolderError:
-            continue
-        if run.matrix.name == matrix.name:
-            return folder, run
-    return None
-
-
 def new_name(reports: Path, name: str, now: datetime) -> str:
-    """Return an id for a new run; ids sort by date."""
-    plain = file_name(f"{now:%Y%m%d-%H%M%S}-{name}")
-    taken = (reports / plain).exists()
-    return new_name(reports, name, now + timedelta(seconds=1)) if taken else plain
-
-
-def find_run(reports: Path, named: str | None) -> RunFolder:
-    """Return the run folder a person names by path or id, or the newest one."""
-    if named is None:
-        candidates = [reports / LATEST, *(folder.path for folder in run_folders(reports))]
-    else:
-        candidates = [Path(named), reports / named]
-    for path in candidates:
-        with _disk(path):
-            if (path / "run.json").is_file():
-                return RunFolder(path.resolve())
-    if named is None:
-        raise RunFolderError(f"there is no run in {reports}; execute one with `python -m runner`.")
-    raise RunFolderError(f"there is no run in {named} nor in {reports / named}.")
+    """Return an unused run id. Ids sort by date."""
+    while (reports / (found := file_name(f"{now:%Y%m%d-%H%M%S}-{name}"))).exists():
+        now += timedelta(seconds=1)
+    return found
 
 
 def point_latest(folder: RunFolder) -> None:
     """Make ``reports/latest`` point to the run, in one step."""
     link = folder.path.parent / LATEST
-    fresh = folder.path / f".{LATEST}.{os.getpid()}"  # where ``sweep`` finds it
-    with _disk(link):
+    fresh = folder.path / f".{LATEST}.{os.getpid()}"  # ``sweep`` finds it there
+    with disk(link):
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(folder.path.name)
         fresh.replace(link)
 
 
-def file_name(name: str) -> str:
-    """Return a name that every file system takes; most ids are their own."""
-    plain = re.sub(r"[^\w.=,@+-]", "_", name, flags=re.ASCII)
-    if plain == name and len(name) <= MAX_NAME:
-        return name
-    return f"{plain[: MAX_NAME - 17]}-{digest.of_content(name)[:16]}"
+def run_folders(reports: Path) -> tuple[RunFolder, ...]:
+    """Return the run folders in ``reports/``, newest first, without the published ones."""
+    found = [path.parent for path in reports.glob("*/run.json") if not path.parent.is_symlink()]
+    return tuple(RunFolder(path) for path in sorted(found, reverse=True))
 
 
-def _in_order(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
-    return tuple(sorted(results, key=lambda result: result.started_at))
-
-
-def _save(path: Path, content: Record) -> None:
-    _write(path, stored.dump(content))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with _disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, content)
-
-
-def _load(path: Path, kind: type[_T]) -> _T:
-    with _disk(path):
-        content = path.read_bytes()
-    try:
-        return stored.parse(kind, content, FORMAT, _upgraded)
-    except stored.NewerFormatError as error:
-        raise RunFolderError(f"{path} {error}") from error
-    except stored.InvalidError as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _upgraded(written: dict[str, Any]) -> object:
-    """Return a stored file of an older format with the names of today."""
-    trials = written.get("trials", [written.get("trial")])
-    for part, old, new in (
-        (written, "tainted", "disturbed"),
-        (written.get("guards"), "most_tainted", "most_disturbed"),
-        *((trial, "twin", "control") for trial in trials if isinstance(trials, list)),
-    ):
-        if isinstance(part, dict) and old in part:
-            part[new] = part.pop(old)
-    return written
-
-
-def _damaged(path: Path, trouble: str) -> DamagedError:
-    return DamagedError(f"{path} is damaged ({trouble}); remove it and repeat the command.")
-
-
-def _contradiction(matrix: Matrix) -> str | None:
-    """Return what in a stored matrix ``read`` would not have let through; ``None`` if nothing."""
-    known = {metric.name for metric in matrix.metrics}
-    named = {name for pair in matrix.compare for name in pair.metrics}
-    named |= {limit.metric for limit in matrix.policy}
-    named |= {claim.metric for claim in matrix.claims if claim.metric is not None}
-    if named - known:
-        return one_line(f"matrix.metrics: there is no {min(named - known)}")
-    if any(limit.relative and limit.change <= -1 for limit in matrix.policy):
-        return "matrix.policy: nothing falls by 100%"
-    if any("" in {claim.of, claim.against} for claim in matrix.claims):
-        return "matrix.claims: one is about no cell"
+def newest_run(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:
+    """Return the newest readable run of a matrix with this name."""
+    for folder in run_folders(reports):
+        with contextlib.suppress(RunFolderError):
+            run = folder.run()
+            if run.matrix.name == matrix.name:
+                return folder, run
     return None
 
 
-@contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        kind = NoSpaceError if full else RunFolderError
-        raise kind(
-            f"{path}: {error.strerror or error}; repair that and repeat the command: "
-            "what was saved before is kept."
-        ) from error
+def find_run(reports: Path, named: str | None) -> RunFolder:
+    """Return the run with this path or id, or the newest run."""
+    if named is None:
+        candidates = [reports / LATEST, *(folder.path for folder in run_folders(reports))]
+    else:
+        candidates = [Path(named), reports / named]
+    for path in candidates:
+        with disk(path):
+            if (path / "run.json").is_file():
+                return RunFolder(path.resolve())
+    if named is None:
+        raise RunFolderError(f"{reports} contains no run; start one with `python -m runner`.")
+    raise RunFolderError(
+        f"neither {named} nor {reports / named} is a run folder; name a folder with a run.json."
+    )

@@ -1,8 +1,8 @@
-"""What makes two runs the same, and in which fields two runs differ.
+"""The key of a run, and the differences between two runs.
 
-All that would make numbers incomparable: cells with their parameters and limits, environments, the
-script, data files, our own files, the host. What does not touch a measurement (claims, policy, what
-is expected, the number of blocks) is not in it.
+The key covers everything that can change a measurement: cells with their parameters and limits,
+environments, the base, the script, data files, our own files in the container, the host and the
+engine. Claims, policy, expected statuses and the number of blocks are not part of it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,16 +14,25 @@ from runner.records.run import EngineFacts, Run
 from runner.system import digest
 
 SHORT = 16
-"""So many characters of a digest tell two of them apart."""
 
 
 def key(run: Run) -> str:
-    """Return the digest of all that touches a measurement: a run of the same key goes on."""
-    return digest.of_content(measured(run))
+    """Return the digest of everything that can change a measurement."""
+    return digest.of_content(_fields(run))
 
 
-def measured(run: Run) -> Mapping[str, object]:
-    """Return all that touches a measurement, in words that a person can follow."""
+def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | None, str | None]]:
+    """Return both values of each field that differs, by its path; None for a missing field."""
+    before, after = dict(_leaves(_fields(then))), dict(_leaves(_fields(now)))
+    return {
+        path: (before.get(path), after.get(path))
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+    }
+
+
+def _fields(run: Run) -> Mapping[str, object]:
+    """Return the fields that the key covers, with names for people."""
     matrix = run.matrix
     return {
         "name": matrix.name,
@@ -48,30 +57,6 @@ def measured(run: Run) -> Mapping[str, object]:
     }
 
 
-def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | None, str | None]]:
-    """Return each field that differs, by its path, with both values; None where there is none."""
-    before, after = dict(_fields(measured(then))), dict(_fields(measured(now)))
-    return {
-        path: (before.get(path), after.get(path))
-        for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path)
-    }
-
-
-def short(value: str | None) -> str:
-    """Return the value of a field as a person reads it: of a digest only its beginning."""
-    if value is None:
-        return "none"
-    is_digest = len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
-    return f"{value[:SHORT]}..." if is_digest else value
-
-
-def _engine(engine: EngineFacts) -> str:
-    """Return the engine; numbers from behind other walls do not mix."""
-    kind = engine.version.partition(" ")[0]
-    return f"venv ({kind})" if engine.name == "venv" else engine.name
-
-
 def _environment(entry: Environment | Unsupported) -> Mapping[str, object]:
     if isinstance(entry, Unsupported):
         return {"unsupported": entry.reason}
@@ -88,10 +73,24 @@ def _environment(entry: Environment | Unsupported) -> Mapping[str, object]:
     }
 
 
-def _fields(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what is in nested mappings, each with the names that lead to it."""
-    if not isinstance(content, Mapping):
+def _engine(engine: EngineFacts) -> str:
+    """Return the engine; for venv with its sandbox, which changes the numbers."""
+    sandbox = engine.version.partition(" ")[0]
+    return f"venv ({sandbox})" if engine.name == "venv" else engine.name
+
+
+def _leaves(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value in nested mappings with the names that lead to it."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _leaves(value, (*path, str(name)))
+    else:
         yield path, shown(content) if isinstance(content, bool) else str(content)
-        return
-    for name, value in content.items():
-        yield from _fields(value, (*path, str(name)))
+
+
+def short(value: str | None) -> str:
+    """Return the value of a field as a person reads it: a digest is shortened."""
+    if value is None:
+        return "none"
+    is_digest = len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
+    return f"{value[:SHORT]}..." if is_digest else value

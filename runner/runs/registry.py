@@ -1,8 +1,9 @@
-"""Where the folders of runs lie, by the mark that engines are told instead of a path.
+"""The run registry: it finds the folder of a run by its label.
 
-An engine may be another machine, which no path of this one concerns: what a run has there carries
-the run's mark, the name of its folder and a digest of the folder's path. Here a link of that name
-leads to the folder. It stays as long as the folder, since nobody knows which engines hold what.
+Everything that a run holds on an engine carries the run's label instead of a path, because the
+engine may be another machine. The label is the name of the run folder and a digest of its path. The
+registry holds a link of that name to the folder. The link stays as long as the folder does, because
+nobody knows which engines still hold something of the run.
 """
 
 import os
@@ -16,38 +17,35 @@ LONGEST_NAME = 100
 
 
 def remember(folder: Path) -> str:
-    """Return the mark of a run folder, by which ``folders`` knows it from now on.
+    """Register a run folder and return its label.
 
-    Where no link can be made the run goes on: what it might leave is for ``clean --all``.
+    The run goes on if no link can be made. Then only ``clean --all`` removes what it leaves behind.
     """
     path = folder.resolve()
-    mark = f"{path.name[:LONGEST_NAME]}-{digest.of_content(str(path))[:16]}"
-    with suppress(OSError, RuntimeError):  # one that is there already leads to the same folder
-        place = _place()
-        place.mkdir(parents=True, exist_ok=True)
-        (place / mark).symlink_to(path)
-    return mark
+    label = f"{path.name[:LONGEST_NAME]}-{digest.of_content(str(path))[:16]}"
+    with suppress(OSError, RuntimeError):  # an existing link leads to the same folder
+        registry = _registry()
+        registry.mkdir(parents=True, exist_ok=True)
+        (registry / label).symlink_to(path)
+    return label
 
 
 def folders() -> Mapping[str, Path]:
-    """Return the folders of the runs that were executed on this machine, by their marks.
-
-    A folder may be gone, or out of sight.
-    """
+    """Return the folders of all runs of this user by label. A folder may be gone."""
     with suppress(OSError, RuntimeError):
-        return {link.name: link.readlink() for link in _place().iterdir()}
+        return {link.name: link.readlink() for link in _registry().iterdir()}
     return {}
 
 
 def sweep() -> None:
     """Forget the runs whose folders are gone."""
     with suppress(OSError, RuntimeError):
-        for link in _place().iterdir():
+        for link in _registry().iterdir():
             if not link.exists():
                 link.unlink()
 
 
-def _place() -> Path:
-    """Return the folder of the links; RuntimeError where the user has no home."""
+def _registry() -> Path:
+    """Return the folder of the links; RuntimeError if the user has no home."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state, "matrix-runner", "runs")

@@ -33,7 +33,8 @@ from runner.read import read
 from runner.records.environment import Environment, Image, Images
 from runner.records.run import Plan, Reading, Run, TrialResult
 from runner.records.study import Better, Matrix, Metric, Status
-from runner.runs.folder import RunFolder, StoredRun, file_name
+from runner.runs.files import file_name
+from runner.runs.folder import RunFolder, StoredRun
 from tests.fuzz import edges
 from tests.fuzz.mutations import JSON, YAML, Notation, as_sections, mutated, sections
 from tests.support import samples

@@ -28,7 +28,8 @@ from runner.lock.file import write_lock
 from runner.records.environment import Lock
 from runner.records.run import TrialResult
 from runner.records.study import Status
-from runner.runs.folder import RunFolder, file_name
+from runner.runs.files import file_name
+from runner.runs.folder import RunFolder
 from runner.system.host import this_host
 from tests.browser.test_report_in_chromium import rendered
 from tests.conftest import REQUIRE

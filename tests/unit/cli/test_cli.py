@@ -245,7 +245,7 @@ def test_schema_prints_the_file_that_editors_use(capsys: pytest.CaptureFixture[s
 def test_a_report_needs_only_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """The report of the newest run is made again where no engine answers."""
     folder = RunFolder(Path("reports/1-founding"))
-    folder.begin(founding_run())
+    folder.save_run(founding_run())
     folder.save_plan(founding_plan())
     folder.save_images(founding_images())
     for result in founding_results():

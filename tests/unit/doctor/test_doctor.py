@@ -86,7 +86,7 @@ def test_what_is_wrong_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     noisy = replace(QUIET, strangers=0.4)
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: noisy)
     begun = datetime.now(timezone.utc) - timedelta(days=90)
-    RunFolder(tmp_path / "1-old").begin(replace(founding_run(), created_at=begun))
+    RunFolder(tmp_path / "1-old").save_run(replace(founding_run(), created_at=begun))
     findings = found(host=replace(HOST, cpu_flags=()), reports=tmp_path)
     wrong = {subject for subject, finding in findings.items() if finding.sound is False}
     assert wrong == {"processor", "disk", "noise", "last run"}

@@ -82,7 +82,7 @@ def test_the_founding_report_is_as_accepted(gold: Callable[[str, str], None]) ->
 def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
     """What a run folder holds gives the same report as the records that were stored in it."""
     folder = RunFolder(tmp_path / "run")
-    folder.begin(founding_run())
+    folder.save_run(founding_run())
     folder.save_plan(founding_plan())
     folder.save_images(founding_images())
     for result in founding_results():

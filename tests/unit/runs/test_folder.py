@@ -1,5 +1,6 @@
-"""Run folders: what is written is whole, what is damaged is told, one process writes at a time."""
+"""Run folders: files are whole, damage is reported, and one process writes at a time."""
 
+import json
 import os
 import signal
 import stat
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import NoSpaceError, RunFolderError
+from runner.errors import DamagedError, NoSpaceError, RunFolderError
 from runner.records import FORMAT
-from runner.records.run import Guards
+from runner.records.run import Guards, Plan
 from runner.records.study import Status
 from runner.report import write as write_report
-from runner.runs.folder import RunFolder, file_name, find_run, new_name, point_latest, run_folders
+from runner.runs.files import file_name
+from runner.runs.folder import RunFolder, find_run, new_name, point_latest, run_folders
 from tests.support.samples import founding_images, founding_plan, founding_results, founding_run
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -26,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """The folder of a run that has begun."""
+    """Return the folder of a run that has begun."""
     return begun(tmp_path / "reports" / "20260101-000000-founding")
 
 
@@ -34,14 +36,14 @@ def begun(path: Path) -> RunFolder:
     """Begin a run in a folder."""
     folder = RunFolder(path)
     assert folder.occupy()
-    folder.begin(founding_run())
+    folder.save_run(founding_run())
     folder.save_plan(founding_plan())
     folder.leave()
     return folder
 
 
 def test_every_record_comes_back_as_it_was_saved(folder: RunFolder) -> None:
-    """Run, plan, images and results are equal to those that were saved."""
+    """Run, plan, images and results equal the saved ones."""
     folder.save_images(founding_images())
     for result in founding_results():
         folder.save_result(result, "a log")
@@ -53,8 +55,8 @@ def test_every_record_comes_back_as_it_was_saved(folder: RunFolder) -> None:
     assert list(stored.results) == in_order
 
 
-def test_logs_of_what_is_not_ok_come_back_in_part(folder: RunFolder) -> None:
-    """A report needs the last lines of the logs of trials that are not ok."""
+def test_the_logs_of_failed_trials_come_back_in_part(folder: RunFolder) -> None:
+    """A report shows the last lines of the log of each trial that is not ok."""
     log = "".join(f"line {number}\n" for number in range(100)) + "last \udcff words"
     for result in founding_results():
         folder.save_result(result, log)
@@ -64,8 +66,8 @@ def test_logs_of_what_is_not_ok_come_back_in_part(folder: RunFolder) -> None:
     assert all(tail.startswith("line 61\n") and tail.endswith("words") for tail in logs.values())
 
 
-def test_a_missing_log_is_no_crash(folder: RunFolder) -> None:
-    """Who removes logs to save space can still have the report."""
+def test_a_report_needs_no_logs(folder: RunFolder) -> None:
+    """Somebody may have removed them to save space."""
     for result in founding_results():
         folder.save_result(result, "a log")
     for path in (folder.path / "logs").iterdir():
@@ -74,17 +76,15 @@ def test_a_missing_log_is_no_crash(folder: RunFolder) -> None:
     assert write_report(folder).exists()
 
 
-def test_a_disk_that_is_full_spoils_nothing(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The old file stays, no other is left, and one sentence says what to do."""
+def test_a_full_disk_damages_nothing(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old file stays, no temporary file is left, and the error says what to do."""
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunFolderError, match=r"plan\.json: No space left on device; repair that"):
+    with pytest.raises(RunFolderError, match=r"plan\.json: No space left on device; fix this"):
         folder.save_plan(founding_plan())
     with pytest.raises(RunFolderError, match="No space left on device"):
         folder.save_result(founding_results()[0], "a log")
@@ -92,8 +92,10 @@ def test_a_disk_that_is_full_spoils_nothing(
     assert after == before
 
 
-def test_a_result_outlasts_the_machine(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its content is on the disk before it has its name, and its name before the next trial."""
+def test_a_result_survives_a_crash_of_the_machine(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content is synced before it is renamed, and its folder before the next trial."""
     synced: list[tuple[bool, int]] = []
 
     def sync(opened: int) -> None:
@@ -107,7 +109,7 @@ def test_a_result_outlasts_the_machine(folder: RunFolder, monkeypatch: pytest.Mo
 
 
 def test_a_damaged_result_is_set_aside(folder: RunFolder) -> None:
-    """The others are read; the file is kept under another name."""
+    """The other results are read, and the damaged file is kept under another name."""
     for result in founding_results():
         folder.save_result(result, "a log")
     victim = next((folder.path / "trials").glob("*.json"))
@@ -119,8 +121,8 @@ def test_a_damaged_result_is_set_aside(folder: RunFolder) -> None:
     assert folder.salvage() == (results, ())
 
 
-def test_what_a_killed_process_was_writing_is_swept(folder: RunFolder) -> None:
-    """Whole files and the lock stay."""
+def test_the_temporary_files_of_a_killed_process_are_removed(folder: RunFolder) -> None:
+    """Complete files and the lock stay."""
     folder.save_result(founding_results()[0], "a log")
     before = {path for path in folder.path.rglob("*") if path.is_file()}
     for name in (".run.json.123", "trials/.a@b1.1.json.4567", "logs/.a@b1.1.log.89", ".latest.5"):
@@ -132,7 +134,7 @@ def test_what_a_killed_process_was_writing_is_swept(folder: RunFolder) -> None:
 def test_a_full_disk_has_an_error_of_its_own(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may pass, unlike a folder that is read-only."""
+    """The program waits for space, but not for a read-only folder."""
     for number, kind in ((28, NoSpaceError), (30, RunFolderError)):
 
         def fails(_: int, number: int = number) -> None:
@@ -144,8 +146,8 @@ def test_a_full_disk_has_an_error_of_its_own(
         assert type(raised.value) is kind
 
 
-def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
-    """A file where the reports should be is an error of the run folder."""
+def test_a_file_in_place_of_the_reports_is_reported(tmp_path: Path) -> None:
+    """The error names the path."""
     (tmp_path / "reports").write_text("")
     with pytest.raises(RunFolderError, match="reports"):
         RunFolder(tmp_path / "reports" / "run").occupy()
@@ -163,8 +165,8 @@ def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
         (b'{"format": 1, "seed": 1.5, "blocks": 1, "trials": []}', "is damaged (seed: "),
     ],
 )
-def test_a_damaged_file_is_told(folder: RunFolder, content: bytes, said: str) -> None:
-    """The sentence names the file, the place in it, and what to do."""
+def test_a_damaged_file_is_reported(folder: RunFolder, content: bytes, said: str) -> None:
+    """The error names the file, the field, and what to do."""
     (folder.path / "plan.json").write_bytes(content)
     with pytest.raises(RunFolderError) as raised:
         folder.plan()
@@ -173,19 +175,73 @@ def test_a_damaged_file_is_told(folder: RunFolder, content: bytes, said: str) ->
     assert message.endswith("; remove it and repeat the command.")
 
 
+OLD_TRIAL = {"cell": "a=1", "block": 1, "position": 1, "seed": 5, "attempt": 1}
+
+
 def test_a_plan_of_the_first_format_is_read(folder: RunFolder) -> None:
-    """What came later has its defaults: no looks were planned, and nobody left."""
-    trial = '{"cell": "a=1", "block": 1, "position": 1, "seed": 5, "attempt": 1}'
-    content = f'{{"format": 1, "seed": 1, "blocks": 1, "trials": [{trial}]}}'
-    (folder.path / "plan.json").write_text(content)
-    plan = folder.plan()
+    """Fields that were added later have their defaults."""
+    plan = read_plan(folder, {"format": 1, "trials": [OLD_TRIAL]})
     assert (plan.format, plan.looks, plan.left, plan.guards) == (1, (), {}, Guards())
     assert not plan.trials[0].control
 
 
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_a_plan_with_the_old_names_is_read(folder: RunFolder, version: int) -> None:
+    """``twin`` is now ``control``, and ``most_tainted`` is ``most_disturbed``."""
+    trials = [{**OLD_TRIAL, "twin": True}, {**OLD_TRIAL, "twin": False}]
+    guards = {"repeats": 7, "most_tainted": 0.25}
+    plan = read_plan(folder, {"format": version, "trials": trials, "guards": guards})
+    assert [trial.control for trial in plan.trials] == [True, False]
+    assert plan.guards == Guards(repeats=7, most_disturbed=0.25)
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_a_result_with_the_old_names_is_read(folder: RunFolder, version: int) -> None:
+    """``tainted`` is now ``disturbed``."""
+    written = {
+        "format": version,
+        "trial": {**OLD_TRIAL, "twin": True},
+        "status": "ok",
+        "values": {"x": 1.5},
+        "series": {},
+        "environment": {},
+        "tainted": "other processes took 9% of the measured core",
+        "started_at": "2026-01-01T00:00:00Z",
+        "duration_s": 2.5,
+    }
+    (folder.path / "trials").mkdir()
+    (folder.path / "trials" / "a.json").write_text(json.dumps(written))
+    [result] = folder.results()
+    assert result.disturbed == written["tainted"]
+    assert result.trial.control
+    assert result.trial.id == "a=1@b1t.1"
+
+
+def test_the_old_names_are_refused_in_the_newest_format(folder: RunFolder) -> None:
+    """Only files of an older format may contain them."""
+    with pytest.raises(DamagedError, match="twin"):
+        read_plan(folder, {"format": FORMAT, "trials": [{**OLD_TRIAL, "twin": True}]})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "reports" / "reference").iterdir()), ids=str)
+def test_published_runs_are_read(path: Path) -> None:
+    """Older versions wrote them; each has a control in every block."""
+    stored = RunFolder(path).stored()
+    controls = {trial.block for trial in stored.plan.trials if trial.control}
+    assert len(controls) == stored.plan.blocks
+    assert {one.trial.block for one in stored.results if one.trial.control} == controls
+
+
+def read_plan(folder: RunFolder, fields: dict[str, object]) -> Plan:
+    """Read a plan that was written with these fields."""
+    written = {"seed": 1, "blocks": 1, **fields}
+    (folder.path / "plan.json").write_text(json.dumps(written))
+    return folder.plan()
+
+
 @pytest.mark.parametrize("version", [str(FORMAT + 1), "9" * 30])
 def test_a_newer_format_is_refused(folder: RunFolder, version: str) -> None:
-    """A file of a later version is refused, also one that this version could read."""
+    """Even if this version could read the file."""
     content = f'{{"format": {version}, "seed": 1, "blocks": 1, "trials": []}}'
     (folder.path / "plan.json").write_text(content)
     with pytest.raises(
@@ -196,7 +252,7 @@ def test_a_newer_format_is_refused(folder: RunFolder, version: str) -> None:
 
 
 def test_one_process_writes_a_folder(folder: RunFolder) -> None:
-    """A second occupant is refused until the first one leaves; readers are not."""
+    """A second process is refused until the first one leaves; anyone may read."""
     assert not folder.is_occupied()
     assert folder.occupy()
     other = RunFolder(folder.path)
@@ -208,14 +264,14 @@ def test_one_process_writes_a_folder(folder: RunFolder) -> None:
     other.leave()
 
 
-def test_a_folder_that_is_gone_is_free(tmp_path: Path) -> None:
-    """To ask whether a folder is occupied does not make it."""
+def test_a_missing_folder_is_not_occupied(tmp_path: Path) -> None:
+    """The question does not create the folder."""
     assert not RunFolder(tmp_path / "gone").is_occupied()
     assert not (tmp_path / "gone").exists()
 
 
-def test_a_killed_process_holds_nothing(folder: RunFolder) -> None:
-    """The folder of a process that was killed can be occupied at once."""
+def test_a_killed_process_releases_its_folder(folder: RunFolder) -> None:
+    """The folder can be occupied at once."""
     code = (
         "import sys, time; from pathlib import Path; from runner.runs.folder import RunFolder;"
         "folder = RunFolder(Path(sys.argv[1]));"
@@ -235,8 +291,8 @@ def test_a_killed_process_holds_nothing(folder: RunFolder) -> None:
     folder.leave()
 
 
-def test_latest_leads_to_the_run_that_was_pointed_at_last(tmp_path: Path) -> None:
-    """The link moves in one step and leaves nothing beside it."""
+def test_latest_can_point_to_another_run(tmp_path: Path) -> None:
+    """The link changes in one step and leaves no other file."""
     reports = tmp_path / "reports"
     first, second = begun(reports / "1-a"), begun(reports / "2-b")
     point_latest(second)
@@ -246,7 +302,7 @@ def test_latest_leads_to_the_run_that_was_pointed_at_last(tmp_path: Path) -> Non
 
 
 def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
-    """Only folders of runs are listed: neither the link nor what was published."""
+    """The link and published runs are not listed."""
     reports = tmp_path / "reports"
     for name in ("20260101-a", "20260301-b", "20260201-c"):
         point_latest(begun(reports / name))
@@ -257,7 +313,7 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
 
 
 def test_a_run_is_found_by_id_and_by_path(tmp_path: Path) -> None:
-    """What a person names is a folder, or an id among the reports."""
+    """A person names a folder, or an id in the reports folder."""
     reports = tmp_path / "reports"
     folder = begun(reports / "1-a")
     assert find_run(reports, "1-a").path == folder.path
@@ -266,7 +322,7 @@ def test_a_run_is_found_by_id_and_by_path(tmp_path: Path) -> None:
 
 
 def test_the_newest_run_is_found_without_a_name(tmp_path: Path) -> None:
-    """It is the latest one, and another one where that was removed."""
+    """It is the latest run, or the newest other one if that was removed."""
     reports = tmp_path / "reports"
     first, second = begun(reports / "1-a"), begun(reports / "2-b")
     point_latest(first)
@@ -277,21 +333,21 @@ def test_the_newest_run_is_found_without_a_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", [None, "nothing", "x" * 5000, "a/../b"])
-def test_a_run_that_is_not_there_is_told(tmp_path: Path, named: str | None) -> None:
-    """Whatever a person names, the answer is a run or a sentence."""
+def test_a_missing_run_is_reported(tmp_path: Path, named: str | None) -> None:
+    """Every name leads to a run or an error with a sentence."""
     with pytest.raises(RunFolderError):
         find_run(tmp_path / "reports", named)
 
 
-def test_two_runs_of_one_second_have_two_names(tmp_path: Path) -> None:
-    """A name that is taken is never used again; names sort by date."""
+def test_two_runs_that_begin_in_one_second_have_different_ids(tmp_path: Path) -> None:
+    """An id is never used twice, and ids sort by date."""
     first = new_name(tmp_path, "a", NOW)
     (tmp_path / first).mkdir()
     second = new_name(tmp_path, "a", NOW)
     assert (first, second) == ("20260101-000000-a", "20260101-000001-a")
 
 
-def test_an_ordinary_id_is_its_own_file_name() -> None:
+def test_an_ordinary_id_is_its_file_name() -> None:
     """A person finds the log of a trial by its id."""
     name = "tensorflow=2.0.0,model=sequential@b1.1"
     assert file_name(name) == name
@@ -299,7 +355,7 @@ def test_an_ordinary_id_is_its_own_file_name() -> None:
 
 @given(st.sets(st.text(st.characters(exclude_categories=())) | st.text("aA/_.", max_size=300)))
 def test_any_id_has_a_file_name_of_its_own(names: set[str]) -> None:
-    """No two ids share a name, and every file system takes it with an ending."""
+    """Different ids have different names, which every file system accepts."""
     given_names = {file_name(name) for name in names}
     assert len(given_names) == len(names)
     for name in given_names:

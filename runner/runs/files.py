@@ -1,0 +1,78 @@
+"""The files of a run: their names, how they are written and read, and their older formats."""
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from runner.errors import DamagedError, NoSpaceError, RunFolderError
+from runner.records import FORMAT, Record
+from runner.system import atomic, digest, stored
+
+MAX_NAME = 200  # file systems allow 255 bytes, and an ending is added
+_T = TypeVar("_T", bound=Record)
+
+
+def file_name(name: str) -> str:
+    """Return a file name for an id. An ordinary id is returned unchanged."""
+    plain = re.sub(r"[^\w.=,@+-]", "_", name, flags=re.ASCII)
+    if plain == name and len(name) <= MAX_NAME:
+        return name
+    return f"{plain[: MAX_NAME - 17]}-{digest.of_content(name)[:16]}"
+
+
+def save(path: Path, record: Record) -> None:
+    """Write a record."""
+    write(path, stored.dump(record))
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, content)
+
+
+def load(path: Path, kind: type[_T]) -> _T:
+    """Read a record; DamagedError if the file does not hold one."""
+    with disk(path):
+        content = path.read_bytes()
+    try:
+        return stored.parse(kind, content, FORMAT, _upgraded)
+    except stored.NewerFormatError as error:
+        raise RunFolderError(f"{path} {error}") from error
+    except stored.InvalidError as error:
+        raise damaged(path, str(error)) from error
+
+
+def _upgraded(written: dict[str, Any]) -> object:
+    """Rename the fields that had other names before format 5."""
+    trials = written.get("trials", [written.get("trial")])
+    for part, old, new in (
+        (written, "tainted", "disturbed"),
+        (written.get("guards"), "most_tainted", "most_disturbed"),
+        *((trial, "twin", "control") for trial in trials if isinstance(trials, list)),
+    ):
+        if isinstance(part, dict) and old in part:
+            part[new] = part.pop(old)
+    return written
+
+
+def damaged(path: Path, problem: str) -> DamagedError:
+    """Return the error for a file that does not hold what it should."""
+    return DamagedError(f"{path} is damaged ({problem}); remove it and repeat the command.")
+
+
+@contextlib.contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turn an OSError into a sentence about the path."""
+    try:
+        yield
+    except OSError as error:
+        kind = NoSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else RunFolderError
+        raise kind(
+            f"{path}: {error.strerror or error}; fix this and repeat the command. "
+            "Everything saved before is kept."
+        ) from error
