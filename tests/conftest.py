@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get(REQUIRE):
         return
-    from runner.engines.docker.engine import connect  # noqa: PLC0415 (only where a test needs it)
+    from runner.engines.docker import connect  # noqa: PLC0415 (only where a test needs it)
 
     try:
         connect("probe").close()

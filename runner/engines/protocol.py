@@ -1,7 +1,7 @@
-"""What an engine can do. ``DockerEngine`` does it with containers, the tests' fake in memory.
+"""The protocol that every engine follows, and the records that it takes and returns.
 
-Whatever an experiment does comes back as an ``Outcome``. An ``EngineError`` is raised only when
-the engine itself failed.
+Whatever an experiment does is returned as an ``Outcome``. Only a failure of the engine itself
+raises, as an ``EngineError``.
 """
 
 import json
@@ -16,14 +16,14 @@ from runner.records.environment import Base, Image
 from runner.records.run import EngineFacts, Guards
 from runner.records.study import Limits
 
-GRACE_S = 30.0  # what a launcher gets beyond all that it may wait for
+GRACE_S = 30.0  # extra time for a launcher, beyond everything that it may wait for
 DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
-"""What a build context consists of."""
+"""The two files of a build context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:
-    """A folder with a Dockerfile and all it adds: an image can be built from it, also by hand."""
+    """A folder with a Dockerfile and the files it adds. The image can also be built by hand."""
 
     folder: Path
     environment: str
@@ -33,10 +33,10 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One trial for an engine: which image, on which inputs, with what to tell the launcher.
+    """One trial for an engine: the image, the inputs, and the trial spec for the launcher.
 
-    ``script`` is a path among the inputs. ``run`` is the mark of the run (``whereabouts``); it and
-    ``trial`` become labels.
+    ``script`` is a path among the inputs. ``run`` is the run label (``runs.registry``); it and
+    ``trial`` become labels of the container.
     """
 
     run: str
@@ -53,7 +53,7 @@ class Launch:
 
     @property
     def longest_s(self) -> float:
-        """How long the launcher may take: it waits for a quiet core before the script's time."""
+        """How long the launcher may take. It waits for a quiet core before it starts the script."""
         waits_s = self.guards.patience_s if self.guards.window_s else 0.0
         return waits_s + self.timeout_s + GRACE_S
 
@@ -78,23 +78,13 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
-    """Something of ours that the engine holds: a container, a volume or an image."""
-
-    kind: str
-    id: str
-    label: str
-    size_bytes: int | None = None
-    run: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the engine saw of a trial.
+    """What the engine observed of a trial.
 
-    ``document`` is what the launcher sent, unread; ``None`` if it sent nothing whole. ``timed_out``
-    means that the engine had to stop the launcher; that the launcher stopped the script is told in
-    the document. ``trouble`` is a sentence where the machine is at fault and not the experiment.
+    ``document`` is the launcher's output, not yet parsed; ``None`` if the launcher wrote nothing.
+    ``timed_out`` means that the engine had to stop the launcher. If the launcher stopped the
+    script, the document says so. ``trouble`` is a sentence if the machine failed, and not the
+    experiment.
     """
 
     exit_code: int | None
@@ -107,8 +97,19 @@ class Outcome:
     trouble: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """A container, volume or image that this program created on the engine."""
+
+    kind: str
+    id: str
+    label: str
+    size_bytes: int | None = None
+    run: str | None = None
+
+
 def in_order_of_removal(things: Iterable[Owned]) -> list[Owned]:
-    """Return containers first: what they use can go only after them."""
+    """Return containers first, because volumes and images cannot go while a container uses them."""
     return sorted(things, key=lambda thing: ("container", "volume", "image").index(thing.kind))
 
 
@@ -124,19 +125,19 @@ class Engine(Protocol):
         ...
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
-        """Provide the base for an interpreter's minor version, as ``Matrix.base`` wants it."""
+        """Provide the base for an interpreter's minor version; ``wanted`` is ``Matrix.base``."""
         ...
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
-        """Write what a base is into a file, and return what it is there.
+        """Write a base to a file, and return the base that ``load_base`` will provide from it.
 
-        One made from the interpreter becomes a tar that every engine can load; of any other it is
-        the engine's own archive.
+        A base made from the interpreter becomes a tar that every engine can load. Any other base
+        becomes an archive in the engine's own format.
         """
         ...
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
-        """Provide a base from such a file, for a minor version; EngineError if it cannot be."""
+        """Provide the base in such a file for a minor version; EngineError if that fails."""
         ...
 
     def build(self, context: BuildContext) -> Image:
@@ -148,7 +149,7 @@ class Engine(Protocol):
         ...
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
-        """Put files where every trial of the run reads them, under the given relative paths.
+        """Copy files to where every trial of the run reads them, under the given relative paths.
 
         ``image`` is any image of the run.
         """
@@ -159,7 +160,7 @@ class Engine(Protocol):
         ...
 
     def owned(self) -> tuple[Owned, ...]:
-        """Return what this machine's runs left on the engine, and every image of ours."""
+        """Return everything that this machine's runs left on the engine, and all our images."""
         ...
 
     def discard(self, thing: Owned) -> None:

@@ -1,6 +1,6 @@
-"""What comes out of a container: the launcher's document and the experiment's log, both bounded.
+"""The output of a trial: the launcher's document and the experiment's log, both of limited size.
 
-Nothing that an experiment does can make the runner hold more than a few times its limits.
+Whatever an experiment prints, the runner never holds more than a few times its limits.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ LINE_BYTES = 4096  # a longer line is shown in parts while the trial runs
 ENVELOPE_BYTES = 64 * 1024
 
 
-class Log:
+class TrialOutput:
     """Collects both streams of one trial; ``watch`` gets each line of the log as it comes."""
 
     def __init__(self, limits: Limits, watch: Callable[[str], None]) -> None:
-        # The launcher keeps to the limit; twice as much is taken in case it was tampered with.
-        # JSON may write a byte of the result as six.
+        # The launcher keeps to the log's limit. Take twice as much, in case it was tampered with.
         self._log_left = 2 * limits.log_bytes
+        # JSON may write one byte of the result as six.
         self._document_left = 6 * limits.result_bytes + ENVELOPE_BYTES
         self._log = bytearray()
         self._document = bytearray()
@@ -25,27 +25,30 @@ class Log:
         self._watch = watch
 
     def add(self, document: bytes | None, log: bytes | None) -> None:
-        """Take what came on the two streams."""
+        """Add what came on the two streams."""
         if document:
-            self._document += document[: self._document_left]
-            self._document_left -= len(document[: self._document_left])
+            document = document[: self._document_left]
+            self._document += document
+            self._document_left -= len(document)
         if log:
-            taken = log[: self._log_left]
-            self._log += taken
-            self._log_left -= len(taken)
-            self._show(taken)
+            log = log[: self._log_left]
+            self._log += log
+            self._log_left -= len(log)
+            self._show(log)
 
-    def _show(self, taken: bytes) -> None:
-        self._line += taken
+    def _show(self, log: bytes) -> None:
+        self._line += log
         *lines, rest = bytes(self._line).split(b"\n")
-        self._line = bytearray(rest if len(rest) < LINE_BYTES else b"")
-        for line in lines if len(rest) < LINE_BYTES else [*lines, rest]:
+        if len(rest) >= LINE_BYTES:
+            lines, rest = [*lines, rest], b""
+        self._line = bytearray(rest)
+        for line in lines:
             self._watch(line.decode(errors="replace"))
 
     def document(self) -> bytes | None:
-        """Return what came on stdout, None if nothing did."""
+        """Return what came on stdout, or None."""
         return bytes(self._document) or None
 
-    def text(self) -> str:
-        """Return the log; bytes that are not UTF-8 are replaced."""
+    def log(self) -> str:
+        """Return what came on stderr, with bytes that are not UTF-8 replaced."""
         return self._log.decode(errors="replace")

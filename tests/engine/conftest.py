@@ -12,7 +12,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.engines.docker.engine import DockerEngine, connect
+from runner.engines.docker import connect
+from runner.engines.docker.trials import DockerEngine
+from runner.engines.protocol import Engine
 from runner.engines.venv import VenvEngine
 from runner.engines.venv import connect as connect_venv
 from runner.engines.venv.cache import CACHE
@@ -25,7 +27,7 @@ from tests.support.trials import RUN, Execute, build, executed, plain_environmen
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerEngine]:
+def docker_engine() -> Iterator[Engine]:
     """Return the real engine; afterwards nothing of the tests' run is left on it."""
     engine = connect("engine-tests")
     yield engine
@@ -53,7 +55,7 @@ def podman_engine(podman: Podman) -> Iterator[DockerEngine]:
 
 
 @pytest.fixture(scope="session")
-def docker_image(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+def docker_image(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Return the image without packages; it stays, so that the next tests find it built."""
     return build(docker_engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
@@ -70,7 +72,7 @@ def client() -> Iterator[docker.DockerClient]:
 class Served:
     """A real engine with its image without packages, and a connection of the tests' own to it."""
 
-    engine: DockerEngine
+    engine: Engine
     image: Image
     address: str | None
     client: docker.DockerClient

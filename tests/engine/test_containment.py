@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL
+from runner.engines.docker.trials import DockerEngine
 from runner.records.study import Limits, Status
 from tests.engine.conftest import Served
 from tests.support.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed

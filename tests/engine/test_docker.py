@@ -13,8 +13,8 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL
+from runner.engines.docker.trials import DockerEngine
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineError
 from runner.records.environment import Base, BaseKind

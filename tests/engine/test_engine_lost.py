@@ -10,8 +10,8 @@ from threading import Thread
 import docker
 import pytest
 
-from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL
+from runner.engines.docker.trials import DockerEngine
 from runner.errors import EngineLostError
 from runner.execute import clear
 from runner.records.study import Status
@@ -77,7 +77,7 @@ def test_an_engine_that_hangs_is_given_up(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the stream of a trial nor an answer is waited for without end."""
-    for module in ("engines.protocol", "engines.docker.engine"):
+    for module in ("engines.protocol", "engines.docker.trials"):
         monkeypatch.setattr(f"runner.{module}.GRACE_S", 1.0)
     hang = Thread(target=daemon.suspend, args=(20,))
     with closing(DockerEngine(docker.DockerClient(daemon.address, timeout=2), "tests")) as engine:

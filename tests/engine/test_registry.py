@@ -11,9 +11,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.engines import docker as module
-from runner.engines.docker.engine import DockerEngine, connect
+from runner.engines.docker import connect, images
 from runner.engines.docker.labels import image_tag
+from runner.engines.protocol import Engine
 from runner.errors import EngineError
 from runner.prepare.recipe import environment_digest
 from runner.records.environment import BaseKind
@@ -69,7 +69,7 @@ def registry(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def digest(docker_engine: DockerEngine, client: docker.DockerClient, registry: str) -> str:
+def digest(docker_engine: Engine, client: docker.DockerClient, registry: str) -> str:
     """Return the digest by which the registry knows the stand-in, which is nowhere else now."""
     base = docker_engine.base("host", INTERPRETER)
     name = f"{registry}/{REPOSITORY}"
@@ -115,7 +115,7 @@ def test_auto_takes_the_official_base_where_it_can_be_pulled(
     monkeypatch: pytest.MonkeyPatch, forgotten: str, digest: str
 ) -> None:
     """What a registry has is preferred to what this machine can assemble."""
-    monkeypatch.setattr(module, "OFFICIAL", forgotten)
+    monkeypatch.setattr(images, "OFFICIAL", forgotten)
     with closing(connect("engine-tests")) as engine:
         base = engine.base("auto", INTERPRETER)
     assert (base.kind, base.name, base.digest) == (BaseKind.PULLED, forgotten, digest)
@@ -127,7 +127,7 @@ def test_auto_assembles_where_nothing_can_be_pulled(
 ) -> None:
     """A registry that is away, or has no such image, costs nothing but the attempt."""
     official = f"{NOWHERE if down else registry}/none:{{python}}"
-    monkeypatch.setattr(module, "OFFICIAL", official)
+    monkeypatch.setattr(images, "OFFICIAL", official)
     with closing(connect("engine-tests")) as engine:
         assert engine.base("auto", INTERPRETER).kind is BaseKind.ASSEMBLED
         with pytest.raises(EngineError, match="can neither be found nor pulled"):

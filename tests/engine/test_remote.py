@@ -14,8 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.engines.docker import address
-from runner.engines.docker.engine import connect
+from runner.engines.docker import address, connect
 from runner.errors import EngineError, Exit
 from runner.records.study import Status
 from runner.system.host import this_host

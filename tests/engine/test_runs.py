@@ -12,8 +12,8 @@ from typing import Any
 import docker
 import pytest
 
-from runner.engines.docker.engine import DockerEngine
 from runner.engines.docker.labels import LABEL, image_tag
+from runner.engines.protocol import Engine
 from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image
 from runner.records.study import Status
@@ -126,7 +126,7 @@ def test_a_run_that_was_stopped_goes_on(
 
 
 def test_an_image_built_by_hand_counts_as_prepared(
-    docker_engine: DockerEngine, client: docker.DockerClient, tmp_path: Path
+    docker_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """The printed command makes the image that ``prepare`` would make."""
     environment = plain_environment(2003)

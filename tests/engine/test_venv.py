@@ -435,10 +435,10 @@ def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
     assert (code, err) == (0, ""), out
     said = out.splitlines()[0]
     assert said.startswith("no Docker engine answers at unix:///nonexistent/docker.sock")
-    assert "Trials are processes, isolation: " in said
+    assert "Trials run as processes. Isolation: " in said
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     report = (run_folders(tmp_path)[0].path / "report.md").read_text()
-    assert said.partition("isolation: ")[2] in report
+    assert said.partition("Isolation: ")[2] in report
     assert "venv does not contain a hostile script." in report
 
     code, out, _ = ended(started(tmp_path, "plan"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import docker
 
-from runner.engines.docker.engine import DockerEngine
+from runner.engines.docker.trials import DockerEngine
 from runner.errors import Exit
 from runner.prepare.recipe import environment_digest
 from tests.faults.kinds import Kind, Scene, disk, is_told, surroundings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner import execute, plan
 from runner.cli import main
-from runner.engines import docker
+from runner.engines.docker import trials
 from runner.records.run import Guards
 from runner.runs import enter as runs
 
@@ -36,7 +36,7 @@ class WrongDatetime(datetime):
 def set_clock() -> None:
     """Have everything in this process look at the wrong clock."""
     time.time = lambda: TELL() + wrong_by()
-    for module in (docker, execute, runs):
+    for module in (trials, execute, runs):
         vars(module)["datetime"] = WrongDatetime
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
-from runner.engines.streams import Log
+from runner.engines.streams import TrialOutput
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.inside.launcher import read_result
 from runner.python.interpreters import Interpreter
@@ -110,14 +110,14 @@ class FakeEngine:
         started_at, began = datetime.now(timezone.utc), time.monotonic()
         with tempfile.TemporaryDirectory() as place:
             exit_code, sent, printed = self.launched(launch, self._staged[launch.run], place)
-        log = Log(launch.limits, watch)
-        log.add(sent, printed)
+        output = TrialOutput(launch.limits, watch)
+        output.add(sent, printed)
         return Outcome(
             exit_code=exit_code,
             out_of_memory=False,
             timed_out=False,
-            document=log.document(),
-            log=log.text(),
+            document=output.document(),
+            log=output.log(),
             started_at=started_at,
             duration_s=time.monotonic() - began,
             trouble=self.troubles.pop(0) if self.troubles else None,

@@ -60,8 +60,8 @@ MOST_ROOMS = 27
 
 OWNERS = {
     "altair": {"report.figures"},
-    "docker": {"engines.docker.client", "engines.docker.engine"},
-    "requests": {"engines.docker.client", "engines.docker.engine"},
+    "docker": {"engines.docker.client", "engines.docker.images", "engines.docker.trials"},
+    "requests": {"engines.docker.client", "engines.docker.trials"},
     "urllib3": {"engines.docker.client"},
     "yaml": {"read.yaml"},
     "jinja2": {"report.render"},

@@ -102,7 +102,7 @@ class Watched(QuickEngine):
 def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """The engine that every command of the test reaches."""
     engine = Watched()
-    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: engine)
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
     # Else the tests that follow would share what one run left over of this machine.
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
     return engine
@@ -409,7 +409,7 @@ def test_explain_needs_no_engine(
     assert main(["explain", "model=one"]) == Exit.OK
     assert capsys.readouterr().out.startswith("there is no run of tiny in reports: all trials")
     main(["--blocks", "1"])
-    monkeypatch.delattr("runner.engines.docker.engine.connect")
+    monkeypatch.delattr("runner.engines.docker.connect")
     capsys.readouterr()
     assert main(["explain", "model=one", "--blocks", "2"]) == Exit.OK
     said = capsys.readouterr().out

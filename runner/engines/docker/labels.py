@@ -1,13 +1,18 @@
-"""The labels by which what is ours is found again, and nothing else is ever touched."""
+"""Labels mark everything that the program creates on an engine. It touches nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from runner.engines.protocol import BuildContext, Owned
+from runner.engines.protocol import BuildContext
 from runner.records.environment import Base, BaseKind, Image
 
 REPOSITORY = "matrix-runner"
-PODMAN_ONLY = "localhost/"  # how podman begins the name of an image that is in no registry
+PODMAN_ONLY = "localhost/"  # podman's prefix for images that are in no registry
 LABEL = "matrix-runner."
+MACHINE, RUN, TRIAL, BYTES = (LABEL + name for name in ("machine", "run", "trial", "bytes"))
+
+# An image without a name was replaced by an image of the same environment on another base.
+OF_ENVIRONMENTS = {"label": [LABEL + "environment"], "dangling": ["false"]}
 
 
 def image_tag(environment: str) -> str:
@@ -16,13 +21,13 @@ def image_tag(environment: str) -> str:
 
 
 def is_ours(names: Sequence[str] | None) -> bool:
-    """Whether an image is named by us, or by nobody: one built from ours inherits its labels."""
+    """Whether all names of an image are ours: an image that others build on ours has our labels."""
     plain = (name.removeprefix(PODMAN_ONLY) for name in names or ())
     return all(name.startswith((f"{REPOSITORY}/", "<none>")) for name in plain)
 
 
 def build_arguments(context: BuildContext) -> dict[str, str]:
-    """Return the arguments of the Dockerfile, which makes labels of them."""
+    """Return the build arguments from which the Dockerfile sets the labels of an image."""
     return {
         "BASE": context.base.name,
         "BASE_KIND": context.base.kind.value,
@@ -32,8 +37,18 @@ def build_arguments(context: BuildContext) -> dict[str, str]:
     }
 
 
+def images(listed: Iterable[Mapping[str, Any]]) -> dict[str, Image]:
+    """Return our images in an engine's list, by environment digest."""
+    ours = (
+        image(entry["Id"], entry["Labels"], entry["Size"])
+        for entry in listed
+        if is_ours(entry["RepoTags"])
+    )
+    return {found.environment: found for found in ours}
+
+
 def image(identity: str, labels: Mapping[str, str], size: int) -> Image:
-    """Return the image that carries these labels."""
+    """Return the image that has these labels."""
     return Image(
         environment=labels[LABEL + "environment"],
         label=labels[LABEL + "label"],
@@ -44,13 +59,4 @@ def image(identity: str, labels: Mapping[str, str], size: int) -> Image:
             name=labels[LABEL + "base-name"],
             digest=labels[LABEL + "base-digest"],
         ),
-    )
-
-
-def owned(
-    kind: str, identity: str, labels: Mapping[str, str], label: str, size: int | None = None
-) -> Owned:
-    """Return a thing of ours that carries these labels."""
-    return Owned(
-        kind=kind, id=identity, label=label, size_bytes=size, run=labels.get(LABEL + "run")
     )

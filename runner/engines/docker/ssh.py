@@ -54,7 +54,7 @@ class Tunnel:
                 else:
                     self._programs.append(program)
 
-    def complaint(self) -> str | None:
+    def last_error(self) -> str | None:
         """Return the last that ssh, or the program on the other machine, complained of."""
         said = os.pread(self._said.fileno(), MOST_SAID, 0)
         lines = said.decode(errors="replace").split("\n")

@@ -28,7 +28,7 @@ from runner.errors import EngineError, EngineLostError
 from runner.system.host import this_host
 from runner.python.interpreters import Interpreter
 from runner.engines.venv.sandbox import NOBODY, Isolation, View
-from runner.engines.streams import Log
+from runner.engines.streams import TrialOutput
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import SANDBOXES, EngineFacts
 from runner.records.study import Limits
@@ -167,12 +167,12 @@ class VenvEngine:
         """Execute one trial to its end, with all that it starts, and remove what it leaves."""
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
-        log = Log(launch.limits, watch)
+        output = TrialOutput(launch.limits, watch)
         try:
             with self._place(launch) as (place, group):
                 program = self._start(launch, place, group)
                 in_time = process.followed(
-                    program, log, launch.longest_s, not self._isolation.sandboxed
+                    program, output, launch.longest_s, not self._isolation.sandboxed
                 )
                 out_of_memory = group is not None and group.ran_out_of_memory()
         except OSError as error:
@@ -183,13 +183,13 @@ class VenvEngine:
         code = program.returncode
         trouble = None
         if code and in_time and not out_of_memory:
-            trouble = self._trouble(code, log)
+            trouble = self._trouble(code, output)
         return Outcome(
             exit_code=128 - code if code < 0 else code,
             out_of_memory=out_of_memory,
             timed_out=not in_time,
-            document=log.document(),
-            log=log.text(),
+            document=output.document(),
+            log=output.log(),
             started_at=started_at,
             duration_s=time.monotonic() - began,
             trouble=trouble,
@@ -265,12 +265,12 @@ class VenvEngine:
         others = process.count(NOBODY if self._isolation.as_root else os.getuid())
         return [*tie, "prlimit", "--core=0", f"--nproc={others + limits.pids}", "--"]
 
-    def _trouble(self, code: int, log: Log) -> str | None:
+    def _trouble(self, code: int, output: TrialOutput) -> str | None:
         """Say what the machine did wrong where the launcher did not end by itself, if anything."""
         if code < 0 and self._isolation.sandboxed:
             return "the trial's process was killed from outside while it ran"
-        last = log.text().strip().rpartition("\n")[2]
-        if log.document() is None and last.startswith(OURS):
+        last = output.log().strip().rpartition("\n")[2]
+        if output.document() is None and last.startswith(OURS):
             return f"the trial could not be started: {last}"
         return None
 

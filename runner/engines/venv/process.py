@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from runner.system import signals
-from runner.engines.streams import Log
+from runner.engines.streams import TrialOutput
 
 DRAIN_S = 5.0  # what the streams get to come to their end once the process is dead
 KEEPER_S = 10.0  # what a keeper gets to kill all that it keeps
@@ -44,7 +44,7 @@ def started(
     return program
 
 
-def followed(program: subprocess.Popen[bytes], log: Log, timeout_s: float, kept: bool) -> bool:
+def followed(program: subprocess.Popen[bytes], output: TrialOutput, timeout_s: float, kept: bool) -> bool:
     """Relay both streams of a trial to its end; return whether it ended in time."""
     streams = cast("tuple[IO[bytes], IO[bytes]]", (program.stdout, program.stderr))
     with selectors.DefaultSelector() as waiting, streams[0], streams[1]:
@@ -53,13 +53,13 @@ def followed(program: subprocess.Popen[bytes], log: Log, timeout_s: float, kept:
         end = os.pidfd_open(program.pid)
         try:
             waiting.register(end, selectors.EVENT_READ)
-            in_time = _relayed(waiting, log, timeout_s)
+            in_time = _relayed(waiting, output, timeout_s)
         finally:
             with contextlib.suppress(KeyError):
                 waiting.unregister(end)
             os.close(end)
             _end(program, kept)
-        _relayed(waiting, log, DRAIN_S)
+        _relayed(waiting, output, DRAIN_S)
     return in_time
 
 
@@ -72,7 +72,7 @@ def _end(program: subprocess.Popen[bytes], kept: bool) -> None:
     program.wait()
 
 
-def _relayed(waiting: selectors.BaseSelector, log: Log, seconds: float) -> bool:
+def _relayed(waiting: selectors.BaseSelector, output: TrialOutput, seconds: float) -> bool:
     """Relay until the process ends or both streams do; return whether that was in time."""
     deadline = time.monotonic() + seconds
     while waiting.get_map():
@@ -82,9 +82,9 @@ def _relayed(waiting: selectors.BaseSelector, log: Log, seconds: float) -> bool:
         for key, _ in ready:
             chunk = os.read(key.fd, PIECE_BYTES) if key.data else b""
             if key.data == "document":
-                log.add(chunk, None)
+                output.add(chunk, None)
             else:
-                log.add(None, chunk)
+                output.add(None, chunk)
             if not chunk:
                 waiting.unregister(key.fileobj)
                 if key.data is None:

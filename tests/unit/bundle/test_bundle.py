@@ -68,7 +68,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Machines:
     """A study that is ready to run, in the working folder."""
     found = Machines(monkeypatch)
-    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: found.engine)
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: found.engine)
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
     monkeypatch.setattr(
         "runner.bundle.wheels.collect", lambda folder, _: (folder / "a.whl").write_text("a wheel")

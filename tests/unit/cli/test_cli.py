@@ -336,7 +336,7 @@ def test_a_plan_asks_an_engine_elsewhere(
     """An engine that is reached over the network is asked as for a run."""
     study(tmp_path, SMALL)
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
-    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: FakeEngine())
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: FakeEngine())
     assert main(["plan"]) == Exit.OK
     assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
 
@@ -370,7 +370,7 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
     things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
     box = Owned(kind="container", id="c", label=runs[0], run=runs[0])
     engine = Holding(IMAGE, *things, box)
-    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: engine)
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
     return engine
 
 

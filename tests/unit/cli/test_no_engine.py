@@ -15,10 +15,10 @@ from tests.support.studies import ROOT, ended, started, write_study
 from tests.support.trials import NUMBER, plain_environment
 
 AS_NOBODY = """
-import os, runner.engines.docker.engine
+import os, runner.engines.docker.trials
 if os.getuid() == 0:
     os.setuid(65534)
-runner.engines.docker.engine.connect("nobody")
+runner.engines.docker.connect("nobody")
 """
 
 
@@ -67,5 +67,5 @@ def test_an_engine_of_others_says_what_to_do(forbidden: str) -> None:
     )
     assert done.stderr.splitlines()[-1] == (
         f"runner.errors.EngineError: no Docker engine answers at {forbidden} (Permission denied): "
-        "add yourself to the group `docker`, or use an engine that is yours."
+        "add yourself to the group `docker`, or use an engine of your own."
     )

@@ -23,13 +23,13 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> FakeEngine:
         raise EngineError("no Docker engine answers at home: start Docker.")
 
-    monkeypatch.setattr("runner.engines.docker.engine.connect", refuse)
+    monkeypatch.setattr("runner.engines.docker.connect", refuse)
 
 
 def test_docker_comes_first(processes: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it answers nothing else is tried, and nothing is said."""
     docker = FakeEngine()
-    monkeypatch.setattr("runner.engines.docker.engine.connect", lambda *_: docker)
+    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: docker)
     said: list[str] = []
     assert engines.connect("auto", "m", said.append) is docker
     assert engines.connect("docker", "m", said.append) is docker
@@ -44,7 +44,7 @@ def test_where_none_answers_trials_are_processes(processes: FakeEngine) -> None:
     assert engines.connect("auto", "m", said.append) is processes
     (line,) = said
     assert line.startswith(
-        "no Docker engine answers at home: start Docker. Trials are processes, isolation: "
+        "no Docker engine answers at home: start Docker. Trials run as processes. Isolation: "
     )
 
 
