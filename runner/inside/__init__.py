@@ -4,4 +4,4 @@ from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 MATCHED = Path(__file__).with_name("matched.py")
-"""What a script of matched cells may import."""
+"""The module that the script of a matched study may import."""

@@ -1,17 +1,18 @@
-r"""The launcher: starts the experiment inside its container and tells what happened.
+r"""The launcher runs the experiment inside its container and reports what happened.
 
-The one file of the runner that runs there: standard library only, Python 3.6 to 3.13. It takes one
-JSON spec as its argument, starts the script as its child, relays what the script prints to stderr
-within the log's limit, stops it at its time limit, reads the kernel's counters before and after,
-and sends one framed document to stdout::
+This file needs only the standard library of Python 3.6 to 3.13. It takes a trial spec (JSON) as its
+argument, starts the script as its child, relays the script's output to stderr up to the limit of
+the log, stops the script at its time limit, reads the kernel's counters before and after, and
+writes one framed document to stdout::
 
     MATRIX-DOCUMENT <length in bytes>\n<JSON>
 
-docker, and any engine that can run a process, use this same file. It never judges: ``result``
-reads the document. Where the kernel has no figure the document says null.
+Every engine uses this file. It never judges: ``runner/execute`` reads the document. A number that
+the kernel does not provide is null.
 
-No process of its user can write to its streams (``be_closed``). In a container it is the first one,
-which the kernel lets none in there kill or stop: whatever ends it but itself came from outside.
+No process of the same user can write to its streams (``set_dumpable``). In a container it is the
+first process. The kernel lets no other process in the container kill or stop it, so if it is
+killed, that came from outside.
 """
 
 import json
@@ -24,12 +25,12 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 FORMAT = 1
 CGROUP = "/sys/fs/cgroup"
-NUMERIC = ("sse4_", "avx", "fma", "f16c", "amx")
-THREADS = (
+NUMERIC_FLAGS = ("sse4_", "avx", "fma", "f16c", "amx")
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -37,23 +38,25 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+PEAKS = ("memory_peak_bytes", "largest_process_bytes")
 PR_SET_DUMPABLE = 4
 
 
 def main() -> None:
-    """Execute the spec in the first argument and send the document."""
-    be_closed(True)
-    signal.signal(signal.SIGINT, lambda *_: None)  # of Python's own, and so not ignored by itself
+    """Run the trial that the first argument specifies, and send the document."""
+    set_dumpable(False)
+    signal.signal(signal.SIGINT, lambda *_: None)  # Python's handler would interrupt us
     spec = json.loads(sys.argv[1])
     if spec.get("parent_on_stdin") and select.select([0], [], [], 0)[0]:
-        return  # who holds the other end was gone before this process was tied to it
-    waited, share = wait_for_quiet(spec["quiet"])
+        return  # the parent died before the kernel tied this process to it
+    cores = os.sched_getaffinity(0)
     cgroup = spec.get("cgroup", CGROUP)
-    before = counters(cgroup)
+    waited, foreign_share = wait_for_quiet(spec["quiet"], cores)
+    before = counters(cgroup, cores)
     started = time.monotonic()
-    exit_code, timed_out, left_out = execute(spec)
+    exit_code, timed_out, left_out = run_script(spec, cores)
     wall = time.monotonic() - started
-    after = counters(cgroup)
+    after = counters(cgroup, cores)
     text, problem = read_result(os.path.join(spec["output"], "result.json"), spec["result_bytes"])
     send(
         {
@@ -63,98 +66,130 @@ def main() -> None:
             "result": text,
             "result_problem": problem,
             "reading": dict(
-                reading(wall, before, after, left_out, cgroup),
+                spent(before, after),
+                wall_s=wall,
                 waited_s=waited,
-                foreign_share_before=share,
+                foreign_share_before=foreign_share,
+                log_left_out_bytes=left_out,
+                cpus=sorted(cores),
+                cgroup=cgroup_version(cgroup),
+                **processor(),
             ),
         }
     )
 
 
-def execute(spec: Dict[str, Any]) -> Tuple[int, bool, int]:
-    """Execute the script; return its exit code, whether time ran out, and the bytes left out."""
-    params = os.path.join(spec["temporary"], "params.json")
-    with open(params, "w") as file:
-        json.dump({name: spec[name] for name in ("seed", "parameters", "cell", "matched")}, file)
-    threads = str(len(os.sched_getaffinity(0)))
-    surroundings = dict(os.environ)
-    surroundings.update(dict.fromkeys(THREADS, threads))
-    surroundings.update(
-        PARAMS_PATH=params,
-        DATA_DIR=os.path.join(spec["inputs"], "data"),
-        RESULT_PATH=os.path.join(spec["output"], "result.json"),
-        PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1",
-        PYTHONHASHSEED=str(spec["seed"] % 2**32),
-    )
-    child = subprocess.Popen(
-        [sys.executable, os.path.join(spec["inputs"], spec["script"])],
-        cwd=spec["temporary"],
-        env=surroundings,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=volunteer,  # noqa: PLW1509 (no thread runs yet)
-    )
-    log = Log(spec["log_bytes"])
+def set_dumpable(allowed: bool) -> None:
+    """Choose whether processes of the same user may trace this one and open its files.
+
+    An interpreter without ctypes cannot choose.
+    """
+    try:
+        import ctypes  # noqa: PLC0415 (some interpreters lack it)
+
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(allowed), 0, 0, 0)
+    except (ImportError, OSError):
+        pass
+
+
+def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Optional[float]]:
+    """Wait until other processes leave these cores alone, or until the patience is used up.
+
+    Return the seconds waited and the share of the last window that other processes used, None if
+    the kernel does not provide it. No event announces that a core became idle, so this polls.
+    """
+    began = time.monotonic()
+    while quiet["window_s"]:
+        before, own_before = core_seconds(cores)[0], time.process_time()
+        time.sleep(quiet["window_s"])
+        after, own_after = core_seconds(cores)[0], time.process_time()
+        waited = time.monotonic() - began
+        if before is None or after is None:
+            return waited, None
+        foreign = max(0.0, after - before - (own_after - own_before))
+        share = foreign / quiet["window_s"] / len(cores)
+        if share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
+            return waited, share
+    return 0.0, None
+
+
+# --- the script ----------------------------------------------------------------------------------
+
+
+def run_script(spec: Dict[str, Any], cores: Set[int]) -> Tuple[int, bool, int]:
+    """Return the script's exit code, whether it timed out, and the log bytes left out."""
+    child = start(spec, cores)
+    log = LogRelay(spec["log_bytes"])
     relay = threading.Thread(target=log.relay, args=(child.stdout,), daemon=True)
     relay.start()
     timed_out: List[bool] = []
 
     def stop(*_: Any) -> None:
         timed_out.append(True)
-        end_all(child.pid, spec["own_pid_namespace"])
+        kill_all(child.pid, spec["own_pid_namespace"])
 
-    # A timer signal interrupts wait() exactly when it is due: nothing polls on the measured core.
+    # The timer's signal interrupts wait() on time, without polling on the measured core.
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, spec["timeout_s"])
     exit_code = child.returncode = wait(child.pid)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    end_all(child.pid, spec["own_pid_namespace"])
+    kill_all(child.pid, spec["own_pid_namespace"])
     relay.join(5)
     return exit_code, bool(timed_out), log.finish()
 
 
-def be_closed(closed: bool) -> None:
-    """Let no process of the same user look into this one, trace it or open its files, or let it.
+def start(spec: Dict[str, Any], cores: Set[int]) -> "subprocess.Popen[bytes]":
+    """Start the script with its parameters, in a session of its own."""
+    params = os.path.join(spec["temporary"], "params.json")
+    with open(params, "w") as file:
+        json.dump({name: spec[name] for name in ("seed", "parameters", "cell", "matched")}, file)
+    return subprocess.Popen(
+        [sys.executable, os.path.join(spec["inputs"], spec["script"])],
+        cwd=spec["temporary"],
+        env=dict(
+            os.environ,
+            PARAMS_PATH=params,
+            DATA_DIR=os.path.join(spec["inputs"], "data"),
+            RESULT_PATH=os.path.join(spec["output"], "result.json"),
+            PYTHONUNBUFFERED="1",
+            PYTHONDONTWRITEBYTECODE="1",
+            PYTHONHASHSEED=str(spec["seed"] % 2**32),
+            **dict.fromkeys(THREAD_VARIABLES, str(len(cores))),
+        ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=prefer_as_oom_victim,  # noqa: PLW1509 (no thread runs yet)
+    )
 
-    An interpreter without ctypes has to do without.
-    """
-    try:
-        import ctypes  # noqa: PLC0415 (which not every interpreter has)
 
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(not closed), 0, 0, 0)
-    except (ImportError, OSError):
-        pass
+def prefer_as_oom_victim() -> None:
+    """Have the kernel kill the script first when memory runs out: the launcher must report it."""
+    set_dumpable(True)  # otherwise the file belongs to root
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
 
 
 def wait(script: int) -> int:
-    """Wait for the script; take leave of every orphan that ends before it, as an init has to."""
+    """Wait for the script; reap the orphans that end before it, as an init process must."""
     while True:
         ended, status = os.wait()
         if ended == script:
             return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def volunteer() -> None:
-    """Make the script the first to go when memory runs out, so that the launcher can say so."""
-    be_closed(False)  # else the file is root's
-    with open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
-
-
-def end_all(group: int, own_pid_namespace: bool) -> None:
-    """Kill the script and what it started; everything in this pid namespace where we are alone."""
+def kill_all(group: int, own_pid_namespace: bool) -> None:
+    """Kill the script's process group, and every other process in a pid namespace of our own."""
     for target in (-group, -1) if own_pid_namespace else (-group,):
         try:
             os.kill(target, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # nobody left
+        except (ProcessLookupError, PermissionError):  # none is left
             continue
 
 
-class Log:
-    """Relays to stderr: the first half of the limit at once, of the rest the newest half."""
+class LogRelay:
+    """Relays a log to stderr: half of its limit immediately, the newest half at the end."""
 
     def __init__(self, limit: int) -> None:
         self.half = limit // 2
@@ -164,7 +199,7 @@ class Log:
         self.lock = threading.Lock()
 
     def relay(self, stream: Any) -> None:
-        """Read the stream to its end; past the limit too, or the script would block."""
+        """Read the stream to its end, even beyond the limit: otherwise the script would block."""
         while True:
             chunk = os.read(stream.fileno(), 65536)
             if not chunk:
@@ -173,14 +208,14 @@ class Log:
                 now = chunk[: self.half - self.relayed]
                 self.relayed += len(now)
                 self.tail += chunk[len(now) :]
-                over = len(self.tail) - self.half
-                if over > 0:
-                    del self.tail[:over]
-                    self.left_out += over
+                excess = len(self.tail) - self.half
+                if excess > 0:
+                    del self.tail[:excess]
+                    self.left_out += excess
             write_all(2, now)
 
     def finish(self) -> int:
-        """Write what was held back; return the number of bytes that were left out."""
+        """Write the newest half; return the number of bytes that were left out."""
         with self.lock:
             if self.left_out:
                 write_all(2, b"\n[... %d bytes left out ...]\n" % self.left_out)
@@ -188,16 +223,10 @@ class Log:
             return self.left_out
 
 
-def write_all(target: int, content: bytes) -> None:
-    """Write all of the content to a file descriptor."""
-    while content:
-        content = content[os.write(target, content) :]
-
-
 def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
-    """Return the text the script wrote, or None and a sentence why there is none."""
+    """Return the text that the script wrote, or None and the reason why it cannot be used."""
     try:
-        # A link or a pipe in place of the file must neither be followed nor block.
+        # The script may have put a link or a pipe there: neither follow it nor block on it.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None, "the script wrote nothing to $RESULT_PATH"
@@ -216,91 +245,41 @@ def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
         return None, "the result is not UTF-8 (byte %d)" % error.start
 
 
-def wait_for_quiet(quiet: Dict[str, float]) -> Tuple[float, Optional[float]]:
-    """Wait until strangers leave these cores alone, or patience ends.
-
-    Return the seconds waited and the share of the last window that strangers took, None where the
-    kernel does not tell. A core that is shared makes no event: looking again is the only way.
-    """
-    cores = os.sched_getaffinity(0)
-    began = time.monotonic()
-    while quiet["window_s"]:
-        before, own_before = core_seconds(cores)[0], time.process_time()
-        time.sleep(quiet["window_s"])
-        after, own_after = core_seconds(cores)[0], time.process_time()
-        waited = time.monotonic() - began
-        if before is None or after is None:
-            return waited, None
-        foreign = max(0.0, after - before - (own_after - own_before))
-        share = foreign / quiet["window_s"] / len(cores)
-        if share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
-            return waited, share
-    return 0.0, None
+# --- the kernel's counters -----------------------------------------------------------------------
 
 
-def counters(cgroup: str) -> Dict[str, Optional[float]]:
-    """Read the kernel's counters of this container and of the cores it runs on."""
-    busy, steal = core_seconds(os.sched_getaffinity(0))
-    if os.path.exists(cgroup + "/cgroup.controllers"):
-        own = {
-            "cpu_s": scaled(field(cgroup + "/cpu.stat", "usage_usec"), 1e-6),
-            "throttled_s": scaled(field(cgroup + "/cpu.stat", "throttled_usec"), 1e-6),
-            "memory_peak_bytes": field(cgroup + "/memory.peak"),
-            "oom_kills": field(cgroup + "/memory.events", "oom_kill"),
-        }
-    else:
-        own = {
-            "cpu_s": scaled(field(cgroup + "/cpuacct/cpuacct.usage"), 1e-9),
-            "throttled_s": scaled(field(cgroup + "/cpu/cpu.stat", "throttled_time"), 1e-9),
-            "memory_peak_bytes": field(cgroup + "/memory/memory.max_usage_in_bytes"),
-            "oom_kills": field(cgroup + "/memory/memory.oom_control", "oom_kill"),
-        }
-    swapped = field("/proc/vmstat", "pswpin")
-    return dict(own, core_busy_s=busy, core_steal_s=steal, swapped_in_pages=swapped)
-
-
-def reading(
-    wall: float, before: Dict[str, Any], after: Dict[str, Any], left_out: int, cgroup: str
-) -> Dict[str, Any]:
-    """Return what the kernel counted while the script ran."""
-    spent = {
-        name: None if before[name] is None or after[name] is None else after[name] - before[name]
-        for name in before
-    }
+def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
+    """Read the kernel's counters of the script, of this container and of its cores."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent.update(
-        wall_s=wall,
-        cpus=sorted(os.sched_getaffinity(0)),
-        cgroup=2 if os.path.exists(cgroup + "/cgroup.controllers") else 1,
-        user_s=usage.ru_utime,
-        system_s=usage.ru_stime,
-        major_faults=usage.ru_majflt,
-        largest_process_bytes=usage.ru_maxrss * 1024,
-        memory_peak_bytes=after["memory_peak_bytes"],
-        log_left_out_bytes=left_out,
+    busy, steal = core_seconds(cores)
+    shared = {
+        "user_s": usage.ru_utime,
+        "system_s": usage.ru_stime,
+        "major_faults": usage.ru_majflt,
+        "largest_process_bytes": usage.ru_maxrss * 1024,
+        "core_busy_s": busy,
+        "core_steal_s": steal,
+        "swapped_in_pages": number_in("/proc/vmstat", "pswpin"),
+    }
+    if cgroup_version(cgroup) == 1:
+        return dict(
+            shared,
+            cpu_s=number_in(cgroup + "/cpuacct/cpuacct.usage", unit=1e-9),
+            throttled_s=number_in(cgroup + "/cpu/cpu.stat", "throttled_time", 1e-9),
+            memory_peak_bytes=number_in(cgroup + "/memory/memory.max_usage_in_bytes"),
+            oom_kills=number_in(cgroup + "/memory/memory.oom_control", "oom_kill"),
+        )
+    return dict(
+        shared,
+        cpu_s=number_in(cgroup + "/cpu.stat", "usage_usec", 1e-6),
+        throttled_s=number_in(cgroup + "/cpu.stat", "throttled_usec", 1e-6),
+        memory_peak_bytes=number_in(cgroup + "/memory.peak"),
+        oom_kills=number_in(cgroup + "/memory.events", "oom_kill"),
     )
-    spent.update(processor())
-    return spent
 
 
-def processor() -> Dict[str, Any]:
-    """Return the name of the first processor and its flags that matter to numbers."""
-    facts: Dict[str, str] = {}
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                name, _, value = line.partition(":")
-                facts.setdefault(name.strip(), value.strip())
-                if not line.strip():
-                    break
-    except OSError:
-        pass
-    flags = [flag for flag in facts.get("flags", "").split() if flag.startswith(NUMERIC)]
-    return {"processor": facts.get("model name"), "cpu_flags": sorted(flags)}
-
-
-def core_seconds(cores: Any) -> Tuple[Optional[float], Optional[float]]:
-    """Return busy and stolen seconds of these cores since boot, whoever used them."""
+def core_seconds(cores: Set[int]) -> Tuple[Optional[float], Optional[float]]:
+    """Return the busy and the stolen seconds of these cores since boot, of all processes."""
     ticks = os.sysconf("SC_CLK_TCK")
     busy = steal = 0
     try:
@@ -317,25 +296,56 @@ def core_seconds(cores: Any) -> Tuple[Optional[float], Optional[float]]:
     return busy / ticks, steal / ticks
 
 
-def field(path: str, name: Optional[str] = None) -> Optional[int]:
-    """Return the number in a file of one number, or behind a name in a file of such lines."""
+def number_in(path: str, name: Optional[str] = None, unit: float = 1) -> Optional[float]:
+    """Return the first number in a file, or the one after a name, times a unit; None if absent."""
     try:
         with open(path) as file:
-            words = [line.split() for line in file]
-        return int(next(line[-1] for line in words if name is None or line[0] == name))
+            lines = [line.split() for line in file]
+        return unit * int(next(line[-1] for line in lines if name is None or line[0] == name))
     except (OSError, ValueError, IndexError, StopIteration):
         return None
 
 
-def scaled(number: Optional[int], factor: float) -> Optional[float]:
-    """Return the number in another unit; None stays None."""
-    return None if number is None else number * factor
+def cgroup_version(cgroup: str) -> int:
+    """Return the version of the control groups that are mounted there."""
+    return 2 if os.path.exists(cgroup + "/cgroup.controllers") else 1
+
+
+def spent(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
+    """Return how far each counter advanced; of a peak, its last value."""
+    start = dict(before, **dict.fromkeys(PEAKS, 0))
+    return {
+        name: None if start[name] is None or number is None else number - start[name]
+        for name, number in after.items()
+    }
+
+
+def processor() -> Dict[str, Any]:
+    """Return the model of the first processor and the flags that can change numeric results."""
+    facts: Dict[str, str] = {}
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                name, _, value = line.partition(":")
+                facts.setdefault(name.strip(), value.strip())
+                if not line.strip():
+                    break
+    except OSError:
+        pass
+    flags = [flag for flag in facts.get("flags", "").split() if flag.startswith(NUMERIC_FLAGS)]
+    return {"processor": facts.get("model name"), "cpu_flags": sorted(flags)}
 
 
 def send(document: Dict[str, Any]) -> None:
     """Write the framed document to stdout."""
     body = json.dumps(document).encode("ascii")
     write_all(1, b"MATRIX-DOCUMENT %d\n" % len(body) + body)
+
+
+def write_all(target: int, content: bytes) -> None:
+    """Write all of the content to a file descriptor."""
+    while content:
+        content = content[os.write(target, content) :]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""The launcher on every Python of this machine, as a process with a script for a child."""
+"""The launcher on every Python of this machine, as a process whose child is a script."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +16,20 @@ import pytest
 
 from runner.execute.result import Document, read_document
 from runner.inside import LAUNCHER
+from runner.inside.launcher import read_result, wait_for_quiet
 from runner.python.interpreters import Interpreter, available
 
 OLDEST = (3, 6)
 
 
 def supported() -> list[Interpreter]:
-    """Return the interpreters the launcher is made for; there is at least the running one."""
+    """Return the interpreters that the launcher supports, at least the running one."""
     return [one for one in available() if tuple(map(int, one.version.split(".")[:2])) >= OLDEST]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What came out of the launcher."""
+    """The output of the launcher."""
 
     document: Document
     log: str
@@ -41,9 +44,9 @@ class Launcher:
         self.folder = folder
 
     def start(self, script: str, **changes: Any) -> Ended:
-        """Start a script and wait for its end; ``changes`` are those of the order."""
+        """Run a script to its end; ``changes`` replace values of the trial spec."""
         (self.folder / "script.py").write_text(script)
-        order = {
+        spec = {
             "inputs": str(self.folder),
             "temporary": str(self.folder),
             "output": str(self.folder),
@@ -61,7 +64,7 @@ class Launcher:
         }
         began = time.monotonic()
         done = subprocess.run(
-            [str(self.interpreter.path), str(LAUNCHER), json.dumps(order)],
+            [str(self.interpreter.path), str(LAUNCHER), json.dumps(spec)],
             capture_output=True,
             timeout=60,
             check=True,
@@ -84,16 +87,17 @@ def here(tmp_path: Path) -> Launcher:
     return Launcher(Interpreter(path=Path(sys.executable), version=version), tmp_path)
 
 
-def test_a_script_learns_its_trial_and_gives_its_result(launcher: Launcher) -> None:
-    """The script gets its order, and its result, its log and the kernel's counters come back."""
+def test_a_script_gets_its_trial_and_returns_its_result(launcher: Launcher) -> None:
+    """Result, counters and log come back; of a long log, the first and the newest half."""
     ended = launcher.start(
         "import json, os, sys\n"
-        "order = json.load(open(os.environ['PARAMS_PATH']))\n"
-        "order['hash_seed'] = os.environ['PYTHONHASHSEED']\n"
-        "order['data'] = os.environ['DATA_DIR']\n"
-        "order['threads'] = os.environ['OMP_NUM_THREADS']\n"
+        "trial = json.load(open(os.environ['PARAMS_PATH']))\n"
+        "trial['hash_seed'] = os.environ['PYTHONHASHSEED']\n"
+        "trial['data'] = os.environ['DATA_DIR']\n"
+        "trial['threads'] = os.environ['OMP_NUM_THREADS']\n"
         "print('out'); sys.stderr.write('err\\n')\n"
-        "json.dump(order, open(os.environ['RESULT_PATH'], 'w'))\n"
+        "sys.stdout.write('a' * 492 + 'b' * 100000 + 'c' * 500)\n"
+        "json.dump(trial, open(os.environ['RESULT_PATH'], 'w'))\n"
     )
     document = ended.document
     assert (document.exit_code, document.timed_out, document.result_problem) == (0, False, None)
@@ -107,25 +111,26 @@ def test_a_script_learns_its_trial_and_gives_its_result(launcher: Launcher) -> N
         "data": f"{launcher.folder}/data",
         "threads": str(len(os.sched_getaffinity(0))),
     }
-    assert ended.log == "out\nerr\n"
+    gap = "\n[... 100000 bytes left out ...]\n"
+    assert ended.log == "out\nerr\n" + "a" * 492 + gap + "c" * 500
     reading = document.reading
     assert 0 < reading.wall_s < ended.seconds
     assert 0 < reading.user_s + reading.system_s < 10
     assert reading.largest_process_bytes > 1_000_000
     assert list(reading.cpus) == sorted(os.sched_getaffinity(0))
-    assert reading.log_left_out_bytes == 0
+    assert reading.log_left_out_bytes == 100_000
 
 
 def test_a_script_is_stopped_at_its_time_limit(launcher: Launcher) -> None:
-    """A script that hangs is killed, and the document says why."""
+    """A script that hangs is killed, and the document says so."""
     ended = launcher.start("import time; time.sleep(60)", timeout_s=0.2)
     assert ended.document.timed_out
     assert ended.document.exit_code == -signal.SIGKILL
     assert ended.seconds < 20
 
 
-def test_a_script_is_stopped_with_all_it_started(here: Launcher) -> None:
-    """At the time limit script and children are killed, whatever they do with signals."""
+def test_a_script_is_stopped_with_its_children(here: Launcher) -> None:
+    """At its time limit all of them are killed, even if they ignore signals."""
     ended = here.start(
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -133,7 +138,7 @@ def test_a_script_is_stopped_with_all_it_started(here: Launcher) -> None:
         "    open('child', 'w').write(str(os.getpid()))\n"
         "sys.stdout.write('on\\n'); sys.stdout.flush()\n"
         "time.sleep(60)\n",
-        timeout_s=2,
+        timeout_s=1,
     )
     assert ended.document.timed_out
     assert ended.seconds < 20
@@ -141,8 +146,8 @@ def test_a_script_is_stopped_with_all_it_started(here: Launcher) -> None:
     assert gone(here.folder / "child")
 
 
-def test_what_a_script_leaves_running_is_ended(here: Launcher) -> None:
-    """A child that outlives the script does not keep the trial waiting."""
+def test_a_child_that_outlives_its_script_is_killed(here: Launcher) -> None:
+    """The trial does not wait for it."""
     ended = here.start(
         "import os, time\n"
         "if os.fork() == 0:\n"
@@ -157,11 +162,11 @@ def test_what_a_script_leaves_running_is_ended(here: Launcher) -> None:
 
 
 def gone(path: Path) -> bool:
-    """Whether the process whose number is in the file ends within a second."""
+    """Whether the process with the pid in this file ends within a second."""
     stat = Path("/proc", path.read_text(), "stat")
     for _ in range(100):
         try:
-            if stat.read_text().rpartition(")")[2].split()[0] == "Z":  # nobody reaps it here
+            if stat.read_text().rpartition(")")[2].split()[0] == "Z":  # but not reaped
                 return True
         except (FileNotFoundError, ProcessLookupError):
             return True
@@ -169,19 +174,9 @@ def gone(path: Path) -> bool:
     return False
 
 
-def test_of_a_long_log_the_middle_is_left_out(launcher: Launcher) -> None:
-    """The first half of the limit and the newest half are kept, and the gap is told."""
-    ended = launcher.start(
-        "import sys\nsys.stdout.write('a' * 500 + 'b' * 100000 + 'c' * 500)\n", log_bytes=1000
-    )
-    gap = "\n[... 100000 bytes left out ...]\n"
-    assert ended.log == "a" * 500 + gap + "c" * 500
-    assert ended.document.reading.log_left_out_bytes == 100_000
-
-
-def test_a_log_at_its_limit_is_whole(here: Launcher) -> None:
-    """Nothing is left out that fits."""
-    ended = here.start("print('x' * 999)", log_bytes=1000)
+def test_a_log_at_its_limit_is_complete(here: Launcher) -> None:
+    """Nothing is left out if it fits."""
+    ended = here.start("print('x' * 999)")
     assert ended.log == "x" * 999 + "\n"
 
 
@@ -194,8 +189,10 @@ def test_a_log_at_its_limit_is_whole(here: Launcher) -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV, ""),
     ],
 )
-def test_how_a_script_ends_is_told(here: Launcher, script: str, exit_code: int, log: str) -> None:
-    """Exit codes and signals come back as they are, and the document comes with them."""
+def test_the_exit_of_a_script_is_reported(
+    here: Launcher, script: str, exit_code: int, log: str
+) -> None:
+    """Exit codes and signals are not changed, and a missing result is named."""
     ended = here.start(f"import resource\nresource.setrlimit(4, (0, 0))\n{script}")
     assert ended.document.exit_code == exit_code
     assert ended.log == log
@@ -203,37 +200,71 @@ def test_how_a_script_ends_is_told(here: Launcher, script: str, exit_code: int, 
     assert ended.document.result_problem == "the script wrote nothing to $RESULT_PATH"
 
 
+def make_socket(path: Path) -> None:
+    """Leave a socket there."""
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+
+
 @pytest.mark.parametrize(
-    ("script", "problem"),
+    ("write", "problem"),
     [
-        ("open(place, 'w').write('x' * 1001)", "the result is larger than its limit of 1000 bytes"),
-        ("open(place, 'wb').write(b'ab\\xff')", "the result is not UTF-8 (byte 2)"),
-        ("os.mkdir(place)", "$RESULT_PATH is not a regular file"),
-        ("os.mkfifo(place)", "$RESULT_PATH is not a regular file"),
-        ("os.symlink('/etc/passwd', place)", "$RESULT_PATH cannot be read: Too many levels of"),
         (
-            "import socket; socket.socket(socket.AF_UNIX).bind('result.json')",
-            "$RESULT_PATH cannot be read: No such device or address",
+            lambda path: path.write_text("x" * 1001),
+            "the result is larger than its limit of 1000 bytes",
         ),
+        (lambda path: path.write_bytes(b"ab\xff"), "the result is not UTF-8 (byte 2)"),
+        (Path.mkdir, "$RESULT_PATH is not a regular file"),
+        (os.mkfifo, "$RESULT_PATH is not a regular file"),
+        (
+            lambda path: path.symlink_to("/etc/passwd"),
+            "$RESULT_PATH cannot be read: Too many levels of symbolic links",
+        ),
+        (make_socket, "$RESULT_PATH cannot be read: No such device or address"),
+        (lambda _: None, "the script wrote nothing to $RESULT_PATH"),
     ],
+    ids=["large", "not UTF-8", "folder", "pipe", "link", "socket", "nothing"],
 )
-def test_a_result_that_cannot_be_taken_is_told(here: Launcher, script: str, problem: str) -> None:
-    """Whatever lies where the result should be: the launcher neither follows, hangs nor fails."""
-    ended = here.start(f"import os\nplace = os.environ['RESULT_PATH']\n{script}")
+def test_an_unusable_result_is_named(
+    tmp_path: Path, write: Callable[[Path], None], problem: str
+) -> None:
+    """The launcher neither follows links nor blocks nor fails."""
+    path = tmp_path / "result.json"
+    write(path)
+    assert read_result(str(path), 1000) == (None, problem)
+
+
+def test_a_problem_with_the_result_is_part_of_the_document(here: Launcher) -> None:
+    """The exit code stays that of the script."""
+    ended = here.start("import os; os.symlink('/etc/passwd', os.environ['RESULT_PATH'])")
     assert ended.document.exit_code == 0
     assert ended.document.result is None
     assert ended.document.result_problem
-    assert ended.document.result_problem.startswith(problem)
+    assert ended.document.result_problem.startswith("$RESULT_PATH cannot be read: Too many levels")
 
 
-def test_a_result_at_its_limit_is_taken(here: Launcher) -> None:
-    """The limit is the last size that is accepted."""
-    ended = here.start("import os; open(os.environ['RESULT_PATH'], 'w').write('x' * 1000)")
-    assert ended.document.result == "x" * 1000
+def test_a_result_at_its_limit_is_accepted(tmp_path: Path) -> None:
+    """The limit is the largest accepted size."""
+    path = tmp_path / "result.json"
+    path.write_text("x" * 1000)
+    assert read_result(str(path), 1000) == ("x" * 1000, None)
 
 
-def test_a_script_cannot_read_what_was_not_sent(here: Launcher) -> None:
-    """Its standard input is empty and its standard output is not that of the launcher."""
+def test_a_script_cannot_use_the_launchers_streams(here: Launcher) -> None:
+    """Its stdin is empty, and its stdout is not the launcher's."""
     ended = here.start("import sys\nprint(repr(sys.stdin.read()))\nprint('MATRIX-DOCUMENT 2')")
     assert ended.log == "''\nMATRIX-DOCUMENT 2\n"
     assert ended.document.exit_code == 0
+
+
+def test_a_trial_waits_until_its_cores_are_quiet() -> None:
+    """It starts with the first quiet window, or when the patience is used up."""
+    cores = os.sched_getaffinity(0)
+    quiet = {"window_s": 0.01, "foreign_share": 1e9, "patience_s": 60.0}
+    waited, share = wait_for_quiet(quiet, cores)
+    assert 0.01 <= waited < 1
+    assert share is not None
+    waited, share = wait_for_quiet({**quiet, "foreign_share": -1.0, "patience_s": 0.02}, cores)
+    assert 0.02 <= waited < 1
+    assert share is not None
+    assert wait_for_quiet({**quiet, "window_s": 0.0}, cores) == (0.0, None)

@@ -1,7 +1,7 @@
-"""Matched mode hands out the same numbers under every numpy, and other ones for other purposes.
+"""Matched mode returns the same numbers with every numpy, and others for other purposes.
 
-The expected numbers were computed alike by numpy 1.14.6, 1.16.4, 1.17.2, 1.17.3, 1.26.4, 2.4.6 and
-2.5.5, on Python 3.6 to 3.13. A numpy that changes them would part the versions of a matrix.
+numpy 1.14.6, 1.16.4, 1.17.2, 1.17.3, 1.26.4, 2.4.6 and 2.5.5 on Python 3.6 to 3.13 all computed the
+expected numbers. If a numpy changed them, the versions of a matrix would no longer match.
 """
 
 import ast
@@ -26,7 +26,7 @@ Start = Callable[[int], Any]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Return what imports the file anew, as the script of a trial with that seed would."""
+    """Return a function that imports the file again, like the script of a trial with this seed."""
 
     def start(seed: int) -> ModuleType:
         params = tmp_path / "params.json"
@@ -42,8 +42,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     return start
 
 
-def test_the_numbers_are_those_that_every_numpy_has_handed_out(start: Start) -> None:
-    """The bits of float32 weights, and two orders; the digest is that of both together."""
+def test_the_numbers_are_those_that_every_numpy_has_returned(start: Start) -> None:
+    """The bits of float32 weights, two orders, and the digest of all of them."""
     matched = start(7)
     weights = matched.weights("kernel", (3, 2))
     assert weights.view("uint32").tolist() == [
@@ -61,8 +61,8 @@ def test_the_numbers_are_those_that_every_numpy_has_handed_out(start: Start) -> 
     [(0, "cbfb10aa90e0e39e"), (7, "1ec500133840e1ac"), (2**200 + 1, "613b5c338773a1f5")],
     ids=["0", "7", "2^200+1"],
 )
-def test_a_whole_training_set_is_ordered_alike(start: Start, seed: int, digest: str) -> None:
-    """So many numbers that every step of the generator's stream counts."""
+def test_a_whole_training_set_has_the_expected_order(start: Start, seed: int, digest: str) -> None:
+    """So many numbers check every step of the generator's stream."""
     matched = start(seed)
     matched.weights("kernel", KERNEL)
     matched.order(0, 60_000)
@@ -70,8 +70,8 @@ def test_a_whole_training_set_is_ordered_alike(start: Start, seed: int, digest: 
     assert matched.digest() == digest
 
 
-def test_one_seed_repeats_itself(start: Start) -> None:
-    """Neither an earlier call nor numpy's global generator has a say."""
+def test_a_seed_repeats_its_numbers(start: Start) -> None:
+    """Neither earlier calls nor numpy's global generator change them."""
     first, second = start(7), start(7)
     second.order(3, 50)
     np.random.seed(1)  # noqa: NPY002 - the one that scripts seed
@@ -80,7 +80,7 @@ def test_one_seed_repeats_itself(start: Start) -> None:
 
 
 def test_other_purposes_get_other_numbers(start: Start) -> None:
-    """Seed, name and shape decide about weights; seed, epoch and number about an order."""
+    """Weights depend on seed, name and shape; an order on seed, epoch and number of samples."""
     matched = start(7)
     weights = [
         matched.weights("kernel", KERNEL),
@@ -97,7 +97,7 @@ def test_other_purposes_get_other_numbers(start: Start) -> None:
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 1000])
 def test_an_order_is_a_permutation(start: Start, samples: int) -> None:
-    """Every sample is in every epoch once."""
+    """Every epoch contains every sample once."""
     order = start(7).order(5, samples)
     assert order.dtype == np.int64
     assert sorted(order.tolist()) == list(range(samples))
@@ -115,8 +115,8 @@ def test_weights_fill_the_range_of_glorot(start: Start) -> None:
     assert abs((scaled**2).mean() - 1 / 3) < 5 * (4 / 45 / scaled.size) ** 0.5
 
 
-def test_the_digest_proves_what_was_handed_out(start: Start) -> None:
-    """It is that of the same calls in the same order, and asking for it changes nothing."""
+def test_the_digest_proves_which_numbers_were_returned(start: Start) -> None:
+    """The same calls in the same order give the same digest; reading it changes nothing."""
     one, other = start(7), start(7)
     one.order(0, 10)
     assert one.digest() == one.digest() != other.digest()
@@ -129,8 +129,8 @@ def test_the_digest_proves_what_was_handed_out(start: Start) -> None:
     assert re.fullmatch("[0-9a-f]{16}", one.digest())
 
 
-def test_what_a_script_does_to_the_numbers_does_not_reach_the_next_one(start: Start) -> None:
-    """A script may train in the array it was handed."""
+def test_a_script_that_changes_its_numbers_does_not_change_later_ones(start: Start) -> None:
+    """A script may train in the array that it got."""
     matched = start(7)
     weights = matched.weights("kernel", KERNEL)
     kept = weights.copy()
@@ -138,7 +138,7 @@ def test_what_a_script_does_to_the_numbers_does_not_reach_the_next_one(start: St
     assert np.array_equal(matched.weights("kernel", KERNEL), kept)
 
 
-def test_the_file_needs_python_36_and_numpy_alone() -> None:
+def test_the_file_needs_only_python_36_and_numpy() -> None:
     """It runs in every environment, without the runner."""
     tree = ast.parse(MATCHED.read_text(encoding="utf-8"), feature_version=(3, 6))
     imported = {
@@ -151,7 +151,7 @@ def test_the_file_needs_python_36_and_numpy_alone() -> None:
 
 
 class FakeModel:
-    """Remembers what it was given, as a Keras model would take it."""
+    """Remembers its weights and samples, with the interface of a Keras model."""
 
     def __init__(self) -> None:
         self.weights: list[Any] = []
@@ -172,7 +172,7 @@ class FakeModel:
 def test_the_usage_in_the_guide_works(
     start: Start, monkeypatch: pytest.MonkeyPatch, *, wanted: bool
 ) -> None:
-    """The lines printed in ``docs/experiments.md`` train on what they were handed, and say so."""
+    """The lines in ``docs/experiments.md`` train on the matched numbers and report the digest."""
     guide = GUIDE.read_text(encoding="utf-8")
     (usage,) = re.findall(r"^```py\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
     ast.parse(usage, feature_version=(3, 6))
