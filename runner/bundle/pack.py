@@ -150,7 +150,7 @@ def _environments(
         note(f"packing {environment.request.label}")
         key, python = environment_digest(environment), environment.python
         with tempdir.folder() as folder:
-            context = write_context(environment, key, cargo.matrix.base, engine, folder)
+            context = write_context(environment, cargo.matrix.base, engine, folder)
             then = measured.get(key, context.base)
             if then.digest != context.base.digest:
                 note(f"it was measured on the base {then.name}, and stands on {context.base.name}")

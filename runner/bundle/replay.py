@@ -12,7 +12,7 @@ from runner.lock import missing
 from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
 from runner.prepare import observed
-from runner.prepare.recipe import dockerfile, to_build
+from runner.prepare.recipe import dockerfile, environment_digest, to_build
 from runner.read import read
 from runner.records.environment import Base, Lock
 from runner.records.study import Matrix
@@ -65,7 +65,9 @@ def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) 
     BundleError if it lacks one that the study needs, as where another runner made it.
     """
     bases: dict[str, Base] = {}
-    waiting = {key for _, key in to_build(study.matrix, study.lock, engine.images())}
+    waiting = {
+        environment_digest(one) for one in to_build(study.matrix, study.lock, engine.images())
+    }
     for one in bundle.contents.environments:
         if one.digest in waiting:  # whatever else it names is none of ours
             if one.base_file not in bases:
@@ -73,7 +75,7 @@ def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) 
                 bases[one.base_file] = engine.load_base(one.base, one.python, file)
             context = _context(bundle, one, bases[one.base_file])
             observed(one.label, observer, partial(engine.build, context))
-    lacking = [one.request.label for one, _ in to_build(study.matrix, study.lock, engine.images())]
+    lacking = [one.request.label for one in to_build(study.matrix, study.lock, engine.images())]
     if lacking:
         raise BundleError(
             f"the bundle has no environment for {', '.join(lacking)} as this matrix-runner makes "

@@ -33,7 +33,7 @@ def look(
     entries = {cell.request: locked.get(cell.request) for cell in matrix.cells}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
     plan = make_plan(matrix, options.seed or 0, options.blocks)
-    waiting = [environment.request.label for environment, _ in to_build(matrix, lock, images or {})]
+    waiting = [environment.request.label for environment in to_build(matrix, lock, images or {})]
     return Outlook(
         matrix=matrix,
         plan=plan,

@@ -1,14 +1,13 @@
-"""prepare: every environment of a matrix becomes an image, and nothing is built twice.
+"""prepare: turn every environment of a matrix into an image, and build nothing twice.
 
-An image is found again by its environment's digest: the lock entry and the recipe. Editing the
-experiment changes neither, so it builds nothing.
+An image is found by its environment's digest, which covers the lock entry and the build recipe.
+Editing the experiment changes neither, so it builds nothing.
 """
 
 import shutil
 import tarfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,111 +19,70 @@ from runner.prepare.recipe import dockerfile, environment_digest, to_build, used
 from runner.python import interpreters, packages
 from runner.records.environment import Environment, EnvironmentRequest, Image, Lock
 from runner.records.study import Matrix
-from runner.system import child, tempdir
+from runner.system import tempdir
+from runner.system.parallel import in_parallel
 from runner.system.retry import retry
 
-AT_ONCE = 2
-NO_ROOM = "no space left on device"
-"""What kernel, engines and uv say of a full disk, each with its own capitals."""
-SAVE_LOG = Callable[[str, str], Path]
-"""Takes an environment's label and the log of its failed build; returns where it was saved."""
+NO_SPACE = "no space left on device"
+"""How the kernel, engines and uv describe a full disk, in lower case."""
+
+SaveLog = Callable[[str, str], Path]
+"""Saves the log of a failed build under the environment's label and returns its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The image of each request, or the reason why there is none."""
+    """The image of each request, or the reason why it could not be built."""
 
     images: Mapping[EnvironmentRequest, Image]
     missing: Mapping[EnvironmentRequest, str]
 
 
 def prepare(
-    matrix: Matrix, lock: Lock, engine: Engine, observer: Observer, save_log: SAVE_LOG
+    matrix: Matrix, lock: Lock, engine: Engine, observer: Observer, save_log: SaveLog
 ) -> Prepared:
-    """Build what is missing; an image that cannot be built costs its own cells and no others."""
-    images = dict(engine.images())
-    missing: dict[EnvironmentRequest, str] = {}
+    """Build the missing images. A failed build affects only the cells that need its image."""
+    images = engine.images()
+    waiting = to_build(matrix, lock, images)
 
-    def build(waiting: tuple[Environment, str]) -> None:
-        environment, key = waiting
-        try:
-            images[key] = retry(
-                partial(_build, environment, key, matrix.base, engine, observer),
-                (ImageBuildError, PackagesError),
-                observer.note,
-                _lacks_room,
-            )
-        except ImageBuildError as error:
-            path = save_log(environment.request.label, error.log)
-            missing[environment.request] = f"{error} (log: {path})"
-        except PackagesError as error:
-            missing[environment.request] = str(error)
+    def build(environment: Environment) -> Image | str:
+        return _image_or_reason(environment, matrix.base, engine, observer, save_log)
 
-    _some_at_once(build, to_build(matrix, lock, images))
+    built = dict(zip(waiting, in_parallel(build, waiting), strict=True))
+    found = {
+        environment.request: built.get(environment) or images[environment_digest(environment)]
+        for environment in used(matrix, lock)
+    }
     return Prepared(
-        images={
-            environment.request: images[environment_digest(environment)]
-            for environment in used(matrix, lock)
-            if environment.request not in missing
-        },
-        missing=missing,
+        images={request: one for request, one in found.items() if isinstance(one, Image)},
+        missing={request: one for request, one in found.items() if isinstance(one, str)},
     )
 
 
-def _some_at_once(
-    build: Callable[[tuple[Environment, str]], None], waiting: Iterable[tuple[Environment, str]]
-) -> None:
-    """Build each; installing keeps a core busy while the engine is busy with another image.
+def _image_or_reason(
+    environment: Environment, wanted: str, engine: Engine, observer: Observer, save_log: SaveLog
+) -> Image | str:
+    label = environment.request.label
 
-    Where one raises, those that have not begun never do. Who interrupts need not wait for those
-    that have: they end with the program.
-    """
-    rest = iter(tuple(waiting))
-    turn = threading.Lock()
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        while not failures:
-            with turn:
-                one = next(rest, None)
-            if one is None:
-                return
-            try:
-                build(one)
-            except BaseException as error:  # noqa: BLE001 (raised below)
-                failures.append(error)
-
-    workers = [threading.Thread(target=work, daemon=True) for _ in range(AT_ONCE)]
-    try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    except BaseException as error:
-        failures.append(error)
-        child.kill_all()
-        raise
-    if failures:
-        raise failures[0]
-
-
-def _lacks_room(error: RunnerError) -> bool:
-    """Whether a disk is full, here or where the engine is, and not the environment wrong."""
-    return NO_ROOM in str(error).lower()
-
-
-def _build(
-    environment: Environment, key: str, wanted: str, engine: Engine, observer: Observer
-) -> Image:
     def build() -> Image:
         with tempdir.folder() as folder:
-            return engine.build(write_context(environment, key, wanted, engine, folder))
+            return engine.build(write_context(environment, wanted, engine, folder))
 
-    return observed(environment.request.label, observer, build)
+    try:
+        return retry(
+            partial(observed, label, observer, build),
+            (ImageBuildError, PackagesError),
+            observer.note,
+            _is_disk_full,
+        )
+    except ImageBuildError as error:
+        return f"{error} (log: {save_log(label, error.log)})"
+    except PackagesError as error:
+        return str(error)
 
 
 def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Image:
-    """Build an image, and let the observer know of its beginning and its end."""
+    """Build an image and report its start and end to the observer."""
     began = time.monotonic()
     observer.image_started(label)
     image = build()
@@ -132,21 +90,25 @@ def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Imag
     return image
 
 
+def _is_disk_full(error: RunnerError) -> bool:
+    """Whether a disk is full, on this machine or the engine's."""
+    return NO_SPACE in str(error).lower()
+
+
 def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
-    """Write the context of every environment; return the commands that build their images."""
+    """Write the build context of every environment; return the commands that build them."""
     commands = []
     for environment in used(matrix, lock):
-        key = environment_digest(environment)
-        place = folder / f"{environment.request.label}-{key[:8]}"
-        context = write_context(environment, key, matrix.base, engine, place)
+        name = f"{environment.request.label}-{environment_digest(environment)[:8]}"
+        context = write_context(environment, matrix.base, engine, folder / name)
         commands.append(engine.command(context))
     return tuple(commands)
 
 
 def write_context(
-    environment: Environment, key: str, wanted: str, engine: Engine, folder: Path
+    environment: Environment, wanted: str, engine: Engine, folder: Path
 ) -> BuildContext:
-    """Write into ``folder`` all that an image is built from; PackagesError if that fails."""
+    """Write the build context of an image into ``folder``; PackagesError if that fails."""
     interpreter = interpreters.find(environment.python)
     base = engine.base(wanted, interpreter)
     tree = folder / "tree"
@@ -157,21 +119,21 @@ def write_context(
         shutil.copyfile(dockerfile(), folder / DOCKERFILE)
     except OSError as error:
         raise PackagesError(
-            f"the files of {environment.request.label} cannot be written ({error}); make room, or "
-            "name another folder in TMPDIR or --context."
+            f"the build context of {environment.request.label} cannot be written ({error}); free "
+            "disk space, or name another folder with TMPDIR or --context."
         ) from error
     return BuildContext(
         folder=folder,
-        environment=key,
+        environment=environment_digest(environment),
         label=environment.request.label,
         base=base,
     )
 
 
 def _pack(tree: Path, python: str, target: Path) -> None:
-    """Pack an installed tree as a virtual environment of the base's interpreter.
+    """Pack installed packages as a virtual environment for the base's interpreter.
 
-    Order, owner and date of all entries are fixed: equal packages are equal bytes.
+    Order, owner and date of the entries are fixed, so equal packages give equal bytes.
     """
     settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
     (tree / "pyvenv.cfg").write_bytes(settings)

@@ -1,6 +1,6 @@
-"""The recipe: how an environment becomes an image, and by which key the image is found again."""
+"""The build recipe: which environments need an image, and the digest that finds an image again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runner.errors import RunnerError
@@ -9,36 +9,21 @@ from runner.records.study import Matrix
 from runner.system import digest
 
 INSTALLATION = 1
-"""How packages are installed (``packages``) and packed (``prepare``); raised when that changes."""
-
-"""The kinds of base that are made of this machine's interpreters."""
+"""The version of how we install and pack packages; raise it when that changes."""
 
 
-def environment_digest(environment: Environment) -> str:
-    """Return the key of an environment: what is in it and how it is made."""
-    recipe = [dockerfile().read_text(), INSTALLATION]
-    return digest.of_content([environment, recipe])
+def to_build(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> tuple[Environment, ...]:
+    """Return the environments that have no image on a base that the matrix accepts."""
+
+    def has_image(environment: Environment) -> bool:
+        image = images.get(environment_digest(environment))
+        return image is not None and _accepts(matrix.base, image.base, environment.python)
+
+    return tuple(one for one in used(matrix, lock) if not has_image(one))
 
 
-def recipe_digest() -> str:
-    """Return the digest of how environments are made, whatever is in them."""
-    return digest.of_content([dockerfile().read_text(), INSTALLATION])
-
-
-def to_build(
-    matrix: Matrix, lock: Lock, images: Mapping[str, Image]
-) -> tuple[tuple[Environment, str], ...]:
-    """Return the environments of the matrix's cells that have no image, with their digests."""
-    keyed = [(environment, environment_digest(environment)) for environment in used(matrix, lock)]
-    return tuple(
-        (environment, key)
-        for environment, key in keyed
-        if key not in images or not _stands_on(images[key].base, matrix.base, environment.python)
-    )
-
-
-def used(matrix: Matrix, lock: Lock) -> Iterable[Environment]:
-    """Yield the environments that the matrix's cells need, each once."""
+def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
+    """Yield each environment that the matrix's cells need once."""
     entries = {entry.request: entry for entry in lock.entries}
     for request in dict.fromkeys(cell.request for cell in matrix.cells):
         entry = entries.get(request)
@@ -46,18 +31,32 @@ def used(matrix: Matrix, lock: Lock) -> Iterable[Environment]:
             yield entry
 
 
+def environment_digest(environment: Environment) -> str:
+    """Return the digest of an environment's content and of its build recipe."""
+    return digest.of_content([environment, _recipe()])
+
+
+def recipe_digest() -> str:
+    """Return the digest of the build recipe, which is the same for all environments."""
+    return digest.of_content(_recipe())
+
+
+def _recipe() -> list[str | int]:
+    return [dockerfile().read_text(), INSTALLATION]
+
+
 def dockerfile() -> Path:
-    """Return the Dockerfile of environments: in a checkout at the top, else in the package."""
+    """Return the path of the environments' Dockerfile, in a checkout or an installed package."""
     package = Path(__file__).parents[1]
     for folder in (package.parent, package):
         path = folder / "Dockerfiles" / "environment.Dockerfile"
         if path.is_file():
             return path
-    raise RunnerError("Dockerfiles/environment.Dockerfile is missing; install matrix-runner again.")
+    raise RunnerError("Dockerfiles/environment.Dockerfile is missing; reinstall matrix-runner.")
 
 
-def _stands_on(base: Base, wanted: str, python: str) -> bool:
-    """Whether an image on this base is what the matrix wants."""
+def _accepts(wanted: str, base: Base, python: str) -> bool:
+    """Whether ``Matrix.base`` allows an image on this base."""
     match wanted:
         case "auto":
             return True

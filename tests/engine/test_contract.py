@@ -11,7 +11,6 @@ from runner.execute import clear
 from runner.execute.result import conclude
 from runner.inside import LAUNCHER
 from runner.prepare import write_context
-from runner.prepare.recipe import environment_digest
 from runner.records.environment import BaseKind, Image
 from runner.records.run import SANDBOXES
 from runner.records.study import Limits, Status
@@ -69,8 +68,7 @@ def test_an_image_is_found_again_by_its_digest(engine: Engine, image: Image) -> 
 def test_a_base_travels_in_a_file(engine: Engine, tmp_path: Path) -> None:
     """An image is built on a base that came out of a file, and trials are executed in it."""
     environment = plain_environment(2020)
-    key = environment_digest(environment)
-    context = write_context(environment, key, "host", engine, tmp_path / "context")
+    context = write_context(environment, "host", engine, tmp_path / "context")
     saved = engine.save_base(context.base, INTERPRETER, tmp_path / "base.tar")
     assert saved.kind is BaseKind.ASSEMBLED
     loaded = engine.load_base(saved, INTERPRETER.minor, tmp_path / "base.tar")

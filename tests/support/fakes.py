@@ -199,9 +199,7 @@ def _exit_code(script: Path) -> int:
     """Run a script; print what ends it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ResourceWarning
-            )  # a process closes its files
+            warnings.simplefilter("ignore", ResourceWarning)  # a process closes its files
             runpy.run_path(str(script), run_name="__main__")
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):

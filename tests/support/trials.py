@@ -10,7 +10,6 @@ from runner.execute import clear
 from runner.execute.result import Concluded, conclude
 from runner.inside import LAUNCHER
 from runner.prepare import write_context
-from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Guards, Trial, TrialResult
@@ -54,8 +53,7 @@ def plain_environment(year: int = 2026) -> Environment:
 
 def build(engine: Engine, environment: Environment, folder: Path, base: str = "host") -> Image:
     """Build the image of an environment from a context in ``folder``."""
-    key = environment_digest(environment)
-    return engine.build(write_context(environment, key, base, engine, folder))
+    return engine.build(write_context(environment, base, engine, folder))
 
 
 def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:

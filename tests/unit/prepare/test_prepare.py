@@ -1,8 +1,7 @@
-"""Preparing: what must be built, what is found again, and what a context holds."""
+"""Which images are built, which are found again, and the content of a build context."""
 
 import io
 import tarfile
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,38 +26,17 @@ GIVEN = Base(kind=BaseKind.LOCAL, name="mine:3.7", digest="sha256:3")
 
 
 def image(environment: Environment, base: Base) -> Image:
-    """The image of an environment on a base."""
+    """Return the image of an environment on a base."""
     key = environment_digest(environment)
     return Image(environment=key, label=key, id=key, size_bytes=1, base=base)
 
 
 def plain() -> tuple[Matrix, Lock, Environment]:
-    """A matrix of one cell on an environment without packages."""
+    """Return a matrix of one cell with an environment without packages."""
     environment = plain_environment()
     matrix = founding_matrix()
     cell = replace(matrix.cells[0], request=environment.request, expect=Status.OK)
     return replace(matrix, cells=(cell,)), Lock(entries=(environment,)), environment
-
-
-def test_an_interruption_does_not_wait_for_builds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has begun ends with the program, what has not never begins."""
-    matrix, lock, _ = plain()
-    released, begun = threading.Event(), threading.Event()
-
-    def build(*_: object) -> Image:
-        begun.set()
-        released.wait(30)
-        raise EngineLostError("the program has ended")
-
-    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
-        assert begun.wait(30)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("runner.prepare._build", build)
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
-    with pytest.raises(KeyboardInterrupt), observer_for(io.StringIO()) as observer:
-        prepare(matrix, lock, FakeEngine(), observer, lambda *_: Path("log"))
-    released.set()
 
 
 @pytest.mark.parametrize(
@@ -76,10 +54,8 @@ def test_an_interruption_does_not_wait_for_builds(monkeypatch: pytest.MonkeyPatc
         ("mine:3.7", PULLED, False),
     ],
 )
-def test_an_image_is_found_again_on_the_base_that_is_wanted(
-    wanted: str, base: Base, found: bool
-) -> None:
-    """An image on another base than the matrix wants is built again; on its base it is not."""
+def test_an_image_is_built_again_for_another_base(wanted: str, base: Base, found: bool) -> None:
+    """An image is used only if the matrix accepts its base."""
     matrix, lock = replace(founding_matrix(), base=wanted), founding_lock()
     entries = [entry for entry in lock.entries if isinstance(entry, Environment)]
     images = {environment_digest(entry): image(entry, base) for entry in entries}
@@ -87,22 +63,22 @@ def test_an_image_is_found_again_on_the_base_that_is_wanted(
 
 
 def test_each_environment_is_built_once() -> None:
-    """Cells share environments: seven cells on two of them need two images."""
+    """Seven cells with two environments need two images."""
     waiting = to_build(founding_matrix(), founding_lock(), {})
-    assert [environment.request.label for environment, _ in waiting] == [
+    assert [environment.request.label for environment in waiting] == [
         "tensorflow=1.15.0",
         "tensorflow=2.0.0",
     ]
 
 
-def test_the_key_of_an_environment_is_its_content() -> None:
-    """Equal environments have equal keys, another date is another environment."""
+def test_the_digest_of_an_environment_covers_its_content() -> None:
+    """Equal environments have equal digests, and another date gives another digest."""
     assert environment_digest(plain_environment()) == environment_digest(plain_environment())
     assert environment_digest(plain_environment(2025)) != environment_digest(plain_environment())
 
 
-def test_a_context_holds_all_that_an_image_is_made_of(tmp_path: Path) -> None:
-    """The tar is a virtual environment of the base's interpreter; the command builds it."""
+def test_a_context_contains_everything_for_the_image(tmp_path: Path) -> None:
+    """The tar is a virtual environment for the base's interpreter; a command builds the image."""
     matrix, lock, environment = plain()
     commands = write_contexts(matrix, lock, FakeEngine(), tmp_path / "contexts")
     [folder] = (tmp_path / "contexts").iterdir()
@@ -116,8 +92,8 @@ def test_a_context_holds_all_that_an_image_is_made_of(tmp_path: Path) -> None:
     assert {(entry.uid, entry.gid, entry.mtime) for entry in entries.values()} == {(0, 0, 0)}
 
 
-def test_equal_environments_make_equal_bytes(tmp_path: Path) -> None:
-    """A context that is written twice is the same twice, so that an engine's cache can serve."""
+def test_equal_environments_give_equal_bytes(tmp_path: Path) -> None:
+    """Writing a context twice gives the same tar, so an engine's cache can be used."""
     matrix, lock, _ = plain()
     tars = []
     for name in ("one", "two"):
@@ -127,21 +103,21 @@ def test_equal_environments_make_equal_bytes(tmp_path: Path) -> None:
     assert tars[0] == tars[1]
 
 
-def test_a_disk_that_is_full_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A context that cannot be written names its environment and what to do."""
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the environment and what to do."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tarfile.TarFile, "addfile", full)
     environment = plain_environment()
-    with pytest.raises(PackagesError, match=r"No space left on device.*make room"):
-        write_context(environment, "0" * 64, "host", FakeEngine(), tmp_path)
+    with pytest.raises(PackagesError, match=r"No space left on device.*free disk space"):
+        write_context(environment, "host", FakeEngine(), tmp_path)
 
 
 @pytest.mark.parametrize(("full", "missing"), [(2, 0), (99, 1)])
-def test_a_full_disk_of_the_engine_is_waited_for(full: int, missing: int) -> None:
-    """The image is built once there is room; where there is none for long, it is missing."""
+def test_a_full_disk_of_the_engine_is_retried(full: int, missing: int) -> None:
+    """The image is built once there is space; after the last retry it is missing."""
     refusals = iter(range(full))
 
     class Full(FakeEngine):
@@ -160,7 +136,7 @@ def test_a_full_disk_of_the_engine_is_waited_for(full: int, missing: int) -> Non
 
 
 def test_a_lost_engine_ends_the_preparation() -> None:
-    """An engine that goes away while it builds is no image's fault."""
+    """A lost engine is not the fault of an image."""
 
     class Dying(FakeEngine):
         def build(self, context: object) -> Image:
@@ -171,8 +147,8 @@ def test_a_lost_engine_ends_the_preparation() -> None:
         prepare(matrix, lock, Dying(), observer, lambda *_: Path())
 
 
-def test_inputs_lie_where_trials_look_for_them() -> None:
-    """The launcher, the script and the data files each have their place."""
+def test_inputs_have_the_paths_that_trials_expect() -> None:
+    """The launcher, the script and the data files each have a fixed path."""
     matrix = replace(
         founding_matrix(), experiment=Experiment(script="a/b.py", data=("c/d.npz", "e.txt"))
     )
