@@ -1,7 +1,7 @@
-"""Where the engine listens, as Docker's own program knows it: by DOCKER_HOST, or by a context.
+"""The address of the engine, as the docker program determines it: from DOCKER_HOST or a context.
 
-Read without the SDK, whose import takes longer than ``plan`` has, and which takes the local engine
-where a context is gone.
+The SDK is not used: importing it takes longer than ``plan`` may take, and it silently falls back to
+the local engine if a context is gone.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ PODMAN = "podman/podman.sock"
 class Address:
     """Where an engine listens.
 
-    ``context`` is the Docker context that says so, ``certificates`` the folder of the certificates
-    to show and to check by, and ``verify`` whether the engine's own is checked.
+    ``context`` is the Docker context that gives the address. ``certificates`` is the folder of the
+    client's certificates, and ``verify`` is whether the engine's own certificate is checked.
     """
 
     url: str
@@ -32,7 +32,7 @@ class Address:
 
     @property
     def socket(self) -> str | None:
-        """The path of the Unix socket, if it is one."""
+        """The path of the Unix socket, if the address is one."""
         scheme, _, path = self.url.partition("://")
         return path if scheme == "unix" else None
 
@@ -41,9 +41,9 @@ class Address:
 
 
 def engine_address() -> Address:
-    """Return what DOCKER_HOST names, else the context that was chosen, else the usual socket.
+    """Return the address in DOCKER_HOST, else that of the chosen context, else the usual socket.
 
-    EngineError if that context is not there.
+    EngineError if that context does not exist.
     """
     if url := os.environ.get("DOCKER_HOST"):
         verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
@@ -53,20 +53,13 @@ def engine_address() -> Address:
     return Address(url=LOCAL) if context in {None, "", "default"} else _of_context(str(context))
 
 
-def podman_address() -> str | None:
-    """Return where podman listens on this machine, the user's own first; None if it does not."""
-    own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    sockets = (Path(place, PODMAN) for place in (own, "/run"))
-    return next((f"unix://{path}" for path in sockets if os.access(path, os.W_OK)), None)
-
-
 def _settings() -> Path:
-    """Return the folder of the settings of Docker's own program."""
+    """Return the settings folder of the docker program."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
 
 
 def _chosen_context() -> str | None:
-    """Return what ``docker context use`` chose."""
+    """Return the context that ``docker context use`` chose."""
     with suppress(OSError, ValueError, AttributeError):
         settings = json.loads((_settings() / "config.json").read_text())
         return settings.get("currentContext")  # type: ignore[no-any-return]
@@ -75,16 +68,23 @@ def _chosen_context() -> str | None:
 
 def _of_context(context: str) -> Address:
     """Return the address that a context names."""
-    place, key = _settings() / "contexts", hashlib.sha256(context.encode()).hexdigest()
+    folder, key = _settings() / "contexts", hashlib.sha256(context.encode()).hexdigest()
     try:
-        stored = json.loads((place / "meta" / key / "meta.json").read_text())
+        stored = json.loads((folder / "meta" / key / "meta.json").read_text())
         endpoint = stored["Endpoints"]["docker"]
         url, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify", False)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise EngineError(
-            f"the Docker context {context} cannot be read in {place} ({error}): choose another one "
-            "with `docker context use`, or name an engine in DOCKER_HOST."
+            f"the Docker context {context} cannot be read in {folder} ({error}): choose another "
+            "context with `docker context use`, or name an engine in DOCKER_HOST."
         ) from error
-    folder = place / "tls" / key / "docker"
-    certificates = folder if folder.is_dir() else None
+    tls = folder / "tls" / key / "docker"
+    certificates = tls if tls.is_dir() else None
     return Address(url=url, context=context, certificates=certificates, verify=verify)
+
+
+def podman_address() -> str | None:
+    """Return podman's address on this machine, the user's own first; None if it does not listen."""
+    own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    sockets = (Path(folder, PODMAN) for folder in (own, "/run"))
+    return next((f"unix://{path}" for path in sockets if os.access(path, os.W_OK)), None)

@@ -1,7 +1,7 @@
-"""An engine behind ssh: a socket on this machine, whose connections each are one ``ssh`` there.
+"""An engine behind ssh: each connection to a local socket becomes one ``ssh`` process.
 
-The system's own ssh knows the person's keys, names and jump hosts, and ``docker system dial-stdio``
-passes on to the engine on the other machine, as for Docker's own program.
+The system's own ssh knows the user's keys, host names and jump hosts. As with the docker program,
+``docker system dial-stdio`` on the other machine connects it to the engine there.
 """
 
 import os
@@ -12,70 +12,70 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-MOST_SAID = 2**16
+MOST_ERROR_BYTES = 2**16
 OPTIONS = ("-T", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15")
 
 
 class Tunnel:
-    """Listens until it is closed. Nothing of it lies on the disk, so that a kill leaves nothing."""
+    """Listens until it is closed. It has no files on disk, so nothing remains if it is killed."""
 
     def __init__(self, url: str) -> None:
-        self._words = command(url)
-        self._programs: list[subprocess.Popen[bytes]] = []
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self._arguments = command(url)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by ``close``
         self._listening = socket.socket(socket.AF_UNIX)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "socket")
             self._listening.bind(str(path))
-            self._place = os.open(path, os.O_PATH)
+            self._path = os.open(path, os.O_PATH)
         self._listening.listen()
-        self.address = f"unix:///proc/self/fd/{self._place}"
+        self.address = f"unix:///proc/self/fd/{self._path}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
         while True:
             try:
-                line, _ = self._listening.accept()
+                connection, _ = self._listening.accept()
             except OSError:  # closed
                 return
-            self._programs = [one for one in self._programs if one.poll() is None]
-            with line:
+            self._processes = [process for process in self._processes if process.poll() is None]
+            with connection:
                 try:
-                    program = subprocess.Popen(
-                        self._words,
-                        stdin=line.fileno(),
-                        stdout=line.fileno(),
-                        stderr=self._said,
-                        start_new_session=True,  # a Ctrl-C is for us to answer
+                    process = subprocess.Popen(
+                        self._arguments,
+                        stdin=connection.fileno(),
+                        stdout=connection.fileno(),
+                        stderr=self._errors,
+                        start_new_session=True,  # so that Ctrl-C reaches only the runner
                     )
                 except OSError as error:
-                    os.write(self._said.fileno(), f"ssh: {error.strerror}\n".encode())
+                    os.write(self._errors.fileno(), f"ssh: {error.strerror}\n".encode())
                 else:
-                    self._programs.append(program)
+                    self._processes.append(process)
 
     def last_error(self) -> str | None:
-        """Return the last that ssh, or the program on the other machine, complained of."""
-        said = os.pread(self._said.fileno(), MOST_SAID, 0)
-        lines = said.decode(errors="replace").split("\n")
+        """Return the last error message of ssh, or of the program on the other machine."""
+        errors = os.pread(self._errors.fileno(), MOST_ERROR_BYTES, 0)
+        lines = errors.decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), None)
 
     def close(self) -> None:
         """End all connections."""
-        self._listening.shutdown(socket.SHUT_RDWR)  # which wakes the thread
+        self._listening.shutdown(socket.SHUT_RDWR)  # ends the thread
         self._listening.close()
         self._thread.join()
-        os.close(self._place)
-        for program in self._programs:
-            program.terminate()
-            program.wait()
-        self._said.close()
+        os.close(self._path)
+        for process in self._processes:
+            process.terminate()
+            process.wait()
+        self._errors.close()
 
 
 def command(url: str) -> list[str]:
-    """Return the words of a connection to the engine of an address such as ssh://me@there:22."""
+    """Return the ssh command for an address such as ssh://me@there:22."""
     parts = urlsplit(url)
-    # ``parts.hostname`` is in small letters, and names in ssh's configuration need not be.
+    # ``parts.hostname`` is in lower case, but the names in ssh's configuration need not be.
     host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}").strip("[]")
     return [
         "ssh",
