@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.execute.guards import disturbance
-from runner.judge import judge
+from runner.judge import judge, next_plan
 from runner.judge.claims import judge_claim
 from runner.judge.compare import Asked, compare, measure
-from runner.judge.looks import leaving, look_after
-from runner.judge.records import DECIDED, ClaimVerdict, Comparison, Look, Verdict
+from runner.judge.looks import look_after
+from runner.judge.records import DECIDED, ClaimVerdict, Comparison, Goal, Look, Verdict
 from runner.judge.samples import Samples, gather
 from runner.plan import make_plan, pending, to_repeat
 from runner.records.environment import EnvironmentRequest
@@ -814,11 +814,10 @@ def until_decided(
         ]
         judgement = judge(matrix, plan, results)
         wrong.append(any(differs(one) and one.of not in effects for one in judgement.comparisons))
-        undecided = any(one.verdict not in DECIDED for one in judgement.comparisons)
-        if judgement.next_look is None or not undecided:
+        following = next_plan(matrix, plan, judgement, Goal()).plan
+        if following == plan:
             return wrong, len(results)
-        left = leaving(matrix, plan, judgement)
-        plan = make_plan(matrix, plan.seed, judgement.next_look, replace(plan, left=left))
+        plan = following
 
 
 ROWS: Mapping[str, Callable[[Size], list[Figure]]] = {

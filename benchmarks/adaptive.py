@@ -16,10 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner.judge import judge
-from runner.judge.goal import Goal
-from runner.judge.looks import leaving, reached
-from runner.judge.records import Judgement
+from runner.judge import judge, next_plan
+from runner.judge.records import Goal, Judgement
 from runner.plan import make_plan
 from runner.read import read
 from runner.records.attempts import Attempts
@@ -70,10 +68,10 @@ def with_looks(matrix: Matrix, samples: Samples) -> Ended:
     plan = make_plan(matrix, seed=1)
     while True:
         judgement = judge(matrix, plan, results(plan.trials, samples))
-        if judgement.next_look is None or reached(Goal(), judgement):
+        following = next_plan(matrix, plan, judgement, Goal()).plan
+        if following == plan:
             return Ended(judgement, len(plan.trials))
-        left = leaving(matrix, plan, judgement)
-        plan = make_plan(matrix, plan.seed, judgement.next_look, replace(plan, left=left))
+        plan = following
 
 
 def results(trials: Sequence[Trial], samples: Samples) -> list[TrialResult]:

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -11,9 +10,10 @@ from typing import TypeVar
 from runner.engines.protocol import Engine
 from runner.errors import ConfigError, EngineLostError, Exit, NoSpaceError, RunFolderError
 from runner.execute import Study, execute, staged
-from runner.judge.goal import Goal
+from runner.judge import judge, may_change, next_plan
+from runner.judge.records import Goal
 from runner.observer import Observer
-from runner.plan import complete_blocks, estimate, make_plan, pending, to_repeat
+from runner.plan import complete_blocks, estimate, pending, to_repeat
 from runner.prepare import prepare
 from runner.prepare.recipe import to_build
 from runner.records.attempts import Attempts
@@ -152,30 +152,17 @@ class Course:
         return False
 
     def _look(self) -> None:
-        """Change the plan where a look is due: cells may leave, or blocks be added."""
-        complete, plan = complete_blocks(self._plan, self._results), self._plan
-        if complete not in plan.looks or (self._goal is None and complete == plan.blocks):
+        """Go on with the plan that a due look leads to: cells may leave, or blocks be added."""
+        complete = complete_blocks(self._plan, self._results)
+        if not may_change(self._plan, complete, self._goal):
             return
         with signals.deferred():  # half an import could not be done again
-            # Judging takes scipy, whose import would delay runs that are far from a look.
-            from runner.judge import judge  # noqa: PLC0415
-            from runner.judge.looks import leaving, reached  # noqa: PLC0415
-
-            judgement = judge(self._matrix, plan, self._results)
-        open_goal = self._goal is not None and not reached(self._goal, judgement)
-        if judgement.next_look is None:
-            if open_goal:
-                self._observer.note("the goal is not reached, and this was the last look")
-            return
-        adds = complete == plan.blocks and open_goal
-        blocks = judgement.next_look if adds else plan.blocks
-        if blocks == complete:
-            return
-        left = leaving(self._matrix, plan, judgement)
-        for cell in left.keys() - plan.left.keys():
-            self._observer.note(f"all is decided about {cell}: it leaves the plan")
-        self._plan = make_plan(self._matrix, plan.seed, blocks, replace(plan, left=left))
-        if self._plan != plan:
+            judgement = judge(self._matrix, self._plan, self._results)
+        following = next_plan(self._matrix, self._plan, judgement, self._goal)
+        for note in following.notes:
+            self._observer.note(note)
+        if following.plan != self._plan:
+            self._plan = following.plan
             self._patiently(partial(self._folder.save_plan, self._plan))
             done = len(self._plan.trials) - len(self._missing())
             self._observer.planned(self._plan, done, None)

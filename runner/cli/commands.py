@@ -26,7 +26,7 @@ def run(options: Options) -> Exit:
     from runner import engines
     from runner.cli.progress import observer_for
     from runner.execute.cleanup import reap
-    from runner.judge.goal import read_goal
+    from runner.judge import read_goal
     from runner.pipeline import Course
     from runner.runs import enter as runs
     from runner.system import tempdir

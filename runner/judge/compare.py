@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from runner.judge import estimate as statistics
-from runner.judge.records import Comparison, Estimate, Look, Verdict
+from runner.judge.records import Check, Comparison, Estimate, Look, Verdict
 from runner.judge.samples import Samples, changes
 from runner.records.study import Cell, Matrix, Metric, Scale, Status
 from runner.summarise import is_time
@@ -181,6 +181,23 @@ def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
         reason="the interval holds no change and more than the margin",
         forecast=statistics.forecast(estimate, aim(metric)),
     )
+
+
+def check(samples: Samples, look: Look) -> tuple[Check, ...]:
+    """Compare the baseline with its control in each metric of a named comparison."""
+    baseline = samples.matrix.baseline_cell()
+    if baseline is None or not samples.of(baseline.id, control=True):
+        return ()
+    wanted = {name for pair in samples.matrix.compare for name in pair.metrics}
+    checks = []
+    for metric in samples.matrix.metrics:
+        if metric.name in wanted:
+            asked = Asked(baseline.id, baseline.id, metric, named=False)
+            compared = measure(samples, asked, look.level, control=True)
+            estimate = compared.estimate
+            smallest = statistics.smallest_detectable(estimate) if estimate else None
+            checks.append(Check(comparison=compared, smallest=smallest))
+    return tuple(checks)
 
 
 def margin(metric: Metric) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from runner.judge.compare import named
-from runner.judge.records import Parting
+from runner.judge.records import Divergence
 from runner.judge.samples import Samples
 from runner.records.study import Scale, Status
 
@@ -12,7 +12,7 @@ ROUNDING = 1e-6
 """Relative difference over which two float32 numbers are no longer the same but for rounding."""
 
 
-def partings(samples: Samples) -> tuple[Parting, ...]:
+def divergences(samples: Samples) -> tuple[Divergence, ...]:
     """Return where the learning curves of named pairs part; nothing outside matched mode."""
     if not samples.matrix.matched:
         return ()
@@ -32,12 +32,12 @@ def learning_curves(samples: Samples, cell: str) -> Mapping[int, Mapping[str, Se
     }
 
 
-def _of_pair(samples: Samples, of: str, against: str) -> list[Parting]:
+def _of_pair(samples: Samples, of: str, against: str) -> list[Divergence]:
     ours, theirs = learning_curves(samples, of), learning_curves(samples, against)
     common = sorted(ours.keys() & theirs.keys())
     names = dict.fromkeys(name for block in common for name in ours[block] if name in theirs[block])
     return [
-        Parting(
+        Divergence(
             of=of,
             against=against,
             series=name,

@@ -1,25 +1,13 @@
 """When a run stops adding blocks: what ``--until`` and ``--budget`` ask for."""
 
 import re
-from dataclasses import dataclass
 
 from runner.errors import ConfigError
+from runner.judge.records import Goal
 from runner.records.study import Matrix, Scale
 from runner.text import did_you_mean
 
 DECIDED = "decided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """What is to be known before no more blocks are added.
-
-    ``metric`` to ``half_width`` in every named comparison; without a metric, everything decided.
-    A half-width is a share on the scale of ratios, else in the metric's unit.
-    """
-
-    metric: str | None = None
-    half_width: float | None = None
 
 
 def read_goal(text: str, matrix: Matrix) -> Goal:

@@ -1,17 +1,26 @@
-"""Looks: at which numbers of blocks verdicts are read, what is decided then, and who may leave.
+"""Looks: after how many blocks verdicts are read, and how the plan goes on from there.
 
-Reading verdicts after every block would find differences that are not there. They are read at a few
-planned looks only, each with an interval so wide that all looks together err as often as promised.
+Reading verdicts after every block would find differences that do not exist. They are read at a few
+planned looks, each with intervals so wide that all looks together err as rarely as promised.
 """
 
 import math
-from collections.abc import Mapping
+from dataclasses import replace
 
-from runner.judge.goal import Goal
-from runner.judge.records import DECIDED, Advice, ClaimVerdict, Judgement, Look, Verdict
-from runner.plan import looks_of
+from runner.judge.records import (
+    DECIDED,
+    Advice,
+    ClaimVerdict,
+    Comparison,
+    Goal,
+    Judgement,
+    Look,
+    NextPlan,
+    Verdict,
+)
+from runner.plan import looks_of, make_plan
 from runner.records.run import Plan
-from runner.records.study import Matrix, Scale
+from runner.records.study import Cell, Matrix, Scale
 
 LEVEL_OF_ONE = 0.95
 LEVEL_OF_EACH = 0.984
@@ -29,62 +38,83 @@ def look_after(matrix: Matrix, plan: Plan, complete: int) -> Look | None:
 
 
 def next_look(matrix: Matrix, plan: Plan, complete: int) -> int | None:
-    """Return after how many blocks verdicts are read next; ``None`` after the last."""
+    """Return after how many blocks verdicts are read next; ``None`` after the last look."""
     looks = plan.looks or looks_of(matrix)
     return next((blocks for blocks in looks if blocks > complete), None)
 
 
-def undecided(judgement: Judgement) -> frozenset[str]:
-    """Return the cells of which something is not decided: comparisons, limits or claims."""
-    open_pairs = [
-        (one.of, one.against)
-        for one in judgement.comparisons
-        if one.named and one.verdict not in DECIDED
-    ]
-    open_pairs += [
-        (limit.of, limit.against)
-        for decision in judgement.decisions
-        for limit in decision.limits
-        if limit.advice is Advice.CANNOT_TELL
-    ]
-    open_pairs += [
-        (one.claim.of, one.claim.against or one.claim.of)
-        for one in judgement.claims
-        if one.verdict is ClaimVerdict.INCONCLUSIVE
-    ]
-    return frozenset(cell for pair in open_pairs for cell in pair)
+def may_change(plan: Plan, complete: int, goal: Goal | None) -> bool:
+    """Whether a look is due at which the plan may change: so nothing is judged without need."""
+    return complete in plan.looks and (complete < plan.blocks or goal is not None)
 
 
-def leaving(matrix: Matrix, plan: Plan, judgement: Judgement) -> Mapping[str, int]:
-    """Return who has left the plan by now, each with its last block. The baseline never leaves."""
-    if judgement.look is None:
-        return plan.left
-    staying = undecided(judgement)
-    baseline = set(matrix.baseline)
-    gone = {
-        cell.id: judgement.look.blocks
+def next_plan(matrix: Matrix, plan: Plan, judgement: Judgement, goal: Goal | None) -> NextPlan:
+    """Return the plan after a look: decided cells leave, and an open goal adds blocks."""
+    if not may_change(plan, judgement.complete, goal):
+        return NextPlan(plan=plan)
+    undecided, imprecise = _undecided(judgement), _imprecise(judgement, goal)
+    is_open = goal is not None and bool(undecided if goal.metric is None else imprecise)
+    if judgement.next_look is None:
+        notes = ("the goal is not reached, and this was the last look",) if is_open else ()
+        return NextPlan(plan=plan, notes=notes)
+    blocks = plan.blocks
+    if judgement.complete == plan.blocks:
+        if not is_open:
+            return NextPlan(plan=plan)
+        blocks = judgement.next_look
+    leaving = {
+        cell.id: judgement.complete
         for cell in matrix.cells
-        if cell.id not in staying and cell.blocks is None and not baseline <= set(cell.coordinates)
+        if _may_leave(cell, matrix) and cell.id not in {*undecided, *imprecise, *plan.left}
     }
-    return {**gone, **plan.left}
-
-
-def reached(goal: Goal, judgement: Judgement) -> bool:
-    """Whether the goal is reached at this look."""
-    if judgement.look is None:
-        return False
-    if goal.metric is None or goal.half_width is None:
-        return not undecided(judgement)
-    comparisons = [one for one in judgement.comparisons if one.metric.name == goal.metric]
-    comparisons = [one for one in comparisons if one.named] or comparisons
-    return all(
-        one.estimate is not None
-        and one.verdict is not Verdict.NO_COMPARISON
-        and _shown_width(one.estimate.half_width, one.scale) <= goal.half_width
-        for one in comparisons
+    earlier = replace(plan, left={**plan.left, **leaving})
+    return NextPlan(
+        plan=make_plan(matrix, plan.seed, blocks, earlier),
+        notes=tuple(f"all is decided about {cell}: it leaves the plan" for cell in leaving),
     )
 
 
-def _shown_width(half_width: float, scale: Scale) -> float:
-    """Return a half-width as people write it: a share on the scale of ratios."""
-    return math.expm1(half_width) if scale is Scale.RATIO else half_width
+def _may_leave(cell: Cell, matrix: Matrix) -> bool:
+    """Whether a decided cell may leave.
+
+    Cells of the baseline stay, as all others are compared with them. So do cells that are only in
+    some blocks: the matrix says in which.
+    """
+    return cell.blocks is None and not set(matrix.baseline) <= set(cell.coordinates)
+
+
+def _undecided(judgement: Judgement) -> frozenset[str]:
+    """Return the cells with an undecided named comparison, limit or claim."""
+    limits = [limit for decision in judgement.decisions for limit in decision.limits]
+    pairs = [
+        *((one.of, one.against) for one in judgement.comparisons if _is_open(one)),
+        *((one.of, one.against) for one in limits if one.advice is Advice.CANNOT_TELL),
+        *(
+            (one.claim.of, one.claim.against or one.claim.of)
+            for one in judgement.claims
+            if one.verdict is ClaimVerdict.INCONCLUSIVE
+        ),
+    ]
+    return frozenset(cell for pair in pairs for cell in pair)
+
+
+def _is_open(comparison: Comparison) -> bool:
+    return comparison.named and comparison.verdict not in DECIDED
+
+
+def _imprecise(judgement: Judgement, goal: Goal | None) -> frozenset[str]:
+    """Return the cells whose comparisons are less precise than the goal asks for."""
+    if goal is None or goal.half_width is None:
+        return frozenset()
+    comparisons = [one for one in judgement.comparisons if one.metric.name == goal.metric]
+    comparisons = [one for one in comparisons if one.named] or comparisons
+    wide = [one for one in comparisons if _half_width(one) > goal.half_width]
+    return frozenset(cell for one in wide for cell in (one.of, one.against))
+
+
+def _half_width(comparison: Comparison) -> float:
+    """Return the half-width as people write it: a share on the scale of ratios."""
+    if comparison.verdict is Verdict.NO_COMPARISON or comparison.estimate is None:
+        return math.inf
+    half_width = comparison.estimate.half_width
+    return math.expm1(half_width) if comparison.scale is Scale.RATIO else half_width

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from runner.records.run import Plan
 from runner.records.study import Claim, Metric, PolicyLimit, Scale
 
 
@@ -183,7 +184,7 @@ class Disturbance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parting:
+class Divergence:
     """Where the series of two matched cells part: the first epoch, counted from 1, by block."""
 
     of: str
@@ -205,7 +206,27 @@ class Judgement:
     claims: tuple[JudgedClaim, ...]
     decisions: tuple[Decision, ...]
     disturbance: Disturbance
-    partings: tuple[Parting, ...]
+    divergences: tuple[Divergence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """When a run stops adding blocks.
+
+    With a metric: when all its named comparisons are known to ``half_width``, which is a share on
+    the scale of ratios and otherwise in the metric's unit. Without one: when nothing is undecided.
+    """
+
+    metric: str | None = None
+    half_width: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextPlan:
+    """How a run goes on after a look: the plan, which may be the old one, and notes for people."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
 
 
 class Reproduced(Enum):

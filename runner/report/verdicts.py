@@ -305,7 +305,7 @@ def _label(evidence: Evidence, one: Comparison) -> str:
 
 
 def _partings(evidence: Evidence) -> Iterable[Statement]:
-    for one in evidence.judgement.partings:
+    for one in evidence.judgement.divergences:
         epochs = [first for first in one.first.values() if first is not None]
         title = one.series.replace("_", " ")
         if not epochs:

@@ -45,8 +45,6 @@ PUBLIC = {
     "judge.compare",
     "judge.divergence",
     "judge.estimate",
-    "judge.goal",
-    "judge.looks",
     "judge.records",
     "judge.samples",
     "report.evidence",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from runner.judge import judge
-from runner.judge.records import Judgement, Parting
+from runner.judge.records import Divergence, Judgement
 from runner.records.run import TrialResult
 from runner.records.study import Matrix
 from tests.support.judging import matrix, only, plan_of, results_of
@@ -60,18 +60,18 @@ def test_the_first_epoch_that_differs_is_named() -> None:
     """What differs by the rounding of float32 only is the same."""
     other = (0.5 * (1 + 1e-8), 0.25 * (1 + 1e-4), 0.2)
     _, found = matched({"a": CURVE, "b": other}, {"a": "x", "b": "x"})
-    [parting] = found.partings
-    assert isinstance(parting, Parting)
-    assert parting.series == "loss"
-    assert set(parting.first.values()) == {2}
+    [divergence] = found.divergences
+    assert isinstance(divergence, Divergence)
+    assert divergence.series == "loss"
+    assert set(divergence.first.values()) == {2}
 
 
 def test_cells_that_never_part_are_told_as_such() -> None:
     """``None`` for each block."""
     _, found = matched({"a": CURVE, "b": CURVE}, {"a": "x", "b": "x"})
-    [parting] = found.partings
-    assert set(parting.first.values()) == {None}
-    assert parting.epochs == 3
+    [divergence] = found.divergences
+    assert set(divergence.first.values()) == {None}
+    assert divergence.epochs == 3
 
 
 def test_outside_matched_mode_nothing_parts() -> None:
@@ -79,4 +79,4 @@ def test_outside_matched_mode_nothing_parts() -> None:
     study = matrix(metrics=("accuracy",))
     plan = plan_of(study)
     results = results_of(plan, {"accuracy": {"a": ACCURACY, "b": ALIKE}})
-    assert judge(study, plan, results).partings == ()
+    assert judge(study, plan, results).divergences == ()

@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.judge import judge
-from runner.judge.goal import Goal
-from runner.judge.looks import leaving, reached
 from runner.judge.records import Advice, ClaimVerdict, Verdict
 from runner.records.study import Better, Claim, PolicyLimit, Scale, Status
 from tests.support.judging import judged, matrix, only, plan_of, results_of
@@ -308,30 +306,6 @@ def test_a_missing_image_counts_where_it_is_expected(
     ]
     [found] = judge(study, plan, results).claims
     assert found.verdict is verdict
-
-
-# --- looks ---------------------------------------------------------------------------------------
-
-
-def test_who_is_decided_leaves_and_the_baseline_stays() -> None:
-    """After a look a cell leaves only if all about it is decided; the baseline never does."""
-    noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
-    numbers = {"seconds": {"a": BASE, "b": SLOWER, "c": noisy, "d": LIKE_BASE}}
-    study = matrix("abcd")
-    plan = plan_of(study, 14)
-    seven = results_of(plan_of(study), numbers)
-    found = judge(study, plan, seven)
-    assert leaving(study, plan, found) == {"v=b": 7, "v=d": 7}
-
-
-def test_a_goal_is_reached_when_every_named_comparison_is_narrow() -> None:
-    """A goal of width looks at widths, one of decisions at decisions."""
-    noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
-    sharp = judged({"seconds": {"a": BASE, "b": SLOWER}})
-    both = judged({"seconds": {"a": BASE, "b": SLOWER, "c": noisy}})
-    width = Goal(metric="seconds", half_width=0.02)
-    assert (reached(width, sharp), reached(Goal(), sharp)) == (True, True)
-    assert (reached(width, both), reached(Goal(), both)) == (False, False)
 
 
 # --- properties ----------------------------------------------------------------------------------
