@@ -1,4 +1,4 @@
-"""Where an engine is looked for."""
+"""The address of the engine, and the ssh command that leads to it."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ VARIABLES = ("HOST", "CONTEXT", "TLS_VERIFY", "CERT_PATH")
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of the settings of Docker's own program, with the context ``far``."""
+    """Return the settings folder of the docker program, which has a context ``far``."""
     for name in VARIABLES:
         monkeypatch.delenv(f"DOCKER_{name}", raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -26,23 +26,23 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_context(folder: Path, name: str, endpoints: object) -> None:
-    """Store a context as Docker's own program does."""
-    place = folder / "contexts" / "meta" / sha256(name.encode()).hexdigest()
-    place.mkdir(parents=True)
-    (place / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": endpoints}))
+    """Store a context as the docker program does."""
+    meta = folder / "contexts" / "meta" / sha256(name.encode()).hexdigest()
+    meta.mkdir(parents=True)
+    (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": endpoints}))
 
 
 @pytest.mark.parametrize("text", [None, "{}", "[]", "not JSON", '{"currentContext": "default"}'])
-def test_where_nothing_is_chosen_it_is_the_usual_socket(settings: Path, text: str | None) -> None:
-    """Also where the settings cannot be read."""
+def test_the_default_is_the_usual_socket(settings: Path, text: str | None) -> None:
+    """Also if the settings cannot be read."""
     if text is not None:
         (settings / "config.json").write_text(text)
     assert engine_address() == Address(url=LOCAL)
     assert engine_address().socket == "/var/run/docker.sock"
 
 
-def test_a_host_is_stronger_than_a_context(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DOCKER_HOST, then DOCKER_CONTEXT, then what was chosen."""
+def test_docker_host_overrides_a_context(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is DOCKER_HOST, DOCKER_CONTEXT, the chosen context."""
     (settings / "config.json").write_text('{"currentContext": "far"}')
     far = Address(url="ssh://me@far", context="far", verify=False)
     assert engine_address() == far
@@ -56,10 +56,10 @@ def test_a_host_is_stronger_than_a_context(settings: Path, monkeypatch: pytest.M
     assert engine_address().socket is None
 
 
-def test_certificates_lie_where_docker_looks_for_them(
+def test_certificates_are_where_docker_looks_for_them(
     settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In DOCKER_CERT_PATH, else beside the settings; those of a context are its own."""
+    """In DOCKER_CERT_PATH, else beside the settings. A context has its own."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://there:2376")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     assert engine_address().certificates == settings
@@ -75,10 +75,10 @@ def test_certificates_lie_where_docker_looks_for_them(
 
 
 @pytest.mark.parametrize("endpoints", [None, [], {}, {"docker": {}}, {"docker": []}])
-def test_a_context_that_says_nothing_is_a_sentence(
+def test_a_context_without_an_address_is_an_error(
     settings: Path, monkeypatch: pytest.MonkeyPatch, endpoints: object
 ) -> None:
-    """Whatever its file holds, the local engine is not taken in its place."""
+    """The local engine never replaces it."""
     write_context(settings, "odd", endpoints)
     for name in ("odd", "gone"):
         monkeypatch.setenv("DOCKER_CONTEXT", name)
@@ -86,8 +86,8 @@ def test_a_context_that_says_nothing_is_a_sentence(
             engine_address()
 
 
-def test_podman_is_found_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's own comes first."""
+def test_podman_is_found_on_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own socket comes first."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         before = podman_address()
@@ -98,7 +98,7 @@ def test_podman_is_found_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "arguments"),
     [
         ("ssh://there", "-- there docker system dial-stdio"),
         ("ssh://me@there:22", "-l me -p 22 -- there docker system dial-stdio"),
@@ -107,6 +107,6 @@ def test_podman_is_found_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> No
         ("ssh://[2001:db8::1]:22", "-p 22 -- 2001:db8::1 docker system dial-stdio"),
     ],
 )
-def test_an_address_becomes_words_for_ssh(url: str, words: str) -> None:
-    """User, port and socket are told; no name is taken for an option."""
-    assert command(url) == ["ssh", *OPTIONS, *words.split()]
+def test_an_address_becomes_an_ssh_command(url: str, arguments: str) -> None:
+    """It has the user, the port and the socket, and no name can become an option."""
+    assert command(url) == ["ssh", *OPTIONS, *arguments.split()]

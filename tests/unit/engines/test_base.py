@@ -16,13 +16,13 @@ from tests.support.trials import INTERPRETER
 
 @pytest.fixture
 def base(tmp_path: Path) -> Iterator[Path]:
-    """Return where a base can be written; it is large, so it does not stay."""
+    """Return a path for a base, which is large and is removed afterwards."""
     yield tmp_path / "base.tar"
     (tmp_path / "base.tar").unlink(missing_ok=True)
 
 
-def test_equal_interpreters_make_equal_bytes(base: Path) -> None:
-    """The digest of a base says what is in it, so it must not depend on when it was made."""
+def test_equal_interpreters_give_equal_bytes(base: Path) -> None:
+    """The digest of a base identifies its content, so it must not depend on the time."""
     digests = set()
     for _ in range(2):
         assemble(INTERPRETER, base)
@@ -31,7 +31,7 @@ def test_equal_interpreters_make_equal_bytes(base: Path) -> None:
 
 
 def test_a_base_holds_an_interpreter_and_no_packages(base: Path) -> None:
-    """Root owns every entry, none comes twice, and nothing that was installed is among them."""
+    """Root owns every entry, no entry is repeated, and no installed package is included."""
     assemble(INTERPRETER, base)
     with tarfile.open(base) as tar:
         entries = {entry.name: entry for entry in tar}
@@ -44,9 +44,11 @@ def test_a_base_holds_an_interpreter_and_no_packages(base: Path) -> None:
     assert not [name for name in entries if "site-packages" in name or name.startswith("/")]
 
 
-def test_an_interpreter_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
-    """The sentence names the interpreter and what can be had instead."""
+def test_a_missing_interpreter_is_one_sentence(tmp_path: Path) -> None:
+    """The sentence names the interpreter and an alternative."""
     gone = Interpreter(path=tmp_path / "python3.7", version="3.7.16")
-    with pytest.raises(EngineError, match=rf"no base .* from {gone.path}: .*base: <image>") as told:
+    with pytest.raises(
+        EngineError, match=rf"no base .* from {gone.path}: .*base: <image>"
+    ) as raised:
         assemble(gone, tmp_path / "base.tar")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)

@@ -1,26 +1,26 @@
-"""What comes out of a container is bounded, whatever sends it."""
+"""The output of a trial has a limited size, whatever the trial prints."""
 
 from runner.engines.streams import ENVELOPE_BYTES, LINE_BYTES, TrialOutput
 from runner.records.study import Limits
 
 LIMITS = Limits(log_bytes=1000, result_bytes=1000)
-PIECE = b"x" * 10_000
+CHUNK = b"x" * 10_000
 
 
-def test_a_flood_is_bounded_on_both_streams() -> None:
-    """Of the log twice its limit is kept, and of the document what a result can take in JSON."""
+def test_both_streams_are_limited() -> None:
+    """Twice the limit of the log is kept, and the largest document that JSON can make."""
     output = TrialOutput(LIMITS, lambda _: None)
     for _ in range(100):
-        output.add(PIECE, PIECE)
+        output.add(CHUNK, CHUNK)
     assert len(output.log()) == 2 * LIMITS.log_bytes
     assert len(output.document() or b"") == 6 * LIMITS.result_bytes + ENVELOPE_BYTES
 
 
-def test_lines_are_seen_as_they_come() -> None:
-    """One that comes in pieces is one, and one without an end is shown in parts."""
+def test_lines_are_shown_as_they_come() -> None:
+    """A line that comes in pieces is shown once, and an endless line in parts."""
     seen: list[str] = []
     output = TrialOutput(Limits(), seen.append)
-    for piece in (b"first", b" line\nsec", b"ond\n", b"y" * LINE_BYTES):
-        output.add(None, piece)
+    for chunk in (b"first", b" line\nsec", b"ond\n", b"y" * LINE_BYTES):
+        output.add(None, chunk)
     assert seen == ["first line", "second", "y" * LINE_BYTES]
     assert output.document() is None
