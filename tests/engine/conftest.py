@@ -1,4 +1,4 @@
-"""What the engine tests share: one connection, one image without packages."""
+"""Fixtures for the engine tests: engines, and an image without packages."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ from tests.support.trials import RUN, Execute, build, executed, plain_environmen
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[Engine]:
-    """Return the real engine; afterwards nothing of the tests' run is left on it."""
+    """Return the real engine; afterwards it is cleared of the tests' run."""
     engine = connect("engine-tests")
     yield engine
     clear(engine, RUN)
@@ -37,7 +37,7 @@ def docker_engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
-    """Return a podman of the tests' own, started; nothing of it is left afterwards."""
+    """Return a running podman service for the tests; afterwards nothing of it is left."""
     if not possible():
         assert not os.environ.get(REQUIRE), f"CI needs it: {REASON}"
         pytest.skip(REASON)
@@ -47,7 +47,7 @@ def podman() -> Iterator[Podman]:
 
 @pytest.fixture(scope="session")
 def podman_engine(podman: Podman) -> Iterator[DockerEngine]:
-    """Return the engine that podman makes."""
+    """Return the engine on podman."""
     engine = DockerEngine(docker.DockerClient(podman.address), "engine-tests")
     yield engine
     clear(engine, RUN)
@@ -56,21 +56,20 @@ def podman_engine(podman: Podman) -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def docker_image(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """Return the image without packages; it stays, so that the next tests find it built."""
+    """Return the image without packages; it is kept for the next tests."""
     return build(docker_engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.DockerClient]:
-    """Return a connection of the tests' own, to look at the engine from outside."""
-    found = docker.from_env()
-    yield found
-    found.close()
+    """Return a second connection, to look at the engine from outside."""
+    with closing(docker.from_env()) as client:
+        yield client
 
 
 @dataclass(frozen=True)
 class Served:
-    """A real engine with its image without packages, and a connection of the tests' own to it."""
+    """A real engine, its image without packages, and a second connection to it."""
 
     engine: Engine
     image: Image
@@ -78,7 +77,7 @@ class Served:
     client: docker.DockerClient
 
     def connect(self, timeout: int = 60) -> docker.DockerClient:
-        """Return another connection to it."""
+        """Return a third connection."""
         if self.address is None:
             return docker.from_env(timeout=timeout)
         return docker.DockerClient(self.address, timeout=timeout)
@@ -111,7 +110,7 @@ def execute(served: Served, tmp_path: Path) -> Execute:
 
 @pytest.fixture(scope="session")
 def readable() -> Iterator[Path]:
-    """Return a folder that every user can read, as the cache of the venv engine must be."""
+    """Return a folder that every user can read, like the cache of the venv engine."""
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="venv-tests-"))
     folder.chmod(0o755)
     yield folder
@@ -120,7 +119,7 @@ def readable() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def venv_engines(readable: Path) -> Callable[[str], VenvEngine]:
-    """Return what makes the venv engine with one kind of isolation; skips where that is missing."""
+    """Return a function that connects to venv with one kind of isolation, or skips the test."""
 
     def make(kind: str) -> VenvEngine:
         try:

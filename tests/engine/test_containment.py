@@ -1,4 +1,4 @@
-"""A script on the real engine can neither leave its container nor ruin its host."""
+"""A script can neither leave its container nor ruin its host."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def inspected(
     served: Served,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
-    """Return what the engine tells about the container of a trial that runs."""
+    """Return the engine's description of the container of a running trial."""
     found: list[dict[str, Any]] = []
 
     def inspect(_: str) -> None:
@@ -67,30 +67,32 @@ def inspected(
     return found[0]
 
 
-def test_a_trial_can_do_nothing_to_its_host(inspected: dict[str, Any], served: Served) -> None:
-    """No network, no capability, no privilege, nothing of the host, nothing to write on disk."""
+def test_a_trial_cannot_affect_its_host(inspected: dict[str, Any], served: Served) -> None:
+    """It has no network, no capability, no privilege, no host path and no writable disk."""
     host = inspected["HostConfig"]
     assert inspected["State"]["Running"]
     assert host["NetworkMode"] == "none"
     assert host["ReadonlyRootfs"] is True
-    assert host["CapDrop"] == ["ALL"] or served.podman  # which names each; see from inside, below
+    assert host["CapDrop"] == ["ALL"] or served.podman  # podman lists each of them
     assert not host["CapAdd"]
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["Privileged"] is False
     assert {host["PidMode"], host["UTSMode"], host["UsernsMode"]} <= {"", "private"}
-    assert host["IpcMode"] == ("shareable" if served.podman else "private")  # it says so of both
+    assert host["IpcMode"] == (
+        "shareable" if served.podman else "private"
+    )  # podman never says private
     assert not host["Devices"]
     mounts = inspected["Mounts"]
     assert [(mount["Type"], mount["Destination"], mount["RW"]) for mount in mounts] == [
         ("volume", "/inputs", False)
     ]
-    open_ones = {name for name, how in host["Tmpfs"].items() if not how.startswith("ro,")}
-    assert open_ones == {"/tmp", "/out", "/dev/shm"}  # noqa: S108 (the container's own)
+    writable = {path for path, options in host["Tmpfs"].items() if not options.startswith("ro,")}
+    assert writable == {"/tmp", "/out", "/dev/shm"}  # noqa: S108 (the container's own)
     assert inspected["Config"]["User"] == "65534:65534"
 
 
-def test_a_trial_has_its_share_and_no_more(inspected: dict[str, Any], served: Served) -> None:
-    """Memory without swap, processes, one core: the one with the highest number."""
+def test_a_trial_has_its_limits(inspected: dict[str, Any], served: Served) -> None:
+    """Memory without swap, a number of processes, and the highest-numbered core."""
     host = inspected["HostConfig"]
     assert host["Memory"] == host["MemorySwap"] == LIMITS.memory_bytes
     assert host["PidsLimit"] == LIMITS.pids
@@ -99,18 +101,18 @@ def test_a_trial_has_its_share_and_no_more(inspected: dict[str, Any], served: Se
     assert host["RestartPolicy"]["Name"] in {"", "no"}
 
 
-def test_a_container_says_whose_it_is(inspected: dict[str, Any]) -> None:
-    """Machine, run and trial are labels."""
-    marks = inspected["Config"]["Labels"]
-    assert marks[LABEL + "machine"] == "engine-tests"
-    assert marks[LABEL + "run"] == RUN
-    assert marks[LABEL + "trial"] == TRIAL
+def test_a_container_is_labelled(inspected: dict[str, Any]) -> None:
+    """With its machine, its run and its trial."""
+    found = inspected["Config"]["Labels"]
+    assert found[LABEL + "machine"] == "engine-tests"
+    assert found[LABEL + "run"] == RUN
+    assert found[LABEL + "trial"] == TRIAL
 
 
 def test_the_script_sees_only_its_container(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same from inside; no variable of the runner, and no proxy of the host's, reaches it."""
+    """Seen from inside. No variable of the runner and no proxy setting of the host reaches it."""
     secret = "not-for-the-script"
     settings = {"proxies": {"default": {"httpProxy": f"http://me:{secret}@proxy.invalid:1"}}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
@@ -165,8 +167,8 @@ with open(folder, "wb", 0) as file:
     ],
     ids=["output", "result", "temporary", "shared-memory"],
 )
-def test_the_disk_of_the_host_is_out_of_reach(execute: Execute, folder: str, limit: int) -> None:
-    """2 GB do not fit anywhere: the script is stopped at the limit, and the reason says it."""
+def test_a_trial_cannot_fill_the_disk(execute: Execute, folder: str, limit: int) -> None:
+    """2 GB fit nowhere: the script fails at the limit, and the reason says so."""
     script = FILLS.format(folder=folder, size=2**31)
     outcome, result, seen = execute(script)
     assert result.status is Status.FAILED
@@ -175,10 +177,10 @@ def test_the_disk_of_the_host_is_out_of_reach(execute: Execute, folder: str, lim
 
 
 @pytest.mark.parametrize("folder", ["/tmp", "/out", "/dev/shm"])  # noqa: S108
-def test_files_are_counted(execute: Execute, served: Served, folder: str) -> None:
-    """Empty files take memory that no size limits: their number does."""
+def test_the_number_of_files_is_limited(execute: Execute, served: Served, folder: str) -> None:
+    """Empty files take memory, too."""
     if served.podman:
-        pytest.skip("podman cannot limit the number of files: the limit on memory holds")
+        pytest.skip("podman cannot limit the number of files; the memory limit applies")
     script = f"""
 done = 0
 try:
@@ -194,16 +196,16 @@ finally:
     assert LIMITS.files - 10 < int(seen[0]) <= LIMITS.files
 
 
-def test_a_result_that_only_looks_huge_is_refused(execute: Execute) -> None:
-    """A sparse result of 1 TB is not read."""
+def test_a_sparse_result_is_refused(execute: Execute) -> None:
+    """A result with an apparent size of 1 TB is not read."""
     script = "import os; open(os.environ['RESULT_PATH'], 'wb').truncate(10**12)"
     _, result, _ = execute(script)
     assert result.status is Status.BAD_OUTPUT
     assert result.reason == "the result is larger than its limit of 1048576 bytes"
 
 
-def test_1_gb_of_output_is_bounded(execute: Execute) -> None:
-    """The middle is left out as it comes, and the result still counts."""
+def test_1_gb_of_output_is_cut(execute: Execute) -> None:
+    """The middle is dropped while it is printed, and the result still counts."""
     script = f"import os; [os.write(1, b'x' * 2**20) for _ in range(2**10)]; {NUMBER}"
     outcome, result, seen = execute(script)
     assert (result.status, result.values) == (Status.OK, {"x": 1.5})
@@ -223,8 +225,8 @@ BOMB = "keep = [bytes([1]) * 2**20 for _ in range(2**12)]"
     [BOMB, f"import os\nif os.fork():\n    os.wait()\n    {NUMBER}\nelse:\n    {BOMB}\n"],
     ids=["script", "child"],
 )
-def test_memory_runs_out_for_the_script_alone(execute: Execute, script: str) -> None:
-    """The launcher survives and tells it, also where only a child was killed and the rest is ok."""
+def test_only_the_script_runs_out_of_memory(execute: Execute, script: str) -> None:
+    """The launcher survives and reports it, even if only a child was killed."""
     _, result, _ = execute(script, limits=SMALL)
     assert result.status is Status.OUT_OF_MEMORY
     assert result.reason == "the kernel killed a process of the script for its memory"
@@ -233,7 +235,7 @@ def test_memory_runs_out_for_the_script_alone(execute: Execute, script: str) -> 
 
 
 def test_a_fork_bomb_ends_at_its_time_limit(execute: Execute, served: Served) -> None:
-    """Processes are bounded, and all of them are gone with the trial."""
+    """The number of processes is limited, and all of them end with the trial."""
     script = """
 import os
 most = 0
@@ -253,8 +255,8 @@ while True:
     assert not served.client.containers.list(all=True, filters={"label": f"{LABEL}run={RUN}"})
 
 
-def test_a_daemon_left_behind_does_not_outlive_its_trial(execute: Execute) -> None:
-    """A grandchild in a session of its own, with the output open, neither blocks nor survives."""
+def test_a_daemon_ends_with_its_trial(execute: Execute) -> None:
+    """A grandchild in its own session that keeps the output open neither blocks nor survives."""
     script = f"""
 import os, time
 if os.fork() == 0:

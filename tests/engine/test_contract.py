@@ -1,4 +1,4 @@
-"""What every engine must do. The same assertions hold for the fake and for the real ones."""
+"""The behaviour of every engine: the same assertions hold for the fake and the real engines."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,40 +33,39 @@ print('on')
 time.sleep(60)
 """
 
-
-WALLS = [f"venv-{kind}" for kind in (*SANDBOXES, "plain")]
+SANDBOXED = [f"venv-{kind}" for kind in (*SANDBOXES, "plain")]
 ENGINES = [
     "fake",
     *(pytest.param(name, marks=pytest.mark.engine) for name in ("docker", "podman")),
-    *WALLS,
+    *SANDBOXED,
 ]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Each engine in turn, with nothing of this run left on it afterwards."""
-    made: Engine = FakeEngine()
-    if request.param in WALLS:
-        made = request.getfixturevalue("venv_engines")(request.param.partition("-")[2])
+    """Each engine in turn; afterwards it is cleared of the tests' run."""
+    engine: Engine = FakeEngine()
+    if request.param in SANDBOXED:
+        engine = request.getfixturevalue("venv_engines")(request.param.partition("-")[2])
     elif request.param != "fake":
-        made = request.getfixturevalue(f"{request.param}_engine")
-    yield made
-    clear(made, RUN)
+        engine = request.getfixturevalue(f"{request.param}_engine")
+    yield engine
+    clear(engine, RUN)
 
 
 @pytest.fixture(scope="module")
 def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """An image of this interpreter without any package."""
+    """An image of this interpreter without packages."""
     return build(engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
 
-def test_an_image_is_found_again_by_its_digest(engine: Engine, image: Image) -> None:
-    """What was built is among the images, under the environment's digest."""
+def test_an_image_is_found_by_its_digest(engine: Engine, image: Image) -> None:
+    """A new image is listed under the digest of its environment."""
     assert engine.images()[image.environment] == image
 
 
-def test_a_base_travels_in_a_file(engine: Engine, tmp_path: Path) -> None:
-    """An image is built on a base that came out of a file, and trials are executed in it."""
+def test_a_base_can_be_saved_and_loaded(engine: Engine, tmp_path: Path) -> None:
+    """Trials run in an image that is built on a loaded base."""
     environment = plain_environment(2020)
     context = write_context(environment, "host", engine, tmp_path / "context")
     saved = engine.save_base(context.base, INTERPRETER, tmp_path / "base.tar")
@@ -77,8 +76,8 @@ def test_a_base_travels_in_a_file(engine: Engine, tmp_path: Path) -> None:
     assert result.values == {"x": 1.5}, outcome.log
 
 
-def test_numbers_come_back(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """A script that keeps the contract is ok, with its number and a reading from inside."""
+def test_numbers_are_returned(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """A script that follows the contract is ok, with its number and a reading from inside."""
     outcome, result, _ = executed(engine, image, tmp_path, NUMBER)
     assert (result.status, result.reason) == (Status.OK, None), outcome.log
     assert result.values == {"x": 1.5}
@@ -87,7 +86,7 @@ def test_numbers_come_back(engine: Engine, image: Image, tmp_path: Path) -> None
     assert result.reading.largest_process_bytes > 1e6
 
 
-def test_the_script_is_told_its_trial(engine: Engine, image: Image, tmp_path: Path) -> None:
+def test_a_script_gets_its_trial(engine: Engine, image: Image, tmp_path: Path) -> None:
     """Seed, parameters and cell reach the script."""
     script = "import json, os; print(open(os.environ['PARAMS_PATH']).read())"
     outcome, _, seen = executed(engine, image, tmp_path, script)
@@ -95,8 +94,8 @@ def test_the_script_is_told_its_trial(engine: Engine, image: Image, tmp_path: Pa
     assert [line for line in seen if line] == outcome.log.splitlines()
 
 
-def test_a_script_that_fails_is_an_outcome(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """The reason has the exit code and the script's own error line."""
+def test_a_failing_script_is_an_outcome(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """The reason contains the exit code and the script's error."""
     _, result, _ = executed(engine, image, tmp_path, "raise RuntimeError('no such thing')")
     assert result.status is Status.FAILED
     assert result.reason == "exit code 1: RuntimeError: no such thing"
@@ -104,7 +103,7 @@ def test_a_script_that_fails_is_an_outcome(engine: Engine, image: Image, tmp_pat
 
 
 def test_a_signal_is_named(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """A script that is killed says by which signal."""
+    """The reason of a killed script names the signal."""
     script = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     _, result, _ = executed(engine, image, tmp_path, script)
     assert result.status is Status.FAILED
@@ -112,7 +111,7 @@ def test_a_signal_is_named(engine: Engine, image: Image, tmp_path: Path) -> None
 
 
 def test_the_time_limit_holds(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """A script that hangs is stopped at its limit, and what it printed is kept."""
+    """A script that hangs is stopped at its limit, and its log is kept."""
     outcome, result, _ = executed(engine, image, tmp_path, HANGS, timeout_s=1.0)
     assert result.status is Status.TIMED_OUT
     assert outcome.log == "on\n"
@@ -138,7 +137,7 @@ def test_the_time_limit_holds(engine: Engine, image: Image, tmp_path: Path) -> N
 def test_a_bad_result_is_refused(
     engine: Engine, image: Image, tmp_path: Path, script: str, reason: str
 ) -> None:
-    """Whatever the script writes instead of a result has a reason and no number."""
+    """Whatever a script writes instead of a result, there is a reason and no number."""
     _, result, _ = executed(engine, image, tmp_path, script)
     assert result.status is Status.BAD_OUTPUT
     assert reason in str(result.reason)
@@ -146,7 +145,7 @@ def test_a_bad_result_is_refused(
 
 
 def test_a_long_log_keeps_both_ends(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """Of a log beyond its limit the middle is left out, and the result still counts."""
+    """A log beyond its limit loses its middle, and the result still counts."""
     script = f"print('first'); [print('x' * 99) for _ in range(10**5)]; print('last'); {NUMBER}"
     outcome, result, _ = executed(engine, image, tmp_path, script, limits=Limits(log_bytes=2**16))
     assert result.status is Status.OK
@@ -157,7 +156,7 @@ def test_a_long_log_keeps_both_ends(engine: Engine, image: Image, tmp_path: Path
 
 
 def test_nothing_of_a_run_is_left(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """After clearing a run the engine holds nothing of it, and its image is still there."""
+    """After a run is cleared, the engine holds only its image."""
     executed(engine, image, tmp_path, NUMBER)
     assert [thing for thing in engine.owned() if thing.run == RUN]
     clear(engine, RUN)
@@ -165,7 +164,7 @@ def test_nothing_of_a_run_is_left(engine: Engine, image: Image, tmp_path: Path) 
     assert image.environment in engine.images()
 
 
-def test_a_linked_input_is_what_it_leads_to(engine: Engine, image: Image, tmp_path: Path) -> None:
+def test_a_link_is_staged_as_its_target(engine: Engine, image: Image, tmp_path: Path) -> None:
     """A script or data file may be a link; the trial gets the file."""
     (tmp_path / "real.py").write_text(NUMBER)
     (tmp_path / "link.py").symlink_to("real.py")
@@ -191,9 +190,9 @@ assert not reached, reached
 """
 
 
-def test_no_script_reaches_into_its_launcher(engine: Engine, image: Image, tmp_path: Path) -> None:
-    """It can neither look into it nor speak in its name, though both are the same user's."""
+def test_no_script_can_control_its_launcher(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """It can neither read its memory nor write to its streams, though both have the same user."""
     if engine.describe().name == "fake":
-        pytest.skip("its scripts are root's where the tests are")
+        pytest.skip("its scripts run as root if the tests do")
     outcome, result, _ = executed(engine, image, tmp_path, REACHES + NUMBER)
     assert (result.status, result.reason) == (Status.OK, None), outcome.log

@@ -1,4 +1,4 @@
-"""What is particular to Docker's words: hostile scripts, hands from outside, the SDK's ways."""
+"""Docker and podman: hostile scripts, interference from outside, peculiarities of the SDK."""
 
 import io
 import json
@@ -34,14 +34,14 @@ ARG BASE_DIGEST
 ARG ENVIRONMENT
 ARG LABEL
 LABEL matrix-runner.environment=${ENVIRONMENT} matrix-runner.label=${LABEL} \\
-      matrix-runner.engines.base-name=${BASE} matrix-runner.engines.base-kind=${BASE_KIND} \\
-      matrix-runner.engines.base-digest=${BASE_DIGEST}
+      matrix-runner.base-name=${BASE} matrix-runner.base-kind=${BASE_KIND} \\
+      matrix-runner.base-digest=${BASE_DIGEST}
 """
 WAITS = "import time; print('on'); time.sleep(60)"
 
 
 def in_container(client: DockerClient, act: Callable[[Container], object]) -> Callable[[str], None]:
-    """Return a watcher that does something to the container from outside at its first line."""
+    """Return a watcher that acts on the container from outside at its first line of output."""
 
     def watch(_: str) -> None:
         for container in client.containers.list(filters={"label": f"{LABEL}run={RUN}"}):
@@ -52,12 +52,12 @@ def in_container(client: DockerClient, act: Callable[[Container], object]) -> Ca
 
 @pytest.fixture
 def empty(served: Served) -> Iterator[str]:
-    """Return the id of an image with nothing in it."""
+    """Return the id of an empty image."""
     client = served.client
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("nothing"))
-    repository, tag = "localhost/matrix-runner/test", "empty"  # podman cares how it begins
+    repository, tag = "localhost/matrix-runner/test", "empty"  # podman requires this prefix
     name = f"{repository}:{tag}"
     answer = client.api.import_image_from_data(content.getvalue())
     client.api.tag(json.loads(answer.splitlines()[-1])["status"], repository, tag)
@@ -66,26 +66,26 @@ def empty(served: Served) -> Iterator[str]:
         client.images.remove(name)
 
 
-# --- scripts that turn against the launcher -------------------------------------------------------
+# --- scripts that attack the launcher ------------------------------------------------------------
 
 SIGNALS = f"""
 import os, signal, time
 for number in range(1, signal.NSIG):
-    if number not in {{signal.SIGALRM, *range(32, 34)}}:  # its own time limit, and the C library's
+    if number not in {{signal.SIGALRM, *range(32, 34)}}:  # the time limit, the C library
         os.kill(os.getppid(), number)
 time.sleep(0.5)
 {NUMBER}
 """
 
 
-def test_a_launcher_takes_no_signal_of_its_script(execute: Execute) -> None:
-    """It is the first process of the container: nothing in there can kill, stop or end it."""
+def test_a_launcher_ignores_the_signals_of_its_script(execute: Execute) -> None:
+    """It is the first process of the container, so nothing inside can stop or kill it."""
     outcome, result, _ = execute(SIGNALS)
     assert (result.status, result.reason) == (Status.OK, None), outcome.log
 
 
-def test_orphans_that_end_make_room(execute: Execute) -> None:
-    """The first process takes leave of whom nobody else does: else no process could be made."""
+def test_ended_orphans_are_reaped(execute: Execute) -> None:
+    """Otherwise they would count against the limit on processes."""
     script = (
         "import os, time\n"
         f"for _ in range({2 * LIMITS.pids}):\n"
@@ -99,18 +99,18 @@ def test_orphans_that_end_make_room(execute: Execute) -> None:
     assert (result.status, result.reason) == (Status.OK, None), outcome.log
 
 
-def test_a_script_can_only_cut_its_own_time(execute: Execute) -> None:
-    """The signal of the time limit counts as one, whoever sends it."""
+def test_a_script_can_only_shorten_its_own_time(execute: Execute) -> None:
+    """The launcher takes the signal of the time limit from everybody."""
     script = f"import os, signal, time; {NUMBER}; os.kill(os.getppid(), signal.SIGALRM)"
     _, result, _ = execute(f"{script}; time.sleep(60)")
     assert (result.status, result.values) == (Status.TIMED_OUT, {})
 
 
-# --- hands from outside ---------------------------------------------------------------------------
+# --- interference from outside -------------------------------------------------------------------
 
 
 def stop(container: Container) -> None:
-    """Stop a container and give it more time than its trial has: it must not take any."""
+    """Stop a container with more grace time than its trial has; it must not need any."""
     container.stop(timeout=50)
 
 
@@ -118,21 +118,21 @@ def stop(container: Container) -> None:
 def test_a_container_killed_from_outside_is_lost(
     execute: Execute, served: Served, ended: Callable[[Container], None]
 ) -> None:
-    """Somebody did it and not the script, whatever the exit code looks like."""
+    """The exit code is not the script's."""
     _, result, _ = execute(WAITS, timeout_s=30.0, watch=in_container(served.client, ended))
     assert result.status is Status.ENGINE_LOST
     assert result.reason == "the container was killed from outside while the trial ran"
 
 
-def test_a_process_killed_past_the_engine_is_lost(execute: Execute, served: Served) -> None:
-    """Whoever kills the first process of the container is not in it."""
+def test_a_launcher_killed_behind_the_engine_is_lost(execute: Execute, served: Served) -> None:
+    """Only a process outside the container can kill the launcher."""
 
     def kill(container: Container) -> None:
         container.reload()
         os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
 
     if served.podman:
-        pytest.skip("the processes of this podman have numbers of their own")
+        pytest.skip("this podman has its own process namespace")
     _, result, _ = execute(WAITS, watch=in_container(served.client, kill))
     assert result.status is Status.ENGINE_LOST
     assert result.reason == "the container was killed from outside while the trial ran"
@@ -141,16 +141,16 @@ def test_a_process_killed_past_the_engine_is_lost(execute: Execute, served: Serv
 def test_a_container_that_does_not_end_is_lost(
     execute: Execute, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its launcher would have ended in time; here somebody pauses it."""
+    """Its launcher would have ended in time, but the container is paused."""
     monkeypatch.setattr("runner.engines.protocol.GRACE_S", 1.0)
     pause = in_container(served.client, Container.pause)
     _, result, _ = execute(WAITS, timeout_s=1.0, watch=pause)
     assert result.status is Status.ENGINE_LOST
-    assert result.reason == "the container did not end in its time, as its launcher would have"
+    assert result.reason == "the container was killed because its launcher did not stop in time"
 
 
 def test_a_container_removed_from_outside_is_lost(execute: Execute, served: Served) -> None:
-    """It is the machine's fault and not the script's, also while the removal still goes on."""
+    """That is not the script's fault, even while the removal is still in progress."""
     removals: list[Thread] = []
 
     def remove(container: Container) -> None:
@@ -160,38 +160,38 @@ def test_a_container_removed_from_outside_is_lost(execute: Execute, served: Serv
     _, result, _ = execute(WAITS, watch=in_container(served.client, remove))
     removals[0].join()
     assert result.status is Status.ENGINE_LOST
-    # podman kills it first, and for a moment shows nothing of the removal that is to follow.
-    ways = ["removed", "killed"] if served.podman else ["removed"]
-    reasons = [f"the container was {way} from outside while the trial ran" for way in ways]
+    # podman kills it first, and shows the removal a moment later.
+    endings = ["removed", "killed"] if served.podman else ["removed"]
+    reasons = [f"the container was {end} from outside while the trial ran" for end in endings]
     assert result.reason in reasons
 
 
 def test_an_image_removed_before_its_trial_is_one_sentence(
     served: Served, tmp_path: Path, empty: str
 ) -> None:
-    """Neither staging nor executing tells more than what is gone and what to do."""
+    """Staging and executing both say what is gone and what to do."""
     stage(served.engine, empty, tmp_path, NUMBER)
     served.client.images.remove(empty)
     for attempt in (
         lambda: served.engine.execute(launch(empty), print),
         lambda: stage(served.engine, empty, tmp_path, NUMBER),
     ):
-        with pytest.raises(EngineError, match=r"^an image is gone .*build it again\.$"):
+        with pytest.raises(EngineError, match=r"^an image .* is gone .*build it again\.$"):
             attempt()
 
 
 def test_an_image_without_python_says_so(served: Served, tmp_path: Path, empty: str) -> None:
-    """No trial can be executed in it: that is one sentence, and of no trial."""
+    """No trial can run in it; that is one sentence, and not a result."""
     stage(served.engine, served.image.id, tmp_path, NUMBER)
-    with pytest.raises(EngineError, match=r"model=a@b1\.1: .*not found.*; repeat"):
+    with pytest.raises(EngineError, match=r"model=a@b1\.1: .*not found.*; fix that"):
         served.engine.execute(launch(empty), print)
 
 
-# --- what the SDK does ----------------------------------------------------------------------------
+# --- peculiarities of the SDK --------------------------------------------------------------------
 
 
 def test_silence_does_not_break_the_stream(served: Served, tmp_path: Path) -> None:
-    """A script may be silent for longer than the SDK waits for an answer."""
+    """A script may be silent for longer than the timeout of the SDK."""
     engine = DockerEngine(served.connect(timeout=5), "engine-tests")
     try:
         script = f"import time; time.sleep(9); {NUMBER}"
@@ -201,17 +201,17 @@ def test_silence_does_not_break_the_stream(served: Served, tmp_path: Path) -> No
     assert (result.status, result.reason) == (Status.OK, None)
 
 
-def test_everything_of_ours_is_told_once(served: Served) -> None:
-    """An environment and the base it stands on are among what is ours, each one time."""
-    told = [thing.id for thing in served.engine.owned()]
-    assert served.image.id in told
-    assert len(told) == len(set(told))
+def test_everything_of_ours_is_listed_once(served: Served) -> None:
+    """An environment has its base's label, too."""
+    listed = [thing.id for thing in served.engine.owned()]
+    assert served.image.id in listed
+    assert len(listed) == len(set(listed))
 
 
 def test_an_image_built_on_another_base_replaces_the_first(
     served: Served, tmp_path: Path, empty: str
 ) -> None:
-    """The newest image of an environment is the one that is found, so nothing is built twice."""
+    """Only the newest image of an environment is found."""
     (tmp_path / "Dockerfile").write_text(LABELS_ONLY)
     bases = [Base(kind=BaseKind.LOCAL, name=empty, digest=digest) for digest in ("first", "second")]
     built = [
@@ -228,8 +228,8 @@ def test_an_image_built_on_another_base_replaces_the_first(
             served.client.images.remove(image.id)
 
 
-def test_a_base_by_name_travels_in_a_file(served: Served, tmp_path: Path) -> None:
-    """It keeps its name, and takes that of no other image; an archive that wants to is refused."""
+def test_a_named_base_can_be_saved_and_loaded(served: Served, tmp_path: Path) -> None:
+    """It keeps its name. Neither the base nor its archive can replace another image."""
     engine, client = served.engine, served.client
     prefix = "localhost/" if served.podman else ""
     name, file = f"{prefix}bases-of-tests/named:1", tmp_path / "base.tar"
@@ -243,12 +243,12 @@ def test_a_base_by_name_travels_in_a_file(served: Served, tmp_path: Path) -> Non
         assert client.images.get(name).id == client.images.get(served.image.id).id
         client.images.remove(name)
         client.images.get(served.image.base.name).tag(*name.rsplit(":", 1))
-        with pytest.raises(EngineError, match="the one that is here is another one"):
+        with pytest.raises(EngineError, match="is not the one that the environments"):
             engine.load_base(base, INTERPRETER.minor, file)
         with file.open("wb") as target:
             for piece in client.images.get(name).save(named=True):
                 target.write(piece)
-        with pytest.raises(EngineError, match="holds something else than the base"):
+        with pytest.raises(EngineError, match="contains something other than the base"):
             engine.load_base(base, INTERPRETER.minor, file)
     finally:
         client.images.remove(name)

@@ -1,4 +1,4 @@
-"""An engine that dies: a second Docker daemon, in namespaces of its own, that may be killed."""
+"""An engine that dies: a second Docker daemon in its own namespaces."""
 
 import tempfile
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ SLOW = f"import time; time.sleep(1); {NUMBER}"
 
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Path]:
-    """Return a folder for a daemon; nothing of it is left afterwards."""
+    """Return a folder for a daemon; it is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="matrix-runner-test-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 def daemon(storage: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    """Return the second daemon, which the program takes for the only one."""
+    """Return the second daemon, which the program uses."""
     daemon = Daemon(storage)
     monkeypatch.setenv("DOCKER_HOST", daemon.address)
     try:
@@ -44,17 +44,17 @@ def daemon(storage: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 
 def test_an_engine_that_dies_in_a_trial(daemon: Daemon, tmp_path: Path) -> None:
-    """One sentence and exit code 5; what was finished is kept, and the run goes on later."""
+    """One sentence and exit code 5. Finished trials are kept, and the run can be resumed."""
     write_study(tmp_path, plain_environment(), SLOW)
     with closing(docker.DockerClient(daemon.address)) as client:
-        wanted = {"event": "start", "label": LABEL + "trial"}
-        starts = client.events(decode=True, filters=wanted)
+        filters = {"event": "start", "label": LABEL + "trial"}
+        starts = client.events(decode=True, filters=filters)
         program = started(tmp_path, "--engine", "docker")
         assert len(list(islice(starts, 2))) == 2
         daemon.die()
     code, out, err = ended(program)
     assert (code, err.count("\n")) == (5, 1), err
-    assert err.startswith("the engine went away while it was to execute size=")
+    assert err.startswith("the engine stopped answering when it had to execute size=")
     assert "finished trials are kept" in err
     kept, lost = results(tmp_path).values()
     assert (kept.status, lost.status) == (Status.OK, Status.ENGINE_LOST)
@@ -73,10 +73,10 @@ def test_an_engine_that_dies_in_a_trial(daemon: Daemon, tmp_path: Path) -> None:
         assert client.containers.list(all=True) == client.volumes.list() == []
 
 
-def test_an_engine_that_hangs_is_given_up(
+def test_the_runner_gives_up_on_an_engine_that_hangs(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the stream of a trial nor an answer is waited for without end."""
+    """It waits forever neither for the stream of a trial nor for an answer."""
     for module in ("engines.protocol", "engines.docker.trials"):
         monkeypatch.setattr(f"runner.{module}.GRACE_S", 1.0)
     hang = Thread(target=daemon.suspend, args=(20,))
@@ -84,7 +84,7 @@ def test_an_engine_that_hangs_is_given_up(
         (tmp_path / "context").mkdir()
         image = build(engine, plain_environment(), tmp_path / "context")
         script = "import time; print('on', flush=True); time.sleep(60)"
-        with pytest.raises(EngineLostError, match="went away while it was to execute"):
+        with pytest.raises(EngineLostError, match="stopped answering when it had to execute"):
             executed(engine, image, tmp_path, script, timeout_s=1.0, watch=lambda _: hang.start())
         assert hang.is_alive()
         hang.join()
@@ -92,7 +92,7 @@ def test_an_engine_that_hangs_is_given_up(
 
 
 def test_an_engine_that_restarts_while_it_builds(daemon: Daemon, tmp_path: Path) -> None:
-    """The program waits for it, builds again and completes the run."""
+    """The program waits for it, builds the image again and completes the run."""
     write_study(tmp_path, plain_environment(2006), NUMBER)
     with closing(docker.DockerClient(daemon.address)) as client:
         steps = client.events(decode=True, filters={"type": "container", "event": "create"})
@@ -102,6 +102,6 @@ def test_an_engine_that_restarts_while_it_builds(daemon: Daemon, tmp_path: Path)
     daemon.start()
     code, out, err = ended(program)
     assert (code, err) == (0, ""), out
-    assert "the engine went away while it was to build the image of no packages" in out
+    assert "the engine stopped answering when it had to build the image of no packages" in out
     assert "Trying again in 1 s." in out
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}

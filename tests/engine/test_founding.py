@@ -1,4 +1,4 @@
-"""The main command on real input: TensorFlow 1.15.0 and 2.0.0, real MNIST, real containers."""
+"""The main command on real input: TensorFlow 1.15.0 and 2.0.0, MNIST, and real containers."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ ERROR = "__iter__() is only supported inside of tf.function or when eager execut
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The founding study, executed as a user would: one block of 3 epochs."""
+    """The founding study, run like a user runs it: one block of 3 epochs."""
     reports = tmp_path_factory.mktemp("reports")
     done = subprocess.run(
         [
@@ -35,7 +35,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stored(reports: Path) -> StoredRun:
-    """What the run left on disk."""
+    """Return the run on disk."""
     return find_run(reports, None).stored()
 
 
@@ -46,7 +46,7 @@ def by_cell(stored: StoredRun) -> dict[str, TrialResult]:
 
 @pytest.mark.engine
 def test_six_cells_train_and_the_seventh_fails_as_published(stored: StoredRun) -> None:
-    """The article's own script fails on 1.15.0 with its own error; all other cells are ok."""
+    """The article's own script fails on 1.15.0 with the expected error; all other cells are ok."""
     results = by_cell(stored)
     failed = results.pop(PUBLISHED)
     assert failed.status is Status.FAILED
@@ -56,8 +56,8 @@ def test_six_cells_train_and_the_seventh_fails_as_published(stored: StoredRun) -
 
 
 @pytest.mark.engine
-def test_versions_come_from_inside(stored: StoredRun) -> None:
-    """Each result names the TensorFlow that its container imported, eager or not."""
+def test_versions_are_read_inside_the_container(stored: StoredRun) -> None:
+    """Each result names the imported TensorFlow, and whether it was eager."""
     for cell, result in by_cell(stored).items():
         if cell != PUBLISHED:
             version = cell.split(",", maxsplit=1)[0].removeprefix("tensorflow=")
@@ -67,7 +67,7 @@ def test_versions_come_from_inside(stored: StoredRun) -> None:
 
 @pytest.mark.engine
 def test_training_is_real(stored: StoredRun) -> None:
-    """Three epochs of real MNIST learn what they always learn, and every epoch took its time."""
+    """Three epochs of MNIST reach the usual accuracy, and no epoch is impossibly fast."""
     for cell, result in by_cell(stored).items():
         if cell != PUBLISHED:
             assert 91.5 < result.values["final_train_accuracy"] < 93
@@ -79,15 +79,15 @@ def test_training_is_real(stored: StoredRun) -> None:
 
 
 @pytest.mark.engine
-def test_only_the_eager_switch_is_adapted(stored: StoredRun) -> None:
-    """The one cell that needs the eager switch says so, and no other."""
+def test_only_the_eager_mode_is_adapted(stored: StoredRun) -> None:
+    """Only the cell that needs eager mode says so."""
     adapted = {cell for cell, result in by_cell(stored).items() if result.adapted}
     assert adapted == {"tensorflow=1.15.0,model=subclassed"}
 
 
 @pytest.mark.engine
-def test_the_report_tells_it(reports: Path, stored: StoredRun) -> None:
-    """The report has the article's own error line; reports/latest leads to it."""
+def test_the_report_shows_the_error(reports: Path, stored: StoredRun) -> None:
+    """reports/latest leads to a report with the error line of the article's script."""
     text = (reports / "latest" / "report.md").read_text()
     assert f"RuntimeError: {ERROR}" in text
     assert "failed, as expected" in text
@@ -96,7 +96,7 @@ def test_the_report_tells_it(reports: Path, stored: StoredRun) -> None:
 
 @pytest.mark.engine
 def test_a_complete_run_has_nothing_left_to_do(reports: Path) -> None:
-    """The same command again executes nothing, says so, and ends well."""
+    """Running the same command again executes nothing, says so, and exits with 0."""
     before = sorted((reports / "latest" / "trials").iterdir())
     again = subprocess.run(
         [sys.executable, "-m", "runner", "--quick", "--reports", str(reports)],

@@ -1,4 +1,4 @@
-"""Real containers, real times: nothing is found where nothing is, and 25 % more work is found."""
+"""Real containers and times: 25 % more work is found, and no difference where there is none."""
 
 import math
 import os
@@ -24,7 +24,7 @@ from tests.support.trials import plain_environment
 pytestmark = pytest.mark.engine
 
 LOOKS = (7, 14, 28, 56)
-LEVEL = 0.999  # at 95 % one run in twenty would be wrong, and so would CI
+LEVEL = 0.999  # at 95 % one run of CI in twenty would fail
 STEPS = 600
 SCRIPT = f"""\
 import json, os, time
@@ -33,12 +33,12 @@ steps = {STEPS} * 5 // 4 if order["parameters"]["image"] == "more" else {STEPS}
 
 def epoch(steps):
     wall, cpu = time.perf_counter(), time.process_time()
-    sum(range(200_000))  # what an epoch costs besides its steps
+    sum(range(200_000))  # the fixed cost of an epoch
     for _ in range(steps):
         sum(range(20_000))
     return time.perf_counter() - wall, time.process_time() - cpu
 
-# Long enough that a neighbour's burst of a second or two is the smaller part of every trial.
+# Long enough that a burst of other processes for a second or two is a small part of a trial.
 epochs = [epoch(steps) for _ in range(16)]
 fixed = [epoch(0)[1] for _ in range(16)]
 series = {{"wall": [e[0] for e in epochs], "cpu": [e[1] for e in epochs], "fixed": fixed}}
@@ -62,11 +62,11 @@ repeats: 0
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredRun]:
-    """One image under two names, and the same doing 25 % more steps, in blocks until it is told.
+    """Run one image under two names, and with 25 % more steps, until the difference is found.
 
-    Bursts of a neighbour that last as long as a trial leave "cannot tell" after seven blocks, which
-    is right. Twice as many are executed then. A run with looks of its own would let a cell leave
-    once it is told at the run's level, which is lower than that of these tests: it has only one.
+    If other processes are busy for as long as a trial, the verdict after seven blocks is rightly
+    "cannot tell"; then the number of blocks is doubled. The run has only one look of its own:
+    otherwise a cell would leave once it is decided at the run's level, which is lower than LEVEL.
     """
     folder = tmp_path_factory.mktemp("verdicts")
     environment = plain_environment()
@@ -85,7 +85,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredRun]:
         yield _stored()
     finally:
         os.chdir(before)
-        os.sched_setaffinity(0, cores)  # a run keeps its process off the measured core
+        os.sched_setaffinity(0, cores)  # a run keeps its own process off the measured core
 
 
 def _stored() -> StoredRun:
@@ -93,7 +93,7 @@ def _stored() -> StoredRun:
 
 
 def compared(stored: StoredRun, blocks: int, of: str, metric: str) -> tuple[Comparison, Samples]:
-    """Compare a cell with the first one after so many blocks, at the level of these tests."""
+    """Compare a cell with the first cell after a number of blocks, at LEVEL."""
     matrix = stored.run.matrix
     samples = gather(matrix, stored.plan, stored.results, blocks)
     [wanted] = [one for one in matrix.metrics if one.name == metric]
@@ -102,24 +102,24 @@ def compared(stored: StoredRun, blocks: int, of: str, metric: str) -> tuple[Comp
 
 
 def looked(stored: StoredRun) -> list[int]:
-    """After how many blocks a run was looked at."""
+    """Return the numbers of blocks after which the tests looked at a run."""
     return [blocks for blocks in LOOKS if blocks <= stored.plan.blocks]
 
 
 @pytest.mark.parametrize("metric", ["cpu", "wall"])
-def test_one_image_under_two_names_is_not_told_apart(run: StoredRun, metric: str) -> None:
-    """A/A: neither faster nor slower, at any look."""
+def test_equal_cells_have_no_difference(run: StoredRun, metric: str) -> None:
+    """A/A: one image under two names is neither faster nor slower, at any look."""
     for blocks in looked(run):
         found, _ = compared(run, blocks, "second", metric)
         assert found.verdict not in {Verdict.LOWER, Verdict.HIGHER}, found
         if metric == "wall" and found.verdict is Verdict.NO_COMPARISON:
-            continue  # the host disturbed so many trials that too few are left
+            continue  # the host disturbed too many trials
         assert found.estimate
         assert found.estimate.low <= 0 <= found.estimate.high
 
 
-def test_more_steps_are_found_with_their_size(run: StoredRun) -> None:
-    """A/B: slower, and the interval holds the ratio of the work besides an epoch's own cost."""
+def test_more_steps_are_found_with_the_right_size(run: StoredRun) -> None:
+    """A/B: slower, and the interval contains the true ratio of the work."""
     [cpu, _, fixed] = run.run.matrix.metrics
     verdicts = []
     for blocks in looked(run):
@@ -134,7 +134,7 @@ def test_more_steps_are_found_with_their_size(run: StoredRun) -> None:
 
 
 def test_the_control_is_in_every_block(run: StoredRun) -> None:
-    """The baseline's second copy is executed like any cell."""
+    """The second copy of the baseline runs like any cell."""
     controls = [one.trial for one in run.results if one.trial.control]
     assert [trial.cell for trial in controls] == ["image=first"] * run.plan.blocks
     assert {trial.block for trial in controls} == set(range(1, run.plan.blocks + 1))
@@ -142,10 +142,10 @@ def test_the_control_is_in_every_block(run: StoredRun) -> None:
 
 @pytest.mark.guarded
 @pytest.mark.usefixtures("docker_image")
-def test_a_disturbed_trial_is_repeated_and_all_attempts_are_kept(
+def test_a_disturbed_trial_is_repeated_and_every_attempt_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stranger on the measured core disturbs trials; after two repeats they stay disturbed."""
+    """Another process on the measured core disturbs all three attempts."""
     monkeypatch.setattr("runner.plan.GUARDS", Guards(patience_s=0.5))
     environment = plain_environment()
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -154,14 +154,14 @@ def test_a_disturbed_trial_is_repeated_and_all_attempts_are_kept(
     (tmp_path / "matrix.yaml").write_text(text)
     write_lock(tmp_path / "matrix.lock", Lock(entries=(environment,)))
     core, cores = (os.cpu_count() or 1) - 1, os.sched_getaffinity(0)
-    stranger = subprocess.Popen(
+    other = subprocess.Popen(
         [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{core}])\nwhile True: pass"]
     )
     try:
         assert main([]) == Exit.OK
     finally:
-        stranger.kill()
-        stranger.wait()
+        other.kill()
+        other.wait()
         os.sched_setaffinity(0, cores)
     results: tuple[TrialResult, ...] = find_run(Path("reports"), None).results()
     assert [one.trial.attempt for one in results] == [1, 2, 3]

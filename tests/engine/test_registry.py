@@ -1,4 +1,4 @@
-"""A base that comes from a registry: Debian's ``docker-registry`` on loopback, with a stand-in."""
+"""A base from a registry: Debian's ``docker-registry`` on loopback has a stand-in for it."""
 
 import re
 import shutil
@@ -36,7 +36,7 @@ http: {{addr: "127.0.0.1:0"}}
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the registry's program: the installed one, or that of the package, unpacked."""
+    """Return the path of docker-registry: the installed one, or that of the unpacked package."""
     if installed := shutil.which("docker-registry"):
         yield installed
         return
@@ -48,14 +48,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ):
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"Debian's docker-registry cannot be had here: {error}")
+        pytest.skip(f"Debian's docker-registry is not available here: {error}")
     yield str(folder / "usr" / "bin" / "docker-registry")
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
 def registry(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of a registry of our own, on a free port."""
+    """Return the address of our own registry, on a free port."""
     folder = tmp_path_factory.mktemp("registry")
     (folder / "config.yml").write_text(SETTINGS.format(folder=folder))
     command = [program, "serve", str(folder / "config.yml")]
@@ -70,7 +70,7 @@ def registry(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def digest(docker_engine: Engine, client: docker.DockerClient, registry: str) -> str:
-    """Return the digest by which the registry knows the stand-in, which is nowhere else now."""
+    """Push the stand-in to the registry only; return the registry's digest of it."""
     base = docker_engine.base("host", INTERPRETER)
     name = f"{registry}/{REPOSITORY}"
     client.images.get(base.name).tag(name, TAG)
@@ -86,7 +86,7 @@ def digest(docker_engine: Engine, client: docker.DockerClient, registry: str) ->
 
 @pytest.fixture
 def forgotten(client: docker.DockerClient, registry: str, digest: str) -> Iterator[str]:
-    """Return the stand-in's name; the engine does not have it before and after the test."""
+    """Return the stand-in's name; the engine has no such image before and after the test."""
     name = f"{registry}/{REPOSITORY}:{TAG}"
     assert not client.images.list(name)
     yield name
@@ -96,7 +96,7 @@ def forgotten(client: docker.DockerClient, registry: str, digest: str) -> Iterat
 def test_a_run_on_a_pulled_base(
     client: docker.DockerClient, tmp_path: Path, forgotten: str, digest: str
 ) -> None:
-    """The base is pulled by name, the trials run on it, and the run knows what it was."""
+    """The base is pulled by name, the trials run on it, and the run records it."""
     environment = plain_environment(2004)
     base = forgotten.replace(INTERPRETER.minor, "{python}")
     write_study(tmp_path, environment, NUMBER, base=base)
@@ -111,10 +111,10 @@ def test_a_run_on_a_pulled_base(
         client.images.remove(image_tag(environment_digest(environment)), force=True)
 
 
-def test_auto_takes_the_official_base_where_it_can_be_pulled(
+def test_auto_pulls_the_official_base(
     monkeypatch: pytest.MonkeyPatch, forgotten: str, digest: str
 ) -> None:
-    """What a registry has is preferred to what this machine can assemble."""
+    """It is preferred to a base that is assembled from this machine."""
     monkeypatch.setattr(images, "OFFICIAL", forgotten)
     with closing(connect("engine-tests")) as engine:
         base = engine.base("auto", INTERPRETER)
@@ -122,29 +122,27 @@ def test_auto_takes_the_official_base_where_it_can_be_pulled(
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
-def test_auto_assembles_where_nothing_can_be_pulled(
+def test_auto_assembles_a_base_if_none_can_be_pulled(
     monkeypatch: pytest.MonkeyPatch, registry: str, *, down: bool
 ) -> None:
-    """A registry that is away, or has no such image, costs nothing but the attempt."""
+    """An unknown image and a registry that is down both cost only one attempt."""
     official = f"{NOWHERE if down else registry}/none:{{python}}"
     monkeypatch.setattr(images, "OFFICIAL", official)
     with closing(connect("engine-tests")) as engine:
         assert engine.base("auto", INTERPRETER).kind is BaseKind.ASSEMBLED
-        with pytest.raises(EngineError, match="can neither be found nor pulled"):
+        with pytest.raises(EngineError, match="cannot find or pull the base"):
             engine.base("pull", INTERPRETER)
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
-def test_a_base_that_cannot_be_had_is_one_sentence(
-    tmp_path: Path, registry: str, *, down: bool
-) -> None:
-    """The sentence names the base and says what to do; nothing is executed."""
+def test_a_missing_base_is_one_sentence(tmp_path: Path, registry: str, *, down: bool) -> None:
+    """The sentence names the base and says what to do; no trial runs."""
     base = f"{NOWHERE if down else registry}/none:1"
     write_study(tmp_path, plain_environment(2005), NUMBER, base=base)
     code, _, err = ended(started(tmp_path))
     assert code == 5
     assert re.fullmatch(
-        rf"the base {base} can neither be found nor pulled \(.+\); "
+        rf"cannot find or pull the base {base} \(.+\); "
         r"set `environment: {base: auto}` to assemble one from this machine\.\n",
         err,
     )

@@ -1,4 +1,4 @@
-"""An engine on another machine: over TLS, by a context, by ssh; and what it is told of this one."""
+"""An engine on another machine, over TLS, a context and ssh; it learns nothing about this one."""
 
 import gc
 import json
@@ -31,14 +31,14 @@ pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[RemoteDaemon]:
-    """Return a daemon on another machine; nothing of it is left afterwards."""
+    """Return a daemon on another machine; afterwards nothing of it is left."""
     with lent(RemoteDaemon) as daemon:
         yield daemon
 
 
 @pytest.fixture
 def recorder(daemon: RemoteDaemon) -> Iterator[Recorder]:
-    """Return what stands before the daemon and keeps what it is asked."""
+    """Return a proxy before the daemon that records its requests."""
     recorder = Recorder(daemon)
     yield recorder
     recorder.close()
@@ -53,7 +53,7 @@ def over_tls(monkeypatch: pytest.MonkeyPatch, daemon: RemoteDaemon) -> None:
 
 
 def make_context(monkeypatch: pytest.MonkeyPatch, folder: Path, daemon: RemoteDaemon) -> None:
-    """Store what ``docker context create far`` does, in a folder of settings of its own."""
+    """Store the context that ``docker context create far`` makes, in a settings folder."""
     key = sha256(b"far").hexdigest()
     meta, tls = folder / "contexts" / "meta" / key, folder / "contexts" / "tls" / key / "docker"
     meta.mkdir(parents=True)
@@ -69,10 +69,10 @@ def make_context(monkeypatch: pytest.MonkeyPatch, folder: Path, daemon: RemoteDa
 
 
 @pytest.mark.usefixtures("over_tls")
-def test_no_path_of_this_machine_is_told_to_an_engine(
+def test_no_path_of_this_machine_reaches_an_engine(
     recorder: Recorder, daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A whole study, its base and its image built on the way: all that was asked is read."""
+    """All requests of a whole study are read, including those that build its base and image."""
     monkeypatch.setenv("DOCKER_HOST", recorder.url)
     write_study(tmp_path, plain_environment(), NUMBER)
     code, out, err = ended(started(tmp_path))
@@ -81,15 +81,15 @@ def test_no_path_of_this_machine_is_told_to_an_engine(
     (folder,) = run_folders(tmp_path)
     assert folder.run().engine.machine is not None
     assert {one.reading and one.reading.processor for one in results(tmp_path).values()} == {
-        this_host().cpu_model  # the same in truth
+        this_host().cpu_model  # in fact they are the same machine
     }
     assert "perhaps another one: " in (folder.path / "report.md").read_text()
-    asked = bytes(recorder.asked)
+    requests = bytes(recorder.requests)
     for request in (b"/images/create?", b"/build?", b"/archive?", b"/containers/create"):
-        assert request in asked
-    assert f'"matrix-runner.run": "{folder.path.name}-'.encode() in asked
+        assert request in requests
+    assert f'"matrix-runner.run": "{folder.path.name}-'.encode() in requests
     ours = [tmp_path, tempfile.gettempdir(), ROOT, sys.prefix, os.environ["XDG_STATE_HOME"]]
-    assert [path for path in ours if str(path).encode() in asked] == []
+    assert [path for path in ours if str(path).encode() in requests] == []
     with closing(docker.DockerClient(daemon.address)) as client:
         assert client.containers.list(all=True) == client.volumes.list() == []
 
@@ -99,7 +99,7 @@ def test_no_path_of_this_machine_is_told_to_an_engine(
 def test_an_engine_is_found_by_its_context(
     daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The context that DOCKER_CONTEXT names, or that was chosen; DOCKER_HOST is stronger."""
+    """DOCKER_CONTEXT names it, or it was chosen; DOCKER_HOST overrides both."""
     make_context(monkeypatch, tmp_path, daemon)
     monkeypatch.delenv("DOCKER_TLS_VERIFY")
     monkeypatch.delenv("DOCKER_CERT_PATH")
@@ -116,10 +116,10 @@ def test_an_engine_is_found_by_its_context(
         assert engine.describe().machine is not None
 
 
-def test_a_context_that_is_gone_is_not_the_local_engine(
+def test_a_missing_context_is_not_the_local_engine(
     tmp_path: Path, daemon: RemoteDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sentence names it and says what to do."""
+    """One sentence names it and says what to do."""
     make_context(monkeypatch, tmp_path, daemon)
     monkeypatch.setenv("DOCKER_CONTEXT", "farther")
     with pytest.raises(
@@ -133,16 +133,16 @@ def test_a_context_that_is_gone_is_not_the_local_engine(
     ("change", "says"),
     [
         ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "set DOCKER_TLS_VERIFY=1, and"),
-        ({"DOCKER_CERT_PATH": "/nonexistent"}, "see that ca.pem, cert.pem and key.pem in /none"),
-        ({"DOCKER_CERT_PATH": "other"}, "see that ca.pem, cert.pem and key.pem in other belong"),
+        ({"DOCKER_CERT_PATH": "/nonexistent"}, "check that ca.pem, cert.pem and key.pem in /none"),
+        ({"DOCKER_CERT_PATH": "other"}, "check that ca.pem, cert.pem and key.pem in other belong"),
         ({"DOCKER_HOST": "tcp://127.0.0.1:1"}, "start Docker, or name an engine in DOCKER_HOST"),
     ],
     ids=["plain", "absent", "strange", "nobody"],
 )
-def test_trouble_with_certificates_is_one_sentence(
+def test_a_certificate_error_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], says: str
 ) -> None:
-    """What is wrong with which address, and what to do."""
+    """It names the address and says what is wrong and what to do."""
     from tests.support.remote import make_certificates  # noqa: PLC0415 (needs openssl)
 
     make_certificates(tmp_path / "other", "127.0.0.1")
@@ -158,7 +158,7 @@ def test_trouble_with_certificates_is_one_sentence(
 
 
 SSH = """#!/bin/sh
-echo "$@" >> {folder}/words
+echo "$@" >> {folder}/arguments
 while [ "$1" != -- ]; do shift; done
 case "$2" in
   there) shift 2; exec "$@" ;;
@@ -169,47 +169,47 @@ esac
 
 @pytest.fixture
 def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: RemoteDaemon) -> Path:
-    """Put an ``ssh`` on PATH that does on this machine what it is to do there; return its words."""
+    """Put an ``ssh`` on PATH that runs the command here; return the file of its arguments."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "ssh").write_text(SSH.format(folder=folder))
-    dial = f'from tests.remote import dial; dial("{daemon.socket}")'
+    dial = f'from tests.support.remote import dial; dial("{daemon.socket}")'
     (folder / "docker").write_text(
         f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c '{dial}'\n"
     )
     for name in ("ssh", "docker"):
         (folder / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    return folder / "words"
+    return folder / "arguments"
 
 
 @pytest.mark.usefixtures("over_tls")
 def test_an_engine_behind_ssh(
     fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system's own ssh takes the words there, and a whole run works; nothing of it stays."""
+    """A whole run works through the system's ssh, and ``clean`` removes everything."""
     monkeypatch.setenv("DOCKER_HOST", "ssh://me@there:2222")
     write_study(tmp_path, plain_environment(), NUMBER)
     code, out, err = ended(started(tmp_path))
     assert (code, err) == (0, ""), out + err
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     options = "-T -o ConnectTimeout=30 -o ServerAliveInterval=15"
-    words = f"{options} -l me -p 2222 -- there docker system dial-stdio"
-    assert set(fake_ssh.read_text().splitlines()) == {words}
+    arguments = f"{options} -l me -p 2222 -- there docker system dial-stdio"
+    assert set(fake_ssh.read_text().splitlines()) == {arguments}
     code, out, err = ended(started(tmp_path, "clean", "--yes"))
     assert (code, err) == (0, ""), out + err
     assert "2 removed" in out  # the image and its base
 
 
 @pytest.mark.usefixtures("fake_ssh")
-def test_what_ssh_complains_of_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own last line is the cause."""
+def test_an_error_of_ssh_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last line is the cause."""
     monkeypatch.setenv("DOCKER_HOST", "ssh://nowhere")
     with pytest.raises(EngineError) as raised:
         connect("remote-tests")
     assert str(raised.value) == (
-        "no Docker engine answers at ssh://nowhere (ssh: Could not resolve hostname nowhere): see "
-        "that ssh gets there without a question and finds `docker` there."
+        "no Docker engine answers at ssh://nowhere (ssh: Could not resolve hostname nowhere): "
+        "check that ssh connects without asking anything and finds `docker` there."
     )
     del raised
     gc.collect()
@@ -225,10 +225,10 @@ def sshd() -> Iterator[Sshd]:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_real_ssh_leads_to_an_engine(
+def test_a_real_ssh_connects_to_an_engine(
     sshd: Sshd, daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
-    """A whole run goes through it, and a key that nobody knows is one sentence."""
+    """A whole run works, and an unknown key is one sentence."""
     monkeypatch.setenv("PATH", str(sshd.client), prepend=os.pathsep)
     user = sshd.user if known else "nobody"
     monkeypatch.setenv("DOCKER_HOST", f"ssh://{user}@127.0.0.1:{sshd.port}{daemon.socket}")
@@ -237,7 +237,7 @@ def test_a_real_ssh_leads_to_an_engine(
     if not known:
         assert (code, out) == (Exit.ENGINE, "")
         assert "Permission denied" in err
-        assert "see that ssh gets there without a question" in err
+        assert "check that ssh connects without asking anything" in err
         return
     assert (code, err) == (0, ""), out + err
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}

@@ -1,4 +1,4 @@
-"""A bundle made on one daemon is replayed on another, empty one that no network reaches."""
+"""A bundle made on one daemon is replayed on another one, which is empty and has no network."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from tests.support.trials import plain_environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
 
-# Its number is no time, so that a busy machine disturbs nothing.
+# Its values are not times, so a busy machine cannot affect them.
 SCRIPT = """
 import json, os, random
 order = json.load(open(os.environ["PARAMS_PATH"]))
@@ -39,7 +39,7 @@ REACHES = "import socket; socket.create_connection(('198.51.100.1', 80), timeout
 
 @pytest.fixture(scope="module")
 def unpacked() -> Iterator[Path]:
-    """Return a bundle of a run on this machine's engine, unpacked on its own."""
+    """Return the unpacked bundle of a run on this machine's engine."""
     with tempfile.TemporaryDirectory(prefix="bundle-tests-", dir="/tmp") as place:
         study = Path(place, "study")
         study.mkdir()
@@ -47,8 +47,8 @@ def unpacked() -> Iterator[Path]:
         matrix = study / "matrix.yaml"
         text = matrix.read_text().replace("{x: {better: lower}}", METRICS)
         matrix.write_text(f"{text}baseline: {{size: 1}}\n{PAIR}")
-        for words in ([], ["bundle"]):
-            code, out, err = ended(started(study, *words, "--engine", "docker"), TIMEOUT_S)
+        for verb in ([], ["bundle"]):
+            code, out, err = ended(started(study, *verb, "--engine", "docker"), TIMEOUT_S)
             assert (code, err) == (0, ""), out
         subprocess.run(["tar", "-xf", study / "two-bundle.tar.gz"], cwd=place, check=True)
         shutil.rmtree(study)
@@ -58,18 +58,18 @@ def unpacked() -> Iterator[Path]:
 
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
-    """Return an empty daemon on a machine without any network."""
+    """Return an empty daemon on a machine without a network."""
     with lent(Daemon) as daemon:
         yield daemon
 
 
 def replayed(
-    bundle: Path, folder: Path, variables: Mapping[str, str], *words: str
+    bundle: Path, folder: Path, variables: Mapping[str, str], *options: str
 ) -> subprocess.CompletedProcess[str]:
-    """Replay a bundle as somebody does who has nothing else, where no route leads anywhere."""
+    """Replay a bundle without anything else and without a network."""
     own = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHON": sys.executable}
     return subprocess.run(
-        [*ALONE, str(bundle / "replay.sh"), *words],
+        [*ALONE, str(bundle / "replay.sh"), *options],
         cwd=folder,
         env={**own, **variables},
         capture_output=True,
@@ -80,7 +80,7 @@ def replayed(
 
 
 def checked(done: subprocess.CompletedProcess[str], folder: Path) -> RunFolder:
-    """Return the run of a replay that reproduces."""
+    """Check that a replay reproduced, and return its run."""
     assert done.returncode == 0, done.stdout + done.stderr
     assert "**reproduced**" in done.stdout
     run = RunFolder(folder / "reports/replays/latest")
@@ -88,8 +88,8 @@ def checked(done: subprocess.CompletedProcess[str], folder: Path) -> RunFolder:
     return run
 
 
-def test_here_no_route_leads_anywhere() -> None:
-    """What the replays below are executed in has no network."""
+def test_replays_have_no_network() -> None:
+    """The command that isolates the replays works."""
     done = subprocess.run(
         [*ALONE, sys.executable, "-c", REACHES], capture_output=True, text=True, check=False
     )
@@ -99,7 +99,7 @@ def test_here_no_route_leads_anywhere() -> None:
 def test_a_bundle_is_replayed_on_an_empty_daemon(
     unpacked: Path, daemon: Daemon, tmp_path: Path
 ) -> None:
-    """The same base and packages, the same seeds, and the same conclusions."""
+    """The base, the packages, the seeds and the conclusions are the same."""
     client = docker.DockerClient(daemon.address)
     assert client.images.list(all=True) == []
     done = replayed(unpacked, tmp_path, {"DOCKER_HOST": daemon.address}, "--engine", "docker")
@@ -117,7 +117,7 @@ def test_a_bundle_is_replayed_on_an_empty_daemon(
 def test_a_bundle_of_containers_is_replayed_by_processes(
     unpacked: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Where there is no engine; the interpreter, too, comes out of the bundle."""
+    """Without an engine, even the interpreter comes from the bundle."""
     cache = Path(tempfile.mkdtemp(prefix="bundle-tests-", dir="/tmp"))
     cache.chmod(0o755)
     try:

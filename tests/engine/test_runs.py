@@ -1,4 +1,4 @@
-"""Whole runs on the real engine, through the command line: what they leave, and going on."""
+"""Whole runs on the real engine, from the command line: resuming, and leaving nothing behind."""
 
 import shlex
 import shutil
@@ -27,18 +27,18 @@ SLOW = f"import time; time.sleep(3); {NUMBER}"
 
 
 def left_behind(client: docker.DockerClient, folder: Path) -> list[str]:
-    """Return what the engine still holds of the study's runs: running or not, and volumes."""
+    """Return the kinds of things that the study's runs left on the engine."""
     found = []
     for run in run_folders(folder):
-        mark = f"{LABEL}run={registry.remember(run.path)}"
-        containers = client.containers.list(all=True, filters={"label": mark})
+        label = f"{LABEL}run={registry.remember(run.path)}"
+        containers = client.containers.list(all=True, filters={"label": label})
         found += ["container" for _ in containers]
-        found += ["volume" for _ in client.volumes.list(filters={"label": mark})]
+        found += ["volume" for _ in client.volumes.list(filters={"label": label})]
     return found
 
 
 def _folder(event: dict[str, Any]) -> Path:
-    """Return the folder of the run that an event is about."""
+    """Return the folder of the run that an event belongs to."""
     return registry.folders().get(event["Actor"]["Attributes"][LABEL + "run"], Path())
 
 
@@ -51,7 +51,7 @@ def trial_starts(client: docker.DockerClient, folder: Path) -> Iterator[dict[str
 def test_a_run_leaves_numbers_and_nothing_else(
     docker_image: Image, client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """All trials are ok, on an image that was there; no container and no volume is left."""
+    """All trials are ok on an existing image; no container and no volume is left."""
     write_study(tmp_path, plain_environment(), NUMBER, blocks=2)
     code, out, err = ended(started(tmp_path, "--matrix", "matrix.yaml"))
     assert (code, err) == (0, ""), out
@@ -63,8 +63,8 @@ def test_a_run_leaves_numbers_and_nothing_else(
 
 
 @pytest.mark.usefixtures("docker_image")
-def test_editing_the_experiment_builds_nothing_and_begins_a_new_run(tmp_path: Path) -> None:
-    """Images depend on the lock alone; numbers of different scripts never mix."""
+def test_editing_the_experiment_starts_a_new_run_without_a_build(tmp_path: Path) -> None:
+    """Images depend only on the lock, and numbers of different scripts never mix."""
     write_study(tmp_path, plain_environment(), NUMBER)
     for script in (NUMBER, NUMBER + "\n"):
         (tmp_path / "script.py").write_text(script)
@@ -76,8 +76,8 @@ def test_editing_the_experiment_builds_nothing_and_begins_a_new_run(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("docker_image")
-def test_nothing_a_script_prints_reaches_the_terminal_raw(tmp_path: Path) -> None:
-    """Neither the terminal nor the report gets an escape; the log keeps what was printed."""
+def test_the_output_of_a_script_is_made_printable(tmp_path: Path) -> None:
+    """Terminal and report get no escape sequence; the log keeps the original."""
     red = r"raise SystemExit('\x1b[31mred\x1b]0;title\x07 \x9b2J')"
     write_study(tmp_path, plain_environment(), red)
     code, out, err = ended(started(tmp_path, "-s", "size=1"))
@@ -96,14 +96,14 @@ def test_nothing_a_script_prints_reaches_the_terminal_raw(tmp_path: Path) -> Non
     ids=["interrupted", "killed"],
 )
 @pytest.mark.usefixtures("docker_image")
-def test_a_run_that_was_stopped_goes_on(
+def test_a_stopped_run_is_resumed(
     client: docker.DockerClient,
     tmp_path: Path,
     number: signal.Signals,
     code: int,
     left: list[str],
 ) -> None:
-    """Finished trials are kept, the orphan is reaped, no trial is executed twice."""
+    """Finished trials are kept, orphans are removed, and no trial runs twice."""
     write_study(tmp_path, plain_environment(), SLOW)
     starts = trial_starts(client, tmp_path)
     program = started(tmp_path)
@@ -128,19 +128,19 @@ def test_a_run_that_was_stopped_goes_on(
 def test_an_image_built_by_hand_counts_as_prepared(
     docker_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """The printed command makes the image that ``prepare`` would make."""
+    """The printed command builds the image that ``prepare`` would build."""
     environment = plain_environment(2003)
     key = environment_digest(environment)
     write_study(tmp_path, environment, NUMBER)
     code, out, err = ended(started(tmp_path, "prepare", "--context", "contexts"))
     assert (code, err) == (0, "")
-    words = shlex.split(out.splitlines()[-1])
-    assert words[:2] == ["docker", "build"]
+    command = shlex.split(out.splitlines()[-1])
+    assert command[:2] == ["docker", "build"]
     assert key not in docker_engine.images()
     if shutil.which("docker") is None:
-        pytest.skip("there is no docker command here to build the context with")
+        pytest.skip("the docker command is not installed")
     try:
-        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         assert docker_engine.images()[key].label == "no packages"
         code, out, err = ended(started(tmp_path, "prepare"))
         assert (code, out, err) == (0, "1 images are ready\n", "")
@@ -149,14 +149,14 @@ def test_an_image_built_by_hand_counts_as_prepared(
 
 
 @pytest.mark.usefixtures("docker_image")
-def test_a_machine_is_examined(client: docker.DockerClient, tmp_path: Path) -> None:
-    """With a container and a bare process side by side; nothing of it stays."""
+def test_doctor_examines_a_machine(client: docker.DockerClient, tmp_path: Path) -> None:
+    """It compares a container with a plain process, and leaves nothing behind."""
     write_study(tmp_path, plain_environment(), NUMBER)
     code, out, err = ended(started(tmp_path, "doctor"))
     findings = {line.split()[1]: line for line in out.splitlines()}
     assert (err, "bad" in out) == ("", code == 1), out
     assert findings["engine"].startswith("ok   engine       docker ")
     assert "7 pairs); a container itself takes" in findings["overhead"]
-    mark = f"{LABEL}run={registry.remember(tmp_path / 'reports' / 'doctor')}"
-    assert client.containers.list(all=True, filters={"label": mark}) == []
-    assert client.volumes.list(filters={"label": mark}) == []
+    label = f"{LABEL}run={registry.remember(tmp_path / 'reports' / 'doctor')}"
+    assert client.containers.list(all=True, filters={"label": label}) == []
+    assert client.volumes.list(filters={"label": label}) == []

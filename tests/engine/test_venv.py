@@ -1,4 +1,4 @@
-"""The venv engine, behind each kind of isolation that this machine permits."""
+"""The venv engine, with each kind of isolation that this machine permits."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def engine(kind: str, venv_engines: Make) -> Iterator[VenvEngine]:
-    """The engine with that isolation; afterwards nothing of the tests' run is left."""
+    """The engine with that isolation; afterwards it is cleared of the tests' run."""
     made = venv_engines(kind)
     yield made
     clear(made, RUN)
@@ -64,18 +64,18 @@ def image(engine: VenvEngine, tmp_path_factory: pytest.TempPathFactory) -> Image
 
 
 def marked(mark: str) -> list[str]:
-    """Return the command lines with that mark of all processes but this one."""
+    """Return the other processes whose command line contains a mark."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if mark in words and int(path.name) != os.getpid():
-                found.append(f"{path.name}: {words}")
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if mark in command and int(path.name) != os.getpid():
+                found.append(f"{path.name}: {command}")
     return found
 
 
 def left(mark: str) -> list[str]:
-    """Return the processes with that mark that are still there after a moment."""
+    """Return the processes with that mark that still exist after a few seconds."""
     deadline = time.monotonic() + 5
     while (found := marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -117,7 +117,7 @@ print(json.dumps({
 def seen(
     engine: VenvEngine, image: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What a script sees."""
+    """Return what a script sees."""
     folder = tmp_path_factory.mktemp("script")
     (folder / "secret").write_text("of the host")
     with pytest.MonkeyPatch.context() as patched:
@@ -128,7 +128,7 @@ def seen(
 
 
 def test_nothing_is_inherited(seen: dict[str, Any]) -> None:
-    """No variable of the runner reaches the script, and no right."""
+    """The script gets no variable and no privilege of the runner."""
     assert "not-for-the-script" not in seen["environment"]
     status = seen["status"]
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
@@ -138,45 +138,45 @@ def test_nothing_is_inherited(seen: dict[str, Any]) -> None:
     assert seen["staged"]
 
 
-def test_it_executes_in_its_environment(
+def test_a_script_runs_in_its_environment(
     seen: dict[str, Any], image: Image, engine: VenvEngine
 ) -> None:
-    """The environment is where its packages are, on the highest-numbered core."""
+    """It has the packages of the environment, and the highest-numbered core."""
     assert seen["prefix"] == str(engine._environments.of(image.id))
     assert seen["cores"] == [max(os.sched_getaffinity(0))]
 
 
-def test_walls_keep_the_network_and_other_processes_out(kind: str, seen: dict[str, Any]) -> None:
-    """No interface but the trial's own, no process but its own."""
+def test_a_sandbox_hides_the_network_and_other_processes(kind: str, seen: dict[str, Any]) -> None:
+    """A trial sees only its own interface and its own processes."""
     if kind == "plain":
-        pytest.skip("plain processes have no walls")
+        pytest.skip("plain processes have no sandbox")
     assert seen["interfaces"] == ["lo"]
     assert seen["internet"] == "Network is unreachable"
     assert seen["processes"] <= 3
 
 
-def test_bubblewrap_keeps_the_disk_out(kind: str, seen: dict[str, Any]) -> None:
-    """The root is read-only, /tmp is the trial's own, and what users keep is out of view."""
+def test_bubblewrap_hides_the_disk(kind: str, seen: dict[str, Any]) -> None:
+    """The root is read-only, /tmp belongs to the trial, and the files of users are hidden."""
     if kind != "bwrap":
-        pytest.skip("only bubblewrap has a root of its own")
+        pytest.skip("only bubblewrap has its own root")
     assert seen["writable"] == ["/tmp", "/dev/shm", "/run/out"]  # noqa: S108
     assert (seen["secret"], seen["home"]) == (False, [])
 
 
-def test_the_disk_of_the_host_is_out_of_reach(
+def test_a_trial_cannot_fill_the_disk(
     kind: str, engine: VenvEngine, image: Image, tmp_path: Path
 ) -> None:
-    """Behind bubblewrap /tmp and /out have a size."""
+    """In bubblewrap, /tmp and /out have a limited size."""
     if kind != "bwrap":
-        pytest.skip("only bubblewrap bounds what is written")
+        pytest.skip("only bubblewrap limits the size of files")
     script = "import os\nfile = open(%s, 'wb', 0)\n[file.write(b'x' * 2**20) for _ in range(2**11)]"
     for path in ("'/tmp/big'", "os.environ['RESULT_PATH']"):
         _, result, _ = executed(engine, image, tmp_path, script % path)
         assert result.reason == "exit code 1: OSError: [Errno 28] No space left on device"
 
 
-def test_what_the_report_says(kind: str, engine: VenvEngine) -> None:
-    """One line says what was in force, and what it does not do."""
+def test_the_isolation_is_described(kind: str, engine: VenvEngine) -> None:
+    """One line says how trials were isolated, and that venv contains no hostile script."""
     facts = engine.describe()
     assert facts.version.split()[0] == kind
     said = isolation(facts.version, facts.cgroup)
@@ -195,10 +195,10 @@ BOMB = "keep = [bytes([1]) * 2**20 for _ in range(2**12)]"
     [BOMB, f"import os\nif os.fork():\n    os.wait()\n    {NUMBER}\nelse:\n    {BOMB}\n"],
     ids=["script", "child"],
 )
-def test_memory_runs_out_for_the_script_alone(
+def test_only_the_script_runs_out_of_memory(
     engine: VenvEngine, image: Image, tmp_path: Path, script: str
 ) -> None:
-    """Where a control group could be made the launcher survives, and tells it."""
+    """With a control group, the launcher survives and reports it."""
     if not engine.describe().cgroup:
         pytest.skip("no control group can be made here")
     outcome, result, _ = executed(engine, image, tmp_path, script, limits=SMALL)
@@ -208,8 +208,8 @@ def test_memory_runs_out_for_the_script_alone(
     assert result.reading is not None
 
 
-def test_counters_are_the_trials_own(engine: VenvEngine, image: Image, tmp_path: Path) -> None:
-    """CPU time and memory are those of the control group, or unknown: never the machine's."""
+def test_the_counters_belong_to_the_trial(engine: VenvEngine, image: Image, tmp_path: Path) -> None:
+    """CPU time and memory come from its control group, never from the whole machine."""
     script = f"keep = bytes([1]) * {64 * MIB}; {NUMBER}"
     _, result, _ = executed(engine, image, tmp_path, script)
     reading = result.reading
@@ -227,7 +227,7 @@ def test_counters_are_the_trials_own(engine: VenvEngine, image: Image, tmp_path:
 def test_without_a_control_group_nothing_is_read(
     engine: VenvEngine, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where none can be made the figures are unknown, and processes are bounded all the same."""
+    """The counters are unknown; the number of processes is limited nevertheless."""
     monkeypatch.setattr(engine, "_trees", None)
     _, result, _ = executed(engine, image, tmp_path, NUMBER)
     assert result.status is Status.OK
@@ -269,7 +269,7 @@ time.sleep(0.2)
 def test_a_fork_bomb_leaves_nothing(
     engine: VenvEngine, image: Image, readable: Path, tmp_path: Path
 ) -> None:
-    """Processes are bounded, and all of them are gone with the trial."""
+    """The number of processes is limited, and all of them end with the trial."""
     outcome, result, _ = executed(engine, image, tmp_path, FORKS, limits=SMALL, timeout_s=2.0)
     assert (result.status, result.reason) == (Status.TIMED_OUT, "stopped at its time limit of 2 s")
     assert outcome.duration_s < 30
@@ -277,7 +277,7 @@ def test_a_fork_bomb_leaves_nothing(
 
 
 def test_a_daemon_leaves_nothing(engine: VenvEngine, image: Image, tmp_path: Path) -> None:
-    """A grandchild in a session of its own that closed its streams ends with the trial."""
+    """A grandchild in its own session that closed its streams ends with the trial."""
     mark = f"daemon-{os.getpid()}-{engine.describe().version}"
     outcome, result, _ = executed(engine, image, tmp_path, DAEMON.format(mark=mark) + NUMBER)
     assert result.status is Status.OK, outcome.log
@@ -288,7 +288,7 @@ def test_a_daemon_leaves_nothing(engine: VenvEngine, image: Image, tmp_path: Pat
 def test_an_interrupted_trial_leaves_nothing(
     engine: VenvEngine, image: Image, tmp_path: Path
 ) -> None:
-    """What interrupts the runner ends the trial, its daemon, its folder and its control group."""
+    """Its processes, its folder and its control group are gone."""
     mark = f"interrupted-{os.getpid()}-{engine.describe().version}"
 
     def interrupt(_: str) -> None:
@@ -320,7 +320,7 @@ if os.getuid() != user:
 from pathlib import Path
 from runner.execute import clear
 from runner.engines.venv import connect
-from tests.trials import NUMBER, RUN, build, executed, plain_environment
+from tests.support.trials import NUMBER, RUN, build, executed, plain_environment
 engine = connect("engine-tests", (sys.argv[1],))
 with tempfile.TemporaryDirectory() as folder:
     image = build(engine, plain_environment(), Path(folder, "context"))
@@ -334,7 +334,7 @@ USER = 65533
 
 @pytest.fixture(scope="module")
 def users_python(readable: Path) -> dict[str, str]:
-    """Return variables with which a user who is not root executes our Python, the first on PATH."""
+    """Return variables with which an ordinary user can run our Python, the first one on PATH."""
     folder = readable / "python"
     packages = Path(sysconfig.get_path("purelib"))
     closed = [one for one in (ROOT, *ROOT.parents, packages, *packages.parents)
@@ -360,8 +360,8 @@ def users_python(readable: Path) -> dict[str, str]:
 def test_an_ordinary_user_needs_no_root(
     kind: str, venv_engines: Make, users_python: dict[str, str], tmp_path: Path
 ) -> None:
-    """The cache is the user's own, the walls are the same, and a daemon is gone."""
-    venv_engines(kind)  # skips where there is none
+    """The user has their own cache and the same sandbox, and a daemon ends."""
+    venv_engines(kind)  # skips if there is none
     mark = f"user-{os.getpid()}-{kind}"
     script = Path(users_python["HOME"], "wanted.py")
     script.write_text(DAEMON.format(mark=mark) + "print(os.getuid(), end=' ')\n")
@@ -377,7 +377,7 @@ def test_an_ordinary_user_needs_no_root(
 EXECUTES = """
 import sys
 from runner.engines.venv import connect
-from tests.trials import launch, stage
+from tests.support.trials import launch, stage
 from pathlib import Path
 engine = connect("engine-tests", (sys.argv[1],))
 stage(engine, sys.argv[2], Path(sys.argv[3]), Path(sys.argv[3], "wanted.py").read_text())
@@ -389,7 +389,7 @@ engine.execute(launch(sys.argv[2]), lambda line: print(line, flush=True))
 def test_a_killed_runner_leaves_no_process(
     engine: VenvEngine, image: Image, readable: Path, tmp_path: Path, bad: str
 ) -> None:
-    """With a runner that is killed the trial ends; its folder goes with the next start."""
+    """The trial ends with its runner; its folder is removed by the next start."""
     kind = engine.describe().version.split()[0]
     mark = f"orphan-{os.getpid()}-{kind}-{bad}"
     script = DAEMON.format(mark=mark) + "print('on'); "
@@ -419,8 +419,8 @@ def test_a_killed_runner_leaves_no_process(
 
 @pytest.fixture
 def own_cache(readable: Path, monkeypatch: pytest.MonkeyPatch, venv_engines: Make) -> Path:
-    """Have the program keep its environments where all can read them."""
-    venv_engines("plain")  # skips where not even that works
+    """Let the program use a cache that all users can read."""
+    venv_engines("plain")  # skips if that is impossible
     folder = Path(tempfile.mkdtemp(dir=readable))
     folder.chmod(0o755)
     monkeypatch.setenv(CACHE, str(folder))
@@ -429,16 +429,16 @@ def own_cache(readable: Path, monkeypatch: pytest.MonkeyPatch, venv_engines: Mak
 
 @pytest.mark.usefixtures("own_cache")
 def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
-    """Where no engine answers the same commands work, and say so."""
+    """The same commands work, and say that no engine answers."""
     write_study(tmp_path, PLAIN, NUMBER)
     code, out, err = ended(started(tmp_path))
     assert (code, err) == (0, ""), out
-    said = out.splitlines()[0]
-    assert said.startswith("no Docker engine answers at unix:///nonexistent/docker.sock")
-    assert "Trials run as processes. Isolation: " in said
+    note = out.splitlines()[0]
+    assert note.startswith("no Docker engine answers at unix:///nonexistent/docker.sock")
+    assert "Trials run as processes. Isolation: " in note
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     report = (run_folders(tmp_path)[0].path / "report.md").read_text()
-    assert said.partition("Isolation: ")[2] in report
+    assert note.partition("Isolation: ")[2] in report
     assert "venv does not contain a hostile script." in report
 
     code, out, _ = ended(started(tmp_path, "plan"))
@@ -455,8 +455,8 @@ def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
     assert "there is nothing to remove" in out
 
 
-def test_a_run_that_was_killed_goes_on(own_cache: Path, tmp_path: Path) -> None:
-    """What it left is removed by the next start, and the trial is executed again."""
+def test_a_killed_run_is_resumed(own_cache: Path, tmp_path: Path) -> None:
+    """The next start removes what it left, and repeats the trial."""
     write_study(tmp_path, PLAIN, f"import time; time.sleep(2); {NUMBER}")
     program = started(tmp_path, "--engine", "venv")
     while not marked(str(own_cache)):
@@ -471,8 +471,8 @@ def test_a_run_that_was_killed_goes_on(own_cache: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_what_only_a_container_engine_can_do_is_refused(tmp_path: Path) -> None:
-    """A base that is an image is a sentence, as is Docker where none answers."""
+def test_a_base_image_needs_a_container_engine(tmp_path: Path) -> None:
+    """Without one, both the base and a requested Docker are refused in one sentence."""
     write_study(tmp_path, PLAIN, NUMBER, base="pull")
     code, _, err = ended(started(tmp_path, "--engine", "venv"))
     assert (code, err.count("\n")) == (5, 1)
@@ -483,7 +483,7 @@ def test_what_only_a_container_engine_can_do_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("minor", [one.minor for one in interpreters.available()])
 def test_every_interpreter_can_be_used(venv_engines: Make, tmp_path: Path, minor: str) -> None:
-    """Where it lies, or as a copy: with its standard library, and what that links."""
+    """In place or as a copy, with its standard library and the libraries that this links."""
     engine = venv_engines("plain")
     environment = replace(
         PLAIN, python=minor, request=EnvironmentRequest(requirements=(), python=minor)

@@ -1,7 +1,7 @@
-"""A Docker daemon of the tests' own, which may be stopped, killed and started again.
+"""A Docker daemon for the tests, which they may stop, kill and start again.
 
-It has network, mounts and processes to itself, so all that it started dies with it and the
-machine's own daemon never notices.
+It runs in its own network, mount and process namespaces. So everything that it started dies with
+it, and the machine's own daemon is not affected.
 """
 
 import os
@@ -30,7 +30,7 @@ NAMESPACES = (
 )
 FIRST_PROCESS = """
 import signal
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody else reaps what loses its parent
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no other process reaps orphans
 while True:
     signal.pause()
 """
@@ -43,23 +43,23 @@ dockerd --host {address} --bridge none --iptables=false --config-file {folder}/c
 
 
 class Server(Protocol):
-    """What tests start, and end with all that it started."""
+    """A server that tests start and end."""
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         ...
 
     def die(self) -> None:
-        """End it."""
+        """End it, with everything that it started."""
         ...
 
 
-_Lent = TypeVar("_Lent", bound=Server)
+_Server = TypeVar("_Server", bound=Server)
 
 
 @contextmanager
-def lent(make: Callable[[Path], _Lent]) -> Iterator[_Lent]:
-    """Lend a server, started, in a folder of its own; nothing of it is left afterwards."""
+def lent(make: Callable[[Path], _Server]) -> Iterator[_Server]:
+    """Start a server in its own folder; afterwards nothing of it is left."""
     with tempfile.TemporaryDirectory(prefix="matrix-runner-test-", dir="/tmp") as folder:
         server = make(Path(folder))
         try:
@@ -70,26 +70,26 @@ def lent(make: Callable[[Path], _Lent]) -> Iterator[_Lent]:
 
 
 class Daemon:
-    """A Docker daemon on a machine of its own; its images stay whatever happens to it."""
+    """A Docker daemon in its own namespaces, its *machine*; its images survive it."""
 
     def __init__(
-        self, folder: Path, *, live_restore: bool = False, words: Sequence[str] = ()
+        self, folder: Path, *, live_restore: bool = False, arguments: Sequence[str] = ()
     ) -> None:
         self.folder = folder
         self.storage = folder / "storage"
-        # The name of a socket is at most 107 bytes long, and the folder's may take them all.
+        # The path of a socket has at most 107 bytes, and the folder may take them all.
         self._runtime = Path(tempfile.mkdtemp(prefix="daemon-", dir="/tmp"))
         self.socket = self._runtime / "socket"
         self.address = f"unix://{self.socket}"
-        self.words = [*words, *["--live-restore"] * live_restore]
+        self.arguments = [*arguments, *["--live-restore"] * live_restore]
         self._machine: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.storage.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text("{}")
 
     def start(self) -> None:
-        """Start it, and its machine where that was off, and wait until it answers."""
-        if self._machine is None:  # as after a crash: nothing of the last time runs
+        """Start it, and its machine if that is off, and wait until it answers."""
+        if self._machine is None:  # as after a crash: nothing from the last time runs
             shutil.rmtree(self._runtime, ignore_errors=True)
             command = [*shlex.split(NAMESPACES), sys.executable, "-c", FIRST_PROCESS]
             self._machine = subprocess.Popen(command)
@@ -97,7 +97,7 @@ class Daemon:
         (self._runtime / "pid").unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         target = _child(self._machine)
-        self.wire(target)
+        self.connect_network(target)
         command = shlex.split(
             COMMAND.format(
                 target=target,
@@ -111,53 +111,55 @@ class Daemon:
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
             if self._process is None or self._process.poll() is not None:
-                # A busy machine may take longer than a daemon waits for its own parts.
+                # On a busy machine a daemon may give up before its own parts have started.
                 with (self.folder / "log").open("ab") as log:
-                    words = [*command, *self.words]
-                    self._process = subprocess.Popen(words, stdout=log, stderr=log)
+                    self._process = subprocess.Popen(
+                        [*command, *self.arguments], stdout=log, stderr=log
+                    )
             time.sleep(0.1)
 
-    def wire(self, target: int) -> None:
-        """Connect its machine, of which ``target`` is a process, with others: here with none."""
+    def connect_network(self, target: int) -> None:
+        """Connect the machine, which has the process ``target``, to others; here to none."""
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:
             if attempt.connect_ex(str(self.socket)) != 0:
                 return False
         try:
-            docker.DockerClient(self.address).close()  # returns once it is answered
+            docker.DockerClient(self.address).close()  # raises if there is no answer
         except docker.errors.DockerException:
             return False
         return True
 
     def stop(self, number: signal.Signals) -> None:
-        """Send it a signal of which it ends; its machine goes on."""
+        """End it with a signal; its machine keeps running."""
         if self._process is not None:
             os.kill(_child(self._process), number)
             self._process.wait()
             self._process = None
 
     def suspend(self, seconds: float) -> None:
-        """Have it do nothing for a while."""
+        """Stop its process for a while."""
         assert self._process is not None
         process = _child(self._process)
         os.kill(process, signal.SIGSTOP)
         time.sleep(seconds)
         os.kill(process, signal.SIGCONT)
-        self._process.send_signal(signal.SIGCONT)  # nsenter stops itself with what it began
+        self._process.send_signal(signal.SIGCONT)  # nsenter stops together with its child
 
     def kill(self, name: str) -> bool:
-        """Kill what it started by that name, or one first process of a container: ``init``.
+        """Kill the processes with that name; ``init`` is the first process of each container.
 
-        Return whether there was any.
+        Return whether there were any.
         """
         assert self._machine is not None
         machine, killed = _namespace(_child(self._machine)), False
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                pid, words = int(path.name), (path / "stat").read_text().rpartition(")")[2].split()
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+                pid, parent = int(path.name), int(fields[1])
                 if name == "init":
-                    found = _namespace(int(words[1])) == machine != _namespace(pid)
+                    found = _namespace(parent) == machine != _namespace(pid)
                 else:
                     found = _namespace(pid) == machine
                     found = found and (path / "comm").read_text().strip() == name
@@ -167,7 +169,7 @@ class Daemon:
         return killed
 
     def die(self) -> None:
-        """Kill its machine with all that it started."""
+        """Kill its machine, with everything that it started."""
         for process in (self._machine, self._process):
             if process is not None:
                 process.kill()
@@ -177,15 +179,15 @@ class Daemon:
 
 
 def _namespace(pid: int) -> str:
-    """Return whose processes a process sees."""
+    """Return the process namespace of a process."""
     return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:
-    """Return the process that one which enters namespaces has begun."""
+    """Return the child of a process that enters namespaces."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     for _ in range(100):
         if found := children.read_text().split():
             return int(found[0])
         time.sleep(0.05)
-    raise AssertionError(f"{process.args!r} has begun nothing")
+    raise AssertionError(f"{process.args!r} has no child")

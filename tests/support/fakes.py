@@ -1,4 +1,4 @@
-"""A small engine for tests: the same protocol and the same launcher, but plain processes."""
+"""Small engines for tests: they follow the protocol, but run trials without containers."""
 
 import io
 import json
@@ -29,7 +29,7 @@ from runner.records.run import EngineFacts, Reading
 
 
 class FakeEngine:
-    """Executes trials as processes; remembers what was built, staged and executed."""
+    """Runs the real launcher in a process; records what was built, loaded and executed."""
 
     def __init__(self) -> None:
         self.built: list[str] = []
@@ -39,7 +39,7 @@ class FakeEngine:
         self.dies_at_trial: int | None = None
         self.dies_so_often = 99
         self.troubles: list[str | None] = []
-        """What the machine does wrong in each of the next trials."""
+        """How the machine fails in each of the next trials."""
         self._images: dict[str, Image] = {}
         self._staged: dict[str, Path] = {}
 
@@ -165,11 +165,11 @@ QUIET = Reading(
     oom_kills=0,
     log_left_out_bytes=0,
 )
-"""What a launcher reads on a machine that nobody else uses."""
+"""What a launcher measures on an idle machine."""
 
 
 class QuickEngine(FakeEngine):
-    """Runs the script inside this process: a hundred trials take as long as one process."""
+    """Runs the script inside this process, which takes a hundredth of the time."""
 
     def launched(self, launch: Launch, inputs: Path, place: str) -> tuple[int, bytes, bytes]:
         result, parameters = Path(place, "result.json"), Path(place, "params.json")
@@ -213,7 +213,7 @@ def _exit_code(script: Path) -> int:
 
 
 class Holding(FakeEngine):
-    """Holds what earlier runs left."""
+    """An engine that holds things that earlier runs left."""
 
     def __init__(self, *things: Owned) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""A podman service of the tests' own, with the settings that a bare machine needs.
+"""A podman service for the tests, with the settings that a bare machine needs.
 
-Debian's podman expects systemd, the kernel's second cgroup version and programs that its package
-only recommends. Settings given here take their place, and nothing of the machine's own podman is
-touched: storage, sockets and settings lie in one folder.
+Debian's podman expects systemd, cgroup version 2 and programs that its package only recommends. The
+settings here replace them. Storage, sockets and settings are in one folder, so the machine's own
+podman is not affected.
 """
 
 import os
@@ -19,8 +19,8 @@ from tests.support.daemons import NAMESPACES
 
 PROGRAMS = ("podman", "conmon", "runc", "setpriv", "unshare")
 REQUIRE = "MATRIX_RUNNER_REQUIRE_PODMAN"
-"""Set in CI: where there is no podman, its tests fail instead of being skipped."""
-REASON = "a podman of the tests' own needs root, podman, conmon and runc"
+"""Set in CI: without podman its tests fail instead of being skipped."""
+REASON = "a podman service for the tests needs root, podman, conmon and runc"
 
 SETTINGS = """\
 [network]
@@ -29,12 +29,12 @@ network_config_dir = "{folder}/networks"
 
 
 def possible() -> bool:
-    """Whether it can be started by now: CI installs it while other tests run."""
+    """Whether it can be started now: CI installs podman while other tests run."""
     return os.geteuid() == 0 and all(map(shutil.which, PROGRAMS))
 
 
 class Podman:
-    """A podman that listens on a socket in ``folder`` until it dies."""
+    """A podman service that listens on a socket in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,21 +58,21 @@ class Podman:
                 command,
                 stdout=log,
                 stderr=log,
-                cwd=self.folder,  # where conmon leaves a file when memory runs out
+                cwd=self.folder,  # conmon writes a file here when memory runs out
                 env={**os.environ, "CONTAINERS_CONF": str(settings)},
             )
         deadline = time.monotonic() + 60
         while not self._listens():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
             time.sleep(0.1)
-        docker.DockerClient(self.address).close()  # returns once it is answered
+        docker.DockerClient(self.address).close()  # raises if there is no answer
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:
             return attempt.connect_ex(self.address.removeprefix("unix://")) == 0
 
     def die(self) -> None:
-        """Stop it with all that it started and mounted."""
+        """End it, with everything that it started and mounted."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

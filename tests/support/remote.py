@@ -1,6 +1,6 @@
-"""An engine on another machine: a daemon behind a network of its own, reached over TLS.
+"""An engine on another machine: a daemon in its own network, reached over TLS.
 
-``Recorder`` stands between and keeps all that is asked of it.
+``Recorder`` is a proxy that records all requests.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.support import daemons
 from tests.support.daemons import Daemon
 
 POSSIBLE = daemons.POSSIBLE and all(map(shutil.which, ("ip", "openssl")))
-REASON = f"{daemons.REASON}; ip and openssl, too, where it is to be remote"
+REASON = f"{daemons.REASON}; a remote daemon also needs ip and openssl"
 PORT = 2376
 NEW = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name}"
 AUTHORITY = (
@@ -39,7 +39,7 @@ subjectAltName = IP:127.0.0.1,IP:{address}
 
 
 def make_certificates(folder: Path, address: str) -> None:
-    """Make ca.pem, cert.pem and key.pem for a client, and the same of an engine in ``engine/``."""
+    """Make ca.pem, cert.pem and key.pem for a client, and those of an engine in ``engine/``."""
     (folder / "engine").mkdir(parents=True)
     (folder / "extensions").write_text(EXTENSIONS.format(address=address))
     lines = [AUTHORITY.format(name="authority", to="ca.pem")]
@@ -54,7 +54,7 @@ def make_certificates(folder: Path, address: str) -> None:
 
 
 class RemoteDaemon(Daemon):
-    """A daemon whose machine is connected with this one by a wire, and by nothing else."""
+    """A daemon whose machine is connected to this machine by a virtual cable only."""
 
     def __init__(self, folder: Path) -> None:
         number = os.getpid() % 256
@@ -64,7 +64,7 @@ class RemoteDaemon(Daemon):
         own = self.certificates / "engine"
         super().__init__(
             folder,
-            words=[
+            arguments=[
                 *("--host", self.url, "--tlsverify", "--tlscacert", f"{own}/ca.pem"),
                 *("--tlscert", f"{own}/cert.pem", "--tlskey", f"{own}/key.pem"),
             ],
@@ -72,10 +72,10 @@ class RemoteDaemon(Daemon):
         if not self.certificates.exists():
             make_certificates(self.certificates, self.there)
 
-    def wire(self, target: int) -> None:
-        """Lay the wire, which goes when the machine goes."""
+    def connect_network(self, target: int) -> None:
+        """Make the cable, which vanishes with the machine."""
         end = f"mr{os.getpid()}"
-        with suppress(subprocess.CalledProcessError):  # it lies already
+        with suppress(subprocess.CalledProcessError):  # it exists already
             _ip(f"link add {end}a type veth peer name {end}b netns {target}")
             _ip(f"addr add {self.here}/30 dev {end}a")
             _ip(f"link set {end}a up")
@@ -85,15 +85,15 @@ class RemoteDaemon(Daemon):
             _ip("link set lo up", inside)
 
 
-def _ip(words: str, inside: str = "") -> None:
-    subprocess.run(shlex.split(f"{inside}ip {words}"), check=True, capture_output=True)
+def _ip(arguments: str, prefix: str = "") -> None:
+    subprocess.run(shlex.split(f"{prefix}ip {arguments}"), check=True, capture_output=True)
 
 
 class Recorder:
-    """Passes on what a client asks of an engine, both over TLS, and keeps it."""
+    """Forwards a client's requests to an engine, both over TLS, and records them."""
 
     def __init__(self, daemon: RemoteDaemon) -> None:
-        self.asked = bytearray()
+        self.requests = bytearray()
         self._there = (daemon.there, PORT)
         own = daemon.certificates
         self._to = ssl.create_default_context(cafile=own / "ca.pem")
@@ -106,54 +106,56 @@ class Recorder:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._listening.close()
 
     def _serve(self) -> None:
         while True:
             try:
-                line, _ = self._listening.accept()
+                connection, _ = self._listening.accept()
             except OSError:  # closed
                 return
-            threading.Thread(target=self._connect, args=(line,), daemon=True).start()
+            threading.Thread(target=self._connect, args=(connection,), daemon=True).start()
 
-    def _connect(self, line: socket.socket) -> None:
-        with ExitStack() as at_the_end, suppress(OSError):
-            client = at_the_end.enter_context(self._from.wrap_socket(line, server_side=True))
-            plain = at_the_end.enter_context(socket.create_connection(self._there))
+    def _connect(self, connection: socket.socket) -> None:
+        with ExitStack() as open_sockets, suppress(OSError):
+            client = open_sockets.enter_context(
+                self._from.wrap_socket(connection, server_side=True)
+            )
+            plain = open_sockets.enter_context(socket.create_connection(self._there))
             engine = self._to.wrap_socket(plain, server_hostname=self._there[0])
-            at_the_end.enter_context(engine)
-            while self._passed_on(client, engine):
+            open_sockets.enter_context(engine)
+            while self._forward(client, engine):
                 pass
 
-    def _passed_on(self, client: ssl.SSLSocket, engine: ssl.SSLSocket) -> bool:
-        """Pass on what has come from either side; False at an end."""
-        waiting = [one for one in (client, engine) if one.pending()]
-        for one in waiting or select.select([client, engine], [], [])[0]:
-            one.setblocking(False)
+    def _forward(self, client: ssl.SSLSocket, engine: ssl.SSLSocket) -> bool:
+        """Forward what has come from either side; return False if a side has closed."""
+        ready = [side for side in (client, engine) if side.pending()]
+        for side in ready or select.select([client, engine], [], [])[0]:
+            side.setblocking(False)
             try:
-                content = one.recv(2**16)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):  # no whole record yet
+                content = side.recv(2**16)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):  # the record is not complete yet
                 continue
             finally:
-                one.setblocking(True)
+                side.setblocking(True)
             if not content:
                 return False
-            if one is client:
-                self.asked += content
-            (engine if one is client else client).sendall(content)
+            if side is client:
+                self.requests += content
+            (engine if side is client else client).sendall(content)
         return True
 
 
 def dial(path: str) -> None:
-    """Do what ``docker system dial-stdio`` does: pass on between the own streams and a socket."""
+    """Connect stdin and stdout to a socket, like ``docker system dial-stdio``."""
     with socket.socket(socket.AF_UNIX) as engine:
         engine.connect(path)
-        ways = {0: engine.fileno(), engine.fileno(): 1}
+        targets = {0: engine.fileno(), engine.fileno(): 1}
         while True:
-            for source in select.select(list(ways), [], [])[0]:
+            for source in select.select(list(targets), [], [])[0]:
                 content = os.read(source, 2**16)
                 if not content:
                     return
                 while content:
-                    content = content[os.write(ways[source], content) :]
+                    content = content[os.write(targets[source], content) :]

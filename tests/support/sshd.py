@@ -1,4 +1,4 @@
-"""An ssh server of the tests' own, for this user alone, with keys that nobody else has."""
+"""An ssh server for the tests, with its own keys, that only this user can use."""
 
 import os
 import pwd
@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-REASON = "an ssh server of the tests' own needs root, sshd, ssh, ssh-keygen and docker"
+REASON = "an ssh server for the tests needs root, sshd, ssh, ssh-keygen and docker"
 
 SERVER = """\
 ListenAddress 127.0.0.1:{port}
@@ -33,18 +33,18 @@ Host *
 
 
 def possible() -> bool:
-    """Whether it can be started by now: CI installs it while other tests run."""
+    """Whether it can be started now: CI installs sshd while other tests run."""
     needed = ("ssh", "ssh-keygen", "docker")
     return os.geteuid() == 0 and bool(_program()) and all(map(shutil.which, needed))
 
 
 def _program() -> str | None:
-    """Return where the server is, which insists on being started by its whole path."""
+    """Return the path of sshd, which must be started by its full path."""
     return shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
 class Sshd:
-    """A server that listens until it dies; ``client`` holds an ``ssh`` that knows it."""
+    """An ssh server; the folder ``client`` has an ``ssh`` that knows its keys."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Sshd:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Make keys, start it and wait until it answers."""
+        """Make its keys, start it, and wait until it answers."""
         for name in ("host", "own"):
             make = f"ssh-keygen -q -t ed25519 -N '' -f {self.folder}/{name}"
             subprocess.run(shlex.split(make), check=True)
@@ -67,10 +67,10 @@ class Sshd:
         real = shutil.which("ssh")
         (self.client / "ssh").write_text(f'#!/bin/sh\nexec {real} -F {self.folder}/settings "$@"\n')
         (self.client / "ssh").chmod(0o755)
-        Path("/run/sshd").mkdir(exist_ok=True)  # where it confines itself; its package makes it
-        words = [str(_program()), "-D", "-e", "-f", str(self.folder / "server")]
+        Path("/run/sshd").mkdir(exist_ok=True)  # its package would make it
+        command = [str(_program()), "-D", "-e", "-f", str(self.folder / "server")]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(words, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while not self._answers():
             assert self._process.poll() is None, (self.folder / "log").read_text()
@@ -82,7 +82,7 @@ class Sshd:
             return attempt.connect_ex(("127.0.0.1", self.port)) == 0
 
     def die(self) -> None:
-        """Stop it."""
+        """End it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

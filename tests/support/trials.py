@@ -1,4 +1,4 @@
-"""A trial of any script on any engine: an image without packages, limits, and what came out."""
+"""Trials of any script on any engine, in an image without packages."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Better, Limits, Metric
 
 Execute = Callable[..., tuple[Outcome, Concluded, list[str]]]
-"""``executed`` with engine, image and folder given."""
+"""``executed`` without its first arguments: engine, image and folder."""
 
 RUN = "a-run"
 TRIAL = "model=a@b1.1"
@@ -34,14 +34,14 @@ def refused(attempt):
         return error.strerror
     return None
 """
-"""What a script begins with that looks around: why something cannot be done, or None."""
+"""A function for scripts: it returns why an attempt fails, or None."""
 INTERPRETER = Interpreter(
     path=Path(sys.executable).resolve(), version=".".join(map(str, sys.version_info[:3]))
 )
 
 
 def plain_environment(year: int = 2026) -> Environment:
-    """Return an environment of this interpreter without packages; each year's is another one."""
+    """Return an environment of this interpreter without packages, a different one per year."""
     return Environment(
         request=EnvironmentRequest(requirements=(), python=INTERPRETER.minor),
         python=INTERPRETER.minor,
@@ -57,7 +57,7 @@ def build(engine: Engine, environment: Environment, folder: Path, base: str = "h
 
 
 def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:
-    """Return a trial of what is staged."""
+    """Return the launch of a trial of the staged script."""
     return Launch(
         run=RUN,
         trial=TRIAL,
@@ -73,7 +73,7 @@ def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 
 
 
 def stored_as(found: Concluded, when: datetime) -> TrialResult:
-    """Return what was concluded as it is saved with a run."""
+    """Return a parsed result as it is saved with a run."""
     return TrialResult(
         trial=Trial(cell="a=1", block=1, position=1, seed=1),
         status=found.status,
@@ -89,7 +89,7 @@ def stored_as(found: Concluded, when: datetime) -> TrialResult:
 
 
 def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
-    """Make a script the only one of the run."""
+    """Stage a script as the only script of the run."""
     path = folder / "script.py"
     path.write_text(script)
     clear(engine, RUN)
@@ -106,7 +106,7 @@ def executed(
     timeout_s: float = 60.0,
     watch: Callable[[str], None] = lambda _: None,
 ) -> tuple[Outcome, Concluded, list[str]]:
-    """Execute a script as a trial; return its outcome, its result and the lines that were seen.
+    """Execute a script as a trial; return its outcome, its result and the lines of its log.
 
     ``watch`` is called with each line while the trial runs.
     """

@@ -217,7 +217,7 @@ def _ending(container: Container, overdue: bool) -> tuple[int | None, bool, str 
     if exit_code in KILLED and not out_of_memory:
         trouble = "the container was killed from outside while the trial ran"
         if overdue:
-            trouble = "the launcher did not stop at the time limit, so the container was killed"
+            trouble = "the container was killed because its launcher did not stop in time"
     return exit_code, out_of_memory, trouble
 
 
