@@ -1,4 +1,4 @@
-"""Calibration: how steady a measured core is, and what an engine adds to a piece of work."""
+"""Calibration: how steady a measured core is, and how much an engine slows down work."""
 
 import json
 import os
@@ -36,24 +36,27 @@ values = {"seconds": time.perf_counter() - began}
 with open(os.environ["RESULT_PATH"], "w") as file:
     json.dump({"format": 1, "values": values}, file)
 """
-BARE = "import os, runpy, sys; os.sched_setaffinity(0, {%d}); runpy.run_path(sys.argv[1])"
+ON_CORE = "import os, runpy, sys; os.sched_setaffinity(0, {%d}); runpy.run_path(sys.argv[1])"
 SECONDS = Metric(name="seconds", unit="s", better=Better.LOWER, title="seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steadiness:
-    """Times of equal pieces of work on one core, and the share of it that others took.
+    """The times of equal pieces of work on one core, and the share that other processes took.
 
-    The share is None where the kernel does not tell.
+    ``others_share`` is ``None`` if the kernel does not report it.
     """
 
     times_s: tuple[float, ...]
-    strangers: float | None
+    others_share: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """The same work in a container and as a bare process, and all that the container took."""
+class OverheadPair:
+    """The times of the same work in a container and in a plain process.
+
+    ``container_s`` is the whole time of the container.
+    """
 
     inside_s: float
     outside_s: float
@@ -61,7 +64,7 @@ class Pair:
 
 
 def steadiness(core: int) -> Steadiness:
-    """Repeat a piece of work on a core for some seconds; OSError if the core is not ours."""
+    """Repeat a piece of work on a core for some seconds; OSError if we may not use the core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -70,10 +73,33 @@ def steadiness(core: int) -> Steadiness:
         os.sched_setaffinity(0, before)
 
 
-def pair(engine: Engine, run: str, image: Image, interpreter: Interpreter, limits: Limits) -> Pair:
-    """Do the same work inside and outside of a container, one after the other.
+def _repeated() -> Steadiness:
+    count, cores = 1000, os.sched_getaffinity(0)
+    while (took := _piece(count)) < PIECE_S:
+        count = int(count * min(10.0, 1.2 * PIECE_S / took)) + 1
+    began, own, busy = time.monotonic(), time.process_time(), core_seconds(cores)[0]
+    times = []
+    while time.monotonic() - began < NOISE_S:
+        times.append(_piece(count))
+    wall, own, after = time.monotonic() - began, time.process_time() - own, core_seconds(cores)[0]
+    share = None if busy is None or after is None else max(after - busy - own, 0.0) / wall
+    return Steadiness(times_s=tuple(times), others_share=share)
 
-    EngineError if it does not end well. What carries the label ``run`` on the engine is replaced.
+
+def _piece(count: int) -> float:
+    began = time.perf_counter()
+    total = 0.0
+    for number in range(count):
+        total += number * 1e-9
+    return time.perf_counter() - began
+
+
+def measured_pair(
+    engine: Engine, run: str, image: Image, interpreter: Interpreter, limits: Limits
+) -> OverheadPair:
+    """Do the same work first in a container and then in a plain process.
+
+    EngineError if the container fails. Everything with the label ``run`` on the engine is replaced.
     """
     with tempfile.TemporaryDirectory() as place:
         script = Path(place, "work.py")
@@ -84,9 +110,9 @@ def pair(engine: Engine, run: str, image: Image, interpreter: Interpreter, limit
         outcome = engine.execute(launch, lambda _: None)
         concluded = conclude(outcome, launch, [SECONDS])
         if concluded.status is not Status.OK:
-            raise EngineError(f"a container that only counts ended badly: {concluded.reason}")
-        outside_s = _bare(script, interpreter, engine.describe().cpus - 1)
-    return Pair(
+            raise EngineError(f"a container that only counts failed: {concluded.reason}")
+        outside_s = _seconds_outside(script, interpreter, engine.describe().cpus - 1)
+    return OverheadPair(
         inside_s=concluded.values["seconds"],
         outside_s=outside_s,
         container_s=outcome.duration_s,
@@ -106,34 +132,13 @@ def _launch(run: str, image: Image, limits: Limits) -> Launch:
     )
 
 
-def _bare(script: Path, interpreter: Interpreter, core: int) -> float:
-    """Do the work as a process of this machine, on the core where containers do theirs."""
+def _seconds_outside(script: Path, interpreter: Interpreter, core: int) -> float:
+    """Do the work in a plain process, on the core that containers use."""
     result = script.with_name("result.json")
     subprocess.run(
-        [str(interpreter.path), "-c", BARE % core, str(script)],
+        [str(interpreter.path), "-c", ON_CORE % core, str(script)],
         env={"RESULT_PATH": str(result), "PATH": os.defpath},
         check=True,
         timeout=TIMEOUT_S,
     )
     return float(json.loads(result.read_text())["values"]["seconds"])
-
-
-def _repeated() -> Steadiness:
-    count, cores = 1000, os.sched_getaffinity(0)
-    while (took := _piece(count)) < PIECE_S:
-        count = int(count * min(10.0, 1.2 * PIECE_S / took)) + 1
-    began, own, busy = time.monotonic(), time.process_time(), core_seconds(cores)[0]
-    times = []
-    while time.monotonic() - began < NOISE_S:
-        times.append(_piece(count))
-    wall, own, after = time.monotonic() - began, time.process_time() - own, core_seconds(cores)[0]
-    strangers = None if busy is None or after is None else max(after - busy - own, 0.0) / wall
-    return Steadiness(times_s=tuple(times), strangers=strangers)
-
-
-def _piece(count: int) -> float:
-    began = time.perf_counter()
-    total = 0.0
-    for number in range(count):
-        total += number * 1e-9
-    return time.perf_counter() - began

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.doctor import Finding, as_text, examine
-from runner.doctor.calibration import Pair, Steadiness
+from runner.doctor import Diagnosis, as_text, examine
+from runner.doctor.calibration import OverheadPair, Steadiness
 from runner.errors import EngineError
 from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image, Lock
@@ -22,7 +22,7 @@ from tests.support.trials import INTERPRETER, plain_environment
 
 HOST = replace(founding_run().host, cores=1, kernel=platform.release())
 USAGE = namedtuple("USAGE", "total used free")  # noqa: PYI024 (that of shutil.disk_usage)
-QUIET = Steadiness(times_s=(0.050,) * 50 + (0.051,) * 50, strangers=0.01)
+QUIET = Steadiness(times_s=(0.050,) * 50 + (0.051,) * 50, others_share=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def found(
     lock: Lock | None = None,
     engine: FakeEngine | EngineError | None = None,
     reports: Path = Path("reports"),
-) -> dict[str, Finding]:
+) -> dict[str, Diagnosis]:
     """Return the findings by subject."""
     matrix, complete = plain()
     findings = examine(matrix, lock or complete, host, engine or FakeEngine(), reports)
@@ -68,14 +68,14 @@ def test_a_sound_machine_is_told_so() -> None:
     findings = found()
     overhead = findings.pop("overhead")
     assert {finding.sound for finding in findings.values()} == {True}, findings
-    assert (overhead.sound, overhead.remedy) == (None, "python -m runner prepare")
+    assert (overhead.sound, overhead.remedy) == (None, "Run `python -m runner prepare`.")
 
 
 def test_without_an_engine_the_rest_is_still_found() -> None:
     """The sentence is that of every other command."""
     findings = found(engine=EngineError("no engine answers: start one."))
-    assert findings["engine"] == Finding(
-        subject="engine", sound=False, text="no engine answers: start one."
+    assert findings["engine"] == Diagnosis(
+        "engine", sound=False, text="no engine answers: start one."
     )
     assert {"processor", "interpreters", "last run", "noise"} < set(findings)
 
@@ -83,30 +83,30 @@ def test_without_an_engine_the_rest_is_still_found() -> None:
 def test_what_is_wrong_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Processor, disk, noise, and a schedule that died."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(100e9, 99e9, 1e9))
-    noisy = replace(QUIET, strangers=0.4)
+    noisy = replace(QUIET, others_share=0.4)
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: noisy)
     begun = datetime.now(timezone.utc) - timedelta(days=90)
     RunFolder(tmp_path / "1-old").save_run(replace(founding_run(), created_at=begun))
     findings = found(host=replace(HOST, cpu_flags=()), reports=tmp_path)
     wrong = {subject for subject, finding in findings.items() if finding.sound is False}
     assert wrong == {"processor", "disk", "noise", "last run"}
-    assert findings["disk"].text.endswith("1 images are to be built, about 4 GB.")
-    assert "others took 40.0% of the core" in findings["noise"].text
+    assert findings["disk"].text.endswith("to build 1 image takes 4 GB.")
+    assert "other processes took 40.0% of the core" in findings["noise"].text
     assert "is 90 days old" in findings["last run"].text
     assert all(findings[subject].remedy for subject in wrong - {"processor"})
 
 
-@pytest.mark.parametrize("strangers", [None, 0.0])
+@pytest.mark.parametrize("others_share", [None, 0.0])
 def test_times_that_vary_are_noise(
-    monkeypatch: pytest.MonkeyPatch, strangers: float | None
+    monkeypatch: pytest.MonkeyPatch, others_share: float | None
 ) -> None:
     """Whoever makes them vary, and whether or not the kernel tells."""
-    times = Steadiness(times_s=(0.05,) * 80 + (0.08,) * 20, strangers=strangers)
+    times = Steadiness(times_s=(0.05,) * 80 + (0.08,) * 20, others_share=others_share)
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: times)
     noise = found()["noise"]
     assert noise.sound is False
-    assert "+0% to +60% of their median" in noise.text
-    assert ("others took" in noise.text) == (strangers is not None)
+    assert "varied by +0% to +60% (" in noise.text
+    assert ("other processes took" in noise.text) == (others_share is not None)
 
 
 def test_a_core_that_is_not_ours_cannot_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,8 +131,8 @@ def test_overhead_is_judged_by_pairs(
     monkeypatch: pytest.MonkeyPatch, ratios: tuple[float, ...], sound: bool | None, interval: str
 ) -> None:
     """Dear is what the whole interval calls so; one that holds both tells nothing."""
-    waiting = [Pair(inside_s=ratio, outside_s=1.0, container_s=2.0) for ratio in ratios * 3]
-    monkeypatch.setattr("runner.doctor.pair", lambda *_: waiting.pop())
+    waiting = [OverheadPair(inside_s=ratio, outside_s=1.0, container_s=2.0) for ratio in ratios * 3]
+    monkeypatch.setattr("runner.doctor.measured_pair", lambda *_: waiting.pop())
     overhead = found(engine=with_image())["overhead"]
     assert overhead.sound is sound
     assert f"(95% interval {interval}, 7 pairs)" in overhead.text
@@ -148,7 +148,7 @@ def test_an_engine_that_fails_is_a_finding() -> None:
     """Not the end of the examination."""
     engine = with_image()
     engine.dies_at_trial = 0
-    assert found(engine=engine)["overhead"] == Finding(
+    assert found(engine=engine)["overhead"] == Diagnosis(
         subject="overhead", sound=False, text="the engine went away"
     )
 
@@ -156,9 +156,9 @@ def test_an_engine_that_fails_is_a_finding() -> None:
 def test_a_line_has_a_word_a_subject_a_sentence_and_what_to_do() -> None:
     """One line, whatever the finding."""
     assert as_text(
-        Finding(subject="disk", sound=False, text="It is full.", remedy="make room")
-    ) == ("bad  disk         It is full. Do this: make room.")
-    assert as_text(Finding(subject="noise", sound=None, text="Nobody knows.")) == (
+        Diagnosis(subject="disk", sound=False, text="It is full.", remedy="Free some space.")
+    ) == ("bad  disk         It is full. Free some space.")
+    assert as_text(Diagnosis(subject="noise", sound=None, text="Nobody knows.")) == (
         "?    noise        Nobody knows."
     )
 
@@ -171,4 +171,4 @@ def test_an_engine_elsewhere_is_not_judged_by_this_machine(monkeypatch: pytest.M
     findings = found(host=replace(HOST, cpu_flags=()), engine=engine)
     for subject in ("processor", "noise", "overhead"):
         assert findings[subject].sound is None
-        assert findings[subject].text == "trials run on another machine: execute doctor there."
+        assert findings[subject].text == "Trials run on another machine."
