@@ -94,8 +94,8 @@ def unbroken(text: str) -> str:
 def size(count: int) -> str:
     """Return a size on disk, in decimal units: ``851 MB``, ``1.20 GB``."""
     if count < 10**9:
-        return unbroken(f"{count / 10**6:,.0f} MB")
-    return unbroken(f"{count / 10**9:,.2f} GB")
+        return f"{count / 10**6:,.0f} MB"
+    return f"{count / 10**9:,.2f} GB"
 
 
 def memory(count: int) -> str:

@@ -14,7 +14,7 @@ from runner.records.study import Axis, Cell, Metric, Status
 from runner.report.wording import NOTHING, number, spread
 from runner.summarise import Summary, summarise
 from runner.system.host import runs_here
-from runner.text import shortened, size
+from runner.text import shortened, size, unbroken
 
 UNEXPECTED = "\N{CROSS MARK}"
 """Marks what was not expected to fail."""
@@ -115,7 +115,9 @@ class Evidence:
 
     def image_size(self, cell: Cell) -> str:
         """The size of the image of a cell, or a dash."""
-        sizes = dict.fromkeys(size(image.size_bytes) for image in self.images[cell.request])
+        sizes = dict.fromkeys(
+            unbroken(size(image.size_bytes)) for image in self.images[cell.request]
+        )
         return ", ".join(sizes) or NOTHING
 
 

@@ -8,7 +8,7 @@ from runner.records.run import EngineFacts, Run, isolation, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.page import Section, Table, chunks, facts, left
 from runner.report.wording import NOTHING, duration, instant
-from runner.text import counted, memory, shortened, size
+from runner.text import counted, memory, shortened, size, unbroken
 
 ENVIRONMENTS_IN_A_TABLE = 6
 INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
@@ -133,7 +133,7 @@ def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, 
 
 def _built(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str]:
     images = evidence.images[request]
-    sizes = dict.fromkeys(size(image.size_bytes) for image in images)
+    sizes = dict.fromkeys(unbroken(size(image.size_bytes)) for image in images)
     bases = dict.fromkeys(f"{image.base.name}, {image.base.kind.value}" for image in images)
     return ", ".join(sizes) or NOTHING, "; ".join(bases) or NOTHING
 

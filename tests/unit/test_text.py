@@ -1,0 +1,84 @@
+"""Text for people: untrusted text becomes harmless, numbers become readable."""
+
+import pytest
+
+from runner.text import (
+    counted,
+    cut,
+    did_you_mean,
+    duration,
+    listed,
+    memory,
+    one_line,
+    printable,
+    size,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\x1b[1;31mb\x1b[0mc", "abc"),
+        ("\x1b]8;;file:///x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]0;never ends", ""),
+        ("\x1bPq#0;2;0\x1b\\sixel", "sixel"),
+        ("\x1b(Bcharset\x1bc", "charset"),
+        ("a\nb\u2028c\ud800d\x07", "a b c\\ud800d\\x07"),
+        ("größe 5 µs 日本", "größe 5 µs 日本"),
+        ("\x1b", ""),
+    ],
+)
+def test_a_text_becomes_one_printable_line(text: str, expected: str) -> None:
+    """Terminal sequences are dropped and other control characters spelt out."""
+    assert one_line(text) == expected
+
+
+def test_a_printable_text_keeps_its_lines() -> None:
+    """Only line breaks stay of the control characters."""
+    assert printable("a\nb\r\x1b[31m") == "a\nb\\r\\x1b[31m"
+
+
+def test_a_long_text_is_cut() -> None:
+    """An ellipsis ends it."""
+    assert [cut("abcd", width) for width in (4, 3, 1, 0)] == ["abcd", "ab…", "…", "…"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (1920, "32 min"),
+        (5940, "99 min"),
+        (6000, "1 h 40 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_durations_have_a_natural_unit(seconds: float, expected: str) -> None:
+    """Seconds, minutes or hours, as a person would choose."""
+    assert duration(seconds) == expected
+
+
+def test_sizes_have_a_natural_unit() -> None:
+    """Disks are counted in decimal units and memory in binary ones."""
+    assert [size(one) for one in (851_000_000, 1_200_000_000)] == ["851 MB", "1.20 GB"]
+    assert [memory(one << 20) for one in (512, 4096, 1536)] == ["512 MiB", "4 GiB", "1.5 GiB"]
+
+
+def test_nouns_agree_with_their_numbers() -> None:
+    """One cell, but seven cells."""
+    assert [counted(one, "cell") for one in (1, 7, 1000)] == ["1 cell", "7 cells", "1,000 cells"]
+    assert counted(2, "entry", "entries") == "2 entries"
+
+
+def test_lists_read_like_a_sentence() -> None:
+    """The last item follows a word."""
+    assert [listed(["a", "b", "c"][:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert listed(["a", "b"], "or") == "a or b"
+
+
+def test_a_similar_word_is_suggested() -> None:
+    """Nothing is suggested if no word is similar."""
+    assert did_you_mean("blocs", ["blocks", "name"]) == "; did you mean `blocks`?"
+    assert not did_you_mean("blocs", ["name"])
