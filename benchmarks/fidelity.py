@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 from runner import engines
-from runner.cli.progress import clean, observer_for
+from runner.cli.progress import Progress
 from runner.engines.protocol import Engine
 from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
 from runner.execute import Study, clear, execute, staged
@@ -44,7 +44,7 @@ from runner.runs.folder import RunFolder
 from runner.summarise import measures_wall_time
 from runner.system import signals, tempdir
 from runner.system.host import avoid_cores, runs_here, this_host
-from runner.text import counted
+from runner.text import counted, one_line
 
 MATRIX = Path(__file__).parents[1] / "matrix.yaml"
 SELECTED = ("tensorflow=2.0.0", "model=sequential")
@@ -67,7 +67,7 @@ def main() -> int:
     try:
         with ExitStack() as at_the_end:
             place = at_the_end.enter_context(tempdir.folder())
-            observer = at_the_end.enter_context(observer_for(sys.stdout))
+            observer = at_the_end.enter_context(Progress(sys.stdout))
             folder = RunFolder(wanted.keep or place / "fidelity")
             at_the_end.callback(folder.leave)
             if not folder.occupy() or folder.results():
@@ -224,7 +224,7 @@ def lines(
     yield ""
     for result in results:
         if result.status is not Status.OK:
-            reason = clean(result.reason or "unknown reason")
+            reason = one_line(result.reason or "unknown reason")
             yield f"no numbers from {result.trial.id}: {result.status.value}: {reason}"
     title, said = found[0].measured.title, _said(samples, found[0])
     yield f"{engine_of(of)} against {engine_of(against)}, {title}: {said}"

@@ -1,105 +1,134 @@
-"""Whether a replay came out as the run in its bundle: how cells ended, comparisons, numbers.
+"""Whether a replay reproduces the run in its bundle: statuses of cells, comparisons, and numbers.
 
-Two hosts are not equally fast, so no absolute time is compared: of times only the changes between
-cells of one host are. All differences share one error rate (Bonferroni), so that at most 5 of 100
-faithful replays are called not reproduced. Reasons: ``docs/statistics.md``.
+Hosts differ in speed, so absolute times are not compared: only changes between cells on the same
+host are. All differences share one error rate (Bonferroni), so at most 5 of 100 faithful replays
+are called not reproduced. ``docs/statistics.md`` gives the reasons.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial
 
 from runner.judge import estimate as statistics
 from runner.judge import judge
 from runner.judge.compare import FEWEST, is_inside, margin
-from runner.judge.records import (
-    DECIDED,
-    Comparison,
-    Estimate,
-    Finding,
-    Judgement,
-    Reproduced,
-    Reproduction,
-    Verdict,
-)
+from runner.judge.records import DECIDED, Comparison, Estimate, Judgement, Verdict
 from runner.judge.samples import Samples, gather
 from runner.records.attempts import Attempts
-from runner.records.study import Scale, Status
+from runner.records.study import Metric, Scale, Status
 from runner.runs.folder import StoredRun
 from runner.summarise import is_time
+from runner.text import counted
 
 ERROR = 0.05
 """How often, at most, a faithful replay is called not reproduced."""
 
 _NOTHING_RAN = frozenset({Status.NO_IMAGE, Status.UNSUPPORTED})
 
-_NOTHING = "the bundle holds no finding that could be reproduced"
 
-_Asked = Finding | Callable[[float], Finding]
-"""A finding, or what makes one as soon as the level of its interval is known."""
+class Reproduced(Enum):
+    """The verdict about a replay, or about one finding in the bundle."""
+
+    REPRODUCED = "reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One finding of the bundled run, and whether the replay confirms it.
+
+    With ``against`` it is a comparison. With only ``metric`` it is about the numbers of the cell
+    ``of``. With neither it is about the status of that cell, or of all cells with the same status
+    as in the bundle if ``of`` is ``None``. ``difference`` is the replay minus the bundle, on the
+    scale of the metric. A finding that does not count had nothing to reproduce.
+    """
+
+    of: str | None
+    against: str | None = None
+    metric: Metric | None = None
+    verdict: Reproduced
+    reason: str
+    then: Comparison | None = None
+    now: Comparison | None = None
+    difference: Estimate | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """Whether a replay reproduces the bundled run, with the reason in one sentence."""
+
+    verdict: Reproduced
+    reason: str
+    findings: tuple[Finding, ...]
+
+
+_Draft = Finding | Callable[[float], Finding]
+"""A finding, or a function that returns it for a confidence level."""
 
 
 def reproduction(then: StoredRun, now: StoredRun) -> Reproduction:
-    """Judge whether ``now``, a replay, says what ``then``, the run in the bundle, says."""
-    asked: list[_Asked] = [
-        *_endings(then, now),
-        *_comparisons(then, now),
-        *_numbers(then, now),
-    ]
-    level = 1 - ERROR / max(1, sum(map(_takes_its_share, asked)))
-    return _together([one if isinstance(one, Finding) else one(level) for one in asked])
+    """Judge whether the replay ``now`` reproduces the bundled run ``then``."""
+    drafts = [*_statuses(then, now), *_comparisons(then, now), *_numbers(then, now)]
+    level = 1 - ERROR / max(1, sum(map(_shares_the_error, drafts)))
+    return _overall([one if isinstance(one, Finding) else one(level) for one in drafts])
 
 
-def _takes_its_share(asked: _Asked) -> bool:
-    """Whether the error rate is shared with it: of comparisons with all that had numbers there.
+def _shares_the_error(draft: _Draft) -> bool:
+    """Whether a part of the error rate belongs to the draft: every comparison with numbers has one.
 
-    To share it only with those that were decided there would be to pick by the outcome, and would
-    call faithful replays of many comparisons not reproduced twice as often as promised.
+    Counting only comparisons that were decided in the bundle would select by the outcome. Faithful
+    replays of many comparisons would then be called not reproduced twice as often as promised.
     """
-    if isinstance(asked, Finding):
-        return asked.then is not None and asked.then.estimate is not None
+    if isinstance(draft, Finding):
+        return draft.then is not None and draft.then.estimate is not None
     return True
 
 
-def _together(findings: Sequence[Finding]) -> Reproduction:
-    """Read the verdict of a replay off its findings: one that is otherwise decides."""
-    counted = [one for one in findings if one.counts]
-    verdicts = Counter(one.verdict for one in counted)
-    verdict, n = Reproduced.CANNOT_TELL, len(counted)
-    if otherwise := verdicts[Reproduced.NOT_REPRODUCED]:
-        verdict, what = Reproduced.NOT_REPRODUCED, f"{otherwise} of {n} came out otherwise here"
-    elif untold := verdicts[Reproduced.CANNOT_TELL]:
-        what = f"{untold} of {n} cannot be told here, and none came out otherwise"
-    elif any(one.metric for one in counted):
-        verdict, what = Reproduced.REPRODUCED, f"{n} of {n} came out the same here"
+def _overall(findings: Sequence[Finding]) -> Reproduction:
+    """Derive the verdict about a replay: one finding that is not reproduced decides it."""
+    relevant = [one for one in findings if one.counts]
+    verdicts = Counter(one.verdict for one in relevant)
+    verdict, all_of_them = Reproduced.CANNOT_TELL, counted(len(relevant), "finding")
+    if different := verdicts[Reproduced.NOT_REPRODUCED]:
+        verdict = Reproduced.NOT_REPRODUCED
+        reason = f"{different} of {all_of_them} in the bundle came out differently here"
+    elif unknown := verdicts[Reproduced.CANNOT_TELL]:
+        reason = (
+            f"{unknown} of {all_of_them} in the bundle cannot be judged here, and none came out "
+            "differently"
+        )
+    elif any(one.metric for one in relevant):
+        verdict = Reproduced.REPRODUCED
+        reason = f"{len(relevant)} of {all_of_them} in the bundle came out the same here"
     else:
-        what = ""
-    reason = f"of the findings in the bundle, {what}" if what else _NOTHING
+        reason = "the bundle contains no finding that could be reproduced"
     return Reproduction(verdict=verdict, reason=reason, findings=tuple(findings))
 
 
-# --- how cells ended -----------------------------------------------------------------------------
+# --- statuses of cells ---------------------------------------------------------------------------
 
 
-def _endings(then: StoredRun, now: StoredRun) -> Iterator[Finding]:
-    """Yield one finding of all cells that ended as they did there, and one of each other cell."""
-    there, here = _ended(then), _ended(now)
+def _statuses(then: StoredRun, now: StoredRun) -> Iterator[Finding]:
+    """Yield one finding for all cells with the same status, and one for each other cell."""
+    before, after = _status_counts(then), _status_counts(now)
     findings = [
-        _ending(cell.id, there[cell.id], here.get(cell.id, Counter()))
+        _status(cell.id, before[cell.id], after.get(cell.id, Counter()))
         for cell in then.run.matrix.cells
-        if cell.id in there
+        if cell.id in before
     ]
     others = [one for one in findings if one.verdict is not Reproduced.REPRODUCED]
-    same = len(findings) - len(others)
-    if same:
-        reason = f"{same} of {len(findings)} cells ended as they did there"
+    if same := len(findings) - len(others):
+        reason = f"{same} of {counted(len(findings), 'cell')} ended as in the bundle"
         yield Finding(of=None, verdict=Reproduced.REPRODUCED, reason=reason)
     yield from others
 
 
-def _ended(stored: StoredRun) -> Mapping[str, Counter[Status]]:
-    """Return by cell how often its trials ended how; a lost one says nothing."""
+def _status_counts(stored: StoredRun) -> Mapping[str, Counter[Status]]:
+    """Count the statuses of each cell's trials; a lost trial has none."""
     found: dict[str, Counter[Status]] = {}
     for result in Attempts(stored.results).counting():
         if result.status is not Status.ENGINE_LOST and not result.trial.control:
@@ -107,32 +136,33 @@ def _ended(stored: StoredRun) -> Mapping[str, Counter[Status]]:
     return found
 
 
-def _ending(cell: str, there: Counter[Status], here: Counter[Status]) -> Finding:
-    """Say whether all trials of a cell ended in one way, and whether in the same."""
-    if not here:
-        why = f"no trial of it was executed here; there {_told(there)}"
+def _status(cell: str, before: Counter[Status], after: Counter[Status]) -> Finding:
+    """Judge whether all trials of a cell have one status, and the same as in the bundle."""
+    if not after:
+        why = f"no trial ran here; in the bundle {_listed(before)}"
         return Finding(of=cell, verdict=Reproduced.CANNOT_TELL, reason=why)
-    before, after = set(there), set(here)
-    executed = not _NOTHING_RAN & (before | after)
-    if before == after and len(before) == 1:
+    there, here = set(before), set(after)
+    ran = not _NOTHING_RAN & (there | here)
+    if there == here and len(there) == 1:
         verdict = Reproduced.REPRODUCED
-    elif {Status.OK} in (before, after) and not before & after and executed:
+    elif {Status.OK} in (there, here) and not there & here and ran:
         verdict = Reproduced.NOT_REPRODUCED
     else:
         verdict = Reproduced.CANNOT_TELL
-    return Finding(of=cell, verdict=verdict, reason=f"there {_told(there)}, here {_told(here)}")
+    reason = f"in the bundle {_listed(before)}; here {_listed(after)}"
+    return Finding(of=cell, verdict=verdict, reason=reason)
 
 
-def _told(counts: Counter[Status]) -> str:
-    words = [f"{status.value} in {count}" for status, count in counts.items()]
-    return f"{', '.join(words)} of {counts.total()} trial{'s' * (counts.total() > 1)}"
+def _listed(counts: Counter[Status]) -> str:
+    """Return the number of trials with each status: ``2 failed, 5 ok``."""
+    return ", ".join(f"{count} {status.value}" for status, count in counts.items())
 
 
 # --- comparisons ---------------------------------------------------------------------------------
 
 
-def _comparisons(then: StoredRun, now: StoredRun) -> Iterator[_Asked]:
-    """Yield the comparisons that were named before the run; where none was, the screened ones."""
+def _comparisons(then: StoredRun, now: StoredRun) -> Iterator[_Draft]:
+    """Yield the comparisons that were named before the run, or all others if none was."""
     there, here = (judge(one.run.matrix, one.plan, one.results) for one in (then, now))
     known = {(one.of, one.against, one.metric.name): one for one in here.comparisons}
     for before in [one for one in there.comparisons if one.named] or there.comparisons:
@@ -147,32 +177,29 @@ def _comparisons(then: StoredRun, now: StoredRun) -> Iterator[_Asked]:
             now=after,
         )
         if before.verdict not in DECIDED:
-            nothing = f"nothing to reproduce: there it was {before.verdict.value!r}"
+            nothing = f"nothing to reproduce: {before.verdict.value!r} in the bundle"
             yield replace(draft, reason=nothing, counts=False)
         elif after is None:
-            yield replace(draft, reason=_not_compared(here))
-        elif why := _hindrance(before, after):
+            yield replace(draft, reason=_missing(here))
+        elif why := _obstacle(before, after):
             yield replace(draft, reason=why)
         else:
             yield partial(_compared, draft, before, after)
 
 
-def _not_compared(here: Judgement) -> str:
-    """Say why there is no such comparison here."""
+def _missing(here: Judgement) -> str:
+    """Say why the replay lacks a comparison."""
     if here.look is not None:
         return "these cells were not compared here"
-    return (
-        f"{here.complete} of the {here.next_look} blocks are complete here after which verdicts "
-        "are read"
-    )
+    return f"a verdict needs {here.next_look} complete blocks, and here there are {here.complete}"
 
 
-def _hindrance(before: Comparison, after: Comparison) -> str | None:
-    """Say why two comparisons cannot be set beside one another; ``None`` if they can."""
+def _obstacle(before: Comparison, after: Comparison) -> str | None:
+    """Say why two comparisons cannot be compared; ``None`` if they can."""
     if before.measured.name != after.measured.name:
         return (
-            f"there {before.measured.title} was judged and here {after.measured.title}: one of the "
-            "hosts was too busy for wall time"
+            f"{before.measured.title} was judged in the bundle and {after.measured.title} here: "
+            "one of the hosts was too busy to judge wall time"
         )
     numbers = after.verdict is not Verdict.NO_COMPARISON and after.estimate
     if not numbers or (numbers.sd == 0 and after.verdict is Verdict.CANNOT_TELL):
@@ -182,33 +209,33 @@ def _hindrance(before: Comparison, after: Comparison) -> str | None:
 
 
 def _compared(draft: Finding, before: Comparison, after: Comparison, level: float) -> Finding:
-    """Compare two comparisons: by their verdicts, and by the difference between their changes."""
+    """Judge a comparison by both verdicts and by the difference between the two changes."""
     ours, theirs = list(after.changes.values()), list(before.changes.values())
     difference = statistics.unpaired(ours, theirs, level)
     if difference is None:
-        return replace(draft, reason="the numbers are too large for arithmetic")
+        return replace(draft, reason="the numbers are too large to compare")
     draft = replace(draft, difference=difference)
     inside = is_inside(difference, margin(before.measured))
-    otherwise = difference.excludes_zero and not inside
-    size = ", though the size of the change is another one here" if otherwise else ""
+    different = difference.excludes_zero and not inside
+    size = ", but the change has a different size here" if different else ""
     if before.verdict is after.verdict:
         return _reproduced(draft, f"the verdict is the same{size}")
-    if after.verdict is Verdict.CANNOT_TELL and _direction_is_shown(before, after):
-        return _reproduced(draft, f"the direction is shown here, too{size}")
-    verdicts = f"it is {after.verdict.value!r} here and was {before.verdict.value!r} there"
+    if after.verdict is Verdict.CANNOT_TELL and _same_direction(before, after):
+        return _reproduced(draft, f"the change has the same direction here{size}")
+    verdicts = f"{before.verdict.value!r} in the bundle and {after.verdict.value!r} here"
     if inside:
-        return _reproduced(draft, f"{verdicts}, but the two differ by less than the margin")
-    if otherwise:
-        why = f"{verdicts}, and the two differ by more than luck explains"
+        return _reproduced(draft, f"{verdicts}, but the difference is smaller than the margin")
+    if different:
+        why = f"{verdicts}, and the difference is larger than noise explains"
         return replace(draft, verdict=Reproduced.NOT_REPRODUCED, reason=why)
-    return replace(draft, reason=f"{verdicts}, but luck may explain that: more blocks would tell")
+    return replace(draft, reason=f"{verdicts}, but noise could explain that; run more blocks")
 
 
-def _direction_is_shown(before: Comparison, after: Comparison) -> bool:
-    """Whether the change here goes as it did there: one direction, which was named before.
+def _same_direction(before: Comparison, after: Comparison) -> bool:
+    """Whether the change here clearly has the direction that the bundle named in advance.
 
-    It needs neither the level of several looks nor of several comparisons: a change that is gone
-    is taken for shown in at most 2.5 of 100 replays.
+    No correction for several looks or comparisons is needed: a change that does not exist here
+    passes in at most 2.5 of 100 replays.
     """
     estimate = after.estimate
     if estimate is None or estimate.p >= ERROR:
@@ -216,20 +243,24 @@ def _direction_is_shown(before: Comparison, after: Comparison) -> bool:
     return before.verdict is (Verdict.HIGHER if estimate.mean > 0 else Verdict.LOWER)
 
 
-# --- numbers that no host should change ----------------------------------------------------------
+# --- numbers that should not depend on the host --------------------------------------------------
 
 
-def _numbers(then: StoredRun, now: StoredRun) -> Iterator[_Asked]:
-    """Yield the numbers of each cell that is ok on both sides, in metrics of differences."""
+def _numbers(then: StoredRun, now: StoredRun) -> Iterator[_Draft]:
+    """Yield the numbers of each cell that is ok in both runs, for metrics compared by difference.
+
+    Times are left out.
+    """
     matrix = then.run.matrix
+    metrics = [one for one in matrix.metrics if one.scale is Scale.DIFFERENCE and not is_time(one)]
     there, here = (
         gather(one.run.matrix, one.plan, one.results, one.plan.blocks) for one in (then, now)
     )
     for cell in matrix.cells:
         seeds, seeds_here = _seeds(there, cell.id), _seeds(here, cell.id)
-        for metric in matrix.metrics if seeds and seeds_here else ():
+        for metric in metrics if seeds and seeds_here else ():
             theirs, ours = there.numbers(cell.id, metric), here.numbers(cell.id, metric)
-            if metric.scale is Scale.DIFFERENCE and not is_time(metric) and theirs:
+            if theirs:
                 common = theirs.keys() & ours.keys()
                 draft = Finding(
                     of=cell.id, metric=metric, verdict=Reproduced.CANNOT_TELL, reason=""
@@ -240,8 +271,7 @@ def _numbers(then: StoredRun, now: StoredRun) -> Iterator[_Asked]:
 
 def _seeds(samples: Samples, cell: str) -> Mapping[int, int]:
     """Return the seed of each block in which the cell was ok."""
-    sound = [one.trial for one in samples.of(cell) if one.status is Status.OK]
-    return {trial.block: trial.seed for trial in sound}
+    return {one.trial.block: one.trial.seed for one in samples.of(cell) if one.status is Status.OK}
 
 
 def _number(
@@ -249,11 +279,14 @@ def _number(
     theirs: Mapping[int, float],
     ours: Mapping[int, float],
     common: Sequence[int] | None,
-) -> _Asked:
-    """Compare numbers block by block, in ``common`` ones, or all if seeds differ (``None``)."""
+) -> _Draft:
+    """Compare the numbers of ``common`` blocks pairwise, or of all blocks if seeds differ.
+
+    ``common`` is ``None`` if seeds differ.
+    """
     if common and all(ours[block] == theirs[block] for block in common):
-        blocks = f"each of {len(common)} blocks" if len(common) > 1 else "the one block"
-        return _reproduced(draft, f"the same numbers in {blocks}")
+        blocks = f"all {len(common)} blocks" if len(common) > 1 else "the single block"
+        return _reproduced(draft, f"the numbers are identical in {blocks}")
     n = min(len(theirs), len(ours)) if common is None else len(common)
     if n < FEWEST:
         return replace(draft, reason=f"the numbers differ, and {_too_few(n)}" if n else _too_few(n))
@@ -263,23 +296,21 @@ def _number(
         size = max(abs(theirs[block]) for block in common)
         changes = [ours[block] - theirs[block] for block in common]
         estimate = partial(statistics.paired, changes, size=size)
-    return partial(_differing, draft, estimate)
+    return partial(_judged, draft, estimate)
 
 
-def _differing(
-    draft: Finding, estimate: Callable[[float], Estimate | None], level: float
-) -> Finding:
-    """Say whether the numbers of a cell differ by more than the margin allows."""
+def _judged(draft: Finding, estimate: Callable[[float], Estimate | None], level: float) -> Finding:
+    """Judge whether the numbers of a cell differ by more than the margin allows."""
     difference, metric = estimate(level), draft.metric
     if difference is None or metric is None:
-        return replace(draft, reason="the numbers are too large for arithmetic")
+        return replace(draft, reason="the numbers are too large to compare")
     draft = replace(draft, difference=difference)
     if is_inside(difference, margin(metric)):
         return _reproduced(draft, "the numbers differ by less than the margin")
     if difference.excludes_zero:
-        why = "the numbers differ by more than luck and the margin explain"
+        why = "the numbers differ by more than noise and the margin explain"
         return replace(draft, verdict=Reproduced.NOT_REPRODUCED, reason=why)
-    return replace(draft, reason="the numbers differ, and luck may explain that")
+    return replace(draft, reason="the numbers differ, but noise could explain that")
 
 
 def _reproduced(draft: Finding, reason: str) -> Finding:
@@ -287,4 +318,4 @@ def _reproduced(draft: Finding, reason: str) -> Finding:
 
 
 def _too_few(n: int) -> str:
-    return f"{n} of the {FEWEST} blocks that a comparison needs at least are on both sides"
+    return f"a comparison needs {FEWEST} blocks in both runs, and there are only {n}"

@@ -1,4 +1,4 @@
-"""In what two runs differ: their hosts and engines, and all else that touches a measurement."""
+"""The differences between two runs: hosts, engines, and everything else that affects a result."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,12 +10,12 @@ from runner.runs.identity import differences, short
 from runner.text import counted, memory
 
 _OF_THE_HOST = {"name", "host", "engine", "engine's machine"}
-"""Fields of a run's identity that are told here in more words."""
+"""Fields of a run's identity that are described in more detail here."""
 
 
 def differing(there: Evidence, here: Evidence) -> tuple[list[str], list[str]]:
-    """Return a line for each thing in which two runs differ, and the names of what is the same."""
-    before, after = _surroundings(there), _surroundings(here)
+    """Return a line for each difference between two runs, and the names of what is the same."""
+    before, after = _facts(there), _facts(here)
     both = {
         name: (before.get(name, NOTHING), after.get(name, NOTHING)) for name in {**before, **after}
     }
@@ -37,8 +37,8 @@ def _changed(before: str, after: str) -> str:
     return f"{before} \N{RIGHTWARDS ARROW} {after}"
 
 
-def _surroundings(evidence: Evidence) -> Mapping[str, str]:
-    """Return the facts of the machine that was measured, of the engine and of the runner."""
+def _facts(evidence: Evidence) -> Mapping[str, str]:
+    """Return the facts about the measured machine, the engine and the runner."""
     run, machine = evidence.run, evidence.measured
     return {
         "processor": ", ".join(_processor(evidence)[0]) or machine.cpu_model,
@@ -54,7 +54,7 @@ def _surroundings(evidence: Evidence) -> Mapping[str, str]:
 
 
 def _processor(evidence: Evidence) -> tuple[list[str], set[str]]:
-    """Return the processors and their flags as the trials saw them; nothing if none told."""
+    """Return the processors and CPU flags that the trials reported."""
     results = (one for found in evidence.results.values() for one in found)
     readings = [one.reading for one in results if one.reading is not None]
     models = dict.fromkeys(one.processor for one in readings if one.processor)
@@ -74,7 +74,7 @@ def _engine(engine: EngineFacts) -> Mapping[str, str]:
 
 
 def _bases(evidence: Evidence) -> Mapping[str, str]:
-    """Return what each image stands on."""
+    """Return the base of each image."""
     found: dict[str, dict[str, None]] = {}
     for images in evidence.images.values():
         for image in images:
@@ -87,13 +87,13 @@ def _bases(evidence: Evidence) -> Mapping[str, str]:
 def _flags(there: Evidence, here: Evidence) -> Iterator[str]:
     """Yield the CPU flags that only one of the machines has."""
     before, after = (_processor(one)[1] or {*one.measured.cpu_flags} for one in (there, here))
-    for where, only in (("there", before - after), ("here", after - before)):
+    for where, only in (("in the bundle", before - after), ("here", after - before)):
         if only:
             yield f"CPU flags only {where}: {', '.join(sorted(only))}"
 
 
 def _same(run: Run, changed: set[str]) -> Iterator[str]:
-    """Yield in words the parts of a run's identity in which nothing changed."""
+    """Yield the parts of a run's identity that have not changed."""
     locked = [entry for entry in run.lock.entries if isinstance(entry, Environment)]
     packages = sum(len(entry.packages) for entry in locked)
     named = {
@@ -103,6 +103,6 @@ def _same(run: Run, changed: set[str]) -> Iterator[str]:
         "cells": f"{counted(len(run.matrix.cells), 'cell')} with their parameters",
         "metrics": "metrics",
         "limits": "limits",
-        "matrix-runner": "launcher and recipe" if run.own_digests else "",
+        "matrix-runner": "launcher and build recipe" if run.own_digests else "",
     }
     yield from (text for part, text in named.items() if text and part not in changed)

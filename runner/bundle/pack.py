@@ -1,4 +1,4 @@
-"""pack: a run, or a study that is still to be executed, becomes a bundle."""
+"""Packing: a run, or a study that has no run yet, becomes a bundle."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.bundle import file, wheels
-from runner.bundle.file import BundledEnvironment, Contents, Writer
+from runner.bundle.file import BundledEnvironment, Manifest, Writer
 from runner.engines.protocol import Engine
 from runner.errors import ConfigError, RunFolderError
 from runner.lock.file import lock_path, read_lock
@@ -23,21 +23,22 @@ from runner.runs.folder import RunFolder, find_run, newest_run
 from runner.runs.identity import differences
 from runner.system import tempdir
 from runner.system.retry import Note
+from runner.text import listed
 
 REPLAY = """\
 #!/bin/sh
-# Executes what this bundle holds again, and compares. Nothing comes from a network.
-# Needs Linux on x86-64 and Python {either}; Docker or podman where there is one.
-# Options are those of `python -m runner replay`.
+# Runs the study in this bundle again and compares the results. Needs no network.
+# Needs Linux on x86-64 and Python {either}. Uses Docker or podman if there is one.
+# Takes the options of `python -m runner replay`.
 set -eu
 bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 ask='import sys; print("%d.%d" % sys.version_info[:2])'
 for python in "${{PYTHON:-python3}}" {programs} none; do
     version=$("$python" -I -c "$ask" 2>/dev/null) || continue
-    case " {pythons} " in *" $version "*) break ;; esac  # one whose wheels are here
+    case " {pythons} " in *" $version "*) break ;; esac  # wheels/ supports it
 done
 if [ "$python" = none ]; then
-    echo "this bundle needs Python {either}: name one in PYTHON" >&2
+    echo "this bundle needs Python {either}: install it, or set PYTHON to its path" >&2
     exit 2
 fi
 if [ ! -e "$bundle/.venv/ready" ]; then
@@ -50,28 +51,28 @@ if [ ! -e "$bundle/.venv/ready" ]; then
         exit 5
     }}
 fi
-# Isolated: what lies in the working folder or on PYTHONPATH is not the runner.
+# -I: ignore other runners in the working folder or on PYTHONPATH.
 exec "$bundle/.venv/bin/python" -I -m runner replay "$bundle" "$@"
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cargo:
-    """What goes into a bundle: a study, and the folder of its run where there is one."""
+class BundleContents:
+    """What goes into a bundle: a study, and its run if there is one."""
 
     matrix: Matrix
     lock: Lock
     path: Path
-    """Of matrix.yaml."""
-    results: Path | None
+    """The path of matrix.yaml."""
+    run: RunFolder | None
 
 
-def to_pack(
+def run_to_pack(
     matrix: Matrix, path: Path, reports: Path, named: str | None, note: Note
-) -> Cargo | None:
-    """Return the run that was named, or the newest of the matrix; ``None`` if there is none.
+) -> BundleContents | None:
+    """Return the named run, or the newest run of the matrix; ``None`` if there is no run.
 
-    ConfigError where it was measured with other inputs than those that would be packed.
+    ConfigError if the study has changed since the run.
     """
     if named is None:
         found = newest_run(matrix, reports)
@@ -79,88 +80,93 @@ def to_pack(
     else:
         folder = find_run(reports, named)
     if folder is None:
-        note(f"there is no run of {matrix.name} in {reports}: the bundle has no results")
+        note(f"no run of {matrix.name} in {reports}: the bundle will contain no results")
         return None
     if folder.is_occupied():
-        raise RunFolderError(f"{folder.path} is being executed; wait for it, or name another run.")
+        raise RunFolderError(
+            f"another process is executing {folder.path}; wait for it, or name another run."
+        )
     run = folder.run()
-    if changed := _changed(run, matrix, Start(root=path.parent, reports=reports), path):
-        what = ", ".join(sorted({" ".join(path[:2]) for path in changed}))
+    if changed := _changes(run, matrix, Start(root=path.parent, reports=reports), path):
+        fields = ", ".join(sorted({" ".join(field[:2]) for field in changed}))
         raise ConfigError(
-            f"{folder.path} was measured with something else than what is here now ({what}); "
-            "restore that, or execute the matrix again."
+            f"the study has changed since {folder.path} was measured ({fields}); undo the changes, "
+            "or run the matrix again."
         )
     note(f"packing {folder.path}")
-    return Cargo(matrix=run.matrix, lock=run.lock, path=path, results=folder.path)
+    return BundleContents(matrix=run.matrix, lock=run.lock, path=path, run=folder)
 
 
-def _changed(run: Run, matrix: Matrix, start: Start, path: Path) -> Iterable[tuple[str, ...]]:
-    """Return in what a run differs from what would be packed; it may be of some cells, or quick."""
+def _changes(run: Run, matrix: Matrix, start: Start, path: Path) -> Iterable[tuple[str, ...]]:
+    """Return the fields that have changed since the run, which may be quick or of some cells."""
     lock, kept = read_lock(lock_path(path)), {cell.id for cell in run.matrix.cells}
-    found = []
+    candidates = []
     for one in (matrix, quick(matrix)):
         same = replace(one, cells=tuple(cell for cell in one.cells if cell.id in kept))
-        found.append(differences(run, describe(same, lock, start, run.host, run.engine)))
-    return min(found, key=len)
+        candidates.append(differences(run, describe(same, lock, start, run.host, run.engine)))
+    return min(candidates, key=len)
 
 
-def pack(cargo: Cargo, engine: Engine, pythons: Sequence[str], target: Path, note: Note) -> None:
-    """Write a bundle, with the runner's wheels for these minor versions of Python.
+def pack(
+    contents: BundleContents, engine: Engine, pythons: Sequence[str], target: Path, note: Note
+) -> None:
+    """Write a bundle that includes the runner's wheels for these minor versions of Python.
 
-    BundleError if it cannot be written, PackagesError if something cannot be had.
+    BundleError if it cannot be written, PackagesError if a package is not available.
     """
     with file.writing(target) as writer:
-        _add_study(cargo, writer)
-        if cargo.results is not None:
-            writer.add_folder(cargo.results, file.RESULTS)
-        environments = tuple(_environments(cargo, engine, writer, note))
-        note(f"packing the runner's wheels for Python {', '.join(pythons)}")
+        _add_study(contents, writer)
+        if contents.run is not None:
+            writer.add_folder(contents.run.path, file.RESULTS)
+        environments = tuple(_add_environments(contents, engine, writer, note))
+        note(f"packing the runner's wheels for Python {listed(pythons)}")
         with tempdir.folder() as folder:
             wheels.collect(folder, pythons)
             writer.add_folder(folder, file.WHEELS)
         writer.add_text(_script(pythons), file.SCRIPT, 0o755)
-        contents = Contents(
+        manifest = Manifest(
             created_at=datetime.now(timezone.utc),
             runner_version=__version__,
-            matrix=f"{file.STUDY}/{cargo.path.name}",
+            matrix=f"{file.STUDY}/{contents.path.name}",
             environments=environments,
             files=writer.files,
         )
-        writer.finish(contents)
+        writer.finish(manifest)
 
 
-def _add_study(cargo: Cargo, writer: Writer) -> None:
-    """Add the matrix, its lock and the inputs, where they lie relative to each other."""
-    experiment, root = cargo.matrix.experiment, cargo.path.parent
-    writer.add(cargo.path, f"{file.STUDY}/{cargo.path.name}")
-    lock = lock_path(cargo.path)
+def _add_study(contents: BundleContents, writer: Writer) -> None:
+    """Add the matrix, its lock and the inputs, with their relative paths."""
+    experiment, root = contents.matrix.experiment, contents.path.parent
+    writer.add(contents.path, f"{file.STUDY}/{contents.path.name}")
+    lock = lock_path(contents.path)
     writer.add(lock, f"{file.STUDY}/{lock.name}")
     for name in dict.fromkeys((experiment.script, *experiment.data)):
         writer.add(root / name, f"{file.STUDY}/{name}")
 
 
-def _environments(
-    cargo: Cargo, engine: Engine, writer: Writer, note: Note
+def _add_environments(
+    contents: BundleContents, engine: Engine, writer: Writer, note: Note
 ) -> Iterator[BundledEnvironment]:
-    """Add every environment, and the base of each interpreter once."""
+    """Add every environment, and one base for each interpreter."""
     bases: dict[str, tuple[Base, str]] = {}
-    images = () if cargo.results is None else RunFolder(cargo.results).images()
+    images = () if contents.run is None else contents.run.images()
     measured = {image.environment: image.base for image in images}
-    for number, environment in enumerate(used(cargo.matrix, cargo.lock), start=1):
-        note(f"packing {environment.request.label}")
-        key, python = environment_digest(environment), environment.python
+    for number, environment in enumerate(used(contents.matrix, contents.lock), start=1):
+        label, python = environment.request.label, environment.python
+        key = environment_digest(environment)
+        note(f"packing {label}")
         with tempdir.folder() as folder:
-            context = write_context(environment, cargo.matrix.base, engine, folder)
+            context = write_context(environment, contents.matrix.base, engine, folder)
             then = measured.get(key, context.base)
             if then.digest != context.base.digest:
-                note(f"it was measured on the base {then.name}, and stands on {context.base.name}")
+                note(f"{label} was measured on base {then.name}, but uses {context.base.name} now")
             place = f"{file.ENVIRONMENTS}/{number}"
             writer.add_folder(folder, place)
             if python not in bases:
-                bases[python] = _base(context.base, python, engine, writer)
+                bases[python] = _add_base(context.base, python, engine, writer)
         base, base_file = bases[python]
         yield BundledEnvironment(
-            label=environment.request.label,
+            label=label,
             digest=key,
             python=python,
             folder=place,
@@ -169,8 +175,8 @@ def _environments(
         )
 
 
-def _base(base: Base, python: str, engine: Engine, writer: Writer) -> tuple[Base, str]:
-    """Add a base; return what it is in the bundle, and where."""
+def _add_base(base: Base, python: str, engine: Engine, writer: Writer) -> tuple[Base, str]:
+    """Add a base; return its description in the bundle, and its file name there."""
     name = f"{file.BASES}/{python}.tar"
     with tempdir.folder() as folder:
         saved = engine.save_base(base, interpreters.find(python), folder / "base.tar")
@@ -181,7 +187,7 @@ def _base(base: Base, python: str, engine: Engine, writer: Writer) -> tuple[Base
 def _script(pythons: Sequence[str]) -> str:
     return REPLAY.format(
         pythons=" ".join(pythons),
-        either=" or ".join(pythons),
+        either=listed(pythons, "or"),
         programs=" ".join(f"python{one}" for one in pythons),
         name=wheels.NAME,
     )

@@ -1,13 +1,12 @@
-"""replay: what a bundle holds becomes images and a study, with nothing from anywhere else."""
+"""Replaying: the study in a bundle runs again, on images built from the bundle alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from runner.bundle.file import STUDY, Bundle, BundledEnvironment
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
-from runner.errors import BundleError
-from runner.judge.records import Reproduced
+from runner.errors import BundleError, Exit
 from runner.lock import missing
 from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
@@ -15,61 +14,64 @@ from runner.prepare import observed
 from runner.prepare.recipe import dockerfile, environment_digest, to_build
 from runner.read import read
 from runner.records.environment import Base, Lock
+from runner.records.run import Start
 from runner.records.study import Matrix
 from runner.runs.folder import RunFolder, StoredRun
 from runner.system import signals
+from runner.text import listed
 
 REPLAYS = "replays"
-"""Where replays lie among the runs: what is bundled never goes on as its own replay."""
+"""The folder of replays among the runs: a replay never resumes the run that was bundled."""
 
-MOST = 10_000
-"""More blocks than that are no study: to plan them would take all memory."""
+MOST_BLOCKS = 10_000
+"""Planning more blocks than this would take all memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """The study of a bundle: as its run was, or as its matrix says where it holds no run."""
+class BundledStudy:
+    """The study in a bundle, with its run if the bundle contains one."""
 
     matrix: Matrix
     lock: Lock
     path: Path
-    """Of matrix.yaml."""
-    then: StoredRun | None
+    """The path of matrix.yaml."""
+    run: StoredRun | None
 
 
-def carried(bundle: Bundle) -> Carried:
-    """Return the study of a bundle; BundleError if it needs what is not in it."""
-    path = bundle.file(bundle.contents.matrix)
+def bundled_study(bundle: Bundle) -> BundledStudy:
+    """Return the study of a bundle; BundleError if something that it needs is missing."""
+    path = bundle.file(bundle.manifest.matrix)
     if bundle.results is None:
-        then, matrix = None, read(path)
+        run, matrix = None, read(path)
         lock = read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
     else:
-        then = RunFolder(bundle.results).stored()
-        matrix, lock = then.run.matrix, then.run.lock
+        run = RunFolder(bundle.results).stored()
+        matrix, lock = run.run.matrix, run.run.lock
     for name in (matrix.experiment.script, *matrix.experiment.data):
-        if PurePosixPath(name).is_absolute():
-            raise BundleError(f"the bundle needs {name!r}, which is not in it.")
-        bundle.file(f"{STUDY}/{name}")
+        bundle.file(name if PurePosixPath(name).is_absolute() else f"{STUDY}/{name}")
     if absent := missing(matrix, lock):
-        labels = ", ".join(request.label for request in absent)
-        raise BundleError(f"the lock in the bundle has no entry for {labels}; take another copy.")
-    blocks = matrix.blocks if then is None else then.plan.blocks
-    if not all(1 <= one <= MOST for one in (blocks, matrix.blocks, matrix.looks)):
-        raise BundleError(f"the bundle has no number of blocks that is from 1 to {MOST}.")
-    return Carried(matrix=matrix, lock=lock, path=path, then=then)
+        labels = listed([request.label for request in absent])
+        raise BundleError(f"the bundle's lock has no entry for {labels}; get another copy.")
+    blocks = matrix.blocks if run is None else run.plan.blocks
+    if not all(1 <= one <= MOST_BLOCKS for one in (blocks, matrix.blocks, matrix.looks)):
+        raise BundleError(
+            f"the bundle's numbers of blocks are not all between 1 and {MOST_BLOCKS}."
+        )
+    return BundledStudy(matrix=matrix, lock=lock, path=path, run=run)
 
 
-def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) -> None:
-    """Build the images that the study lacks here from what the bundle holds.
+def provide_images(bundle: Bundle, study: BundledStudy, engine: Engine, observer: Observer) -> None:
+    """Build the images that the engine lacks from the contents of the bundle.
 
-    BundleError if it lacks one that the study needs, as where another runner made it.
+    BundleError if the bundle lacks an environment that the study needs, for instance because
+    another version of the runner made it.
     """
     bases: dict[str, Base] = {}
-    waiting = {
+    needed = [
         environment_digest(one) for one in to_build(study.matrix, study.lock, engine.images())
-    }
-    for one in bundle.contents.environments:
-        if one.digest in waiting:  # whatever else it names is none of ours
+    ]
+    for one in bundle.manifest.environments:
+        if one.digest in needed:  # an untrusted bundle can name any other digest
             if one.base_file not in bases:
                 file = bundle.file(one.base_file)
                 bases[one.base_file] = engine.load_base(one.base, one.python, file)
@@ -78,30 +80,18 @@ def provide(bundle: Bundle, study: Carried, engine: Engine, observer: Observer) 
     lacking = [one.request.label for one in to_build(study.matrix, study.lock, engine.images())]
     if lacking:
         raise BundleError(
-            f"the bundle has no environment for {', '.join(lacking)} as this matrix-runner makes "
-            f"it; it was made by version {bundle.contents.runner_version}: use its replay.sh."
+            f"the bundle has no environment for {listed(lacking)} that fits this matrix-runner; "
+            f"version {bundle.manifest.runner_version} made it: use the bundle's replay.sh."
         )
 
 
-def compare(then: StoredRun, folder: RunFolder) -> tuple[Reproduced, str]:
-    """Return whether a replay reproduces what was bundled, and all about it; saved beside it."""
-    now = folder.stored()
-    with signals.deferred():  # half an import could not be done again
-        from runner.bundle.compare import reproduction  # noqa: PLC0415  it takes scipy
-        from runner.bundle.words import as_text  # noqa: PLC0415
-    found = reproduction(then, now)
-    text = as_text(found, then, now)
-    folder.save_text("replay.md", text)
-    return found.verdict, text
-
-
 def _context(bundle: Bundle, one: BundledEnvironment, base: Base) -> BuildContext:
-    """Return a build context of a bundle; what it says in its Dockerfile has to be ours."""
+    """Return a build context in a bundle; its Dockerfile has to be ours."""
     written = bundle.file(f"{one.folder}/{DOCKERFILE}")
     if written.read_bytes() != dockerfile().read_bytes():
         raise BundleError(
-            f"{written} is another one than this matrix-runner's; the bundle was made by version "
-            f"{bundle.contents.runner_version}: use its replay.sh."
+            f"{written} differs from the Dockerfile of this matrix-runner; version "
+            f"{bundle.manifest.runner_version} made the bundle: use the bundle's replay.sh."
         )
     return BuildContext(
         folder=bundle.file(f"{one.folder}/{PACKED}").parent,
@@ -109,3 +99,29 @@ def _context(bundle: Bundle, one: BundledEnvironment, base: Base) -> BuildContex
         label=one.label,
         base=base,
     )
+
+
+def replay_start(study: BundledStudy, start: Start) -> Start:
+    """Return how a replay starts: with the blocks and the seed of the bundled run, if any."""
+    plan = None if study.run is None else study.run.plan
+    return replace(
+        start,
+        root=study.path.parent,
+        reports=start.reports / REPLAYS,
+        blocks=start.blocks or (plan.blocks if plan else None),
+        seed=plan.seed if plan else start.seed,
+        replay=True,
+    )
+
+
+def compare(bundled: StoredRun, folder: RunFolder) -> tuple[Exit, str]:
+    """Compare a replay with the bundled run; return the exit code and a text, saved beside it."""
+    replayed = folder.stored()
+    with signals.deferred():  # an interrupted import cannot be repeated
+        from runner.bundle.compare import Reproduced, reproduction  # noqa: PLC0415  needs scipy
+        from runner.bundle.words import as_text  # noqa: PLC0415
+    found = reproduction(bundled, replayed)
+    text = as_text(found, bundled, replayed)
+    folder.save_text("replay.md", text)
+    failed = found.verdict is Reproduced.NOT_REPRODUCED
+    return Exit.CELL_FAILED if failed else Exit.OK, text

@@ -1,13 +1,13 @@
-"""The runner's own wheels: itself and all that it needs.
+"""The wheels of the runner and its dependencies.
 
-For the Python that is at work here they are at the versions that are installed; for another one at
-the newest, as what is installed need not exist for it. The only module that runs pip: uv installs
-wheels, but does not hand them out.
+For the Python that runs here, they have the installed versions. For another Python they have the
+newest versions, because the installed ones may not support it. Only this module runs pip: uv
+installs wheels, but cannot save them.
 """
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,57 +19,46 @@ TIMEOUT_S = 900.0
 
 
 def this_python() -> str:
-    """Return the minor version that the runner works on here: ``3.11``."""
+    """Return the minor version of Python that runs here: ``3.11``."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def collect(folder: Path, pythons: Sequence[str]) -> None:
-    """Put the wheels for each minor version of Python into a folder; PackagesError if that fails.
+    """Save the wheels for each minor version of Python in a folder; PackagesError if that fails.
 
-    pip is among them: a Python that has none can install them, too.
+    They include pip, so that a Python without pip can install them.
     """
-    _own(folder)
+    _save_own_wheel(folder)
+    required = [one for one in metadata.requires(NAME) or () if "extra ==" not in one]
+    installed = [one for one in metadata.distributions() if one.name != NAME]
     with tempdir.folder() as place:
         exact = place / "installed.txt"
-        exact.write_text("\n".join(_installed()))
+        exact.write_text("\n".join(f"{one.name}=={one.version}" for one in installed))
         for python in pythons:
-            own = python == this_python()
-            which = ["--constraint", str(exact)] if own else ["--python-version", python]
+            same = python == this_python()
+            which = ["--constraint", str(exact)] if same else ["--python-version", python]
             _pip(
                 [
                     *("download", "--quiet", "--only-binary", ":all:", "--dest", str(folder)),
-                    *(*which, "pip", *_required()),
+                    *(*which, "pip", *required),
                 ],
                 f"download the runner's wheels for Python {python}",
             )
 
 
-def _own(folder: Path) -> None:
-    """Make the runner's own wheel from its checkout; an installed one comes from the index."""
+def _save_own_wheel(folder: Path) -> None:
+    """Build the runner's wheel from its checkout; if it is installed, download it."""
     top = Path(__file__).parents[2]
     if (top / "pyproject.toml").is_file():
-        words = ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(top)]
+        arguments = ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(top)]
     else:
-        version = metadata.version(NAME)
-        words = ["download", "--quiet", "--no-deps", "--dest", str(folder), f"{NAME}=={version}"]
-    _pip(words, "make the runner's own wheel")
+        own = f"{NAME}=={metadata.version(NAME)}"
+        arguments = ["download", "--quiet", "--no-deps", "--dest", str(folder), own]
+    _pip(arguments, "save the runner's own wheel")
 
 
-def _required() -> list[str]:
-    """Return what the runner itself requires, without its extras."""
-    found = metadata.requires(NAME) or ()
-    return [one for one in found if "extra ==" not in one]
-
-
-def _installed() -> Iterator[str]:
-    """Yield what is installed here, each at its version."""
-    for one in metadata.distributions():
-        if one.name != NAME:
-            yield f"{one.name}=={one.version}"
-
-
-def _pip(words: Sequence[str], purpose: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
+def _pip(arguments: Sequence[str], purpose: str) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     try:
         done = child.run(command, timeout_s=TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -77,6 +66,6 @@ def _pip(words: Sequence[str], purpose: str) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "no reason given").splitlines()[-1]
         raise PackagesError(
-            f"pip could not {purpose}: {last}. Look at the network and the package index, and that "
+            f"pip could not {purpose}: {last}. Check the network and the package index, and that "
             f"`{sys.executable} -m pip` works."
         )

@@ -1,12 +1,13 @@
-"""Whether a replay came out as the run in its bundle, in words that a terminal shows as well.
+"""The result of a replay as Markdown that also reads well in a terminal.
 
-Every text counts as untrusted: a bundle was made by somebody else.
+Every text in a bundle is untrusted.
 """
 
 from collections.abc import Iterator, Sequence
 
+from runner.bundle.compare import Finding, Reproduced, Reproduction
 from runner.bundle.differing import differing
-from runner.judge.records import Comparison, Finding, Reproduced, Reproduction, Verdict
+from runner.judge.records import Comparison, Verdict
 from runner.report import verdict_words as words
 from runner.report.evidence import Evidence, gather
 from runner.report.render import LETTERS_OF_A_LINE, escape
@@ -19,13 +20,13 @@ MOST_DIFFERENCES = 60
 
 _ORDER = (Reproduced.NOT_REPRODUCED, Reproduced.CANNOT_TELL, Reproduced.REPRODUCED)
 _NOT_COMPARED = (
-    "Absolute times are not compared between hosts: of times only the changes between cells of one "
-    "host are. There is the run in the bundle, here its replay."
+    "Hosts differ in speed, so absolute times are not compared: only the changes between cells on "
+    "the same host are."
 )
 
 
 def as_text(reproduction: Reproduction, then: StoredRun, now: StoredRun) -> str:
-    """Return as Markdown what came of a replay: its verdict, each finding, and what differs.
+    """Return the verdict about a replay, each finding, and the differences between the runs.
 
     ``then`` is the run in the bundle, ``now`` the replay.
     """
@@ -55,7 +56,7 @@ def as_text(reproduction: Reproduction, then: StoredRun, now: StoredRun) -> str:
 
 
 def _finding(finding: Finding, there: Evidence, here: Evidence) -> str:
-    """Return an item of a list: what is said of a finding, and below it both sides."""
+    """Return a list item: the verdict about a finding, and below it the values of both runs."""
     verdict = f"**{finding.verdict.value}**: " if finding.counts else ""
     lines = [f"- {verdict}{_line(f'{_subject(finding)}: {finding.reason}')}"]
     lines += [f"  - {_line(one)}" for one in _sides(finding, there, here)]
@@ -64,18 +65,18 @@ def _finding(finding: Finding, there: Evidence, here: Evidence) -> str:
 
 def _subject(finding: Finding) -> str:
     if finding.of is None:
-        return "how cells ended"
+        return "status of cells"
     if finding.metric is None:
-        return f"how {finding.of} ended"
+        return f"status of {finding.of}"
     against = f" against {finding.against}" if finding.against else ""
     return f"{heading(finding.metric)} of {finding.of}{against}"
 
 
 def _sides(finding: Finding, there: Evidence, here: Evidence) -> Iterator[str]:
-    """Yield what was found there and here, and how far apart that is.
+    """Yield the values in the bundle and here, and the difference between them.
 
-    Nothing of numbers that are the same: medians are of all blocks, which one side may have more
-    of.
+    Nothing is shown for identical numbers: their medians are of all blocks, and one run may have
+    more blocks.
     """
     if not finding.against and not finding.difference and finding.verdict is Reproduced.REPRODUCED:
         return
@@ -84,19 +85,19 @@ def _sides(finding: Finding, there: Evidence, here: Evidence) -> Iterator[str]:
         for evidence, compared in ((there, finding.then), (here, finding.now))
     )
     if before and before == after:
-        yield f"there and here: {before}"
+        yield f"in both: {before}"
     else:
-        yield from (f"there: {before}",) if before else ()
+        yield from (f"in the bundle: {before}",) if before else ()
         yield from (f"here: {after}",) if after else ()
     apart, metric = finding.difference, finding.then.measured if finding.then else finding.metric
     if apart is not None and metric is not None and apart.sd > 0:
         low, high = (words.signed(end, metric) for end in (apart.low, apart.high))
         span = low if low == high else f"{low} to {high}"
-        yield f"here against there: {span} ({words.interval_name(apart)})"
+        yield f"difference: {span} ({words.interval_name(apart)})"
 
 
 def _change(evidence: Evidence, compared: Comparison) -> str | None:
-    """Return a comparison as the report of its run says it; ``None`` if there was none."""
+    """Return a comparison in the words of the report; ``None`` if there was none."""
     if compared.verdict is Verdict.NO_COMPARISON:
         return None
     of, against, _ = words.sides(evidence, compared)
@@ -105,7 +106,7 @@ def _change(evidence: Evidence, compared: Comparison) -> str | None:
 
 
 def _number(evidence: Evidence, finding: Finding) -> str | None:
-    """Return the numbers of a cell; ``None`` where the finding is not about any."""
+    """Return the numbers of a cell; ``None`` if the finding is not about numbers."""
     summary = finding.metric and evidence.summaries.get((finding.of or "", finding.metric.name))
     if finding.metric is None or finding.against or not summary or not summary.n:
         return None
@@ -118,6 +119,6 @@ def _line(text: str) -> str:
 
 
 def _cut(items: Sequence[str], most: int) -> list[str]:
-    """Return the first items of a list, and how many more there are."""
+    """Return the first items of a list, and the number of the others."""
     more = len(items) - most
     return [*items[:most], *([f"- and {more} more"] if more > 0 else [])]

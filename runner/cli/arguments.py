@@ -1,171 +1,176 @@
-"""The words of the command line as options."""
+"""The arguments of the command line, parsed into options."""
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from runner import __version__
-from runner.cli.options import Options
 
 VERBS = {
-    "run": "execute the matrix and write the report (what happens without a verb)",
-    "lock": "resolve the packages of every environment that is not locked",
-    "plan": "say what would run, what must be built and how long it takes; run nothing",
-    "prepare": "build the images that are missing",
-    "explain": "say why each trial of a cell would be executed, or would not",
-    "doctor": "say whether this machine can execute the matrix, and how well it measures",
-    "report": "write the report of a run again, from its folder alone",
-    "bundle": "pack a run with all that it needs into one file, for machines without a network",
-    "replay": "execute what a bundle holds again, and say whether its results are reproduced",
+    "run": "run the matrix and write the report (the default)",
+    "lock": "resolve the packages of every environment that is not locked yet",
+    "plan": "show what would run, what must be built and how long it takes",
+    "prepare": "build the missing images",
+    "explain": "show for each trial of a cell whether it would run, and why",
+    "doctor": "check whether this machine can run the matrix, and how precisely it measures",
+    "report": "rebuild the report of a run from its folder",
+    "bundle": "pack a run and everything it needs into one file, for machines without a network",
+    "replay": "run a bundle again, and check whether its results are reproduced",
     "schema": "print the JSON Schema of matrix.yaml",
-    "clean": "remove what runs left on the engine, and our images",
+    "clean": "remove our images, and what killed runs left on the engine",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
 OLDEST_PYTHON = 10
-"""Of Python 3, the oldest minor version that the runner works on."""
+"""The oldest minor version of Python 3 that the runner supports."""
+DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
+Without a verb: run. `python -m runner VERB --help` lists the options of a verb.
+
 exit codes:
-  0 ok, also when nothing is left to do     1 a cell failed that was not expected to, or
-                                              a replay did not reproduce
-  2 the matrix or the command is wrong      3 the selection leaves no cell
-  4 the policy says hold (with --gate)      5 no engine, or it was lost
-  6 a run folder or bundle is unusable      130 interrupted; the same command goes on
+    0 ok, also when nothing is left to do
+    1 a cell failed unexpectedly, or a replay did not reproduce the results
+    2 the matrix, the lock or the command line is wrong
+    3 no cell is selected
+    4 the policy says hold (only with --gate)
+    5 no engine answers, or the engine was lost
+    6 a run folder or a bundle is unusable
+  130 interrupted; run the same command to resume
 """
 
 
+class Options(NamedTuple):
+    """The parsed command line. ``None`` and empty mean that an option was not given."""
+
+    verb: str = "run"
+    matrix: Path = Path("matrix.yaml")
+    reports: Path = Path("reports")
+    engine: str = "auto"
+    select: tuple[str, ...] = ()
+    quick: bool = False
+    locked: bool = False
+    new: bool = False
+    blocks: int | None = None
+    seed: int | None = None
+    until: str | None = None
+    budget_s: float | None = None
+    gate: bool = False
+    json: bool = False
+    context: Path | None = None
+    run: str | None = None
+    cell: str = ""
+    output: Path | None = None
+    pythons: tuple[str, ...] = ()
+    bundle: Path = Path()
+    yes: bool = False
+    all: bool = False
+
+
 def parse(arguments: Sequence[str]) -> Options:
-    """Parse the command line; argparse exits with 2 where it is wrong."""
-    found = vars(_parser().parse_args(_verb_first(arguments)))
-    given = {name: value for name, value in found.items() if value is not None}
+    """Parse the command line. argparse exits with 2 if it is wrong."""
+    words = list(arguments)
+    only_options = not words or words[0].startswith("-")
+    if only_options and words[:1] not in (["-h"], ["--help"], ["--version"]):
+        words = ["run", *words]
+    parser = _parser()
+    found, unknown = parser.parse_known_args(words)
+    if unknown:
+        hint = " (the verb must come first)" if unknown[0] in VERBS else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    given = vars(found)
     for name in given.keys() & {"select", "pythons"}:
         given[name] = tuple(given[name])
     return Options(**given)
 
 
-def _verb_first(arguments: Sequence[str]) -> list[str]:
-    """Move the verb to the front and put ``run`` where there is none.
-
-    So ``--matrix m.yaml plan`` and ``plan --matrix m.yaml`` are the same, and options alone run.
-    """
-    words = list(arguments)
-    if words and words[0] in {"-h", "--help", "--version"}:
-        return words
-    for index, word in enumerate(words):
-        takes_value = index > 0 and words[index - 1] in {
-            "--matrix", "--reports", "-s", "--select", "--blocks", "--seed", "--context",
-            "--until", "--budget", "--engine", "--output", "--for-python",
-        }  # fmt: skip
-        if word in VERBS and not takes_value:
-            return [word, *words[:index], *words[index + 1 :]]
-    return ["run", *words]
-
-
 def _parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m runner",
-        description="What does changing the version of a framework do to training speed and "
-        "accuracy?",
+        description=DESCRIPTION,
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"matrix-runner {__version__}")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
     parsers = {
         verb: verbs.add_parser(
-            verb, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+            verb,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,  # an option that was not given keeps our default
         )
         for verb, text in VERBS.items()
     }
-    _add_places(parsers)
-    for verb in ("run", "plan", "prepare", "lock"):
-        _add_choice(parsers[verb])
-    parsers["explain"].add_argument("cell", metavar="CELL", help="the id of the cell, as in `plan`")
-    for verb in ("run", "plan", "explain"):
-        _add_amount(parsers[verb])
-    for verb in ("run", "prepare"):
-        parsers[verb].add_argument(
-            "--locked", action="store_true", help="refuse where the lock is incomplete"
-        )
-    for verb in ("run", "replay"):
-        parsers[verb].add_argument("--new", action="store_true", help="begin a new run")
-    parsers["run"].add_argument(
-        "--until", metavar="GOAL",
-        help="add blocks at each look until METRIC:±2%% is reached, or everything is `decided`",
-    )  # fmt: skip
-    parsers["run"].add_argument(
-        "--budget", dest="budget_s", type=_duration, metavar="TIME",
-        help="begin no block that would end after 90s, 30m or 2h",
-    )  # fmt: skip
-    for verb in ("run", "report"):
-        parsers[verb].add_argument(
-            "--gate", action="store_true", help="end with 4 where the policy says hold"
-        )
-    parsers["plan"].add_argument("--json", action="store_true", help="print JSON")
-    parsers["prepare"].add_argument(
-        "--context", type=Path, metavar="DIR",
-        help="build nothing; write each build context there with its docker commands",
-    )  # fmt: skip
-    for verb in ("report", "bundle"):
-        parsers[verb].add_argument(
-            "run", nargs="?", metavar="RUN", help="folder or id of the run (default: the newest)"
-        )
-    _add_bundle(parsers["bundle"], parsers["replay"])
-    parsers["clean"].add_argument("--yes", action="store_true", help="do not ask")
-    parsers["clean"].add_argument(
-        "--all", action="store_true", help="also what runs elsewhere left, or whose folder is gone"
+
+    def add(of: str, *names: str, **settings: Any) -> None:
+        for verb in of.split():
+            parsers[verb].add_argument(*names, **settings)
+
+    def add_flag(of: str, name: str, text: str) -> None:
+        add(of, name, action="store_true", help=text)
+
+    # fmt: off
+    add("explain", "cell", metavar="CELL", help="id of the cell, as `plan` shows it")
+    add(
+        "report bundle", "run", nargs="?", metavar="RUN",
+        help="folder or id of the run (default: the newest)",
     )
+    add("replay", "bundle", type=Path, metavar="BUNDLE", help="the bundle, or its unpacked folder")
+    add(
+        "run lock plan prepare explain doctor report bundle schema clean", "--matrix",
+        type=Path, metavar="FILE", help="the matrix (default: matrix.yaml)",
+    )
+    add(
+        "run plan prepare explain doctor report bundle replay clean", "--reports",
+        type=Path, metavar="DIR", help="folder of all runs (default: reports)",
+    )
+    add(
+        "run plan prepare explain doctor bundle replay clean", "--engine", choices=ENGINES,
+        help="where trials run (default: auto, the first engine that answers)",
+    )
+    add(
+        "run lock plan prepare", "-s", "--select", action="append", metavar="AXIS=VALUE",
+        help="use only the matching cells; VALUE,VALUE and globs work; can be repeated",
+    )
+    add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
+    add(
+        "run plan explain replay", "--blocks",
+        type=_positive, metavar="N", help="total number of blocks",
+    )
+    add(
+        "run plan explain", "--seed",
+        type=int, metavar="N", help="seed of a new run (default: random)",
+    )
+    add_flag("run replay", "--new", "begin a new run instead of resuming one")
+    add_flag("run prepare", "--locked", "fail if the lock is incomplete, do not resolve anything")
+    add(
+        "run", "--until", metavar="GOAL",
+        help="add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`",
+    )
+    add(
+        "run", "--budget", dest="budget_s", type=_duration, metavar="TIME",
+        help="begin no block that would end later than this: 90s, 30m or 2h from now",
+    )
+    add_flag("run report", "--gate", "exit with 4 if the policy says hold")
+    add_flag("plan", "--json", "print JSON")
+    add(
+        "prepare", "--context", type=Path, metavar="DIR",
+        help="write the build contexts there and print their build commands; build nothing",
+    )
+    add(
+        "bundle", "--output", type=_archive, metavar="FILE",
+        help="file to write (default: NAME-bundle.tar.gz)",
+    )
+    add(
+        "bundle", "--for-python", dest="pythons", action="append", type=_minor, metavar="3.N",
+        help="Python version of the other machine (default: same as here); can be repeated",
+    )
+    add_flag("clean", "--yes", "do not ask for confirmation")
+    add_flag("clean", "--all", "also remove what runs left whose folder is gone or elsewhere")
+    # fmt: on
     return top
-
-
-def _add_places(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
-    """Add what most verbs take: where the matrix and runs lie, and what executes."""
-    for verb, parser in parsers.items():
-        if verb != "replay":
-            parser.add_argument(
-                "--matrix", type=Path, metavar="FILE", help="the matrix (default: matrix.yaml)"
-            )
-        if verb not in {"lock", "schema"}:
-            parser.add_argument(
-                "--reports", type=Path, metavar="DIR", help="where runs lie (default: reports)"
-            )
-    for verb in ("run", "plan", "prepare", "explain", "doctor", "bundle", "replay", "clean"):
-        parsers[verb].add_argument(
-            "--engine",
-            choices=ENGINES,
-            help="what executes (default: auto, the first that answers)",
-        )
-
-
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-s", "--select", action="append", metavar="AXIS=VALUE[,VALUE]",
-        help="only the cells that match; values may be globs, the option may be repeated",
-    )  # fmt: skip
-
-
-def _add_amount(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--quick", action="store_true", help="a first look: few epochs (`quick:`), one block"
-    )
-    parser.add_argument("--blocks", type=_positive, metavar="N", help="how many blocks in all")
-    parser.add_argument(
-        "--seed", type=int, metavar="N", help="the seed of a new run (default: a random one)"
-    )
-
-
-def _add_bundle(bundle: argparse.ArgumentParser, replay: argparse.ArgumentParser) -> None:
-    bundle.add_argument(
-        "--output", type=_archive, metavar="FILE", help="where (default: NAME-bundle.tar.gz)"
-    )
-    bundle.add_argument(
-        "--for-python", dest="pythons", action="append", type=_minor, metavar="3.N",
-        help="the Python of the other machine, may be repeated (default: this one's)",
-    )  # fmt: skip
-    replay.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help="the file, or the folder it was unpacked to"
-    )
-    replay.add_argument("--blocks", type=_positive, metavar="N", help="how many blocks in all")
 
 
 def _archive(text: str) -> Path:
@@ -183,7 +188,7 @@ def _minor(text: str) -> str:
 
 def _positive(text: str) -> int:
     if not (text.isdecimal() and text.isascii() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""explain: why each trial of a cell is executed, or is not. Reads run folders; changes nothing."""
+"""Why each trial of a cell would run or not. Reads run folders and changes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,32 +17,33 @@ def find_cell(matrix: Matrix, named: str) -> Cell:
     ids = [cell.id for cell in matrix.cells]
     if named in ids:
         return matrix.cell(named)
-    listed = "".join(f"\n  {one}" for one in ids)
+    known = "".join(f"\n  {one}" for one in ids)
     hint = did_you_mean(named, ids)
-    raise NothingSelectedError(f"there is no cell {named!r}{hint}\nthe cells are:{listed}")
+    raise NothingSelectedError(f"there is no cell {named!r}{hint}\nthe cells are:{known}")
 
 
 def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> Iterator[str]:
-    """Yield, in lines, whether the run in the folder goes on and what of the cell is executed.
+    """Yield lines that say whether the run in the folder is resumed, and which trials would run.
 
-    ``now`` is the run that would begin, ``plan`` the plan of whichever of both is executed.
+    ``then`` is the run in the folder and ``now`` the run that would begin. ``plan`` belongs to the
+    one of them that would be executed.
     """
     yield cell.id
     if then.key == now.key:
-        yield f"{folder.path} goes on: all that touches a measurement is the same"
+        yield f"resumes {folder.path}: nothing that affects a measurement has changed"
         yield from _trials(cell, now.matrix, plan, folder.results())
         return
-    yield f"{folder.path} does not go on, a new run begins, because this differs:"
-    yield from _told(cell, differences(then, now))
+    yield f"begins a new run, because it differs from {folder.path}:"
+    yield from _changes(cell, differences(then, now))
     if then.runner_version != now.runner_version:
         yield f"  matrix-runner: {then.runner_version} -> {now.runner_version}"
     yield from _trials(cell, now.matrix, plan, ())
 
 
-def _told(
+def _changes(
     cell: Cell, changed: Mapping[tuple[str, ...], tuple[str | None, str | None]]
 ) -> Iterator[str]:
-    """Yield a line for each field of the cell or of the run, and one for all other cells."""
+    """Yield a line for each changed field of the cell or the run, and one for all other cells."""
     elsewhere = set()
     for path, (before, after) in changed.items():
         other_cell = path[0] == "cells" and path[1] != cell.id
@@ -50,8 +51,8 @@ def _told(
         if other_cell or other_environment:
             elsewhere.add(path[1])
             continue
-        words = path[2:] if path[0] == "cells" else path
-        yield f"  {' '.join(words)}: {short(before)} -> {short(after)}"
+        field = " ".join(path[2:] if path[0] == "cells" else path)
+        yield f"  {field}: {short(before)} -> {short(after)}"
     if elsewhere:
         yield f"  other cells: {', '.join(sorted(elsewhere))}"
 
@@ -66,18 +67,15 @@ def _trials(
         if trial.cell == cell.id:
             yield f"  {_trial(trial, attempts.of(trial), waiting.get(trial.place))}"
     if cell.id in plan.left:
-        yield f"  it left the plan after block {plan.left[cell.id]}: all about it is decided"
+        yield f"  left the plan after block {plan.left[cell.id]}: everything about it is decided"
 
 
-def _trial(trial: Trial, known: Sequence[TrialResult], next_one: Trial | None) -> str:
-    """Say what becomes of one trial."""
+def _trial(trial: Trial, known: Sequence[TrialResult], next_attempt: Trial | None) -> str:
     if not known:
-        return f"{trial.id}: is executed, because it has no result"
+        return f"{trial.id}: would run: no result yet"
     last = known[-1]
-    if next_one is None:
-        disturbed = (
-            f", though {last.disturbed}: it was repeated often enough" if last.disturbed else ""
-        )
-        return f"{last.trial.id}: is not executed, because it ended: {last.status.value}{disturbed}"
+    if next_attempt is None:
+        disturbed = f", disturbed ({last.disturbed}), no retries left" if last.disturbed else ""
+        return f"{last.trial.id}: would not run: ended {last.status.value}{disturbed}"
     why = last.disturbed if last.says_something() else last.reason
-    return f"{next_one.id}: is executed, because attempt {last.trial.attempt} says nothing: {why}"
+    return f"{next_attempt.id}: would run: attempt {last.trial.attempt} does not count ({why})"

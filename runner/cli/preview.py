@@ -1,21 +1,20 @@
-"""What ``plan`` tells before anything runs: trials, images to build, and how long it takes."""
+"""The preview that ``plan`` prints: trials, images to build, and how long the run takes."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.cli.options import Options
-from runner.cli.progress import in_words
-from runner.plan import estimate, make_plan
+from runner.plan import estimate
 from runner.prepare.recipe import to_build
 from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Plan
 from runner.records.study import Matrix, Status
+from runner.text import counted, duration, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What would happen. ``to_build`` is ``None`` where no engine answers."""
+class Preview:
+    """A run that has not begun. ``to_build`` is ``None`` if no engine answers."""
 
     matrix: Matrix
     plan: Plan
@@ -25,16 +24,13 @@ class Outlook:
     seconds: float
 
 
-def look(
-    matrix: Matrix, lock: Lock, images: Mapping[str, Image] | None, options: Options
-) -> Outlook:
-    """Look ahead without running anything."""
-    locked = {entry.request: entry for entry in lock.entries}
-    entries = {cell.request: locked.get(cell.request) for cell in matrix.cells}
+def preview(matrix: Matrix, plan: Plan, lock: Lock, images: Mapping[str, Image] | None) -> Preview:
+    """Preview a plan without running anything."""
+    requests = dict.fromkeys(cell.request for cell in matrix.cells)
+    entries = {request: lock.entry(request) for request in requests}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
-    plan = make_plan(matrix, options.seed or 0, options.blocks)
-    waiting = [environment.request.label for environment in to_build(matrix, lock, images or {})]
-    return Outlook(
+    unbuilt = [environment.request.label for environment in to_build(matrix, lock, images or {})]
+    return Preview(
         matrix=matrix,
         plan=plan,
         to_lock=absent,
@@ -43,51 +39,45 @@ def look(
             for request, entry in entries.items()
             if isinstance(entry, Unsupported)
         },
-        to_build=None if images is None else (*waiting, *absent),
-        seconds=estimate(matrix, plan.trials, (), len(waiting) + len(absent)),
+        to_build=None if images is None else (*unbuilt, *absent),
+        seconds=estimate(matrix, plan.trials, (), len(unbuilt) + len(absent)),
     )
 
 
-def as_text(outlook: Outlook) -> str:
-    """Return the outlook for a person."""
-    matrix, plan = outlook.matrix, outlook.plan
-    lines = [f"{matrix.name}: {len(matrix.cells)} cells, {len(plan.trials)} trials"]
-    lines[0] += f" in {plan.blocks} blocks" if plan.blocks > 1 else " in one block"
+def as_text(found: Preview) -> str:
+    """Return the preview for a person."""
+    matrix, plan = found.matrix, found.plan
+    cells, trials = counted(len(matrix.cells), "cell"), counted(len(plan.trials), "trial")
+    lines = [f"{matrix.name}: {cells}, {trials} in {counted(plan.blocks, 'block')}"]
     for cell in matrix.cells:
         notes = [] if cell.expect is Status.OK else [f"expected: {cell.expect.value}"]
         notes += [] if cell.blocks is None else [f"blocks: {cell.blocks}"]
         lines.append(f"  {cell.id}" + (f"  ({', '.join(notes)})" if notes else ""))
     lines.append(f"compares: {_compared(matrix)}")
-    lines.append(f"verdicts: after {_listed(plan.looks)} complete blocks")
-    lines += [f"unsupported: {label}: {why}" for label, why in outlook.unsupported.items()]
-    lines.append(f"to lock:  {', '.join(outlook.to_lock) or 'nothing'}")
-    if outlook.to_build is None:
-        lines.append("to build: cannot tell, no engine answers")
+    lines.append(f"verdicts: after {listed([*map(str, plan.looks)], 'or')} complete blocks")
+    lines += [f"unsupported: {label}: {why}" for label, why in found.unsupported.items()]
+    lines.append(f"to lock:  {', '.join(found.to_lock) or 'nothing'}")
+    if found.to_build is None:
+        lines.append("to build: unknown, because no engine answers")
     else:
-        lines.append(f"to build: {', '.join(outlook.to_build) or 'nothing'}")
-    lines.append(f"takes:    about {in_words(outlook.seconds)}, one trial at a time")
+        lines.append(f"to build: {', '.join(found.to_build) or 'nothing'}")
+    lines.append(f"takes:    about {duration(found.seconds)}, one trial at a time")
     return "\n".join(lines)
 
 
 def _compared(matrix: Matrix) -> str:
-    """Say what was named to be compared."""
     metrics = dict.fromkeys(name for pair in matrix.compare for name in pair.metrics)
     if not metrics:
         return "nothing"
-    pairs = "1 pair" if len(matrix.compare) == 1 else f"{len(matrix.compare)} pairs"
-    return f"{pairs} of cells, in {', '.join(metrics)}"
+    return f"{counted(len(matrix.compare), 'pair')} of cells, in {', '.join(metrics)}"
 
 
-def _listed(numbers: tuple[int, ...]) -> str:
-    return " or ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
-
-
-def as_json(outlook: Outlook) -> str:
-    """Return the outlook for a program: one JSON object, each of its names on a line of its own."""
+def as_json(found: Preview) -> str:
+    """Return the preview for a program: one JSON object with each of its names on its own line."""
     content = {
         "format": 1,
-        "name": outlook.matrix.name,
-        "blocks": outlook.plan.blocks,
+        "name": found.matrix.name,
+        "blocks": found.plan.blocks,
         "cells": [
             {
                 "id": cell.id,
@@ -96,22 +86,22 @@ def as_json(outlook: Outlook) -> str:
                 "environment": cell.request.label,
                 "expect": cell.expect.value,
             }
-            for cell in outlook.matrix.cells
+            for cell in found.matrix.cells
         ],
         "trials": [
             {"id": trial.id, "cell": trial.cell, "block": trial.block}
-            for trial in outlook.plan.trials
+            for trial in found.plan.trials
         ],
         "compare": [
             {"of": pair.of, "against": pair.against, "metrics": pair.metrics}
-            for pair in outlook.matrix.compare
+            for pair in found.matrix.compare
         ],
-        "looks": outlook.plan.looks,
-        "to_lock": outlook.to_lock,
-        "to_build": outlook.to_build,
-        "unsupported": outlook.unsupported,
-        "seconds": round(outlook.seconds),
+        "looks": found.plan.looks,
+        "to_lock": found.to_lock,
+        "to_build": found.to_build,
+        "unsupported": found.unsupported,
+        "seconds": round(found.seconds),
     }
-    # An indent would keep json from its C encoder, which takes a tenth of the time.
+    # With an indent json would not use its C encoder, which needs a tenth of the time.
     lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
     return "{\n" + ",\n".join(lines) + "\n}"

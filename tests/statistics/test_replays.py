@@ -5,8 +5,7 @@ from random import Random
 
 import pytest
 
-from runner.bundle.compare import ERROR, reproduction
-from runner.judge.records import Reproduced
+from runner.bundle.compare import ERROR, Reproduced, reproduction
 from tests.support.judging import stored
 
 RUNS = 200

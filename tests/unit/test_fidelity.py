@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fidelity import MATRIX, carry_out, engine_of, lines, on_engines, planned
-from runner.cli.progress import observer_for
+from runner.cli.progress import Progress
 from runner.errors import EngineError, EngineLostError
 from runner.lock.file import lock_path, read_lock
 from runner.prepare.recipe import environment_digest, used
@@ -217,7 +217,7 @@ def executed(engines: Mapping[str, Elsewhere], folder: Path) -> list[TrialResult
     matrix = on_engines(tuple(engines), 2, 5)
     plan = planned(matrix, 1, control=True)
     results: list[TrialResult] = []
-    with suppress(EngineLostError), observer_for(io.StringIO()) as observer:
+    with suppress(EngineLostError), Progress(io.StringIO()) as observer:
         for result in carry_out(matrix, plan, engines, RunFolder(folder), observer):
             results.append(result)  # noqa: PERF402
     assert [one.trial for one in results] == list(plan.trials)[: len(results)]

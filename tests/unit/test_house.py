@@ -66,7 +66,7 @@ OWNERS = {
     "markupsafe": {"report.render"},
     "numpy": {"judge.estimate", "inside.matched"},
     "tabulate": {"report.render"},
-    "rich": {"cli.progress"},
+    "rich": {"cli.screen"},
     "scipy": {"judge.estimate"},
     "uv": {"python.uv"},
     "vl_convert": {"report.figures"},

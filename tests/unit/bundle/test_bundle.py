@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runner.bundle.file import CONTENTS, opened
+from runner.bundle.file import MANIFEST, opened
 from runner.cli import main
 from runner.engines.protocol import BuildContext
 from runner.engines.venv.cache import Environments
@@ -220,11 +220,11 @@ def test_a_bundle_without_results_is_executed(
     """A study can be carried to a machine without a network before it is executed anywhere."""
     assert main(["bundle", "--output", "new.tar.gz"]) == Exit.OK
     said = capsys.readouterr().out
-    assert "the bundle has no results" in said
+    assert "the bundle will contain no results" in said
     assert "tar -xf new.tar.gz && new/replay.sh" in said
     there = machines.elsewhere()
     assert main(["replay", "new.tar.gz", "--blocks", "1"]) == Exit.OK
-    assert "cannot tell: the bundle holds no results to compare with" in capsys.readouterr().out
+    assert "cannot tell: the bundle contains no results to compare with" in capsys.readouterr().out
     assert len(there.executed) == 3
 
 
@@ -235,21 +235,21 @@ def test_results_of_another_script_are_not_bundled(
     script = Path("script.py")
     script.write_text(f"{script.read_text()}\n# edited\n")
     assert main(["bundle"]) == Exit.CONFIG
-    assert "was measured with something else than what is here now (script sha256)" in (
-        capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert said.startswith("the study has changed since reports/")
+    assert "was measured (script sha256); undo the changes, or run the matrix again." in said
 
 
 @pytest.mark.usefixtures("machines", "packed")
 def test_where_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     """Its folder is named like the file, of whatever letters, and the words can be pasted."""
     assert main(["bundle", "--output", "tf 1.15 \u00e9.tar.gz"]) == Exit.OK
-    said = capsys.readouterr().out.splitlines()[-1].removeprefix("elsewhere: ")
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("on the other machine: ")
     assert subprocess.run(["/bin/sh", "-c", said.partition(" && ")[0]], check=False).returncode == 0
     assert Path("tf 1.15 \u00e9/replay.sh").is_file()
     assert said.endswith(" && 'tf 1.15 \u00e9/replay.sh'")
     assert main(["bundle", "--output", "nowhere/x.tar.gz"]) == Exit.RUN_FOLDER
-    assert "there is no folder nowhere; make it" in capsys.readouterr().err
+    assert "there is no folder nowhere; create it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["x", "x.zip", ".tar.gz", "folder/.x.tar.gz"])
@@ -326,7 +326,7 @@ def repacked(packed: Path, change: Callable[[Path], None], folder: Path) -> Path
 
 def _contents(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def changed(folder: Path) -> None:
-        path = folder / CONTENTS
+        path = folder / MANIFEST
         content = json.loads(path.read_text())
         change(content)
         path.write_text(json.dumps(content))
@@ -376,15 +376,15 @@ def _other_dockerfile(folder: Path) -> None:
     [
         (lambda one: (one / "study/script.py").write_text("evil"), "script.py is damaged"),
         (lambda one: (one / "study/script.py").unlink(), "script.py is damaged or missing"),
-        (lambda one: (one / CONTENTS).unlink(), "is no bundle"),
-        (lambda one: (one / CONTENTS).write_text("{"), "is damaged, or of a newer"),
-        (_contents(lambda one: one.update(format=9)), "has format 9, this program knows up to 1"),
-        (_contents(lambda one: one.update(files={})), "was not packed"),
+        (lambda one: (one / MANIFEST).unlink(), "is not a bundle"),
+        (lambda one: (one / MANIFEST).write_text("{"), "is damaged (the whole file: Invalid JSON"),
+        (_contents(lambda one: one.update(format=9)), "format 9, this one reads up to 1"),
+        (_contents(lambda one: one.update(files={})), "matrix.lock is not part of the bundle"),
         (
             _contents(lambda one: one.update(files={"../../etc/passwd": "0"})),
             "passwd is damaged or missing",
         ),
-        (_contents(lambda one: one.update(matrix="../matrix.yaml")), "which is not in it"),
+        (_contents(lambda one: one.update(matrix="../matrix.yaml")), "but does not contain it"),
         (_contents(lambda one: one.update(environments=[])), "no environment for no packages"),
         (
             _contents(lambda one: one["environments"][0].update(python="../../x")),
@@ -393,20 +393,23 @@ def _other_dockerfile(folder: Path) -> None:
         (_stored("run", lambda one: one["lock"].update(entries=[])), "no entry for no packages"),
         (
             _stored("run", lambda one: one["matrix"].update(looks=0)),
-            "no number of blocks that is from 1",
+            "not all between 1 and 10000",
         ),
         (
             _stored("plan", lambda one: one.update(blocks=10**9)),
-            "no number of blocks that is from 1",
+            "not all between 1 and 10000",
         ),
-        (_absolute_script, "/script.py', which is not in it"),
-        (lambda one: shutil.copy(one / "replay.sh", one / "results/trials/x.json"), "not packed"),
-        (_linked_results, "results was not packed"),
+        (_absolute_script, "/script.py', but does not contain it"),
+        (
+            lambda one: shutil.copy(one / "replay.sh", one / "results/trials/x.json"),
+            "x.json is not part of the bundle",
+        ),
+        (_linked_results, "results is not part of the bundle"),
         (
             _contents(lambda one: one["files"].update({"x\x1b[2J\ry": "0"})),
             "x\\x1b[2J\\ry is damaged",
         ),
-        (_other_dockerfile, "is another one than this matrix-runner's"),
+        (_other_dockerfile, "differs from the Dockerfile of this matrix-runner"),
     ],
 )
 def test_a_changed_bundle_is_refused(
@@ -501,7 +504,7 @@ def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> Non
 def test_a_bundle_that_is_not_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The sentence names it."""
     assert main(["replay", name]) == Exit.RUN_FOLDER
-    assert f"there is no bundle {name}" in capsys.readouterr().err
+    assert f"there is no readable bundle at {name}" in capsys.readouterr().err
 
 
 def test_half_a_bundle_is_never_there(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:

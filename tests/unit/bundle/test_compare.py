@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from runner.bundle.compare import reproduction
+from runner.bundle.compare import Finding, Reproduced, Reproduction, reproduction
 from runner.bundle.words import MOST_DIFFERENCES, MOST_FINDINGS, as_text
-from runner.judge.records import Finding, Reproduced, Reproduction, Verdict
+from runner.judge.records import Verdict
 from runner.records.environment import BaseKind, Environment
 from runner.records.run import TrialResult
 from runner.records.study import Status
@@ -61,7 +61,7 @@ def test_the_same_change_on_a_slower_host_is_reproduced() -> None:
     slower_host = {"a": [2 * one for one in LIKE_BASE], "b": [2.4 * one for one in BASE]}
     found = reproduction(stored({"a": BASE, "b": SLOWER}), stored(slower_host))
     assert found.verdict is REPRODUCED
-    assert found.reason == "of the findings in the bundle, 2 of 2 came out the same here"
+    assert found.reason == "2 of 2 findings in the bundle came out the same here"
     [one] = of_metric(found)
     assert (one.verdict, one.reason) == (REPRODUCED, "the verdict is the same")
     assert one.difference
@@ -72,9 +72,9 @@ def test_a_faster_cell_that_is_slower_here_is_not_reproduced() -> None:
     """The direction turned."""
     found = reproduction(stored({"a": BASE, "b": FASTER}), stored({"a": BASE, "b": SLOWER}))
     assert found.verdict is NOT_REPRODUCED
-    assert found.reason == "of the findings in the bundle, 1 of 2 came out otherwise here"
+    assert found.reason == "1 of 2 findings in the bundle came out differently here"
     [one] = of_metric(found)
-    assert one.reason.startswith("it is 'higher' here and was 'lower' there")
+    assert one.reason.startswith("'lower' in the bundle and 'higher' here")
     assert one.then
     assert one.now
     assert (one.then.verdict, one.now.verdict) == (Verdict.LOWER, Verdict.HIGHER)
@@ -93,9 +93,7 @@ def test_another_size_in_the_same_direction_is_reproduced_and_told() -> None:
     found = reproduction(stored({"a": BASE, "b": SLOWER}), here)
     [one] = of_metric(found)
     assert one.verdict is REPRODUCED
-    assert (
-        one.reason == "the verdict is the same, though the size of the change is another one here"
-    )
+    assert one.reason == "the verdict is the same, but the change has a different size here"
 
 
 def test_verdicts_that_differ_by_less_than_the_margin_are_reproduced() -> None:
@@ -105,7 +103,7 @@ def test_verdicts_that_differ_by_less_than_the_margin_are_reproduced() -> None:
     found = reproduction(stored({"a": quiet, "b": list(reversed(quiet))}), here)
     [one] = of_metric(found)
     assert one.verdict is REPRODUCED
-    assert one.reason.endswith("but the two differ by less than the margin")
+    assert one.reason.endswith("but the difference is smaller than the margin")
 
 
 def test_luck_tells_nothing() -> None:
@@ -113,8 +111,8 @@ def test_luck_tells_nothing() -> None:
     noisy = [1.35, 0.95, 1.3, 1.0, 1.25, 0.9, 1.2]
     found = reproduction(stored({"a": BASE, "b": SLOWER}), stored({"a": BASE, "b": noisy}))
     assert found.verdict is CANNOT_TELL
-    assert found.reason.endswith("1 of 2 cannot be told here, and none came out otherwise")
-    assert of_metric(found)[0].reason.endswith("luck may explain that: more blocks would tell")
+    assert found.reason.endswith("cannot be judged here, and none came out differently")
+    assert of_metric(found)[0].reason.endswith("but noise could explain that; run more blocks")
 
 
 def test_a_direction_that_was_named_needs_no_second_verdict() -> None:
@@ -124,7 +122,7 @@ def test_a_direction_that_was_named_needs_no_second_verdict() -> None:
     [one] = of_metric(reproduction(stored({"a": BASE, "b": SLOWER}), here))
     assert one.now is not None
     assert one.now.verdict is Verdict.CANNOT_TELL
-    assert (one.verdict, one.reason) == (REPRODUCED, "the direction is shown here, too")
+    assert (one.verdict, one.reason) == (REPRODUCED, "the change has the same direction here")
     faster = [1 / slower for slower in SLOWER]
     [one] = of_metric(reproduction(stored({"a": BASE, "b": faster}), here))
     assert one.verdict is not REPRODUCED
@@ -135,7 +133,7 @@ def test_before_a_look_nothing_can_be_told() -> None:
     there = stored({"a": BASE, "b": SLOWER})
     found = reproduction(there, stored({"a": BASE, "b": SLOWER}, blocks=3))
     assert found.verdict is CANNOT_TELL
-    assert of_metric(found)[0].reason.startswith("3 of the 7 blocks are complete here")
+    assert of_metric(found)[0].reason == ("a verdict needs 7 complete blocks, and here there are 3")
 
 
 def test_a_busy_host_cannot_repeat_wall_times() -> None:
@@ -144,7 +142,8 @@ def test_a_busy_host_cannot_repeat_wall_times() -> None:
     found = reproduction(there, stored({"a": BASE, "b": SLOWER}, disturbed=range(1, 6)))
     assert found.verdict is CANNOT_TELL
     assert of_metric(found)[0].reason == (
-        "there time was judged and here CPU time: one of the hosts was too busy for wall time"
+        "time was judged in the bundle and CPU time here: one of the hosts was too busy to judge "
+        "wall time"
     )
 
 
@@ -159,13 +158,13 @@ def test_without_named_comparisons_the_screened_ones_count() -> None:
     }
 
 
-@pytest.mark.parametrize(("blocks", "told"), [(3, []), (7, ["there it was 'cannot tell'"])])
+@pytest.mark.parametrize(("blocks", "told"), [(3, []), (7, ["'cannot tell' in the bundle"])])
 def test_what_was_open_there_does_not_count(blocks: int, told: list[str]) -> None:
     """Of a run without verdicts nothing can be reproduced, and that cells are ok is not enough."""
     noisy = stored({"a": BASE, "b": [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]}, blocks=blocks)
     found = reproduction(noisy, stored({"a": BASE, "b": SLOWER}))
     assert found.verdict is CANNOT_TELL
-    assert found.reason == "the bundle holds no finding that could be reproduced"
+    assert found.reason == "the bundle contains no finding that could be reproduced"
     assert [one.reason for one in of_metric(found)] == [
         f"nothing to reproduce: {one}" for one in told
     ]
@@ -190,10 +189,10 @@ def test_a_cell_that_fails_on_one_side_only_is_not_reproduced(turned: bool) -> N
     found = reproduction(*sides)
     assert found.verdict is NOT_REPRODUCED
     same, one = of_status(found)
-    assert (same.of, same.reason) == (None, "1 of 2 cells ended as they did there")
-    told = ["ok in 7 of 7 trials", "failed in 7 of 7 trials"]
+    assert (same.of, same.reason) == (None, "1 of 2 cells ended as in the bundle")
+    told = ["7 ok", "7 failed"]
     there, here = reversed(told) if turned else told
-    assert (one.of, one.reason) == ("v=b", f"there {there}, here {here}")
+    assert (one.of, one.reason) == ("v=b", f"in the bundle {there}; here {here}")
     assert all(not one.difference for one in found.findings)
 
 
@@ -202,14 +201,14 @@ def test_a_cell_that_fails_now_and_then_tells_nothing() -> None:
     sound = stored({"a": BASE, "b": SLOWER})
     _, one = of_status(reproduction(sound, failing(sound, blocks=2)))
     assert one.verdict is CANNOT_TELL
-    assert one.reason == "there ok in 7 of 7 trials, here failed in 2, ok in 5 of 7 trials"
+    assert one.reason == "in the bundle 7 ok; here 2 failed, 5 ok"
 
 
 def test_a_cell_that_fails_as_it_did_is_the_same() -> None:
     """An expected failure is reproduced by failing, but it is no finding about a number."""
     both = failing(stored({"a": BASE, "b": SLOWER}))
     found = reproduction(both, both)
-    assert [one.reason for one in of_status(found)] == ["2 of 2 cells ended as they did there"]
+    assert [one.reason for one in of_status(found)] == ["2 of 2 cells ended as in the bundle"]
     assert found.verdict is CANNOT_TELL
     _, one = of_status(reproduction(both, failing(both, Status.TIMED_OUT)))
     assert one.verdict is CANNOT_TELL
@@ -222,7 +221,7 @@ def test_without_a_trial_here_nothing_can_be_told(status: Status | None) -> None
     here = with_results(sound, lambda one: failed_result(one.trial, status) if status else None)
     _, one = of_status(reproduction(sound, here))
     assert one.verdict is CANNOT_TELL
-    assert one.reason == "no trial of it was executed here; there ok in 7 of 7 trials"
+    assert one.reason == "no trial ran here; in the bundle 7 ok"
 
 
 def test_without_an_image_nothing_can_be_told() -> None:
@@ -243,9 +242,12 @@ def test_one_block_with_the_same_accuracy_is_reproduced() -> None:
     """Numbers that are equal need no interval."""
     found = accuracies({"a": GIVEN}, {"a": GIVEN}, blocks=1)
     assert found.verdict is REPRODUCED
-    assert [one.reason for one in of_metric(found)] == ["the same numbers in the one block"]
+    assert [one.reason for one in of_metric(found)] == [
+        "the numbers are identical in the single block"
+    ]
     whole = accuracies({"a": GIVEN}, {"a": GIVEN})
-    assert [one.reason for one in of_metric(whole)] == ["the same numbers in each of 7 blocks"]
+    [one] = of_metric(whole)
+    assert one.reason == "the numbers are identical in all 7 blocks"
 
 
 @pytest.mark.parametrize(
@@ -355,7 +357,7 @@ def test_what_is_said_of_a_replay_is_as_accepted(gold: Callable[[str, str], None
 def test_a_replay_that_differs_in_nothing_says_so() -> None:
     """The verdict comes first, and one line names what is the same."""
     text = text_of(founding(), founding())
-    assert text.startswith("**reproduced**: of the findings in the bundle, 25 of 25 came out")
+    assert text.startswith("**reproduced**: 25 of 25 findings in the bundle came out")
     assert "- nothing\n\nThe same: script, 1 data file, 2 environments of 16 packages" in text
 
 

@@ -56,12 +56,12 @@ def test_a_run_that_goes_on_says_what_becomes_of_each_trial(folder: RunFolder) -
     folder.save_result(replace(result(plan, 4, Status.OK), disturbed="others were busy"), "")
     assert said(founding_run(), folder, plan) == [
         CELL.id,
-        f"{folder.path} goes on: all that touches a measurement is the same",
-        f"  {CELL.id}@b1.1: is not executed, because it ended: ok",
-        f"  {CELL.id}@b2.1: is not executed, because it ended: failed",
-        f"  {CELL.id}@b3.2: is executed, because attempt 1 says nothing: the engine went away",
-        f"  {CELL.id}@b4.2: is executed, because attempt 1 says nothing: others were busy",
-        f"  {CELL.id}@b5.1: is executed, because it has no result",
+        f"resumes {folder.path}: nothing that affects a measurement has changed",
+        f"  {CELL.id}@b1.1: would not run: ended ok",
+        f"  {CELL.id}@b2.1: would not run: ended failed",
+        f"  {CELL.id}@b3.2: would run: attempt 1 does not count (the engine went away)",
+        f"  {CELL.id}@b4.2: would run: attempt 1 does not count (others were busy)",
+        f"  {CELL.id}@b5.1: would run: no result yet",
     ]
 
 
@@ -76,21 +76,21 @@ def test_fields_that_differ_are_named_with_both_values(folder: RunFolder) -> Non
     limits = replace(MATRIX.limits, pids=99)
     now = replace(changed(replace(MATRIX, cells=cells, limits=limits)), script_digest="0" * 64)
     lines = said(now, folder)
-    assert lines[1] == f"{folder.path} does not go on, a new run begins, because this differs:"
+    assert lines[1] == f"begins a new run, because it differs from {folder.path}:"
     assert set(lines[2:6]) == {
         f"  parameters epochs: {CELL.parameters['epochs']} -> 3",
         "  limits pids: 256 -> 99",
         "  script sha256: ffffffffffffffff... -> 0000000000000000...",
         f"  other cells: {OTHER.id}",
     }
-    assert lines[6] == f"  {CELL.id}@b1.1: is executed, because it has no result"
+    assert lines[6] == f"  {CELL.id}@b1.1: would run: no result yet"
 
 
 def test_the_stored_key_decides(folder: RunFolder) -> None:
     """As it does when a run begins: one of a version that made keys otherwise is another run."""
     then = replace(founding_run(), key="another", runner_version="0.0.1")
     lines = list(explain(CELL, then, founding_run(), folder, make_plan(MATRIX, 1, 1)))
-    assert lines[1].endswith("does not go on, a new run begins, because this differs:")
+    assert lines[1].startswith("begins a new run, because it differs from ")
     assert lines[2] == "  matrix-runner: 0.0.1 -> 0.1.0"
 
 

@@ -20,8 +20,8 @@ from typing import TextIO
 
 import pytest
 
-from runner.cli import progress
-from runner.cli.progress import Progress, clean, cut, in_words, observer_for
+from runner.cli import screen
+from runner.cli.progress import Progress
 from runner.records.environment import Base, BaseKind, EnvironmentRequest, Image
 from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Cell, Status
@@ -29,7 +29,7 @@ from runner.records.study import Cell, Status
 ROOT = Path(__file__).parents[3]
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07[bold red]x[/] [/nothing] :bomb:\x9b31m\u202e\x08\x00 end"
-CLEANED = "[bold red]x[/] [/nothing] :bomb:    end"
+CLEANED = "[bold red]x[/] [/nothing] :bomb:\\u202e\\x08\\x00 end"
 
 
 class Clock:
@@ -124,7 +124,7 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
         "        stopped",
         "[ 3/12] tf=2.0.0,model=bad         b1     3.0 s  failed as expected  about 48 min left",
         "        ValueError: no",
-        "block 1 of 4 done, the report is up to date",
+        "block 1 of 4 done, report updated",
     ]
 
 
@@ -151,7 +151,7 @@ def test_a_continued_run_counts_on(stream: StringIO, clock: Clock) -> None:
     seen.planned(PLAN, 11, 60.0)
     seen.trial_finished(make_result(PLAN.trials[-2], Status.OK), CELLS[2])
     assert stream.getvalue().splitlines() == [
-        "12 trials in 4 blocks, 11 of them done before, about 60 s left",
+        "12 trials in 4 blocks, resuming: 11 already done, about 60 s left",
         "[12/12] tf=2.0.0,model=bad         b4    52.1 s  ok, but failed was expected",
     ]
 
@@ -175,8 +175,8 @@ def test_the_heart_beats_in_silence_and_stops(
     stream: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trial or build that prints nothing has lines too; no thread is left at the end."""
-    monkeypatch.setattr(progress, "HEARTBEAT_S", 0.0)
-    monkeypatch.setattr(progress, "POLL_S", 0.01)
+    monkeypatch.setattr(screen, "HEARTBEAT_S", 0.0)
+    monkeypatch.setattr(screen, "POLL_S", 0.01)
     before = threading.active_count()
     with Progress(stream) as seen:
         seen.image_started("tf=2.0.0")
@@ -229,46 +229,6 @@ def test_untrusted_text_cannot_steer_a_terminal(stream: StringIO, clock: Clock) 
     assert lines[4] == CLEANED
 
 
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("a\x1b[1;31mb\x1b[0mc", "abc"),
-        ("\x1b]8;;file:///x\x1b\\link\x1b]8;;\x1b\\", "link"),
-        ("\x1b]0;never ends", ""),
-        ("\x1bPq#0;2;0\x1b\\sixel", "sixel"),
-        ("\x1b(Bcharset\x1bc", "charset"),
-        ("a\tb\nc\u2028d\ud800e", "a b c d e"),
-        ("größe 5 µs 日本", "größe 5 µs 日本"),
-        ("\x1b", ""),
-    ],
-)
-def test_clean(text: str, cleaned: str) -> None:
-    """What a terminal would obey is removed, what a person can read stays."""
-    assert clean(text) == cleaned
-
-
-def test_cut() -> None:
-    """A text has at most the given length."""
-    assert [cut("abcd", width) for width in (4, 3, 1, 0)] == ["abcd", "ab…", "…", "…"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "0 s"),
-        (99, "99 s"),
-        (100, "2 min"),
-        (1920, "32 min"),
-        (5940, "99 min"),
-        (6000, "1 h 40 min"),
-        (7500, "2 h 05 min"),
-    ],
-)
-def test_in_words(seconds: float, words: str) -> None:
-    """Durations have the unit a person would choose."""
-    assert in_words(seconds) == words
-
-
 def test_a_stream_without_unicode_still_gets_lines() -> None:
     """What the encoding of the stream lacks becomes a question mark."""
     raw = BytesIO()
@@ -290,10 +250,10 @@ class Refusing(StringIO):
 
 def test_a_run_goes_on_where_its_lines_cannot_be_written() -> None:
     """Results are saved elsewhere; only a reader who leaves ends it."""
-    with observer_for(Refusing(OSError(errno.ENOSPC, "full"))) as observer:
+    with Progress(Refusing(OSError(errno.ENOSPC, "full"))) as observer:
         observer.note("goes nowhere")
-    screen = Progress(Refusing(BrokenPipeError()))
-    with pytest.raises(BrokenPipeError), screen as observer:
+    unread = Progress(Refusing(BrokenPipeError()))
+    with pytest.raises(BrokenPipeError), unread as observer:
         observer.note("nobody reads this")
 
 
@@ -301,7 +261,7 @@ def test_a_run_goes_on_where_its_terminal_is_gone(environment: pytest.MonkeyPatc
     """It is then that a terminal answers with an error."""
     ours, theirs = pty.openpty()
     stream = os.fdopen(theirs, "w", encoding="utf-8")
-    with observer_for(stream) as observer:
+    with Progress(stream) as observer:
         observer.note("is seen")
         seen = b""
         while b"is seen" not in seen:
@@ -315,8 +275,8 @@ def test_a_run_goes_on_where_its_terminal_is_gone(environment: pytest.MonkeyPatc
 def test_rich_is_not_loaded_without_a_terminal() -> None:
     """Plain lines do not cost the import of rich."""
     code = (
-        "import sys; from runner.cli.progress import observer_for;"
-        "observer_for(sys.stdout).note('x'); print('rich' in sys.modules)"
+        "import sys; from runner.cli.progress import Progress;"
+        "Progress(sys.stdout).note('x'); print('rich' in sys.modules)"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
@@ -346,7 +306,7 @@ def terminal() -> Iterator[tuple[TextIO, list[bytes]]]:
 
 def show_hostile_run(stream: TextIO) -> None:
     """Show a run whose texts try everything."""
-    with observer_for(stream) as seen:
+    with Progress(stream) as seen:
         seen.planned(PLAN, 0, 600.0)
         seen.image_started("any")
         seen.image_ready(replace(IMAGE, label="[bold]any[/]"), 41.2)

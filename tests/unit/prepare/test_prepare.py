@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.progress import observer_for
+from runner.cli.progress import Progress
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineLostError, ImageBuildError, PackagesError
 from runner.execute import inputs
@@ -128,7 +128,7 @@ def test_a_full_disk_of_the_engine_is_retried(full: int, missing: int) -> None:
 
     matrix, lock, _ = plain()
     shown = io.StringIO()
-    with observer_for(shown) as observer:
+    with Progress(shown) as observer:
         prepared = prepare(matrix, lock, Full(), observer, lambda *_: Path("a.log"))
     assert len(prepared.missing) == missing
     waits = min(full, len(retry.WAITS_S))
@@ -143,7 +143,7 @@ def test_a_lost_engine_ends_the_preparation() -> None:
             raise EngineLostError("the engine went away")
 
     matrix, lock, _ = plain()
-    with observer_for(io.StringIO()) as observer, pytest.raises(EngineLostError):
+    with Progress(io.StringIO()) as observer, pytest.raises(EngineLostError):
         prepare(matrix, lock, Dying(), observer, lambda *_: Path())
 
 
