@@ -1,4 +1,4 @@
-"""Carrying a run to its end: block by block and look by look, whatever the engine does."""
+"""The pipeline: runs the verbs in order, block by block, until the run is complete."""
 
 import contextlib
 import time
@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner.engines.protocol import Engine
-from runner.errors import ConfigError, EngineLostError, Exit, NoSpaceError, RunFolderError
+from runner.errors import (
+    ConfigError,
+    EngineError,
+    EngineLostError,
+    Exit,
+    NoSpaceError,
+    RunFolderError,
+)
 from runner.execute import Study, execute, staged
 from runner.judge import judge, may_change, next_plan
 from runner.judge.records import Goal
@@ -17,20 +24,23 @@ from runner.plan import complete_blocks, estimate, pending, to_repeat
 from runner.prepare import prepare
 from runner.prepare.recipe import to_build
 from runner.records.attempts import Attempts
-from runner.records.run import Trial
+from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
 from runner.report import write as write_report
 from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
-from runner.system import signals
+from runner.system import retry, signals
 from runner.system.host import avoid_cores, runs_here
-from runner.system.retry import Patience, retry
+from runner.text import counted
 
 _T = TypeVar("_T")
 
+FEWEST_LOST = 4
+MOST_LOST = 1 / 3
 
-class Course:
-    """A run on its way: what it works with, and where it stands."""
+
+class Pipeline:
+    """A run on its way through the verbs. Each block is executed, judged and reported."""
 
     def __init__(
         self,
@@ -48,30 +58,27 @@ class Course:
         self._observer = observer
         self._goal = goal
         self._deadline = None if budget_s is None else time.monotonic() + budget_s
-        self._patience = Patience(observer.note)
+        self._tolerance = Tolerance(observer.note)
         self._report: Path | None = None
 
-    def carry_out(self) -> Exit:
-        """Execute what is missing, with the report rewritten after each block.
+    def run(self) -> Exit:
+        """Execute everything that is missing, and rewrite the report after each block.
 
-        At each look the cells about which all is decided leave, and while the goal is not reached
-        the blocks up to the next look are added. No block begins that would end after the budget.
-        An engine that is lost is waited for.
+        After a look, decided cells leave the plan, and blocks are added if the goal is not
+        reached. No block starts that would end after the budget. A lost engine is waited for.
         """
         self._look()
         if not self._missing():
             return self._nothing_left()
         self._announce()
-        with self._reported_when_cut_short():
-            while self._missing():
-                try:
-                    with self._ready() as study:
-                        self._execute(study)
-                    break
-                except EngineLostError as error:
-                    self._patience.wait(error)
-        self._observer.note(f"report: {self._report or self._write_report()}")
-        return self._exit()
+        try:
+            self._execute_all()
+        except EngineError:
+            with contextlib.suppress(RunFolderError):
+                self._note_report(self._write_report())
+            raise
+        self._note_report(self._report or self._write_report())
+        return self._exit_code()
 
     def _missing(self) -> tuple[Trial, ...]:
         return pending(self._matrix, self._plan, self._results)
@@ -81,30 +88,35 @@ class Course:
         self._observer.note(
             "Begin another run with --new, or add blocks to this one with --blocks N."
         )
-        self._observer.note(f"report: {self._write_report()}")
+        self._note_report(self._write_report())
         return Exit.OK
 
     def _announce(self) -> None:
-        """Say what is about to be done, and how long that may take."""
         trials = self._missing()
         self._observer.note(f"run {self._folder.path}")
-        waiting = len(to_build(self._matrix, self._run.lock, self._engine.images()))
-        seconds = estimate(self._matrix, trials, self._results, waiting)
+        images = len(to_build(self._matrix, self._run.lock, self._engine.images()))
+        seconds = estimate(self._matrix, trials, self._results, images)
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
 
+    def _execute_all(self) -> None:
+        """Execute what is missing. After the engine was lost, prepare images and inputs again."""
+        while self._missing():
+            try:
+                with self._prepared() as study:
+                    self._execute_blocks(study)
+                break
+            except EngineLostError as error:
+                self._tolerance.wait(error)
+
     @contextlib.contextmanager
-    def _ready(self) -> Iterator[Study]:
-        """Have images and inputs on the engine; at the end only images are left of the run."""
+    def _prepared(self) -> Iterator[Study]:
+        """Have images and inputs on the engine; afterwards only the images stay there."""
         prepared = prepare(
-            self._matrix,
-            self._run.lock,
-            self._engine,
-            self._observer,
-            self._folder.save_build_log,
+            self._matrix, self._run.lock, self._engine, self._observer, self._folder.save_build_log
         )
         self._folder.save_images(tuple(prepared.images.values()))
         self._check_inputs()
-        self._make_room()
+        self._avoid_measured_cores()
         study = Study(
             matrix=self._matrix,
             lock=self._run.lock,
@@ -116,103 +128,140 @@ class Course:
         with staged(study, self._engine):
             yield study
 
-    def _execute(self, study: Study) -> None:
-        """Execute what is missing, block by block, as far as the budget reaches."""
+    def _check_inputs(self) -> None:
+        """Refuse files that were edited while images were built: the run has their digests."""
+        known = self._run.script_digest, self._run.data_digests
+        if digests_of_inputs(self._matrix, self._root) != known:
+            raise ConfigError(
+                "the script or a data file was edited while images were built; repeat the command "
+                "to begin a run with the edited files."
+            )
+
+    def _avoid_measured_cores(self) -> None:
+        """Keep this process off the measured cores if the engine is on this machine."""
+        facts = self._engine.describe()
+        cores = facts.cpus
+        if runs_here(self._run.host, facts) and cores == self._run.host.cores:
+            avoid_cores(range(cores - self._matrix.limits.cpus, cores))
+
+    def _execute_blocks(self, study: Study) -> None:
+        """Execute what is missing, block by block, while the budget lasts."""
         trials = self._missing()
-        while trials and self._fits(trials):
-            block = trials[0].block
-            self._execute_block(study, [trial for trial in trials if trial.block == block])
+        while trials:
+            number = trials[0].block
+            block = [trial for trial in trials if trial.block == number]
+            if not self._fits(block):
+                return
+            self._execute_block(study, block)
             self._look()
-            self._report = self._patiently(self._write_report)
-            self._observer.block_finished(block, self._plan.blocks)
-            trials = tuple(trial for trial in self._missing() if trial.block > block)
+            self._report = self._saved(self._write_report)
+            self._observer.block_finished(number, self._plan.blocks)
+            trials = tuple(trial for trial in self._missing() if trial.block > number)
 
-    def _execute_block(self, study: Study, to_do: Sequence[Trial]) -> None:
-        """Execute trials of one block; at its end, those again that the machine spoilt."""
-        block = to_do[0].block
-        while to_do:
-            for result in execute(study, to_do, self._engine, self._folder, self._observer):
-                self._results.append(result)
-                self._patience.hear(result)
-            to_do = to_repeat(self._matrix, self._plan, block, self._results)
-
-    def _fits(self, trials: Sequence[Trial]) -> bool:
-        """Whether the next block ends before the deadline, as far as can be known."""
+    def _fits(self, block: Sequence[Trial]) -> bool:
+        """Whether the block probably ends within the budget."""
         if self._deadline is None:
             return True
-        block = [trial for trial in trials if trial.block == trials[0].block]
         seconds = estimate(self._matrix, block, self._results, 0)
-        left = self._deadline - time.monotonic()
-        if seconds <= left:
-            return True
-        self._observer.note(
-            f"block {block[0].block} would take about {seconds:.0f} s and {max(left, 0):.0f} s of "
-            "the budget are left: the run stops here, and the same command goes on."
-        )
-        return False
+        left_s = max(self._deadline - time.monotonic(), 0)
+        if seconds > left_s:
+            self._observer.note(
+                f"Block {block[0].block} would take about {seconds:.0f} s, but only {left_s:.0f} s "
+                "of the budget are left. Run the same command to resume."
+            )
+        return seconds <= left_s
+
+    def _execute_block(self, study: Study, trials: Sequence[Trial]) -> None:
+        """Execute trials of one block, and then repeat those that were disturbed or lost."""
+        block = trials[0].block
+        while trials:
+            for result in execute(study, trials, self._engine, self._folder, self._observer):
+                self._results.append(result)
+                self._tolerance.count(result)
+            trials = to_repeat(self._matrix, self._plan, block, self._results)
 
     def _look(self) -> None:
-        """Go on with the plan that a due look leads to: cells may leave, or blocks be added."""
+        """If a look is due, judge the results and continue with the plan that follows from it."""
         complete = complete_blocks(self._plan, self._results)
         if not may_change(self._plan, complete, self._goal):
             return
-        with signals.deferred():  # half an import could not be done again
+        with signals.deferred():  # an interrupted import of scipy cannot be repeated
             judgement = judge(self._matrix, self._plan, self._results)
         following = next_plan(self._matrix, self._plan, judgement, self._goal)
         for note in following.notes:
             self._observer.note(note)
         if following.plan != self._plan:
             self._plan = following.plan
-            self._patiently(partial(self._folder.save_plan, self._plan))
+            self._saved(partial(self._folder.save_plan, self._plan))
             done = len(self._plan.trials) - len(self._missing())
             self._observer.planned(self._plan, done, None)
 
-    def _patiently(self, save: Callable[[], _T]) -> _T:
-        """Save something, and wait where the disk is full."""
-        return retry(save, NoSpaceError, self._observer.note)
+    def _saved(self, save: Callable[[], _T]) -> _T:
+        """Save something, and wait while the disk is full."""
+        return retry.retry(save, NoSpaceError, self._observer.note)
 
-    @contextlib.contextmanager
-    def _reported_when_cut_short(self) -> Iterator[None]:
-        """Write the report where the run is cut short; what did that is not hidden by it."""
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(RunFolderError):
-                self._observer.note(f"report: {self._write_report()}")
-            raise
+    def _note_report(self, path: Path) -> None:
+        self._observer.note(f"report: {path}")
 
     def _write_report(self) -> Path:
-        """Write the report in one go: half an import of what draws could not be done again."""
-        with signals.deferred():
+        with signals.deferred():  # it imports scipy and Altair
             return write_report(self._folder)
 
-    def _check_inputs(self) -> None:
-        """Refuse what was edited while images were built: the run does not say it executes that."""
-        known = self._run.script_digest, self._run.data_digests
-        if digests_of_inputs(self._matrix, self._root) != known:
-            raise ConfigError(
-                "the script or a data file was edited while images were built; repeat the command: "
-                "it begins a run with what is there now."
-            )
-
-    def _make_room(self) -> None:
-        """Keep this process off the measured cores where the engine runs on this machine."""
-        facts = self._engine.describe()
-        cores = facts.cpus
-        if runs_here(self._run.host, facts) and cores == self._run.host.cores:
-            avoid_cores(range(cores - self._matrix.limits.cpus, cores))
-
-    def _exit(self) -> Exit:
-        """Return 5 if a trial stays lost, 1 if one failed and its cell does not expect that."""
+    def _exit_code(self) -> Exit:
+        """Return 5 if a trial stays lost, 1 if a cell failed unexpectedly, else 0."""
         expected = {cell.id: cell.expect for cell in self._matrix.cells}
         attempts = Attempts(self._results)
         lost = sum(known[-1].status is Status.ENGINE_LOST for known in attempts)
         if lost:
             self._observer.note(
-                f"trials that were lost to the machine: {lost}; the same command repeats them"
+                f"{counted(lost, 'trial')} lost because of the machine. Run the same command to "
+                f"repeat {'it' if lost == 1 else 'them'}."
             )
             return Exit.ENGINE
         failed = any(
             one.status not in {Status.OK, expected[one.trial.cell]} for one in attempts.counting()
         )
         return Exit.CELL_FAILED if failed else Exit.OK
+
+
+class Tolerance:
+    """How many infrastructure failures a run tolerates.
+
+    It gives up after all waits without a single completed trial in between, and after more than a
+    third of the trials were lost. While the engine is away, the trials that it cannot begin count
+    as one.
+    """
+
+    def __init__(self, note: retry.Note) -> None:
+        self._note = note
+        self._waits = iter(retry.WAITS_S)
+        self._first: EngineError | None = None
+        self._executed = 0
+        self._lost = 0
+
+    def count(self, result: TrialResult) -> None:
+        """Count a trial; EngineError if too many were lost."""
+        if result.status is not Status.ENGINE_LOST:
+            self._executed += 1
+            self._waits = iter(retry.WAITS_S)
+            self._first = None
+            return
+        if result.duration_s is None and self._first is not None:  # the engine is still away
+            return
+        self._executed += 1
+        self._lost += 1
+        if self._lost >= FEWEST_LOST and self._lost > MOST_LOST * self._executed:
+            cause = str(result.reason).partition(";")[0]  # without its remedy
+            raise EngineError(
+                f"The run stops here: {self._lost} of {self._executed} trials were lost because of "
+                f"the machine, the last one because {cause}. Fix this and run the same command to "
+                "resume; finished trials are kept."
+            )
+
+    def wait(self, error: EngineError) -> None:
+        """Wait longer than the last time; after the last wait, raise the first error."""
+        self._first = self._first or error
+        wait_s = next(self._waits, None)
+        if wait_s is None:
+            raise self._first
+        retry.note_and_wait(str(error), wait_s, self._note)

@@ -26,7 +26,7 @@ from runner.text import counted, listed, memory, size
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
     from runner.judge import read_goal
-    from runner.pipeline import Course
+    from runner.pipeline import Pipeline
 
     matrix = _matrix(options)
     goal = None if options.until is None else read_goal(options.until, matrix)
@@ -34,7 +34,7 @@ def run(options: Options) -> Exit:
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer)
         with _entered(matrix, locked, _start(options), engine, observer) as execution:
-            code = Course(execution, engine, observer, goal, options.budget_s).carry_out()
+            code = Pipeline(execution, engine, observer, goal, options.budget_s).run()
             return _gated(code, execution.folder) if options.gate else code
 
 
@@ -155,7 +155,7 @@ def replay(options: Options) -> Exit:
     """Run the study in a bundle again, and compare the results with those in the bundle."""
     from runner.bundle.file import opened
     from runner.bundle.replay import bundled_study, compare, provide_images, replay_start
-    from runner.pipeline import Course
+    from runner.pipeline import Pipeline
 
     with opened(options.bundle) as packed, _engine_for_trials(options) as (engine, observer):
         study = bundled_study(packed)
@@ -163,7 +163,7 @@ def replay(options: Options) -> Exit:
         provide_images(packed, study, engine, observer)
         start = replay_start(study, _start(options))
         with _entered(study.matrix, study.lock, start, engine, observer) as execution:
-            code = Course(execution, engine, observer).carry_out()
+            code = Pipeline(execution, engine, observer).run()
             if code is Exit.ENGINE:
                 return code
             if study.run is None:
@@ -248,14 +248,14 @@ def _matrix(options: Options) -> Matrix:
 @contextlib.contextmanager
 def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, warn about an unsuitable CPU, and clean up after killed runs."""
-    from runner.execute.cleanup import reap
+    from runner.execute.cleanup import clean_up
     from runner.system.host import check_cpu, runs_here, this_host
 
     machine = this_host()
     with _engine(options) as (engine, observer):
         if runs_here(machine, engine.describe()) and (warning := check_cpu(machine)):
             observer.note(warning)
-        reap(engine, observer.note)
+        clean_up(engine, observer.note)
         yield engine, observer
 
 

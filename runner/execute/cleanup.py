@@ -1,8 +1,8 @@
-"""What dead runs left on the engine: found by our labels, and by the lock of their folder.
+"""Cleanup: removes from an engine whatever dead runs left there.
 
-The label of a run is its mark, and ``whereabouts`` knows the folder. A run lives while a process
-holds the lock of its folder; the kernel releases it however that process ends. What carries another
-machine's label, or no label of ours, is never looked at.
+Everything that a run holds on an engine carries its label, and the run registry knows its folder. A
+run is alive while a process holds the lock of that folder; the kernel releases the lock when the
+process ends. Things of other machines, or without our labels, are never touched.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,60 +15,33 @@ from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.system import tempdir
 from runner.system.retry import Note
+from runner.text import counted, listed
 
 
-def reap(engine: Engine, note: Note) -> None:
-    """Remove the containers and volumes of runs whose process is gone.
+def clean_up(engine: Engine, note: Note) -> None:
+    """Remove the containers and volumes of dead runs.
 
-    A run whose folder is gone, too, cannot be told from one whose folder is out of sight, and one
-    of another user is not known at all: that is for ``clean --all``, where a person decides.
+    A run whose folder is missing may only be out of sight, and the registry does not know the runs
+    of other users. Only ``clean --all`` removes what belongs to those, after asking.
     """
     things = [thing for thing in engine.owned() if thing.run is not None]
     folders = registry.folders()
     for run in sorted({str(thing.run) for thing in things} & folders.keys()):
-        with _dead(folders[run]) as dead:
-            left = [thing for thing in things if thing.run == run] if dead else []
-            for thing in in_order_of_removal(left):
-                engine.discard(thing)
-        if left:
-            counted = _counted(left)
-            note(f"removed what a killed run left on the engine: {counted} of {folders[run]}")
-
-
-def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[Owned]:
-    """Return what ``clean`` may remove: nothing that a living run uses.
-
-    Unless ``everything`` is wanted, only what runs in ``reports`` left. While another process of
-    the program is at work, any image may be its next, and any run that is not known its own.
-    """
-    runs = {thing.run for thing in things if thing.run is not None}
-    folders, others = registry.folders(), tempdir.any_in_use()
-    living = {run for run in runs if (_lives(folders[run]) if run in folders else others)}
-    images_wanted = bool(living) or others
-    here = {run for run in runs & folders.keys() if folders[run].parent == reports.resolve()}
-    kept = living if everything else living | (runs - here)
-    return [
-        thing
-        for thing in things
-        if (not images_wanted if thing.run is None else thing.run not in kept)
-    ]
-
-
-def _lives(path: Path) -> bool:
-    """Whether a process writes the run, as far as can be known: another user's may."""
-    try:
-        return RunFolder(path).is_occupied()
-    except RunFolderError:
-        return True
+        with _occupied(folders[run]) as is_dead:
+            if is_dead:
+                left = in_order_of_removal(thing for thing in things if thing.run == run)
+                for thing in left:
+                    engine.discard(thing)
+                note(f"removed {_counted(left)} that a dead run left on the engine: {folders[run]}")
 
 
 @contextmanager
-def _dead(path: Path) -> Iterator[bool]:
-    """Hold the lock of a run folder; tell whether it could be had."""
+def _occupied(path: Path) -> Iterator[bool]:
+    """Occupy a run folder if no process does, and yield whether that worked."""
     folder = RunFolder(path)
     try:
         occupied = path.is_dir() and folder.occupy()
-    except RunFolderError:  # another user's
+    except RunFolderError:  # it belongs to another user
         occupied = False
     try:
         yield occupied
@@ -77,7 +50,33 @@ def _dead(path: Path) -> Iterator[bool]:
 
 
 def _counted(things: Sequence[Owned]) -> str:
-    """Return how many of which kind: ``1 container, 1 volume``."""
+    """Return how many things of each kind: ``1 container and 2 volumes``."""
     kinds = [thing.kind for thing in things]
-    counts = ((kind, kinds.count(kind)) for kind in dict.fromkeys(kinds))
-    return ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts)
+    return listed([counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)])
+
+
+def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[Owned]:
+    """Return what ``clean`` may remove: nothing that a living run uses.
+
+    Without ``everything`` these are only images and what the runs in ``reports`` left. While
+    another process of the program is running, it may need any image and own any unknown run.
+    """
+    folders, is_busy = registry.folders(), tempdir.any_in_use()
+    runs = {thing.run for thing in things if thing.run is not None}
+    living = {run for run in runs if (_is_alive(folders[run]) if run in folders else is_busy)}
+    here = {run for run in runs & folders.keys() if folders[run].parent == reports.resolve()}
+    kept = living if everything else living | (runs - here)
+    keep_images = is_busy or bool(living)
+    return [
+        thing
+        for thing in things
+        if (thing.run not in kept if thing.run is not None else not keep_images)
+    ]
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether a process writes to a run folder. One of another user may be alive."""
+    try:
+        return RunFolder(path).is_occupied()
+    except RunFolderError:
+        return True

@@ -169,6 +169,21 @@ def test_nothing_of_a_run_stays_on_the_engine(engine: Watched) -> None:
     assert engine.left == []
 
 
+def test_a_run_cleans_up_after_dead_runs(
+    engine: Watched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a killed run left on the engine is removed before the first trial."""
+    study(engine)
+    dead = tmp_path / "dead"
+    dead.mkdir()
+    left = registry.remember(dead)
+    engine.stage(left, "an image", {})
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert engine.left == []
+    removed = f"removed 1 volume that a dead run left on the engine: {dead}"
+    assert removed in capsys.readouterr().out.partition("[1/3]")[0]
+
+
 def test_images_are_built_once(engine: Watched) -> None:
     """A first run builds the image it needs, another one that needs it builds nothing."""
     lock(*(environment(request) for request in declare()))
@@ -349,7 +364,10 @@ def test_a_trial_that_stays_lost_is_left_to_the_next_command(
     study(engine)
     engine.troubles = ["it was killed", None, None, "it was killed", "it was killed"]
     assert main(["--blocks", "1"]) == Exit.ENGINE
-    assert "lost to the machine: 1; the same command repeats them" in capsys.readouterr().out
+    assert (
+        "1 trial lost because of the machine. Run the same command to repeat it."
+        in capsys.readouterr().out
+    )
     assert len(engine.executed) == 5
     assert main(["--blocks", "1"]) == Exit.OK
     assert len(engine.executed) == 6
@@ -420,12 +438,12 @@ def test_explain_needs_no_engine(
 
 
 def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    """An interrupt ends with 130, a report and a clean engine; the same command goes on."""
+    """Ctrl-C ends with 130 and a clean engine, without a report; the same command resumes."""
     study(engine)
     engine.interrupted_at_trial = 1
     assert main(["--blocks", "1"]) == Exit.INTERRUPTED
     assert "goes on where it stopped" in capsys.readouterr().err
-    assert Path("reports/latest/report.md").exists()
+    assert not Path("reports/latest/report.md").exists()
     assert engine.left == []
     engine.interrupted_at_trial = None
     assert main(["--blocks", "1"]) == Exit.OK

@@ -21,6 +21,7 @@ from runner.engines.venv.cache import Environments
 from runner.errors import BundleError, Exit, ImageBuildError
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
+from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.system import digest
 from tests.support.fakes import QuickEngine
@@ -138,6 +139,18 @@ def test_a_replay_reproduces(
     assert replay.plan() == first
     assert {one.status for one in replay.results()} == {Status.OK}
     assert (replay.path / "replay.md").read_text() in said
+
+
+def test_a_replay_cleans_up_after_dead_runs(
+    machines: Machines, packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a killed run left on the engine is removed before the first trial."""
+    dead = tmp_path / "dead"
+    dead.mkdir()
+    machines.elsewhere().stage(registry.remember(dead), "an image", {})
+    assert main(["replay", str(packed), "--reports", "there", "--blocks", "1"]) == Exit.OK
+    removed = f"removed 1 volume that a dead run left on the engine: {dead}"
+    assert removed in capsys.readouterr().out.partition("[1/")[0]
 
 
 def test_what_is_slower_elsewhere_is_not_reproduced(
