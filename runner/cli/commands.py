@@ -186,9 +186,9 @@ def report(options: Options) -> Exit:
 
 def schema(_: Options) -> Exit:
     """Print the JSON Schema of matrix.yaml."""
-    from runner.read import schema as matrix_schema
+    from runner.read import json_schema
 
-    print(json.dumps(matrix_schema(), indent=2))
+    print(json.dumps(json_schema(), indent=2))
     return Exit.OK
 
 

@@ -1,7 +1,8 @@
-"""How a single value is written in ``matrix.yaml``: names, durations, sizes, changes and others."""
+"""How single values are written in ``matrix.yaml``: names, durations, sizes, changes and others."""
 
 import re
 from datetime import date
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import (
@@ -33,16 +34,16 @@ LONGEST_S = 30 * 24 * 3600
 LEAST_MEMORY_BYTES = 64 * 1024**2
 
 EXPECTED = {
-    _LABEL: "1 to 100 visible characters, none of them `,` `=` `@` `/`, no blank at an end",
-    _NAME: "at most 63 letters, digits, `.`, `_` and `-`, a letter or digit first",
+    _LABEL: "1 to 100 visible characters without `,` `=` `@` `/`, and no space at either end",
+    _NAME: "at most 63 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
     VERSION: 'an exact version such as "2.0.0"',
     _PACKAGE: "the name of a package",
     _REQUIREMENT: "a package such as `numpy` or `numpy<2`",
     _PYTHON: '`auto` or a minor version such as "3.7"',
     _AS_OF: "`release`, `today` or a date such as 2019-10-15",
     _BASE: "`auto`, `pull`, `host` or the name of an image",
-    _TEXT: "a text that is not empty",
-    "string_type": "a text",
+    _TEXT: "text that is not empty",
+    "string_type": "text",
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
@@ -51,7 +52,7 @@ EXPECTED = {
     "model_type": "keys with values",
     "union_tag_not_found": "a list of values, or `package` and `versions`",
 }
-"""What belongs at a place, by pattern and by pydantic's type of error."""
+"""What is expected, by pattern and by pydantic's type of error."""
 
 
 def _expected(what: str) -> PydanticCustomError:
@@ -70,7 +71,7 @@ def _axis_value(value: object) -> Value:
     if isinstance(value, (float, Date)):
         raise PydanticCustomError("string_type", "")
     if not isinstance(value, str):
-        raise _expected("a text, a whole number, true or false")
+        raise _expected("text, a whole number, true or false")
     if not re.search(_LABEL, value):
         raise _expected(EXPECTED[_LABEL])
     return _visible(value)
@@ -80,7 +81,7 @@ def _parameter(value: object) -> Scalar:
     if isinstance(value, Date):
         raise PydanticCustomError("string_type", "")
     if not isinstance(value, (bool, int, float, str)):
-        raise _expected("a text, a number, true or false")
+        raise _expected("text, a number, true or false")
     return value
 
 
@@ -89,12 +90,12 @@ def _day(value: str) -> str:
         try:
             date.fromisoformat(value)
         except ValueError:
-            raise _expected("a date of the calendar") from None
+            raise _expected("a date that exists") from None
     return value
 
 
 def _amount(value: object, units: dict[str, int], what: str) -> int:
-    """Return the seconds or bytes that a number with a unit means; both begin at 1."""
+    """Return the seconds or bytes that a number with a unit means; at least 1."""
     if isinstance(value, int) and not isinstance(value, bool):
         amount = value
     else:
@@ -118,10 +119,9 @@ def _size(value: object) -> int:
     return _amount(value, units, "a size such as 256m or 4g")
 
 
-def _memory(value: object) -> int:
-    size = _size(value)
+def _enough(size: int) -> int:
     if size < LEAST_MEMORY_BYTES:
-        raise _expected("at least 64m: a smaller container could not start Python")
+        raise _expected("at least 64m, because a smaller container cannot start Python")
     return size
 
 
@@ -138,6 +138,7 @@ def _change(value: object) -> tuple[float, bool]:
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Text = Annotated[str, StringConstraints(pattern=_TEXT, max_length=1000)]
+FilePath = Annotated[Text, AfterValidator(lambda value: str(PurePosixPath(value)))]
 Label = Annotated[str, StringConstraints(pattern=_LABEL), AfterValidator(_visible)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
 Package = Annotated[str, StringConstraints(pattern=_PACKAGE)]
@@ -149,7 +150,7 @@ AxisValue = Annotated[
 Parameter = Annotated[
     Scalar, PlainValidator(_parameter), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]
-Coordinates = Annotated[dict[Label, AxisValue], Field(min_length=1)]
+AxisValues = Annotated[dict[Label, AxisValue], Field(min_length=1)]
 Duration = Annotated[
     float,
     PlainValidator(_duration),
@@ -160,11 +161,7 @@ Size = Annotated[
     PlainValidator(_size),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]+[kmg]$", "minimum": 1}),
 ]
-Memory = Annotated[
-    int,
-    PlainValidator(_memory),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]+[kmg]$", "minimum": 1}),
-]
+Memory = Annotated[Size, AfterValidator(_enough)]
 Processes = Annotated[int, Field(ge=16, le=1_000_000)]
 Change = Annotated[
     tuple[float, bool],

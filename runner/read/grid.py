@@ -1,270 +1,323 @@
-"""From axes to cells: every combination, less what is excluded, with what is included.
+"""Expand axes into cells: every combination, without the excluded ones, with the included ones.
 
 The rules are those of GitHub Actions. ``exclude`` comes first. Then an ``include`` entry extends
-every combination it does not contradict; one that contradicts all becomes a cell of its own, and
-no ``exclude`` can remove it. Values are compared as an id shows them.
+every combination that it does not contradict. An entry that contradicts them all becomes a cell of
+its own, which no ``exclude`` can remove. Values are compared as an id shows them.
 """
 
 import itertools
+import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
-from runner.read.fields import EXPECTED, VERSION
-from runner.read.problems import Keys, Problems
-from runner.read.schema import SETTINGS, Environment, Include
+from runner.read.fields import EXPECTED, VERSION, AxisValues
+from runner.read.problems import Keys, Problem, suggestion, unknown
+from runner.read.schema import SETTINGS, BuildAxis, Document, IncludeSection
 from runner.records import Coordinates, Scalar, Value, shown
 from runner.records.environment import EnvironmentRequest, Requirement
 from runner.records.study import Axis, Cell, Status
-from runner.text import did_you_mean, quoted
+from runner.text import did_you_mean, listed, quoted
+
+MOST_CELLS = 10_000
+MOST_STEPS = 5_000_000
+"""Bounds the work: values of all cells, times the values that may be looked up in each."""
 
 LONGEST_ID_BYTES = 200
 """A file is named after a trial, and most file systems allow 255 bytes."""
 
+Given = Mapping[str, Value]
+"""Values of axes, as an entry of the file gives them."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """A cell to be: its coordinates and the include entries that hold for it."""
-
-    coordinates: Coordinates
-    entries: list[Include] = field(default_factory=list)
-
-
 class Grid:
-    """The combinations of axes while ``exclude``, ``include`` and what names cells are checked.
+    """The cells of a matrix by id, and the problems of ``exclude`` and ``include``.
 
-    ``complete`` is false once an entry was wrong: then a missing cell proves nothing.
+    While there are such problems, a missing cell or value proves nothing.
     """
 
-    def __init__(self, axes: tuple[Axis, ...], problems: Problems) -> None:
-        self.axes = axes
-        self.problems = problems
-        self.complete = True
-        self.values = {axis.name: {shown(value): value for value in axis.values} for axis in axes}
-        self._drafts: dict[str, _Draft] = {}
-        self._having: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for values in itertools.product(*(axis.values for axis in axes)):
-            cell = self._draft(tuple(zip(self.values, values, strict=True)))
-            for axis, value in zip(self.values, values, strict=True):
-                self._having[axis, shown(value)].add(cell)
+    axes: tuple[Axis, ...]
+    values: Mapping[str, Mapping[str, Value]]
+    """The values that cells have on each axis, by the text that an id shows."""
+    cells: Mapping[str, Coordinates]
+    entries: Mapping[str, list[IncludeSection]]
+    """The include entries that hold for each cell."""
+    problems: list[Problem]
 
-    def exclude(self, given: Mapping[str, Value] | None, path: Keys) -> None:
-        """Leave out every combination with the given values."""
-        if given is None or not (self._axes_exist(given, path) and self._values_exist(given, path)):
-            self.complete = False
-            return
-        for cell in self._matching(given):
-            self._drafts.pop(cell, None)
+    def id(self, given: Given) -> str:
+        """Return the id of the cell with these coordinates."""
+        return _id((axis, given.get(axis, "")) for axis in self.values)
 
-    def include(self, entry: Include | None, path: Keys) -> None:
-        """Extend the combinations that an entry does not contradict, or add a cell of its own."""
-        if entry is None or not self._sound(entry, path):
-            self.complete = False
-            return
-        matching = [cell for cell in self._matching(entry.coordinates) if cell in self._drafts]
-        for cell in matching:
-            self._drafts[cell].entries.append(entry)
-        if not matching and not self._add(entry, path):
-            self.complete = False
-
-    def find(self, given: Mapping[str, Value], path: Keys) -> str:
-        """Return the id of the cell with these coordinates; note a problem if there is none."""
-        cell = ",".join(f"{axis}={shown(given.get(axis, ''))}" for axis in self.values)
-        missing = [axis for axis in self.values if axis not in given]
-        if not self._axes_exist(given, path):
-            return cell
-        if missing:
-            self.problems.add(path, f"this names one cell; {_give(missing)}")
-        elif self.complete and cell not in self._drafts and self._values_exist(given, path):
-            self.problems.add(path, f"there is no cell {cell}; it is excluded, or not included")
-        return cell
-
-    def partial(self, given: Mapping[str, Value], path: Keys) -> Coordinates:
-        """Return coordinates that name some axes; note a problem if no cell has them."""
-        sound = self._axes_exist(given, path) and self.complete
-        if sound and self._values_exist(given, path):
-            wanted = {(axis, shown(value)) for axis, value in given.items()}
-            if not any(
-                wanted <= {(axis, shown(value)) for axis, value in draft.coordinates}
-                for draft in self._drafts.values()
-            ):
-                self.problems.add(path, "no cell has these values together; change one")
+    def coordinates(self, given: Given) -> Coordinates:
+        """Return known values in the order of the axes, as the axes declare them."""
         return tuple(
-            (axis, known.get(shown(given[axis]), given[axis]))
+            (axis, known[shown(given[axis])])
             for axis, known in self.values.items()
             if axis in given
         )
 
-    def pairs(
-        self, of: Mapping[str, Value], against: Mapping[str, Value], path: Keys
-    ) -> tuple[tuple[str, str], ...]:
-        """Return the cells with the values of ``of``, each with the one ``against`` makes of it.
+    def pairs(self, of: Given, against: Given) -> Iterator[tuple[str, str]]:
+        """Yield each cell with the values of ``of``, and the cell that ``against`` makes of it."""
+        for cell in _matching(self.cells, of):
+            other = self.id({**dict(self.cells[cell]), **against})
+            if other in self.cells and other != cell:
+                yield cell, other
 
-        Note a problem if an axis is in one of the two only, or if there is no such pair.
-        """
-        lonely = sorted(of.keys() ^ against.keys())
-        sound = all(
-            self._axes_exist(given, (*path, key)) and self._values_exist(given, (*path, key))
-            for key, given in (("of", of), ("against", against))
-        )
-        if not sound or not self.complete:
-            return ()
-        if lonely:
-            key = "of" if lonely[0] in of else "against"
-            said = f"`{lonely[0]}` is in `{key}` only; give both sides a value of it"
-            self.problems.add((*path, key, lonely[0]), said)
-            return ()
-        found = []
-        wanted = {(axis, shown(value)) for axis, value in of.items()}
-        for cell, draft in self._drafts.items():
-            if not wanted <= {(axis, shown(value)) for axis, value in draft.coordinates}:
-                continue
-            values = {**dict(draft.coordinates), **against}
-            other = ",".join(f"{axis}={shown(values[axis])}" for axis in self.values)
-            if other in self._drafts and other != cell:
-                found.append((cell, other))
-        if not found:
-            self.problems.add(path, "there are no two cells to compare here; change a value")
-        return tuple(found)
-
-    def cells(
-        self, environment: Environment, parameters: Mapping[str, Scalar], timeout_s: float
-    ) -> tuple[Cell, ...]:
-        """Return the cells in the order of the axes, the first varying slowest."""
-        if not self._drafts and self.complete:
-            self.problems.add(("exclude",), "this leaves no cell; remove an entry")
-        for cell in self._drafts:
+    def id_problems(self) -> list[Problem]:
+        """Return a problem if an id is too long for the name of a file."""
+        for cell in self.cells:
             if len(cell.encode()) > LONGEST_ID_BYTES:
-                self.problems.add(
-                    ("axes",),
-                    f"the id {quoted(cell)} is longer than {LONGEST_ID_BYTES} bytes; "
-                    "shorten names or values",
-                )
-                break
-        return tuple(
-            _cell(
-                draft,
-                self.axes,
-                _request(draft, self.axes, environment),
-                parameters,
-                timeout_s,
-            )
-            for draft in self._drafts.values()
-        )
+                sentence = f"the id {quoted(cell)} is longer than {LONGEST_ID_BYTES} bytes"
+                return [Problem(("axes",), f"{sentence}; shorten names or values")]
+        return []
 
-    def _draft(self, coordinates: Coordinates) -> str:
-        draft = _Draft(coordinates)
-        cell = ",".join(f"{axis}={shown(value)}" for axis, value in coordinates)
-        self._drafts[cell] = draft
-        return cell
-
-    def _matching(self, given: Mapping[str, Value]) -> set[str]:
-        """Return the combinations with all the given values, excluded ones among them."""
-        return set.intersection(
-            *(self._having.get((axis, shown(value)), set()) for axis, value in given.items())
-        )
-
-    def _add(self, entry: Include, path: Keys) -> bool:
-        """Add the cell of an entry that contradicts every combination."""
-        given = entry.coordinates
+    def cell_problems(self, given: Given, path: Keys) -> list[Problem]:
+        """Return the problems of coordinates that must name a single cell."""
+        problems = self._name_problems(given, path)
         missing = [axis for axis in self.values if axis not in given]
-        cell = ",".join(f"{axis}={shown(given.get(axis, ''))}" for axis in self.values)
-        if missing:
-            hints = [did_you_mean(shown(given[axis]), self.values[axis]) for axis in given]
-            hint = "".join(hints[:1]) if len(given) == 1 else ""
-            said = f"no combination has these values, so this adds a cell; {_give(missing)}{hint}"
-            self.problems.add(path, said)
-        elif cell in self._drafts:
-            self.problems.add(path, f"the cell {cell} is included already; merge the two entries")
-        else:
-            self._draft(tuple((axis, given[axis]) for axis in self.values))
-            self._drafts[cell].entries.append(entry)
-            for axis, known in self.values.items():
-                known.setdefault(shown(given[axis]), given[axis])
-        return not missing and cell in self._drafts
+        if missing and given.keys() <= self.values.keys():  # otherwise one may be misspelt
+            problems.append(Problem(path, f"this must name a single cell; {_give(missing)}"))
+        cell = self.id(given)
+        if not problems and not self.problems and cell not in self.cells:
+            sentence = f"there is no cell {cell}; it is excluded, or not included"
+            problems.append(Problem(path, sentence))
+        return problems
 
-    def _sound(self, entry: Include, path: Keys) -> bool:
-        given = entry.coordinates
-        if not given:
-            self.problems.add(path, "this names no axis; give a value of one")
-            return False
-        wrong = set(entry.parameters or ()) & set(self.values)
-        for name in sorted(wrong):
-            here = (*path, "parameters", name)
-            self.problems.add(here, "this is an axis; write it beside `parameters`")
-        for axis in self.axes:
-            value = given.get(axis.name)
-            if value is None or not axis.builds:
-                continue
-            if not isinstance(value, str) or not re.search(VERSION, value):
-                wrong.add(axis.name)
-                what = f"expected {EXPECTED[VERSION]}, found {shown(value)}"
-                self.problems.add((*path, axis.name), what)
-        return self._axes_exist(given, path, SETTINGS) and not wrong
+    def baseline_problems(self, given: Given, path: Keys) -> list[Problem]:
+        """Return the problems of coordinates that must match a cell."""
+        problems = self._name_problems(given, path)
+        if not problems and not self.problems and not _matching(self.cells, given):
+            problems.append(Problem(path, "no cell has these values together; change one"))
+        return problems
 
-    def _axes_exist(
-        self, given: Mapping[str, Value], path: Keys, settings: tuple[str, ...] = ()
-    ) -> bool:
-        unknown = [axis for axis in given if axis not in self.values]
-        for axis in unknown:
-            here = (*path, axis)
-            what = "neither an axis nor a setting" if settings else "unknown axis"
-            hint = did_you_mean(axis, [*self.values, *settings])
-            self.problems.add(here, f"{what}{hint}", self.problems.keys.get(here))
-        return not unknown
+    def pair_problems(self, of: Given, against: Given, path: Keys) -> list[Problem]:
+        """Return the problems of a comparison, those of both sides."""
+        problems = self._name_problems(of, (*path, "of"))
+        problems += self._name_problems(against, (*path, "against"))
+        if of.keys() | against.keys() <= self.values.keys():  # otherwise one may be misspelt
+            problems += _one_sided(of, against, ("of", "against"), path)
+            problems += _one_sided(against, of, ("against", "of"), path)
+        if not problems and not self.problems and not any(self.pairs(of, against)):
+            problems.append(Problem(path, "no two cells match this comparison; change a value"))
+        return problems
 
-    def _values_exist(self, given: Mapping[str, Value], path: Keys) -> bool:
-        unknown = [axis for axis in given if shown(given[axis]) not in self.values[axis]]
-        for axis in unknown:
-            value = shown(given[axis])
-            hint = did_you_mean(value, self.values[axis])
-            self.problems.add((*path, axis), f"no cell has the value {quoted(value)}{hint}")
-        return not unknown
+    def _name_problems(self, given: Given, path: Keys) -> list[Problem]:
+        problems = _unknown_axes(given, path, self.values)
+        return problems if self.problems else problems + _unknown_values(given, path, self.values)
+
+
+def expand(document: Document, other_values: int) -> Grid:
+    """Return the cells that a document declares; wrong entries have no effect.
+
+    ``other_values`` is the number of values outside ``axes``.
+    """
+    axes = tuple(_axis(name, declared) for name, declared in document.axes.items())
+    values = {axis.name: {shown(value): value for value in axis.values} for axis in axes}
+    problems = _size_problems(axes, other_values)
+    if problems:
+        return Grid(axes, values, {}, {}, problems)
+    combinations = _combinations(axes)
+    problems += _exclude(document.exclude, combinations, values)
+    added, entries, wrong = _include(document.include, combinations, axes)
+    problems += wrong
+    if not (combinations or added or problems):
+        problems.append(Problem(("exclude",), "this leaves no cell; remove an entry"))
+    for axis, value in itertools.chain.from_iterable(added.values()):
+        values[axis].setdefault(shown(value), value)
+    return Grid(axes, values, combinations | added, entries, problems)
+
+
+def _axis(name: str, declared: BuildAxis | list[Value]) -> Axis:
+    if isinstance(declared, BuildAxis):
+        versions, package = tuple(declared.versions), tuple(declared.package)
+        return Axis(name=name, values=versions, distributions=package)
+    return Axis(name=name, values=tuple(declared))
+
+
+def _size_problems(axes: tuple[Axis, ...], other_values: int) -> list[Problem]:
+    count = math.prod(len(axis.values) for axis in axes)
+    if count > MOST_CELLS:
+        sentence = f"these make {count:,} cells; the limit is {MOST_CELLS:,}; use fewer values"
+        return [Problem(("axes",), sentence)]
+    if count * len(axes) * other_values > MOST_STEPS:
+        sentence = f"these make {count:,} cells, too many for {other_values:,} other values"
+        return [Problem(("axes",), f"{sentence}; split the study")]
+    return []
+
+
+def _combinations(axes: tuple[Axis, ...]) -> dict[str, Coordinates]:
+    names = [axis.name for axis in axes]
+    combinations = itertools.product(*(axis.values for axis in axes))
+    every = (tuple(zip(names, values, strict=True)) for values in combinations)
+    return {_id(coordinates): coordinates for coordinates in every}
+
+
+def _id(coordinates: Iterable[tuple[str, Value]]) -> str:
+    return ",".join(f"{axis}={shown(value)}" for axis, value in coordinates)
+
+
+def _exclude(
+    excluded: list[AxisValues],
+    combinations: dict[str, Coordinates],
+    values: Mapping[str, Mapping[str, Value]],
+) -> list[Problem]:
+    """Remove the matching combinations; return the problems of wrong entries."""
+    problems = []
+    for index, given in enumerate(excluded):
+        path = ("exclude", index)
+        wrong = _unknown_axes(given, path, values) + _unknown_values(given, path, values)
+        for cell in [] if wrong else _matching(combinations, given):
+            del combinations[cell]
+        problems += wrong
+    return problems
+
+
+def _include(
+    included: list[IncludeSection], combinations: Mapping[str, Coordinates], axes: tuple[Axis, ...]
+) -> tuple[dict[str, Coordinates], dict[str, list[IncludeSection]], list[Problem]]:
+    """Return the additional cells, the entries that hold for each cell, and all problems."""
+    added: dict[str, Coordinates] = {}
+    entries: dict[str, list[IncludeSection]] = defaultdict(list)
+    problems = []
+    for index, entry in enumerate(included):
+        given, path = entry.coordinates, ("include", index)
+        matching = _matching(combinations, given)
+        wrong = _entry_problems(entry, path, axes)
+        if not wrong and not matching:
+            wrong = _addition_problems(given, path, axes, added)
+        problems += wrong
+        if not wrong and not matching:
+            coordinates = tuple((axis.name, given[axis.name]) for axis in axes)
+            matching = [_id(coordinates)]
+            added[_id(coordinates)] = coordinates
+        for cell in [] if wrong else matching:
+            entries[cell].append(entry)
+    return added, entries, problems
+
+
+def _matching(cells: Iterable[str], given: Given) -> list[str]:
+    """Return the ids of the cells with the given values; an id is made of ``axis=value``."""
+    wanted = {f"{axis}={shown(value)}" for axis, value in given.items()}
+    return [cell for cell in cells if wanted.issubset(cell.split(","))]
+
+
+def _entry_problems(entry: IncludeSection, path: Keys, axes: tuple[Axis, ...]) -> list[Problem]:
+    given, names = entry.coordinates, [axis.name for axis in axes]
+    problems = _unknown_axes(given, path, [*names, *SETTINGS], "axis or setting")
+    if not given:
+        problems.append(Problem(path, "this names no axis; give a value for one"))
+    for name in entry.parameters or ():
+        if name in names:
+            sentence = "this is an axis; move it out of `parameters`"
+            problems.append(Problem((*path, "parameters", name), sentence))
+    for axis in axes:
+        value = given.get(axis.name, "0")
+        if axis.builds and not (isinstance(value, str) and re.search(VERSION, value)):
+            sentence = f"expected {EXPECTED[VERSION]}, found {shown(value)}"
+            problems.append(Problem((*path, axis.name), sentence))
+    return problems
+
+
+def _addition_problems(
+    given: Given, path: Keys, axes: tuple[Axis, ...], added: Mapping[str, Coordinates]
+) -> list[Problem]:
+    """Return why an entry that extends no combination cannot be a cell of its own."""
+    missing = [axis.name for axis in axes if axis.name not in given]
+    if missing:
+        sentence = f"no combination has these values, so this adds a cell; {_give(missing)}"
+        hints = [
+            partial(did_you_mean, shown(given[axis.name]), map(shown, axis.values))
+            for axis in axes
+            if axis.name in given
+        ]
+        return [Problem(path, sentence, hint=hints[0] if len(hints) == 1 else str)]
+    same = _matching(added, given)
+    if same:
+        sentence = f"the cell {same[0]} is already included; merge the two entries"
+        return [Problem(path, sentence)]
+    return []
 
 
 def _give(missing: list[str]) -> str:
-    return f"give a value of {' and '.join(f'`{axis}`' for axis in missing)} too"
+    return f"give a value for {listed([f'`{axis}`' for axis in missing])} too"
 
 
-def _request(draft: _Draft, axes: tuple[Axis, ...], environment: Environment) -> EnvironmentRequest:
-    return EnvironmentRequest(
-        requirements=tuple(
-            Requirement(axis=axis.name, distributions=axis.distributions, version=str(value))
-            for axis, (_, value) in zip(axes, draft.coordinates, strict=True)
-            if axis.builds
-        ),
-        python=environment.python,
-        as_of=environment.as_of,
-        packages=tuple(environment.packages),
-        compile=environment.compile,
+def _unknown_axes(
+    given: Given, path: Keys, known: Collection[str], noun: str = "axis"
+) -> list[Problem]:
+    return [
+        problem
+        for axis in given
+        for problem in unknown(noun, axis, known, (*path, axis), at_key=True)
+    ]
+
+
+def _unknown_values(
+    given: Given, path: Keys, known: Mapping[str, Mapping[str, Value]]
+) -> list[Problem]:
+    """Return a problem for each value that no cell has on its axis, if the axis exists."""
+    problems = []
+    for axis, value in given.items():
+        word = shown(value)
+        if axis in known and word not in known[axis]:
+            hint = partial(suggestion, word, known[axis])
+            sentence = f"no cell has the value {quoted(word)}"
+            problems.append(Problem((*path, axis), sentence, hint=hint))
+    return problems
+
+
+def _one_sided(given: Given, other: Given, keys: tuple[str, str], path: Keys) -> list[Problem]:
+    here, there = keys
+    return [
+        Problem(
+            (*path, here, axis), f"`{axis}` is only in `{here}`; give it a value in `{there}` too"
+        )
+        for axis in given
+        if axis not in other
+    ]
+
+
+def cells(grid: Grid, document: Document) -> tuple[Cell, ...]:
+    """Return the cells in the order of the axes, the first varying slowest."""
+    return tuple(
+        _cell(coordinates, grid.entries.get(cell, []), grid.axes, document)
+        for cell, coordinates in grid.cells.items()
     )
 
 
 def _cell(
-    draft: _Draft,
+    coordinates: Coordinates,
+    entries: list[IncludeSection],
     axes: tuple[Axis, ...],
-    request: EnvironmentRequest,
-    parameters: Mapping[str, Scalar],
-    timeout_s: float,
+    document: Document,
 ) -> Cell:
-    """Make the cell; what a later include entry says holds over an earlier one."""
-    run_values = {
-        axis.name: value
-        for axis, (_, value) in zip(axes, draft.coordinates, strict=True)
-        if not axis.builds
-    }
-    told: dict[str, Scalar] = {**parameters, **run_values}
-    expect, blocks = Status.OK, None
-    for entry in draft.entries:
-        told |= entry.parameters or {}
+    """Make the cell; a later include entry overrides an earlier one."""
+    by_axis = [(axis, value) for axis, (_, value) in zip(axes, coordinates, strict=True)]
+    run_values = {axis.name: value for axis, value in by_axis if not axis.builds}
+    parameters: dict[str, Scalar] = {**document.parameters, **run_values}
+    timeout_s, expect, blocks = document.limits.timeout_s, Status.OK, None
+    for entry in entries:
+        parameters |= entry.parameters or {}
         expect = expect if entry.expect is None else entry.expect
         blocks = blocks if entry.blocks is None else entry.blocks
         timeout_s = timeout_s if entry.timeout is None else entry.timeout
     return Cell(
-        coordinates=draft.coordinates,
-        request=request,
-        parameters=told,
+        coordinates=coordinates,
+        request=EnvironmentRequest(
+            requirements=tuple(
+                Requirement(axis=axis.name, distributions=axis.distributions, version=str(value))
+                for axis, value in by_axis
+                if axis.builds
+            ),
+            python=document.environment.python,
+            as_of=document.environment.as_of,
+            packages=tuple(document.environment.packages),
+            compile=document.environment.compile,
+        ),
+        parameters=parameters,
         timeout_s=timeout_s,
         expect=expect,
         blocks=blocks,

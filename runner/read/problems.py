@@ -1,75 +1,106 @@
-"""What is wrong in a file: collected with the place of each problem, told all at once."""
+"""Problems of a YAML file: where each one is, and one error that shows them all."""
 
 import re
-from dataclasses import dataclass, field
-from typing import NoReturn
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from runner.errors import ConfigError
-from runner.text import LONGEST_QUOTE, quoted
+from runner.text import LONGEST_QUOTE, cut, did_you_mean, listed, quoted
 
 Keys = tuple[str | int, ...]
-"""The way to a value: keys of mappings and positions in lists."""
+"""The path to a value: keys of mappings and positions in lists."""
 
 Place = tuple[int, int]
 """Line and column, both from 1."""
 
 MOST_PROBLEMS = 100
-"""Nobody reads on from here, and to look for more may take long."""
+"""Nobody reads more than this."""
+
+_LONGEST_SUGGESTION = 240
 
 
-@dataclass(slots=True)
-class Problems:
-    """The problems of one file.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A mistake at a path. It is shown at the value, at the key, or at a place of its own."""
 
-    ``values`` and ``keys`` are the places where values and the keys of entries begin, ``texts`` is
-    what was written for each scalar. ``refused`` are the values that cannot be used.
+    path: Keys
+    sentence: str
+    at_key: bool = False
+    place: Place | None = None
+    hint: Callable[[], str] = str
+    """Completes the sentence. It is called only for problems that are shown, because the search
+    for a similar word is slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A YAML file as plain values, with the places of values and keys and the text of scalars.
+
+    Unusable values are ``None`` in ``plain`` and listed in ``problems``.
     """
 
     file: str
-    values: dict[Keys, Place] = field(default_factory=dict)
-    keys: dict[Keys, Place] = field(default_factory=dict)
-    texts: dict[Keys, str] = field(default_factory=dict)
-    refused: set[Keys] = field(default_factory=set)
-    found: set[tuple[Place, str]] = field(default_factory=set)
+    plain: object
+    values: dict[Keys, Place]
+    keys: dict[Keys, Place]
+    texts: dict[Keys, str]
+    problems: list[Problem]
 
-    def add(self, path: Keys, sentence: str, place: Place | None = None) -> None:
-        """Note that something is wrong at a path: where its value is, if no place is given.
+    def place(self, problem: Problem) -> Place:
+        """Return where to show a problem; a missing value is shown where its section begins."""
+        if problem.place:
+            return problem.place
+        path = problem.path
+        if problem.at_key and path in self.keys:
+            return self.keys[path]
+        while path not in self.values:
+            path = path[:-1]
+        return self.values[path]
 
-        ConfigError once there is more than a person reads.
-        """
-        nearest = path
-        while place is None:
-            place = self.values.get(nearest, None if nearest else (1, 1))
-            nearest = nearest[:-1]
-        self.found.add((place, f"{shown_path(path)}: {sentence}" if path else sentence))
-        if len(self.found) >= MOST_PROBLEMS:
-            self.fail()
 
-    def refuse(self, path: Keys, sentence: str) -> None:
-        """Note that the value at a path is wrong and cannot be used by further checks."""
-        self.add(path, sentence)
-        self.refused.add(path)
-
-    def stop(self, sentence: str, place: Place | None = None) -> NoReturn:
-        """Raise ConfigError for a file of which nothing can be read."""
-        where = "".join(f":{number}" for number in place or ())
-        raise ConfigError(f"{self.file}{where}: {sentence}")
-
-    def fail(self) -> NoReturn:
-        """Raise ConfigError with every problem, in the order of the file."""
-        raise ConfigError(
-            "\n".join(
-                f"{self.file}:{line}:{column}: {sentence}"
-                for (line, column), sentence in sorted(self.found)
-            )
-        )
+def refused(source: Source, problems: Iterable[Problem]) -> ConfigError:
+    """Return the error that shows the first problems in the order of the file, one per line."""
+    lines = []
+    for problem in sorted(problems, key=source.place)[:MOST_PROBLEMS]:
+        line, column = source.place(problem)
+        path = f"{shown_path(problem.path)}: " if problem.path else ""
+        lines.append(f"{source.file}:{line}:{column}: {path}{problem.sentence}{problem.hint()}")
+    return ConfigError("\n".join(dict.fromkeys(lines)))
 
 
 def shown_path(path: Keys) -> str:
-    """Return a path as a person writes it: ``axes.python[2]``."""
+    """Return a path as people write it: ``axes.python[2]``."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{_bare(part)}" for part in path]
     return "".join(parts).removeprefix(".")
 
 
 def _bare(key: str) -> str:
     return key if re.fullmatch(rf"[\w-]{{1,{LONGEST_QUOTE}}}", key) else quoted(key)
+
+
+def unknown(
+    noun: str, word: str, known: Collection[str], path: Keys, *, at_key: bool = False
+) -> list[Problem]:
+    """Return a problem if a word is not among the known ones."""
+    if word in known:
+        return []
+    return [Problem(path, f"unknown {noun}", at_key, hint=partial(suggestion, word, known))]
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return the end of a sentence: the most similar known word, or else all known words."""
+    every = cut(listed(list(known), "or"), _LONGEST_SUGGESTION)
+    return did_you_mean(word, known) or (f"; expected {every}" if every else "; remove it")
+
+
+def repeated(words: Iterable[tuple[Keys, str]]) -> list[Problem]:
+    """Return a problem for each word that an earlier path already has."""
+    first: dict[str, Keys] = {}
+    return [
+        Problem(
+            path, f"{quoted(word)} is already at {shown_path(first[word])}; change or remove one"
+        )
+        for path, word in words
+        if first.setdefault(word, path) != path
+    ]

@@ -109,7 +109,7 @@ def test_an_input_that_takes_long_is_stopped() -> None:
 def test_aliases_of_long_texts_are_counted_by_letters(tmp_path: Path, many: str) -> None:
     """A long text that is repeated by its name is as long as all of its repetitions."""
     [line] = told(tmp_path, f"a: &a {'x' * 400_000}\nb: [{many}]\n")
-    assert line.endswith("the aliases expand without end; write the values")
+    assert line.endswith("the aliases expand to too many values; write the values")
 
 
 def test_digits_that_are_no_number_are_read_in_time(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_many_cells_under_many_entries_are_refused(tmp_path: Path) -> None:
 def test_a_fall_by_all_is_no_limit_of_a_policy(tmp_path: Path) -> None:
     """There is no ratio for it."""
     [line] = told(tmp_path, SMALL + "policy: {seconds: -100%}\n")
-    assert line.endswith("policy.seconds: nothing falls by 100% or more; write a smaller share")
+    assert line.endswith("nothing falls by 100% or more; write a smaller percentage")
 
 
 def test_many_problems_are_not_all_told(tmp_path: Path) -> None:

@@ -36,7 +36,6 @@ VERBS = ("read", "lock", "plan", "prepare", "execute", "summarise", "judge", "re
 KNOW_NO_VERB = {"records", "errors", "text", "system", "inside", "observer", "python", "engines"}
 
 PUBLIC = {
-    "read.schema",
     "lock.file",
     "prepare.recipe",
     "execute.cleanup",
@@ -74,11 +73,11 @@ OWNERS = {
         "bundle.file",
         "lock.file",
         "read.fields",
-        "read.refusals",
+        "read.validation",
         "read.schema",
         "system.stored",
     },
-    "pydantic_core": {"read.fields", "read.refusals", "read.schema", "system.stored"},
+    "pydantic_core": {"read.fields", "read.validation", "read.schema", "system.stored"},
 }
 """The only modules that import a package; a package that is not listed is imported by none."""
 

@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from runner.read import read, schema
+from runner.read import json_schema, read
 from runner.records.study import Better, Limits, Pair, PolicyLimit, Status
 from tests.support.matrices import FULL, SMALL, study, told
 
@@ -128,13 +128,13 @@ def test_aliases_are_followed(tmp_path: Path) -> None:
 
 def test_the_committed_schema_is_the_one_of_the_program() -> None:
     """The file matrix.schema.json is what `schema` prints."""
-    assert json.loads((ROOT / "matrix.schema.json").read_text()) == schema()
+    assert json.loads((ROOT / "matrix.schema.json").read_text()) == json_schema()
 
 
 def test_every_key_is_in_the_reference() -> None:
     """The page docs/matrix.md names every key of the schema."""
     page = (ROOT / "docs" / "matrix.md").read_text()
-    document = schema()
+    document = json_schema()
     assert isinstance(document["$defs"], dict)
     sections = [document, *document["$defs"].values()]
     keys = {key for section in sections for key in section.get("properties", ())}

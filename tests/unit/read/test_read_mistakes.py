@@ -1,4 +1,4 @@
-"""What ``read`` says of a wrong matrix."""
+"""How ``read`` reports the mistakes of a matrix."""
 
 import json
 import time
@@ -16,12 +16,9 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "limits: {cpu: 3}",
         "10:10: limits.cpu: unknown key; did you mean `cpus`?",
     ),
-    "key without a like": (
+    "key without a similar one": (
         "environment: {zzz: 3}",
-        (
-            "10:15: environment.zzz: unknown key; the keys here are "
-            "python, as_of, base, packages, compile"
-        ),
+        ("10:15: environment.zzz: unknown key; expected python, as_of, base, packages or compile"),
     ),
     "wrong type": ('blocks: "x"', '10:9: blocks: expected a whole number, found "x"'),
     "a list for keys": ("limits: [1]", "10:9: limits: expected keys with values, found a list"),
@@ -39,14 +36,14 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "limits: {timeout: 999999999h}",
         '10:19: limits.timeout: expected at most 30 days, found "999999999h"',
     ),
-    "memory for nobody": (
+    "too little memory": (
         "limits: {memory: 1k}",
         (
-            "10:18: limits.memory: expected at least 64m: a smaller container could not start "
+            "10:18: limits.memory: expected at least 64m, because a smaller container cannot start "
             'Python, found "1k"'
         ),
     ),
-    "processes for nobody": (
+    "too few processes": (
         "limits: {pids: 1}",
         "10:16: limits.pids: expected at least 16, found 1",
     ),
@@ -56,16 +53,22 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "policy of a metric without direction": (
         "policy: {loss_at_end: 1}",
-        "10:23: policy.loss_at_end: no change of this metric is worse, as neither way is better",
+        (
+            (
+                "10:23: policy.loss_at_end: this metric has no better direction, so it cannot "
+                "get worse; "
+            )
+            "remove the limit"
+        ),
     ),
     "unknown metric": (
         "policy: {second: 3}",
         "10:10: policy.second: unknown metric; did you mean `seconds`?",
     ),
-    "duplicate key": ("name: x", "10:1: name: this key is already in line 2; keep one"),
+    "duplicate key": ("name: x", "10:1: name: this key is already on line 2; keep one"),
     "inner duplicate key": (
         "limits: {cpus: 1, cpus: 2}",
-        "10:19: limits.cpus: this key is already in line 10; keep one",
+        "10:19: limits.cpus: this key is already on line 10; keep one",
     ),
     "no value": ("title:", "10:7: title: there is no value; write one, or remove the key"),
     "unknown key without value": (
@@ -73,15 +76,18 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "10:1: limit: unknown key; did you mean `limits`?",
         "10:7: limit: there is no value; write one, or remove the key",
     ),
-    "key that is no text": ("1: x", '10:1: a key must be a text; quote it: "1"'),
-    "key that is a list": ("? [a]\n: b", "10:3: a key must be a text"),
+    "key that is a number": ("1: x", '10:1: a key must be text; quote it: "1"'),
+    "key that is a list": ("? [a]\n: b", "10:3: a key must be text"),
     "merge key": (
         "limits: {<<: {cpus: 1}}",
-        "10:10: limits: merge keys are not read; write the entries, or alias the whole",
+        (
+            "10:10: limits: merge keys (`<<`) are not supported; write out the entries, or use an "
+            "alias for all of them"
+        ),
     ),
     "tag": (
         "title: !!python/object:os.system x",
-        '10:8: title: the tag "!!python/object:os.system" is not read; remove it',
+        '10:8: title: the tag "!!python/object:os.system" is not supported; remove it',
     ),
     "octal": (
         "blocks: 010",
@@ -97,7 +103,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "infinity": (
         "parameters: {a: .inf}",
-        '10:17: parameters.a: ".inf" is not a number that can be used; write another',
+        '10:17: parameters.a: ".inf" is not a finite number; write another one',
     ),
     "python version that is a float": (
         "environment: {python: 3.10}",
@@ -105,7 +111,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "no such date": (
         "environment: {as_of: 2019-02-30}",
-        '10:22: environment.as_of: expected a date of the calendar, found "2019-02-30"',
+        '10:22: environment.as_of: expected a date that exists, found "2019-02-30"',
     ),
     "option in place of a package": (
         "environment: {packages: [--index-url=x]}",
@@ -124,13 +130,13 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "parameter that is an axis": (
         "parameters: {size: 1}",
         (
-            "10:14: parameters.size: this is an axis too, whose values take its place; "
+            "10:14: parameters.size: this is also an axis, which sets the parameter; "
             "remove one of the two"
         ),
     ),
     "included parameter that is an axis": (
         "include: [{size: 1, parameters: {size: 2}}]",
-        "10:40: include[0].parameters.size: this is an axis; write it beside `parameters`",
+        "10:40: include[0].parameters.size: this is an axis; move it out of `parameters`",
     ),
     "quick of no parameter": (
         "parameters: {epochs: 1}\nquick: {epoch: 1}",
@@ -154,17 +160,17 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "include without axes": (
         "include: [{timeout: 1s}]",
-        "10:11: include[0]: this names no axis; give a value of one",
+        "10:11: include[0]: this names no axis; give a value for one",
     ),
     "include of no axis": (
         "include: [{size: 1, timout: 1}]",
-        "10:21: include[0].timout: neither an axis nor a setting; did you mean `timeout`?",
+        "10:21: include[0].timout: unknown axis or setting; did you mean `timeout`?",
     ),
     "included cell without an axis": (
         "include: [{size: 3}]",
         (
             "10:11: include[0]: no combination has these values, so this adds a cell; "
-            "give a value of `lib` too"
+            "give a value for `lib` too"
         ),
     ),
     "included version that is a number": (
@@ -173,7 +179,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "cell included twice": (
         'include: [{size: 3, lib: "1.0"}, {size: 3, lib: "1.0"}]',
-        "10:34: include[1]: the cell lib=1.0,size=3 is included already; merge the two entries",
+        "10:34: include[1]: the cell lib=1.0,size=3 is already included; merge the two entries",
     ),
     "baseline of no cell": (
         'baseline: {lib: "1.1"}',
@@ -181,15 +187,15 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "published cell without values": (
         "published: {source: x, cells: [{cell: {lib: '1.0', size: 1}}]}",
-        "10:32: published.cells[0]: nothing is said of the cell; give `values` or a `note`",
+        "10:32: published.cells[0]: nothing is published here; give `values` or a `note`",
     ),
     "published cell that is none": (
         "published: {source: x, cells: [{cell: {lib: '1.0', size: 3}, note: x}]}",
-        '10:58: published.cells[0].cell.size: no cell has the value "3"',
+        '10:58: published.cells[0].cell.size: no cell has the value "3"; expected 1 or 2',
     ),
     "claim of half a cell": (
         "claims: [{id: a, text: x, of: {size: 1}, status: ok}]",
-        "10:31: claims[0].of: this names one cell; give a value of `lib` too",
+        "10:31: claims[0].of: this must name a single cell; give a value for `lib` too",
     ),
     "claim of an excluded cell": (
         (
@@ -200,14 +206,17 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "half a claim": (
         "claims: [{id: a, text: x, of: {lib: '1.0', size: 1}, metric: seconds}]",
-        "10:10: claims[0]: a comparison needs `against` and `says` too, or give `status`",
+        (
+            "10:10: claims[0]: a comparison also needs `against` and `says`; add them, or give "
+            "`status`"
+        ),
     ),
     "claim against itself": (
         (
             "claims: [{id: a, text: x, of: &c {lib: '1.0', size: 1}, against: *c, "
             "metric: seconds, says: lower}]"
         ),
-        "10:31: claims[0].against: a cell is not compared with itself; name another one",
+        "10:31: claims[0].against: a cell cannot be compared with itself; name another one",
     ),
     "claim without its text": (
         "claims: [{id: a, of: {lib: '1.0', size: 1}, status: ok}]",
@@ -222,7 +231,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("mistake", REFUSED)
 def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
-    """Each mistake is told in a sentence with line, column and path, and no other is told."""
+    """Each mistake is reported alone, in a sentence with line, column and path."""
     addition, *said = REFUSED[mistake]
     assert told(tmp_path, SMALL + addition) == said
 
@@ -230,9 +239,11 @@ def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
 AXES = {
     "[1.10]": '4:10: axes.model[0]: 1.1 is a YAML float; quote it: "1.10"',
     "[2020-01-01]": '4:10: axes.model[0]: 2020-01-01 is a YAML date; quote it: "2020-01-01"',
-    "[null]": ('4:10: axes.model[0]: this stands for no value; remove it, or quote it: "null"'),
+    "[null]": (
+        '4:10: axes.model[0]: this means that there is no value; remove it, or quote it: "null"'
+    ),
     "[no]": '4:10: axes.model[0]: write true or false, or quote it: "no"',
-    "[[a]]": "4:10: axes.model[0]: expected a text, a whole number, true or false, found a list",
+    "[[a]]": "4:10: axes.model[0]: expected text, a whole number, true or false, found a list",
     "[a, a]": '4:13: axes.model[1]: "a" is already at axes.model[0]; change or remove one',
     '[1, "1"]': '4:13: axes.model[1]: "1" is already at axes.model[0]; change or remove one',
     "[]": "4:9: axes.model: this is empty; write an entry, or remove the key",
@@ -255,7 +266,7 @@ AXES = {
 
 @pytest.mark.parametrize(("axis", "said"), AXES.items())
 def test_a_wrong_axis_is_refused(tmp_path: Path, axis: str, said: str) -> None:
-    """A value that YAML would change, that is there twice or that no file can be named after."""
+    """YAML may change a value; a value may be repeated, or not fit into a file name."""
     text = f"format: 1\nname: a\naxes:\n model: {axis}\n"
     rest = "experiment: {script: run.py}\nmetrics: {a: {better: lower}}\n"
     assert told(tmp_path, text + rest) == [said]
@@ -263,42 +274,125 @@ def test_a_wrong_axis_is_refused(tmp_path: Path, axis: str, said: str) -> None:
 
 @pytest.mark.parametrize("value", ["a,b", "a=b", "a@b", "a/b", "", " a", "x" * 101, "a\u202eb"])
 def test_a_value_that_no_file_can_be_named_after_is_refused(tmp_path: Path, value: str) -> None:
-    """Values become parts of file names and of ids with signs of their own."""
+    """Values become parts of file names, and of ids that use some characters as separators."""
     text = SMALL.replace("[1, 2]", json.dumps([value], ensure_ascii=False))
     (line,) = told(tmp_path, text)
-    assert line.startswith("5:10: axes.size[0]: expected 1 to 100 visible characters, none of")
+    assert line.startswith("5:10: axes.size[0]: expected 1 to 100 visible characters without")
     (line,) = told(tmp_path, SMALL.replace("size:", f"{json.dumps(value)}:"))
     assert "expected 1 to 100 visible characters" in line
     assert line.startswith("5:3: ")
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
-    """A wrong key hides no other problem, be it in its form or in what it names."""
-    text = SMALL.replace("name: small", "name: a b").replace("[1, 2]", "[1, 2, 2]") + (
-        "blokcs: 3\n"
-        "parameters: {a: [1]}\n"
-        "quick: {b: 1}\n"
-        "policy: {second: 1}\n"
-        "claims:\n"
-        "  - {id: a, text: x, of: {lib: '1.0', size: 1}, status: okay}\n"
-        "  - {id: b, text: x, of: {lib: '1.0', size: 9}, status: ok}\n"
-        "  - {id: b, text: x, of: {lib: '1.0', size: 2}, status: ok, nope: 1}\n"
-    )
-    assert [line.split(": ")[:2] for line in told(tmp_path, text)] == [
-        ["2:7", "name"],
-        ["5:16", "axes.size[2]"],
-        ["10:1", "blokcs"],
-        ["11:17", "parameters.a"],
-        ["13:10", "policy.second"],
-        ["15:57", "claims[0].status"],
-        ["16:45", "claims[1].of.size"],
-        ["17:10", "claims[2].id"],
-        ["17:61", "claims[2].nope"],
+TOGETHER: dict[str, tuple[str, ...]] = {
+    "both sides of a comparison": (
+        'compare: [{of: {lib: "9"}, against: {lib: "8"}}]',
+        '10:22: compare[0].of.lib: no cell has the value "9"; expected 1.0 or 2.0',
+        '10:43: compare[0].against.lib: no cell has the value "8"; expected 1.0 or 2.0',
+    ),
+    "unknown axes on both sides of a comparison": (
+        'compare: [{of: {lob: "2.0"}, against: {libs: "1.0"}}]',
+        "10:17: compare[0].of.lob: unknown axis; did you mean `lib`?",
+        "10:40: compare[0].against.libs: unknown axis; did you mean `lib`?",
+    ),
+    "one-sided axes and a metric of a comparison": (
+        'compare: [{of: {lib: "2.0"}, against: {size: 1}, metrics: [second]}]',
+        "10:22: compare[0].of.lib: `lib` is only in `of`; give it a value in `against` too",
+        "10:46: compare[0].against.size: `size` is only in `against`; give it a value in `of` too",
+        "10:60: compare[0].metrics[0]: unknown metric; did you mean `seconds`?",
+    ),
+    "axis and value of an exclude entry": (
+        'exclude: [{lob: "1.0", size: 3}]',
+        "10:12: exclude[0].lob: unknown axis; did you mean `lib`?",
+        '10:30: exclude[0].size: no cell has the value "3"; expected 1 or 2',
+    ),
+    "axis and value of a baseline": (
+        'baseline: {lob: "1.0", size: 3}',
+        "10:12: baseline.lob: unknown axis; did you mean `lib`?",
+        '10:30: baseline.size: no cell has the value "3"; expected 1 or 2',
+    ),
+    "absent axis and value of a claim": (
+        "claims: [{id: a, text: x, of: {size: 3}, status: ok}]",
+        "10:31: claims[0].of: this must name a single cell; give a value for `lib` too",
+        '10:38: claims[0].of.size: no cell has the value "3"; expected 1 or 2',
+    ),
+    "absent axis and parameter of an include entry": (
+        "include: [{parameters: {size: 1}}]",
+        "10:11: include[0]: this names no axis; give a value for one",
+        "10:31: include[0].parameters.size: this is an axis; move it out of `parameters`",
+    ),
+    "cells beyond the limit and a parameter": (
+        f"  more: {list(range(5000))}\nquick: {{b: 1}}",
+        "4:3: axes: these make 20,000 cells; the limit is 10,000; use fewer values",
+        "7:9: quick.b: unknown parameter; remove it",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistakes", TOGETHER)
+def test_one_mistake_hides_no_other(tmp_path: Path, mistakes: str) -> None:
+    """All mistakes of a part are reported in one run."""
+    addition, *expected = TOGETHER[mistakes]
+    text = SMALL + addition
+    if addition.startswith(" "):
+        text = SMALL.replace("experiment:", f"{addition}\nexperiment:")
+    assert told(tmp_path, text) == expected
+
+
+def test_a_margin_may_be_wrong_in_two_ways(tmp_path: Path) -> None:
+    """Size and kind of a margin are both checked."""
+    assert told(tmp_path, SMALL.replace("better: lower", "better: lower, margin: 0")) == [
+        "8:45: metrics.seconds.margin: expected a margin above 0, such as 3%",
+        "8:45: metrics.seconds.margin: expected a share such as 3%, on the scale `ratio`",
     ]
 
 
-def test_a_wrong_part_makes_no_problem_of_what_names_it(tmp_path: Path) -> None:
-    """What depends on a part in error is not judged: its names may well be right."""
+def test_all_wrong_keys_are_reported_at_once(tmp_path: Path) -> None:
+    """They are listed in the order of the file."""
+    text = SMALL.replace("name: small", "name: a b") + (
+        "blokcs: 3\n"
+        "parameters: {a: [1]}\n"
+        "claims:\n"
+        "  - {id: a, text: x, of: {lib: '1.0', size: 1}, status: okay}\n"
+        "  - {id: b, text: x, of: {lib: '1.0', size: 2}, status: ok, nope: 1}\n"
+        "title:\n"
+    )
+    assert [line.split(": ")[:2] for line in told(tmp_path, text)] == [
+        ["2:7", "name"],
+        ["10:1", "blokcs"],
+        ["11:17", "parameters.a"],
+        ["13:57", "claims[0].status"],
+        ["14:61", "claims[1].nope"],
+        ["15:7", "title"],
+    ]
+
+
+def test_all_problems_between_keys_are_reported_at_once(tmp_path: Path) -> None:
+    """They are listed in the order of the file once each key is right on its own."""
+    text = SMALL.replace("[1, 2]", "[1, 2, 2]").replace("run.py", "no.py") + (
+        "parameters: {a: 1, size: 3}\n"
+        "quick: {b: 1}\n"
+        "policy: {second: 1}\n"
+        "exclude: [{lob: '1.0'}]\n"
+        "published: {source: x, cells: [{cell: {lib: '1.0'}, note: x}]}\n"
+        "claims:\n"
+        "  - {id: b, text: x, of: {lob: '1.0', size: 9}, status: ok}\n"
+        "  - {id: b, text: x, of: {lib: '1.0', size: 2}, status: ok}\n"
+    )
+    assert [line.split(": ")[:2] for line in told(tmp_path, text)] == [
+        ["5:16", "axes.size[2]"],
+        ["6:22", "experiment.script"],
+        ["10:20", "parameters.size"],
+        ["11:9", "quick.b"],
+        ["12:10", "policy.second"],
+        ["13:12", "exclude[0].lob"],
+        ["14:39", "published.cells[0].cell"],
+        ["16:27", "claims[0].of.lob"],
+        ["17:10", "claims[1].id"],
+    ]
+
+
+def test_a_wrong_part_causes_no_other_problem(tmp_path: Path) -> None:
+    """Entries that depend on a wrong part are not judged: they may be right."""
     text = FULL.replace("blocks: 2}", "blocks: two}").replace("better: lower", "better: up")
     assert [line.split(": ")[1] for line in told(tmp_path, text)] == [
         "metrics.seconds.better",
@@ -306,18 +400,24 @@ def test_a_wrong_part_makes_no_problem_of_what_names_it(tmp_path: Path) -> None:
     ]
 
 
-def test_missing_keys_are_told_together(tmp_path: Path) -> None:
+def test_missing_keys_are_reported_together(tmp_path: Path) -> None:
     """Each required key that is missing gets a line."""
     assert told(tmp_path, "format: 1") == [
         f"1:1: {key}: the key is missing; add it"
-        for key in ("axes", "experiment", "metrics", "name")
+        for key in ("name", "axes", "experiment", "metrics")
     ]
 
 
 def test_another_format_is_refused_alone(tmp_path: Path) -> None:
-    """Of a format that is not known nothing else is said."""
+    """Nothing else can be judged in an unknown format."""
     assert told(tmp_path, "format: 2\nnew: 1") == [
-        "1:9: format 2 is written for a newer matrix-runner; this one reads format 1: update it"
+        (
+            (
+                "1:9: format 2 was written for a newer matrix-runner (this one reads format 1): "
+                "upgrade "
+            )
+            "matrix-runner"
+        )
     ]
     assert told(tmp_path, "format: 0") == ["1:9: there is no format 0; write `format: 1`"]
     assert told(tmp_path, SMALL.replace("1", "one", 1)) == [
@@ -325,26 +425,26 @@ def test_another_format_is_refused_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
-    """Script and data files are looked for inside the folder of the matrix."""
+def test_missing_files_are_reported(tmp_path: Path) -> None:
+    """Script and data files must be inside the folder of the matrix."""
     (tmp_path / "sub").mkdir()
     text = SMALL.replace("run.py", f"no.py, data: [/etc/passwd, ../a, sub, no.npz, {'x' * 300}]")
     lines = told(tmp_path, text)
     assert lines[:5] == [
-        '6:22: experiment.script: there is no file "no.py" beside this one; check the path',
+        '6:22: experiment.script: "no.py" does not exist beside this file; check the path',
         (
             "6:36: experiment.data[0]: expected a path inside the folder of this file, "
             'found "/etc/passwd"'
         ),
         '6:49: experiment.data[1]: expected a path inside the folder of this file, found "../a"',
         '6:55: experiment.data[2]: "sub" is not a file; name each file',
-        '6:60: experiment.data[3]: there is no file "no.npz" beside this one; check the path',
+        '6:60: experiment.data[3]: "no.npz" does not exist beside this file; check the path',
     ]
     assert len(lines) == 6
 
 
 def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
-    """A trial sees its data files in one folder, where the second would take the first's place."""
+    """A trial sees its data files in one folder, where the second would replace the first."""
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.npz").touch()
@@ -355,59 +455,62 @@ def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
 
 
 def test_too_many_cells_are_refused(tmp_path: Path) -> None:
-    """The product of the axes is bounded before it is made."""
+    """The number of cells is checked before they are made."""
     axes = "".join(f"  a{n}: {list(range(100))}\n" for n in range(9))
     assert told(tmp_path, SMALL.replace("axes:\n", f"axes:\n{axes}")) == [
-        "4:3: axes: these make 4,000,000,000,000,000,000 cells; at most 10,000 are read"
+        (
+            "4:3: axes: these make 4,000,000,000,000,000,000 cells; the limit is 10,000; "
+            "use fewer values"
+        )
     ]
 
 
 def test_an_id_too_long_for_a_file_name_is_refused(tmp_path: Path) -> None:
-    """Values may each be short enough and yet too long together."""
+    """Each value may be short enough, and the id still too long."""
     text = SMALL.replace("[1, 2]", f"[{'x' * 99}]\n  more: [{'y' * 99}]")
     (line,) = told(tmp_path, text)
     assert "is longer than 200 bytes; shorten names or values" in line
 
 
-DEEP = "nested more than 32 deep; write it flatter"
+DEEP = "nested more than 32 levels deep; use fewer levels"
 FILES = {
     "empty": (b"", ": the file is empty; begin it with `format: 1`"),
     "comment only": (b"# x\n", ": the file is empty; begin it with `format: 1`"),
-    "no mapping": (b"- a", ":1:1: expected keys with values, such as `format: 1`"),
-    "tagged root": (b"!x {a: 1}", ':1:1: the tag "!x" is not read; remove it'),
+    "no mapping": (b"- a", ":1:1: expected keys with values, found a list; begin with `format: 1`"),
+    "tagged root": (b"!x {a: 1}", ':1:1: the tag "!x" is not supported; remove it'),
     "not UTF-8": (
         b"a: 1\nb: \xff",
-        ":2:4: the text is not UTF-8 from here on; save the file as UTF-8",
+        ":2:4: from here on, this is not UTF-8; save it as UTF-8",
     ),
     "control character": (
         b"a: 1\nb: \x00",
         ':2:4: the character "\\u0000" is not allowed in YAML; remove it',
     ),
-    "tab": (b"a:\n\t- b", ":2:1: a tab cannot indent or separate in YAML; use blanks"),
+    "tab": (b"a:\n\t- b", ":2:1: YAML does not allow a tab here; use spaces"),
     "open bracket": (
         b"a: [1\nb: 2\n",
         (
             ":2:2: this is not YAML: did not find expected ',' or ']', "
-            "while parsing a flow sequence that begins in line 1"
+            "while parsing a flow sequence that begins on line 1"
         ),
     ),
     "two colons": (
         b"a: b: c",
         (
             ":1:5: this is not YAML: mapping values are not allowed in this context; "
-            "quote a text that holds a colon and a blank"
+            "quote text that contains a colon and a space"
         ),
     ),
     "two documents": (
         b"a: 1\n---\na: 2",
         (
             ":2:1: this is not YAML: but found another document, expected a single document in the "
-            "stream that begins in line 1; keep one document in the file"
+            "stream that begins on line 1; keep one document in the file"
         ),
     ),
     "large": (
         b"#" * 1024**2 + b"\n",
-        ": the file is larger than 1 MiB; a matrix is written by hand and smaller",
+        ": the file is larger than the limit of 1 MiB; split the study",
     ),
     "deep": (b"[" * 1_000_000, f":1:33: {DEEP}"),
     "deep blocks": (b"- " * 300_000, f":1:65: {DEEP}"),
@@ -415,29 +518,29 @@ FILES = {
         b"[" + b"a," * 200_000 + b"]",
         ":1:200000: more than 100,000 values; split the study",
     ),
-    "cycle": (b"a: &a [*a]", ":1:4: the aliases expand without end; write the values"),
+    "cycle": (b"a: &a [*a]", ":1:4: the aliases expand to too many values; write the values"),
 }
 
 
 @pytest.mark.parametrize(("raw", "said"), FILES.values(), ids=FILES)
-def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, raw: bytes, said: str) -> None:
-    """A file of which nothing can be read gets one sentence, with a place where there is one."""
+def test_an_unreadable_file_is_refused(tmp_path: Path, raw: bytes, said: str) -> None:
+    """A file that cannot be read at all gets a single sentence, with a place if possible."""
     assert told(tmp_path, raw) == [said.removeprefix(":")]
 
 
-def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
-    """Aliases of aliases are counted while they expand, and refused in little time."""
+def test_aliases_cannot_expand_without_end(tmp_path: Path) -> None:
+    """Aliases of aliases are counted while they expand, and refused quickly."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     begin = time.process_time()
     (line,) = told(tmp_path, "\n".join(lines))
-    assert "the aliases expand without end" in line
+    assert "the aliases expand to too many values" in line
     assert time.process_time() - begin < 5
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    """A path that is no file gets a sentence that names --matrix."""
-    with pytest.raises(ConfigError, match=r"no\.yaml: there is no such file; name another one"):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    """The sentence names the option --matrix."""
+    with pytest.raises(ConfigError, match=r"no\.yaml: file not found; name another one"):
         read(tmp_path / "no.yaml")
     with pytest.raises(ConfigError, match="this is a folder; name a file in it"):
         read(tmp_path)

@@ -1,0 +1,116 @@
+"""Validate plain values against the schema, with messages in terms of the file."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from runner.errors import ConfigError
+from runner.read.fields import EXPECTED
+from runner.read.problems import Keys, Problem, Source, refused, suggestion
+from runner.read.schema import FORMAT, Document, keys_at
+from runner.read.yaml import Date
+from runner.text import did_you_mean, quoted
+
+
+def validated(source: Source) -> Document:
+    """Return the document of a file. ConfigError with every key and value that is wrong."""
+    _check_format(source)
+    try:
+        document = Document.model_validate(source.plain)
+    except ValidationError as error:
+        raise refused(source, [*source.problems, *_problems(error, source)]) from None
+    if source.problems:
+        raise refused(source, source.problems)
+    return document
+
+
+def _check_format(source: Source) -> None:
+    """Refuse another format alone: nothing else can be judged then."""
+    number = source.plain.get("format") if isinstance(source.plain, dict) else None
+    if not isinstance(number, int) or isinstance(number, bool) or number == FORMAT:
+        return
+    sentence = f"there is no format {number}; write `format: {FORMAT}`"
+    if number > FORMAT:
+        sentence = (
+            f"format {number} was written for a newer matrix-runner (this one reads format "
+            f"{FORMAT}): upgrade matrix-runner"
+        )
+    line, column = source.values["format",]
+    raise ConfigError(f"{source.file}:{line}:{column}: {sentence}")
+
+
+def _problems(error: ValidationError, source: Source) -> Iterator[Problem]:
+    for details in error.errors(include_url=False):
+        path, last = _path(details["loc"], source.plain), details["loc"][-1:]
+        if details["type"] == "extra_forbidden":
+            hint = partial(suggestion, str(path[-1]), keys_at(path))
+            yield Problem(path, "unknown key", at_key=True, hint=hint)
+        elif details["input"] is None:
+            pass  # the file's own problems hold this value
+        elif details["type"] == "missing":
+            yield Problem((*path, *last), "the key is missing; add it")
+        elif last == ("[key]",):
+            yield Problem(path, _sentence(details, quoted(str(path[-1]))), at_key=True)
+        else:
+            found = _found(details["input"], source.texts.get(path))
+            yield Problem(path, _sentence(details, found), hint=_hint(details))
+
+
+def _path(loc: tuple[str | int, ...], plain: Any) -> Keys:
+    """Return the parts of pydantic's location that are in the file; others name union branches."""
+    path: list[str | int] = []
+    for part in loc:
+        is_key = isinstance(plain, dict) and part in plain
+        if is_key or (isinstance(plain, list) and isinstance(part, int)):
+            plain = plain[part]
+            path.append(part)
+    return tuple(path)
+
+
+def _found(value: object, text: str | None) -> str:
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "keys with values"
+    return quoted(text or "") if isinstance(value, str) else str(text)
+
+
+def _sentence(error: ErrorDetails, found: str) -> str:
+    value, limits = error["input"], error.get("ctx", {})
+    if error["type"] == "string_type" and isinstance(value, (bool, int, float, Date)):
+        kind = {bool: "boolean", int: "number", Date: "date"}.get(type(value), "float")
+        shown = value if isinstance(value, float) else found
+        return f"{shown} is a YAML {kind}; quote it: {quoted(found)}"
+    match error["type"]:
+        case "expected":
+            expected = str(limits["what"])
+        case "enum":
+            expected = str(limits["expected"]).replace("'", "")
+        case "string_pattern_mismatch":
+            expected = EXPECTED[limits["pattern"]]
+        case "greater_than_equal":
+            expected = f"at least {limits['ge']}"
+        case "less_than_equal":
+            expected = f"at most {limits['le']}"
+        case "string_too_long":
+            return f"longer than {limits['max_length']} characters; shorten it"
+        case "too_short" if not value:
+            return "this is empty; write an entry, or remove the key"
+        case "too_short" | "too_long":
+            number = limits.get("min_length") or limits.get("max_length")
+            expected, found = f"{number} entries", str(len(value))
+        case kind:
+            expected = EXPECTED.get(kind, "something else")
+    return f"expected {expected}, found {found}"
+
+
+def _hint(error: ErrorDetails) -> Callable[[], str]:
+    if not error["loc"]:
+        return lambda: "; begin with `format: 1`"
+    if error["type"] != "enum":
+        return str
+    words = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+    return partial(did_you_mean, str(error["input"]), words)
