@@ -54,11 +54,8 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "policy of a metric without direction": (
         "policy: {loss_at_end: 1}",
         (
-            (
-                "10:23: policy.loss_at_end: this metric has no better direction, so it cannot "
-                "get worse; "
-            )
-            "remove the limit"
+            "10:23: policy.loss_at_end: this metric has no better direction, so it cannot "
+            "get worse; remove the limit"
         ),
     ),
     "unknown metric": (
@@ -412,11 +409,8 @@ def test_another_format_is_refused_alone(tmp_path: Path) -> None:
     """Nothing else can be judged in an unknown format."""
     assert told(tmp_path, "format: 2\nnew: 1") == [
         (
-            (
-                "1:9: format 2 was written for a newer matrix-runner (this one reads format 1): "
-                "upgrade "
-            )
-            "matrix-runner"
+            "1:9: format 2 was written for a newer matrix-runner (this one reads format 1): "
+            "upgrade matrix-runner"
         )
     ]
     assert told(tmp_path, "format: 0") == ["1:9: there is no format 0; write `format: 1`"]
