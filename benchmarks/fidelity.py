@@ -37,8 +37,7 @@ from runner.prepare import prepare
 from runner.read import read
 from runner.records.run import EngineFacts, Plan, Trial, TrialResult, isolation
 from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Status
-from runner.report.verdict_words import amount, margin, unit
-from runner.report.wording import NOTHING, heading, number
+from runner.report.words import NOTHING, amount, heading, margin, number, unit
 from runner.runs import registry
 from runner.runs.folder import RunFolder
 from runner.summarise import measures_wall_time

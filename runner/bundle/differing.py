@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from runner.records.environment import Environment
 from runner.records.run import EngineFacts, Run, isolation
 from runner.report.evidence import Evidence
-from runner.report.wording import NOTHING
+from runner.report.words import NOTHING
 from runner.runs.identity import differences, short
 from runner.text import counted, memory
 
@@ -39,7 +39,7 @@ def _changed(before: str, after: str) -> str:
 
 def _facts(evidence: Evidence) -> Mapping[str, str]:
     """Return the facts about the measured machine, the engine and the runner."""
-    run, machine = evidence.run, evidence.measured
+    run, machine = evidence.run, evidence.machine
     return {
         "processor": ", ".join(_processor(evidence)[0]) or machine.cpu_model,
         "cores": str(machine.cores),
@@ -86,7 +86,7 @@ def _bases(evidence: Evidence) -> Mapping[str, str]:
 
 def _flags(there: Evidence, here: Evidence) -> Iterator[str]:
     """Yield the CPU flags that only one of the machines has."""
-    before, after = (_processor(one)[1] or {*one.measured.cpu_flags} for one in (there, here))
+    before, after = (_processor(one)[1] or {*one.machine.cpu_flags} for one in (there, here))
     for where, only in (("in the bundle", before - after), ("here", after - before)):
         if only:
             yield f"CPU flags only {where}: {', '.join(sorted(only))}"

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from runner.bundle.compare import Finding, Reproduced, Reproduction
 from runner.bundle.differing import differing
 from runner.judge.records import Comparison, Verdict
-from runner.report import verdict_words as words
+from runner.report import words
 from runner.report.evidence import Evidence, gather
-from runner.report.render import LETTERS_OF_A_LINE, escape
-from runner.report.wording import heading
+from runner.report.render import CHARACTERS_OF_A_LINE, escape
 from runner.runs.folder import StoredRun
 from runner.text import shortened
 
@@ -30,9 +29,7 @@ def as_text(reproduction: Reproduction, then: StoredRun, now: StoredRun) -> str:
 
     ``then`` is the run in the bundle, ``now`` the replay.
     """
-    there, here = (
-        gather(one.run, one.plan, one.images, one.results, one.logs) for one in (then, now)
-    )
+    there, here = gather(then), gather(now)
     found = sorted(
         reproduction.findings, key=lambda one: (not one.counts, _ORDER.index(one.verdict))
     )
@@ -69,7 +66,7 @@ def _subject(finding: Finding) -> str:
     if finding.metric is None:
         return f"status of {finding.of}"
     against = f" against {finding.against}" if finding.against else ""
-    return f"{heading(finding.metric)} of {finding.of}{against}"
+    return f"{words.heading(finding.metric)} of {finding.of}{against}"
 
 
 def _sides(finding: Finding, there: Evidence, here: Evidence) -> Iterator[str]:
@@ -100,8 +97,7 @@ def _change(evidence: Evidence, compared: Comparison) -> str | None:
     """Return a comparison in the words of the report; ``None`` if there was none."""
     if compared.verdict is Verdict.NO_COMPARISON:
         return None
-    of, against, _ = words.sides(evidence, compared)
-    found = words.finding(evidence, compared, of, against)
+    found = words.finding(evidence, compared)
     return f"{found}; {words.basis(evidence, compared).removesuffix('.')}"
 
 
@@ -110,12 +106,11 @@ def _number(evidence: Evidence, finding: Finding) -> str | None:
     summary = finding.metric and evidence.summaries.get((finding.of or "", finding.metric.name))
     if finding.metric is None or finding.against or not summary or not summary.n:
         return None
-    cell = evidence.run.matrix.cell(summary.cell)
-    return evidence.median_and_range(cell, finding.metric).replace("\n", " ")
+    return words.median_and_range(summary, finding.metric).replace("\n", " ")
 
 
 def _line(text: str) -> str:
-    return escape(shortened(text, LETTERS_OF_A_LINE))
+    return escape(shortened(text, CHARACTERS_OF_A_LINE))
 
 
 def _cut(items: Sequence[str], most: int) -> list[str]:

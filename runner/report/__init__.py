@@ -1,10 +1,7 @@
-"""The report of a run, on three floors.
+"""Run folder -> report, as Markdown and as HTML.
 
-``view`` says what the report says, as plain text in records (``page``); ``render`` and ``plots``
-decide how that looks. What ``view`` says comes from ``verdicts`` (what is concluded), ``measured``
-(what the trials gave), ``published`` (what others said of it) and ``surroundings`` (what the trials
-ran in). These read ``evidence``, and write with ``wording`` and ``verdict_words``, as do
-``reproduced`` and ``differing``, which set two runs beside one another.
+``view`` composes the report from ``sections``; each reads the ``evidence`` and writes with
+``words``. The result is plain text in ``records``. ``render`` and ``figures`` decide how it looks.
 """
 
 from pathlib import Path
@@ -13,16 +10,15 @@ from runner.runs.folder import RunFolder
 
 
 def write(folder: RunFolder) -> Path:
-    """Write the report of a run from its folder alone, finished or not; return where it lies.
+    """Write the report of a run, finished or not, from its folder alone; return its path.
 
     RunFolderError if the folder cannot be read or written.
     """
-    # Heavy ones, such as scipy and altair, are loaded only where a report is made.
+    # Heavy packages, such as scipy and altair, are loaded only when a report is made.
     from runner.report import figures, render  # noqa: PLC0415
     from runner.report.view import view  # noqa: PLC0415
 
-    stored = folder.stored()
-    report = view(stored.run, stored.plan, stored.images, stored.results, stored.logs)
+    report = view(folder.stored())
     for figure in render.figures_of(report):
         folder.save_text(render.image_path(figure), figures.svg(figure.chart))
     folder.save_text("report.html", render.html_page(report))

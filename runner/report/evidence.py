@@ -1,45 +1,27 @@
-"""What a report is made from, sorted by cell, and the few questions that every section asks."""
+"""What a report is made from: a stored run, sorted by cell, with its verdicts."""
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.judge import judge
 from runner.judge.records import Judgement
-from runner.records import Value, shown
 from runner.records.attempts import Attempts
-from runner.records.environment import EnvironmentRequest, Image
-from runner.records.run import Plan, Run, TrialResult
-from runner.records.study import Axis, Cell, Metric, Status
-from runner.report.wording import NOTHING, number, spread
+from runner.records.environment import Environment, EnvironmentRequest, Image
+from runner.records.run import Host, Plan, Run, TrialResult
+from runner.records.study import Cell, Status
+from runner.runs.folder import StoredRun
 from runner.summarise import Summary, summarise
 from runner.system.host import runs_here
-from runner.text import shortened, size, unbroken
-
-UNEXPECTED = "\N{CROSS MARK}"
-"""Marks what was not expected to fail."""
-
-_NO_RESULTS: tuple[TrialResult, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The machine that was measured. Where it is not the runner's, trials told its processor."""
-
-    cpu_model: str
-    cpu_flags: tuple[str, ...]
-    cores: int
-    memory_bytes: int
-    system: str
-    kernel: str
+from runner.text import shortened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A run sorted: the results that count, by cell, ends of logs by trial id.
+    """A run sorted: results that count by cell, ends of logs by trial id.
 
-    ``images`` are those that trials ran in, and before the first trial those of that name. There
-    are several for one environment if an image was rebuilt in the middle of the run.
+    ``images`` are those in which trials ran, or before the first trial those with the label of the
+    environment. An environment has several images if one was rebuilt during the run.
     """
 
     run: Run
@@ -51,11 +33,11 @@ class Evidence:
     logs: Mapping[str, str]
     judgement: Judgement
     lost: tuple[TrialResult, ...]
-    """Every attempt that was lost to the machine, in order of its start."""
+    """Every attempt whose engine was lost, in order of its start."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """The cells that the plan holds, in the order of the matrix."""
+        """The cells of the plan, in the order of the matrix."""
         return tuple(cell for cell in self.run.matrix.cells if cell.id in self.planned)
 
     @property
@@ -64,23 +46,17 @@ class Evidence:
         return runs_here(self.run.host, self.run.engine)
 
     @property
-    def measured(self) -> Measured:
-        """The machine that was measured."""
+    def machine(self) -> Host:
+        """The machine that was measured. If it is elsewhere, its trials report the processor."""
         host, engine = self.run.host, self.run.engine
         if self.here:
-            return Measured(
-                cpu_model=host.cpu_model,
-                cpu_flags=host.cpu_flags,
-                cores=host.cores,
-                memory_bytes=host.memory_bytes,
-                system=host.system,
-                kernel=host.kernel,
-            )
-        results = (result for cell in self.cells for result in self.settled(cell.id))
+            return host
+        results = (result for cell in self.cells for result in self.settled(cell))
         readings = [result.reading for result in results if result.reading is not None]
         models = dict.fromkeys(one.processor for one in readings if one.processor)
-        return Measured(
-            cpu_model=shortened("; ".join(models)) or "a processor that no trial has told",
+        return replace(
+            host,
+            cpu_model=shortened("; ".join(models)) or "unknown processor",
             cpu_flags=readings[-1].cpu_flags if readings else (),
             cores=engine.cpus,
             memory_bytes=engine.memory_bytes,
@@ -88,68 +64,43 @@ class Evidence:
             kernel=engine.kernel,
         )
 
-    def settled(self, cell_id: str) -> tuple[TrialResult, ...]:
+    def settled(self, cell: Cell) -> tuple[TrialResult, ...]:
         """The results that say something about the cell: all but those of a lost engine."""
-        results = self.results.get(cell_id, _NO_RESULTS)
+        results = self.results.get(cell.id, ())
         return tuple(result for result in results if result.status is not Status.ENGINE_LOST)
 
-    def median(self, cell_id: str, metric: Metric) -> str:
-        """The median of our trials as text, or a dash."""
-        return number(self.summaries[cell_id, metric.name].median, metric.unit)
+    def as_expected(self, cell: Cell) -> bool:
+        """Whether every result of the cell has the status that the matrix expects."""
+        return all(result.status is cell.expect for result in self.settled(cell))
 
-    def median_and_range(self, cell: Cell, metric: Metric) -> str:
-        """The median and, in a second line, the smallest and largest; without any, a status."""
-        summary = self.summaries[cell.id, metric.name]
-        if summary.n == 0:
-            statuses = {result.status for result in self.settled(cell.id)} - {Status.OK}
-            return " ".join([NOTHING, *sorted(status.value for status in statuses)])
-        if summary.n == 1:
-            return number(summary.median, metric.unit)
-        between = spread(summary.low, summary.high, metric.unit, summary.median)
-        return f"{number(summary.median, metric.unit)}\n({between})"
-
-    def executed(self, cell_id: str) -> str:
-        """How many of the planned trials gave numbers: ``7 of 7``."""
-        ok = sum(result.status is Status.OK for result in self.settled(cell_id))
-        return f"{ok} of {self.planned.get(cell_id, 0)}"
-
-    def image_size(self, cell: Cell) -> str:
-        """The size of the image of a cell, or a dash."""
-        sizes = dict.fromkeys(
-            unbroken(size(image.size_bytes)) for image in self.images[cell.request]
-        )
-        return ", ".join(sizes) or NOTHING
+    def environment(self, cell_id: str) -> Environment | None:
+        """The locked environment of a cell; ``None`` if it has none."""
+        entry = self.run.lock.entry(self.run.matrix.cell(cell_id).request)
+        return entry if isinstance(entry, Environment) else None
 
 
-def gather(
-    run: Run,
-    plan: Plan,
-    images: tuple[Image, ...],
-    results: tuple[TrialResult, ...],
-    logs: Mapping[str, str],
-) -> Evidence:
-    """Sort what a run folder holds."""
-    by_cell: dict[str, tuple[TrialResult, ...]] = {}
+def gather(stored: StoredRun) -> Evidence:
+    """Sort a stored run."""
+    run, plan = stored.run, stored.plan
     planned = {(trial.cell, trial.block) for trial in plan.trials if not trial.control}
-    every = results
     results = tuple(
         one
-        for one in results
+        for one in stored.results
         if (one.trial.cell, one.trial.block) in planned and not one.trial.control
     )
+    by_cell: dict[str, tuple[TrialResult, ...]] = {}
     for result in Attempts(results).counting():
         by_cell[result.trial.cell] = (*by_cell.get(result.trial.cell, ()), result)
-    summaries = summarise(run.matrix, results)
     return Evidence(
         run=run,
         plan=plan,
-        images=_by_request(run, images, by_cell),
+        images=_by_request(run, stored.images, by_cell),
         results=by_cell,
-        summaries={(summary.cell, summary.metric): summary for summary in summaries},
+        summaries={(one.cell, one.metric): one for one in summarise(run.matrix, results)},
         planned=Counter(cell for cell, _ in planned),
-        logs=logs,
-        judgement=judge(run.matrix, plan, every),
-        lost=tuple(one for one in every if one.status is Status.ENGINE_LOST),
+        logs=stored.logs,
+        judgement=judge(run.matrix, plan, stored.results),
+        lost=tuple(one for one in stored.results if one.status is Status.ENGINE_LOST),
     )
 
 
@@ -159,40 +110,9 @@ def _by_request(
     used: dict[EnvironmentRequest, set[str | None]] = {}
     for cell in run.matrix.cells:
         ids = used.setdefault(cell.request, set())
-        ids.update(result.image for result in results.get(cell.id, _NO_RESULTS))
+        ids.update(result.image for result in results.get(cell.id, ()))
     return {
         request: tuple(image for image in images if image.id in ids)
         or tuple(image for image in images if image.label == request.label)
         for request, ids in used.items()
     }
-
-
-def as_expected(evidence: Evidence, cell: Cell) -> bool:
-    """Whether nothing that we know of the cell differs from what the matrix expects of it."""
-    return all(result.status is cell.expect for result in evidence.settled(cell.id))
-
-
-def standing(evidence: Evidence, cell: Cell) -> str:
-    """Say how the trials of a cell ended: ``ok``, ``failed, as expected``, ``2 of 7 failed``."""
-    results = evidence.settled(cell.id)
-    if not results:
-        lost = bool(evidence.results.get(cell.id))
-        return "engine lost, to be repeated" if lost else "not executed yet"
-    if as_expected(evidence, cell):
-        return "ok" if cell.expect is Status.OK else f"{cell.expect.value}, as expected"
-    counts = Counter(result.status for result in results)
-    if len(counts) == 1:
-        words = results[0].status.value
-    else:
-        words = ", ".join(
-            f"{count} of {len(results)} {status.value}"
-            for status, count in counts.items()
-            if status is not cell.expect
-        )
-    return f"{UNEXPECTED} {words}, expected: {cell.expect.value}"
-
-
-def places(axes: tuple[Axis, ...], cell: Cell) -> tuple[str, ...]:
-    """Return the value of the cell on each axis, for the first columns of a table."""
-    values: Mapping[str, Value] = dict(cell.coordinates)
-    return tuple(shown(values[axis.name]) if axis.name in values else NOTHING for axis in axes)

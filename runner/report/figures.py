@@ -1,6 +1,6 @@
 """The plots of a report: the only module that knows Altair and vl-convert.
 
-One definition serves both documents: drawn as SVG for Markdown, and alive in HTML.
+One definition serves both documents: an SVG for Markdown, and an interactive plot in HTML.
 """
 
 import math
@@ -15,8 +15,8 @@ import vl_convert
 
 from runner.judge.records import Comparison
 from runner.records.study import Metric, Scale
-from runner.report.page import Figure
-from runner.report.wording import heading
+from runner.report.records import Figure
+from runner.report.words import heading
 from runner.text import shortened
 
 WIDTH = 560
@@ -90,8 +90,8 @@ def changes(
     chart = alt.layer(*layers).properties(width=WIDTH, height=height)
     return Figure(
         name=name,
-        caption=f"Each dot is one block, each bar the {level * 100:.4g} % interval; the "
-        "shaded band is what we call negligible.",
+        caption=f"Each dot is one block, each bar the {level * 100:.4g} % interval. Changes inside "
+        "the shaded band are negligible.",
         chart=_finished(chart),
     )
 
@@ -129,7 +129,7 @@ def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]
         )
     return Figure(
         name=name,
-        caption="Each line is a cell: the median over its blocks, epoch by epoch.",
+        caption="Each line is one cell: the median over its blocks at each epoch.",
         chart=_finished(alt.vconcat(*plots)),
     )
 

@@ -1,7 +1,7 @@
-"""How a report looks: a view as Markdown for GitHub, and as one HTML page that needs no network.
+"""Render a view as Markdown for GitHub, and as one HTML page that needs no network.
 
-Every text of a view counts as untrusted, since most of them repeat what a script, a framework or a
-matrix said. The templates escape whatever they print, unless a filter made it on purpose.
+Every text of a view is untrusted, since most texts repeat what a script, a framework or a matrix
+said. The templates escape everything they print, unless a filter returns markup on purpose.
 """
 
 import html
@@ -15,27 +15,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from runner.report import figures
-from runner.report.page import Figure, ReportView, Table
+from runner.report.records import Figure, ReportView, Table
 from runner.runs.files import file_name
+from runner.text import one_line
 
-LETTERS_OF_A_LINE = 300
+CHARACTERS_OF_A_LINE = 300
 
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _SPECIAL = re.compile(
-    r"[\\`*_\[\]~$&<>|]"  # what Markdown, tables, HTML and formulas read as their own
-    r"|:(?=//)|(?<=www)\."  # what becomes a link by itself
-    r"|@(?=\w)",  # what calls a person, or becomes a mail address
+    r"[\\`*_\[\]~$&<>|]"  # syntax of Markdown, tables, HTML and formulas
+    r"|:(?=//)|(?<=www)\."  # GitHub turns this into a link
+    r"|@(?=\w)",  # GitHub notifies a person, or links a mail address
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=#|[-+](?:\W|$)))")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "@<!-- -->"}
 
-# Columns have the same width on every machine, whether or not it has the package wcwidth.
+# Columns must have the same width whether or not the package wcwidth is installed.
 tabulate.WIDE_CHARS_MODE = False
 
 
 class Raw(str):
-    """Text that is Markdown already and is printed as it is."""
+    """Text that is already Markdown and is printed as it is."""
 
     __slots__ = ()
 
@@ -46,7 +46,7 @@ def markdown(view: ReportView) -> str:
 
 
 def html_page(view: ReportView) -> str:
-    """Return the report as one HTML page: its plots are alive, and it fetches nothing."""
+    """Return the report as one HTML page with interactive plots; it fetches nothing."""
     drawn = figures_of(view)
     script = Markup(figures.script()) if drawn else ""  # noqa: S704 (Vega's own)
     return _html_template().render(view=view, figures=drawn, script=script)
@@ -58,45 +58,34 @@ def figures_of(view: ReportView) -> list[Figure]:
 
 
 def image_path(figure: Figure) -> str:
-    """Return where the drawing of a figure lies, relative to the report."""
+    """Return the path of the SVG of a figure, relative to the report."""
     return f"figures/{file_name(figure.name)}.svg"
 
 
 def escape(text: str) -> Raw:
-    """Return one line of Markdown that shows the text and does nothing else.
-
-    Line breaks become spaces; colours of a terminal are dropped, other control characters shown.
-    """
-    line = re.sub(" +", " ", visible(text)).strip(" ")
+    """Return one line of Markdown that shows the text and does nothing else."""
+    line = re.sub(" +", " ", one_line(text)).strip(" ")
     line = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), line)
     return Raw(_OPENING.sub(r"\1\\", line))
 
 
-def visible(text: str) -> str:
-    r"""Return the text with white space as spaces and what cannot be printed as ``\x07``."""
-    return "".join(
-        letter
-        if letter.isprintable() or letter == "\N{NO-BREAK SPACE}"
-        else " "
-        if letter.isspace()
-        else letter.encode("unicode_escape").decode()
-        for letter in _TERMINAL.sub("", text).expandtabs()
-    )
-
-
 def _fenced(lines: tuple[str, ...]) -> Raw:
-    shown = [visible(line).rstrip()[:LETTERS_OF_A_LINE] for line in lines]
-    longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
+    log = _log(lines)
+    longest = max(map(len, re.findall("`+", log)), default=0)
     fence = "`" * max(3, longest + 1)
-    return Raw("\n".join([f"{fence}text", *shown, fence]))
+    return Raw("\n".join([f"{fence}text", *([log] if lines else []), fence]))
+
+
+def _log(lines: tuple[str, ...]) -> str:
+    return "\n".join(one_line(line).rstrip()[:CHARACTERS_OF_A_LINE] for line in lines)
 
 
 def _grid(table: Table) -> Raw:
     return Raw(
         tabulate.tabulate(
             [["<br>".join(map(escape, text.split("\n"))) for text in row] for row in table.rows],
-            headers=[escape(column.title) for column in table.columns],
-            colalign=[column.align.value for column in table.columns],
+            headers=list(map(escape, table.headers)),
+            colalign=table.alignments,
             tablefmt="pipe",
             disable_numparse=True,
         )
@@ -108,8 +97,8 @@ def _link(path: str) -> Raw:
 
 
 def _html(text: str) -> Raw:
-    """Escape for the inside of an HTML block, where Markdown is not read."""
-    return Raw(html.escape(visible(text)))
+    """Escape for the inside of an HTML block, in which Markdown has no effect."""
+    return Raw(html.escape(one_line(text)))
 
 
 def _image(figure: Figure) -> Raw:
@@ -117,19 +106,15 @@ def _image(figure: Figure) -> Raw:
 
 
 def _lines(text: str) -> Markup:
-    return Markup("<br>").join(visible(line) for line in text.split("\n"))
-
-
-def _log(lines: tuple[str, ...]) -> str:
-    return "\n".join(visible(line).rstrip()[:LETTERS_OF_A_LINE] for line in lines)
+    return Markup("<br>").join(map(one_line, text.split("\n")))
 
 
 def _json(content: object) -> Markup:
-    """Return JSON for the inside of a script: no text in it can end the script."""
+    """Return JSON for the inside of a script element: no text in it can end that element."""
     plain = json.dumps(content, ensure_ascii=True)
-    for letter in "<>&":
-        plain = plain.replace(letter, f"\\u{ord(letter):04x}")
-    return Markup(plain)  # noqa: S704 (no markup is left in it)
+    for character in "<>&":
+        plain = plain.replace(character, f"\\u{ord(character):04x}")
+    return Markup(plain)  # noqa: S704 (it contains no markup)
 
 
 def _drawn(figure: Figure) -> Markup:
@@ -142,7 +127,7 @@ def _html_template() -> Template:
         loader=PackageLoader("runner.report"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
+        finalize=lambda value: value if isinstance(value, Markup) else one_line(str(value)),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -161,7 +146,7 @@ def _html_template() -> Template:
 def _markdown_template() -> Template:
     environment = Environment(
         loader=PackageLoader("runner.report"),
-        # Markdown is not HTML: everything is escaped below, and Raw is the only way around it.
+        # Markdown is not HTML: finalize escapes everything that is not Raw.
         autoescape=False,  # noqa: S701
         finalize=lambda value: value if isinstance(value, Raw) else escape(str(value)),
         undefined=StrictUndefined,

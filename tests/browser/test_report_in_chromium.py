@@ -12,11 +12,9 @@ from runner.report.render import html_page
 from runner.report.view import view
 from tests.support.samples import (
     AS_PUBLISHED,
-    founding_images,
     founding_matrix,
-    founding_plan,
     founding_results,
-    founding_run,
+    founding_stored,
 )
 
 REQUIRE = "MATRIX_RUNNER_REQUIRE_BROWSER"
@@ -66,8 +64,8 @@ def test_plots_come_alive_and_hostile_texts_do_not(chromium: str, tmp_path: Path
         for one in founding_results()
     )
     logs = {f"{AS_PUBLISHED}@b1.1": HOSTILE}
-    said = view(founding_run(matrix), founding_plan(matrix), founding_images(), results, logs)
-    document = rendered(chromium, html_page(said), tmp_path)
+    page = html_page(view(founding_stored(results, matrix, logs)))
+    document = rendered(chromium, page, tmp_path)
     assert document.count('class="vega-embed') == 3
     assert "data-owned=" not in document
     assert "&lt;script&gt;document.body.setAttribute" in document

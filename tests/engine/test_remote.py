@@ -83,7 +83,7 @@ def test_no_path_of_this_machine_reaches_an_engine(
     assert {one.reading and one.reading.processor for one in results(tmp_path).values()} == {
         this_host().cpu_model  # in fact they are the same machine
     }
-    assert "perhaps another one: " in (folder.path / "report.md").read_text()
+    assert "may be a different one: " in (folder.path / "report.md").read_text()
     requests = bytes(recorder.requests)
     for request in (b"/images/create?", b"/build?", b"/archive?", b"/containers/create"):
         assert request in requests

@@ -33,6 +33,7 @@ from runner.records.study import (
     Scale,
     Status,
 )
+from runner.runs.folder import StoredRun
 
 DAY = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
 GIB = 1024**3
@@ -371,3 +372,19 @@ def founding_logs() -> dict[str, str]:
         "    for images, labels in batches:\n"
         f"{ERROR}\n"
     }
+
+
+def founding_stored(
+    results: tuple[TrialResult, ...] | None = None,
+    matrix: Matrix | None = None,
+    logs: dict[str, str] | None = None,
+    run: Run | None = None,
+) -> StoredRun:
+    """The founding study as its run folder holds it, with what a test changes in it."""
+    return StoredRun(
+        run=run or founding_run(matrix),
+        plan=founding_plan(matrix),
+        images=founding_images(),
+        results=founding_results() if results is None else results,
+        logs=founding_logs() if logs is None else logs,
+    )

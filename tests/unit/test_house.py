@@ -48,8 +48,7 @@ PUBLIC = {
     "judge.samples",
     "report.evidence",
     "report.render",
-    "report.verdict_words",
-    "report.wording",
+    "report.words",
 }
 """The modules of a verb's folder that others import besides the verb itself."""
 

@@ -6,16 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from runner.report.page import Excerpt, Figure, ReportView, Section, Statement, Table, left
+from runner.report.records import Excerpt, Figure, ReportView, Section, Statement, Table
 from runner.report.render import html_page, markdown
 from runner.report.view import view
-from tests.support.samples import (
-    founding_images,
-    founding_logs,
-    founding_plan,
-    founding_results,
-    founding_run,
-)
+from tests.support.samples import founding_stored
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m&amp;"
 
@@ -45,9 +39,7 @@ def seen(page: str) -> Seen:
 @pytest.fixture(scope="module")
 def founding() -> ReportView:
     """What the report of the founding study says."""
-    return view(
-        founding_run(), founding_plan(), founding_images(), founding_results(), founding_logs()
-    )
+    return view(founding_stored())
 
 
 def test_the_page_says_what_the_markdown_says(founding: ReportView) -> None:
@@ -66,7 +58,7 @@ def test_the_decision_comes_first(founding: ReportView) -> None:
     titles = [section.title for section in founding.sections]
     assert titles[:3] == ["Decision", "Verdicts", "Published claims"]
     [decision] = founding.sections[0].statements
-    assert decision.head == "tensorflow=2.0.0: hold"
+    assert decision.head == "Do not upgrade to tensorflow 2.0.0 (hold)"
 
 
 def test_every_figure_is_drawn_and_alive(founding: ReportView) -> None:
@@ -107,7 +99,7 @@ def test_hostile_texts_stay_texts() -> None:
                 statements=(Statement(head=HOSTILE, text=HOSTILE, notes=(HOSTILE,)),),
                 figures=(Figure(name=HOSTILE, caption=HOSTILE, chart=chart),),
                 tables=(
-                    Table(caption=HOSTILE, columns=left(HOSTILE), rows=((HOSTILE,),), folded=True),
+                    Table(caption=HOSTILE, columns=(HOSTILE,), rows=((HOSTILE,),), folded=True),
                 ),
                 notes=(HOSTILE,),
                 excerpts=(

@@ -1,5 +1,6 @@
 """The report: what it says of a run at any time, and that nothing untrusted gets out of hand."""
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from markdown_it import MarkdownIt
 from runner.records.run import Run, TrialResult
 from runner.records.study import Axis, Cell, Matrix, Status
 from runner.report import write
-from runner.report.measured import error_line
-from runner.report.page import Align, Column, Excerpt, ReportView, Section, Table
-from runner.report.render import escape, markdown, visible
+from runner.report.records import Excerpt, ReportView, Section, Table
+from runner.report.render import escape, markdown
+from runner.report.sections.measured import error_line
 from runner.report.view import view
-from runner.report.wording import duration, heading, listed, number, printed, spread
+from runner.report.words import amount, heading, median_and_range, number, printed, signed
 from runner.runs.folder import RunFolder
-from runner.text import memory, size
+from runner.summarise import Summary
+from runner.text import memory, one_line, size
 from tests.fuzz.targets import READING
 from tests.support.samples import (
     AS_PUBLISHED,
@@ -33,6 +35,7 @@ from tests.support.samples import (
     founding_result,
     founding_results,
     founding_run,
+    founding_stored,
     request,
 )
 
@@ -49,15 +52,7 @@ def report(
     run: Run | None = None,
 ) -> str:
     """The report of the founding study, with what a test changes in it."""
-    return markdown(
-        view(
-            run or founding_run(matrix),
-            founding_plan(matrix),
-            founding_images(),
-            founding_results() if results is None else results,
-            founding_logs() if logs is None else logs,
-        )
-    )
+    return markdown(view(founding_stored(results, matrix, logs, run)))
 
 
 def section(text: str, title: str) -> str:
@@ -106,10 +101,10 @@ def test_an_unfinished_run_says_how_far_it_is() -> None:
 
 
 def test_a_run_without_results_has_no_numbers() -> None:
-    """Before the first trial all cells are there, not executed yet, with dashes for numbers."""
+    """Before the first trial every cell is listed as not run yet, with dashes for numbers."""
     text = report(())
     assert "0 of 7 blocks complete, 0 of 43 trials done" in text
-    assert row(text, "1.15.0", "sequential")[2:5] == ["not executed yet", "", "0 of 7"]
+    assert row(text, "1.15.0", "sequential")[2:5] == ["not run yet", "", "0 of 7"]
     measured = text.split("**Measured: time per epoch", 1)[1]
     assert row(measured, "1.15.0", "sequential")[2:] == [DASH] * 4
 
@@ -117,7 +112,7 @@ def test_a_run_without_results_has_no_numbers() -> None:
 def test_an_expected_failure_is_not_marked() -> None:
     """A cell that fails as the matrix expects says so, has no number, and is no surprise."""
     text = report()
-    assert "No cell ended otherwise than expected." in text
+    assert "All cells ended as expected." in text
     assert CROSS not in text
     assert row(text, "1.15.0", "subclassed-as-published")[2] == "failed, as expected"
     measured = text.split("**Measured: time per epoch", 1)[1]
@@ -128,7 +123,7 @@ def test_an_unexpected_failure_is_marked() -> None:
     """A cell that fails now and then is marked, counted, and named in the first lines."""
     results = founding_results()
     text = report((failed_result(results[0].trial), *results[1:]))
-    assert "1 cell ended otherwise than expected." in text.split("## ")[0]
+    assert "1 cell ended unexpectedly." in text.split("## ")[0]
     texts = row(text, *(value for _, value in coordinates(results[0].trial.cell)))
     assert texts[2] == f"{CROSS} 1 of 7 failed, expected: ok"
     assert texts[4] == "6 of 7"
@@ -149,7 +144,7 @@ def test_all_failed_gives_a_report_without_numbers() -> None:
         failed_result(trial, Status.NO_IMAGE, "pip gave up") for trial in founding_plan().trials
     )
     text = report(results, logs={})
-    assert "7 cells ended otherwise than expected." in text
+    assert "7 cells ended unexpectedly." in text
     assert row(text, "2.0.0", "functional")[2:4] == [
         f"{CROSS} no-image, expected: ok",
         "pip gave up",
@@ -164,8 +159,8 @@ def test_a_lost_engine_is_told_and_not_counted() -> None:
     text = report((lost,), logs={})
     assert "0 of 43 trials done" in text
     texts = row(text, *(value for _, value in coordinates(lost.trial.cell)))
-    assert texts[2:4] == ["engine lost, to be repeated", "docker went away"]
-    told = section(text, "Lost to the machine")
+    assert texts[2:4] == ["engine lost, will be repeated", "docker went away"]
+    told = section(text, "Lost attempts")
     assert f"| {lost.trial.id} " in told.replace("<!-- -->", "")
     assert "docker went away" in told
 
@@ -179,10 +174,10 @@ def test_an_attempt_that_was_lost_and_repeated_is_told() -> None:
         failed_result(replace(trial, attempt=number), Status.ENGINE_LOST, "somebody killed it")
         for number in range(1, 26)
     ]
-    told = section(report((*results[1:], *lost, again)), "Lost to the machine")
+    told = section(report((*results[1:], *lost, again)), "Lost attempts")
     assert told.count("somebody killed it") == 20
     assert "5 more attempts not shown here" in told
-    assert "Lost to the machine" not in report(results)
+    assert "Lost attempts" not in report(results)
 
 
 def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
@@ -192,7 +187,7 @@ def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
     results = (failed_result(trial, reason="exit code 1: cleaning up"),)
     text = section(report(results, logs={trial.id: "\n".join(lines)}), "Trials that were not ok")
     assert "Reason: exit code 1: cleaning up" in text
-    assert "Its own error: ValueError: 3" in text
+    assert "Error in the log: ValueError: 3" in text
     assert "line 59\nValueError: 3\ncleaning up\n```" in text
     assert "line 22\n" in text
     assert "line 21\n" not in text
@@ -204,7 +199,7 @@ def test_many_failures_do_not_flood_the_report() -> None:
     matrix = large_matrix(50)
     results = tuple(failed_result(trial) for trial in founding_plan(matrix).trials)
     text = report(results, matrix=matrix, logs={result.trial.id: "x" for result in results})
-    assert text.count("All of its log") == 20
+    assert text.count("Full log:") == 20
     assert "30 more cells not shown here" in text
 
 
@@ -228,8 +223,8 @@ def test_a_claim_is_judged_with_its_evidence() -> None:
     text = section(report(), "Published claims").replace(NO_BREAK, " ")
     assert "Newer TensorFlow trains faster.” Contradicted on this machine.**" in text
     assert (
-        "Published: 65 against 80 (\N{MINUS SIGN}19 %). Here: model=sequential: 2.0.0 is slower"
-        in text
+        "Published: 65 against 80 \N{MICRO SIGN}s (\N{MINUS SIGN}19 %). Here: model=sequential, "
+        "time per sample: 2.0.0 is 23 % slower than 1.15.0 (22 % to 23 %);" in text
     )
     assert "The direction is the other one here." in text
     assert "cannot be run on TensorFlow 1.15.0.” Reproduced.**" in text
@@ -248,8 +243,7 @@ def test_cells_without_trials_are_left_out() -> None:
     """Cells that the plan does not hold are counted and not listed."""
     plan = founding_plan()
     some = tuple(trial for trial in plan.trials if trial.cell != AS_PUBLISHED)
-    shown = view(founding_run(), replace(plan, trials=some), (), (), {})
-    text = markdown(shown)
+    text = markdown(view(replace(founding_stored((), logs={}), plan=replace(plan, trials=some))))
     assert "1 cell of the matrix had no trial planned." in text
     assert "subclassed-as-published |" not in section(text, "Cells")
 
@@ -258,7 +252,7 @@ def test_a_quick_look_is_called_one() -> None:
     """A run with the quick parameters warns that it cannot be set beside published numbers."""
     matrix = founding_matrix()
     cells = tuple(replace(cell, parameters={"epochs": 3}) for cell in matrix.cells)
-    assert "quick look, with epochs = 3" in report(matrix=replace(matrix, cells=cells))
+    assert "This is a quick look with epochs = 3." in report(matrix=replace(matrix, cells=cells))
     assert "quick look" not in report()
 
 
@@ -352,8 +346,28 @@ def test_a_number_has_the_digits_that_matter(value: float | None, unit: str, exp
 
 def test_a_range_has_the_decimals_of_its_median() -> None:
     """The ends of a range are written like the number they belong to."""
-    assert spread(0.9951, 1.0123, "s", 1.004) == "1.00 to 1.01".replace(" ", NO_BREAK)
-    assert spread(None, None, "s", None) == DASH
+    summary = Summary(cell="", metric="", n=7, n_failed=0, median=1.004, low=0.9951, high=1.0123)
+    assert median_and_range(summary, METRICS[0]) == "1.00\n(1.00 to 1.01)".replace(" ", NO_BREAK)
+
+
+@pytest.mark.parametrize(
+    ("factor", "size", "with_sign"),
+    [
+        (1.44, "44 %", "+44 %"),
+        (0.974, "2.6 %", "-2.6 %"),
+        (1.0002, "0.02 %", "+0.02 %"),
+        (378.5, "380x", "+380x"),
+        (1 / 378.5, "380x", "-99.7 %"),
+        (0.0003, "3,300x", "-99.97 %"),
+        (1e300, "1e+300x", "+1e+300x"),
+    ],
+)
+def test_a_share_never_exceeds_100_per_cent(factor: float, size: str, with_sign: str) -> None:
+    """A change of a factor of ten and more is written as a multiple; a decrease stays a share."""
+    change = math.log(factor)
+    assert amount(change, METRICS[0]).replace(NO_BREAK, " ") == size
+    expected = with_sign.replace("-", "\N{MINUS SIGN}", 1)
+    assert signed(change, METRICS[0]).replace(NO_BREAK, " ") == expected
 
 
 def test_published_numbers_keep_their_digits() -> None:
@@ -361,13 +375,16 @@ def test_published_numbers_keep_their_digits() -> None:
     assert [printed(value) for value in (5.0, 93.27, 0.00001)] == ["5", "93.27", "0.00001"]
 
 
-def test_sizes_and_times_read_well() -> None:
-    """Sizes and time limits have the unit that a person would choose."""
-    assert size(851_000_000) == f"851{NO_BREAK}MB"
+def test_sizes_have_the_unit_that_a_person_would_choose() -> None:
+    """Sizes on disk are decimal, sizes of memory binary."""
+    assert size(851_000_000).replace(NO_BREAK, " ") == "851 MB"
     assert memory(4 * 1024**3) == "4 GiB"
     assert memory(512 * 1024**2) == "512 MiB"
-    assert [duration(seconds) for seconds in (900.0, 90.0)] == ["15 min", "90 s"]
-    assert listed([str(number) for number in range(36)]) == "36 values from 0 to 35"
+
+
+def test_a_long_axis_is_shortened() -> None:
+    """Of many values on an axis the first paragraph gives the number, the first and the last."""
+    assert "number (36 values from 0 to 35)" in report((), matrix=large_matrix(36), logs={})
 
 
 def test_microseconds_have_their_letter() -> None:
@@ -388,7 +405,7 @@ NASTY = st.text(
 
 def flat(text: str) -> str:
     """The text as a reader should see it: in one line."""
-    return re.sub(" +", " ", visible(text)).strip()
+    return re.sub(" +", " ", one_line(text)).strip()
 
 
 def shown_by(source: str) -> str:
@@ -421,7 +438,8 @@ def test_escaped_text_stays_in_its_place_of_a_table(texts: list[str], title: str
     """No text adds a row or a column to a table, or ends it."""
     table = Table(
         caption="t",
-        columns=tuple(Column(title=f"c{title}", align=Align.RIGHT) for _ in texts),
+        columns=(),
+        numbers=tuple(f"c{title}" for _ in texts),
         rows=(tuple(texts), tuple(texts)),
     )
     tokens = GITHUB.parse(markdown(page(Section(title="t", tables=(table,)))))
@@ -438,13 +456,13 @@ def test_a_log_cannot_leave_its_fence(lines: list[str]) -> None:
     tokens = GITHUB.parse(markdown(page(Section(title="t", excerpts=(excerpt,)))))
     fences = [token for token in tokens if token.type == "fence"]
     assert len(fences) == 1
-    assert fences[0].content.splitlines() == [visible(line).rstrip() for line in lines]
+    assert fences[0].content.splitlines() == [one_line(line).rstrip() for line in lines]
 
 
 @given(NASTY)
 def test_nothing_invisible_is_left(text: str) -> None:
     """No control character, and nothing that turns the direction of writing, reaches a report."""
-    assert all(letter.isprintable() or letter == NO_BREAK for letter in visible(text))
+    assert all(letter.isprintable() or letter == NO_BREAK for letter in one_line(text))
 
 
 def test_nobody_is_called() -> None:
@@ -455,7 +473,7 @@ def test_nobody_is_called() -> None:
 
 def test_the_caption_of_a_folded_table_is_escaped() -> None:
     """A caption inside HTML is escaped as HTML."""
-    folded = Table(caption="<b>", columns=(Column(title="c"),), rows=(("x",),), folded=True)
+    folded = Table(caption="<b>", columns=("c",), rows=(("x",),), folded=True)
     text = markdown(page(Section(title="t", tables=(folded,))))
     assert "<summary>&lt;b&gt;</summary>" in text
 
@@ -479,6 +497,6 @@ def test_the_machine_that_was_measured_is_told_and_not_the_runner_s() -> None:
     assert row(table, "vector instructions")[1] == "avx, avx2"
     assert row(table, "system")[1] == "Far Linux 1, kernel 6.9"
     [_, runner] = row(table, "runner's machine")
-    assert runner.startswith(f"perhaps another one: {here.host.cpu_model}, ")
-    assert "no trial has told" in report((), run=run)
+    assert runner.startswith(f"may be a different one: {here.host.cpu_model}, ")
+    assert "unknown processor" in report((), run=run)
     assert "runner's machine" not in report()

@@ -1,0 +1,79 @@
+"""The parts of a report: plain text in records. Nothing in them is Markdown or HTML yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of texts; a line break in a text is kept.
+
+    The last columns hold numbers and are aligned right. A folded table is shown only on request,
+    under its caption.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The titles of all columns."""
+        return (*self.columns, *self.numbers)
+
+    @property
+    def alignments(self) -> tuple[str, ...]:
+        """How each column is aligned: ``left`` or ``right``."""
+        return ("left",) * len(self.columns) + ("right",) * len(self.numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A finding in bold, its basis, and notes on it."""
+
+    head: str
+    text: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A plot as Vega-Lite; ``name`` is the name of its file."""
+
+    name: str
+    caption: str
+    chart: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """The end of a log. ``path`` leads to the full log, relative to the report."""
+
+    title: str
+    sentences: tuple[str, ...]
+    lines: tuple[str, ...]
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading and the parts below it, in the order of the fields."""
+
+    title: str
+    lead: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportView:
+    """The whole content of a report."""
+
+    title: str
+    lead: tuple[str, ...]
+    sections: tuple[Section, ...]

@@ -1,0 +1,234 @@
+"""Where the trials ran: environments, host and engine, and how they were measured."""
+
+from collections.abc import Iterable, Mapping
+
+from runner.records import Scalar, shown
+from runner.records.environment import Environment, EnvironmentRequest, Unsupported
+from runner.records.run import EngineFacts, Run, isolation, sandboxed
+from runner.report.evidence import Evidence
+from runner.report.records import Section, Table
+from runner.report.words import NOTHING, image_sizes, instant
+from runner.text import counted, memory, shortened
+
+ENVIRONMENTS_IN_A_TABLE = 6
+INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
+"""Prefixes of the CPU flags that decide which kernels a framework chooses."""
+
+_TRIALS = (
+    "Every trial ran in a fresh {boundary}. A block is one pass over all cells in a new random "
+    "order, and all its trials share one seed. Slow drift of the machine therefore affects all "
+    "cells alike."
+)
+_NUMBERS = (
+    "If the script wrote a series, such as one time per epoch, the number of a trial is the median "
+    "of that series without its first two entries. The report shows the median over trials, never "
+    "the best trial. Trials that were not ok give no number."
+)
+_COMPARISONS = (
+    "Times and other ratios are compared within each block: the change is the log of the ratio of "
+    "two numbers, and the interval is a paired t interval over blocks. Shares, such as an "
+    "accuracy, are compared by their difference over seeds (Welch). Comparisons named before the "
+    "run share one error rate (Holm); all others are a screening. Two cells are equivalent if the "
+    "interval lies inside the margin. No trial is ever left out because of what it measured."
+)
+
+
+def environments(evidence: Evidence) -> Section:
+    """Show what each environment contains, and how they differ."""
+    names = _names(evidence)
+    reported = {name: _reported(evidence, request) for request, name in names.items()}
+    packages = {
+        name: {package.name: package.version for package in entry.packages}
+        for request, name in names.items()
+        if isinstance(entry := evidence.run.lock.entry(request), Environment)
+    }
+    every = sorted({package for versions in packages.values() for package in versions})
+    differing = [
+        package
+        for package in every
+        if len({versions.get(package) for versions in packages.values()}) > 1
+    ]
+    where = "environment" if evidence.run.engine.name == "venv" else "container"
+    return Section(
+        title="Environments",
+        lead=(
+            "Packages were resolved from the index as it was at the time in the column 'as of'.",
+        ),
+        tables=(
+            _overview(evidence, names),
+            *_side_by_side(
+                f"Versions reported from inside the {where}",
+                "item",
+                dict.fromkeys(item for items in reported.values() for item in items),
+                reported,
+            ),
+            *_side_by_side(
+                f"Packages that differ ({len(differing)})",
+                "package",
+                differing,
+                packages,
+                folded=True,
+            ),
+        ),
+        notes=(f"Packages identical in all environments: {len(every) - len(differing)}.",)
+        if len(packages) > 1
+        else (),
+    )
+
+
+def _names(evidence: Evidence) -> Mapping[EnvironmentRequest, str]:
+    """Name each environment; environments that share a label get a number."""
+    requests = list(dict.fromkeys(cell.request for cell in evidence.cells))
+    labels = [request.label for request in requests]
+    return {
+        request: label if labels.count(label) == 1 else f"{label} ({number})"
+        for number, (request, label) in enumerate(zip(requests, labels, strict=True), start=1)
+    }
+
+
+def _reported(evidence: Evidence, request: EnvironmentRequest) -> Mapping[str, str]:
+    """Return what scripts reported about their environment."""
+    reports = (
+        result.environment
+        for cell in evidence.cells
+        if cell.request == request
+        for result in evidence.settled(cell)
+    )
+    return {item: shortened(values) for item, values in _merged(reports).items()}
+
+
+def _merged(mappings: Iterable[Mapping[str, Scalar]]) -> Mapping[str, str]:
+    """Return each name with all its different values."""
+    seen: dict[str, dict[str, None]] = {}
+    for mapping in mappings:
+        for name, value in mapping.items():
+            seen.setdefault(name, {})[shown(value)] = None
+    return {name: ", ".join(values) for name, values in seen.items()}
+
+
+def _overview(evidence: Evidence, names: Mapping[EnvironmentRequest, str]) -> Table:
+    return Table(
+        caption="Environments",
+        columns=("environment", "Python", "as of", "packages", "image", "base"),
+        rows=tuple(
+            (name, *_locked(evidence, request), *_built(evidence, request))
+            for request, name in names.items()
+        ),
+    )
+
+
+def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, str]:
+    match evidence.run.lock.entry(request):
+        case Environment() as entry:
+            return entry.python, instant(entry.as_of), str(len(entry.packages))
+        case Unsupported() as entry:
+            return shortened(f"unsupported: {entry.reason}"), NOTHING, NOTHING
+        case None:
+            return "not locked", NOTHING, NOTHING
+
+
+def _built(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str]:
+    bases = dict.fromkeys(
+        f"{image.base.name}, {image.base.kind.value}" for image in evidence.images[request]
+    )
+    return image_sizes(evidence, request), "; ".join(bases) or NOTHING
+
+
+def _side_by_side(
+    caption: str,
+    title: str,
+    rows: Iterable[str],
+    columns: Mapping[str, Mapping[str, str]],
+    *,
+    folded: bool = False,
+) -> list[Table]:
+    """Lay environments beside one another, a few in each table; a dash means it has no such row."""
+    names = list(columns)
+    return [
+        Table(
+            caption=caption,
+            columns=(title, *some),
+            rows=tuple((row, *(columns[name].get(row, NOTHING) for name in some)) for row in rows),
+            folded=folded,
+        )
+        for start in range(0, len(names), ENVIRONMENTS_IN_A_TABLE)
+        for some in [names[start : start + ENVIRONMENTS_IN_A_TABLE]]
+    ]
+
+
+def host(evidence: Evidence) -> Section:
+    """Show the machine, the engine, the limits, and the digests of everything that ran."""
+    return Section(
+        title="Host and engine",
+        tables=(
+            _facts("Machine", _machine(evidence)),
+            _facts("Run and digests", _digests(evidence.run)),
+        ),
+    )
+
+
+def _facts(caption: str, pairs: Iterable[tuple[str, str]]) -> Table:
+    return Table(caption=caption, columns=("item", "value"), rows=tuple(pairs))
+
+
+def _machine(evidence: Evidence) -> list[tuple[str, str]]:
+    machine, host = evidence.machine, evidence.run.host
+    engine, limits = evidence.run.engine, evidence.run.matrix.limits
+    flags = [flag for flag in machine.cpu_flags if flag.startswith(INSTRUCTIONS)]
+    runner = f"may be a different one: {host.cpu_model}, {host.system}"
+    bound = "without swap" if engine.name != "venv" or engine.cgroup else "(not enforced)"
+    allowed = (
+        f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} {bound}, "
+        f"{counted(limits.pids, 'process', 'processes')}, {limits.timeout_s:,g} s"
+    )
+    return [
+        ("CPU", machine.cpu_model),
+        ("vector instructions", ", ".join(flags) or "none of avx, avx2, fma, avx512"),
+        ("cores, memory", f"{machine.cores}, {memory(machine.memory_bytes)}"),
+        ("system", f"{machine.system}, kernel {machine.kernel}"),
+        *_engine(engine),
+        ("limits of a trial", allowed),
+        *(() if evidence.here else (("runner's machine", runner),)),
+    ]
+
+
+def _engine(engine: EngineFacts) -> list[tuple[str, str]]:
+    system = f"{engine.system}, {engine.architecture}"
+    if engine.name == "venv":
+        return [
+            ("engine", f"venv, {engine.version}, {system}"),
+            ("isolation", isolation(engine.version, engine.cgroup)),
+        ]
+    version = f"{engine.name} {engine.version} (API {engine.api}), storage {engine.storage}"
+    return [("engine", version), ("engine's system", f"{system}, cgroup v{engine.cgroup}")]
+
+
+def _digests(run: Run) -> list[tuple[str, str]]:
+    return [
+        ("run", f"{run.id}, started {instant(run.created_at)}"),
+        ("runner", f"{run.runner_version} on Python {run.host.python}"),
+        ("git commit", run.git_commit or "unknown"),
+        ("matrix", run.matrix_digest),
+        ("lock", run.lock_digest),
+        (run.matrix.experiment.script, run.script_digest),
+        *run.data_digests.items(),
+    ]
+
+
+def method(evidence: Evidence) -> Section:
+    """Say in plain words how the numbers were obtained."""
+    parameters = _merged(cell.parameters for cell in evidence.cells)
+    return Section(
+        title="How it was measured",
+        lead=(_TRIALS.format(boundary=_boundary(evidence.run)), _NUMBERS, _COMPARISONS),
+        tables=(_facts("Parameters of the experiment", parameters.items()),) if parameters else (),
+    )
+
+
+def _boundary(run: Run) -> str:
+    """Name what encloses a trial."""
+    alone = f"on {counted(run.matrix.limits.cpus, 'core')}, alone"
+    if run.engine.name != "venv":
+        return f"container {alone}, without a network"
+    network = "without" if sandboxed(run.engine.version) else "with"
+    return f"process {alone}, {network} a network"

@@ -1,0 +1,206 @@
+"""Results of the trials: how the cells ended and what they measured, failures, adaptations."""
+
+import re
+from collections.abc import Sequence
+
+from runner.records.run import TrialResult
+from runner.records.study import Better, Cell, Metric, Status
+from runner.report import words
+from runner.report.evidence import Evidence
+from runner.report.records import Excerpt, Section, Table
+from runner.runs.files import file_name
+from runner.text import counted, shortened
+
+METRICS_IN_A_TABLE = 4
+MOST_EXCERPTS = 20
+LINES_OF_A_LOG = 40
+MOST_LOST = 20
+CHARACTERS_OF_A_REASON = 1000
+
+_LOST = (
+    "The engine, or a person, ended these attempts. They say nothing about their cells, give no "
+    "numbers, and are repeated."
+)
+_DISTURBED = (
+    "A trial is disturbed by what the machine does to it, never by its result: other processes or "
+    "the hypervisor took its core, the core was throttled, or memory was swapped. A disturbed "
+    "trial is repeated at the end of its block, at most twice. All attempts are kept. If a trial "
+    "stays disturbed, its wall times are not compared."
+)
+_ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Fault)\b.*")
+
+
+def cells(evidence: Evidence) -> Section:
+    """Show how every cell ended and what it measured."""
+    matrix = evidence.run.matrix
+    tables = [
+        _numbers(evidence, matrix.metrics[start : start + METRICS_IN_A_TABLE])
+        for start in range(0, len(matrix.metrics), METRICS_IN_A_TABLE)
+    ]
+    left_out = len(matrix.cells) - len(evidence.cells)
+    return Section(
+        title="Cells",
+        lead=(
+            "Each number is the median over the ok trials of a cell; the range below it runs from "
+            f"the smallest to the largest. {_directions(matrix.metrics)}".strip(),
+        ),
+        tables=(_endings(evidence), *tables),
+        notes=(f"{counted(left_out, 'cell')} of the matrix had no trial planned.",)
+        if left_out
+        else (),
+    )
+
+
+def _directions(metrics: Sequence[Metric]) -> str:
+    sentences = []
+    for better in (Better.LOWER, Better.HIGHER):
+        titles = [metric.title for metric in metrics if metric.better is better]
+        if titles:
+            sentences.append(f"{better.value.capitalize()} is better for {', '.join(titles)}.")
+    return " ".join(sentences)
+
+
+def _endings(evidence: Evidence) -> Table:
+    axes = evidence.run.matrix.axes
+    return Table(
+        caption="How the cells ended",
+        columns=(*(axis.name for axis in axes), "status", "reason"),
+        numbers=("trials ok", "image"),
+        rows=tuple(
+            (*words.coordinates(axes, cell), words.ending(evidence, cell), *_facts(evidence, cell))
+            for cell in evidence.cells
+        ),
+    )
+
+
+def _facts(evidence: Evidence, cell: Cell) -> tuple[str, str, str]:
+    """Return the latest reason, how many trials were ok, and the size of the image."""
+    reasons = [one.reason for one in evidence.results.get(cell.id, ()) if one.reason is not None]
+    ok = sum(result.status is Status.OK for result in evidence.settled(cell))
+    return (
+        shortened(reasons[-1]) if reasons else "",
+        f"{ok} of {evidence.planned[cell.id]}",
+        words.image_sizes(evidence, cell.request),
+    )
+
+
+def _numbers(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
+    axes = evidence.run.matrix.axes
+    return Table(
+        caption="Measured: " + ", ".join(metric.title for metric in metrics),
+        columns=tuple(axis.name for axis in axes),
+        numbers=tuple(map(words.heading, metrics)),
+        rows=tuple(
+            (
+                *words.coordinates(axes, cell),
+                *(words.measurement(evidence, cell, metric) for metric in metrics),
+            )
+            for cell in evidence.cells
+        ),
+    )
+
+
+def failures(evidence: Evidence) -> Section | None:
+    """Show why trials were not ok, with the ends of their logs."""
+    failing = [
+        (cell, not_ok)
+        for cell in evidence.cells
+        if (not_ok := [r for r in evidence.settled(cell) if r.status is not Status.OK])
+    ]
+    if not failing:
+        return None
+    beyond = len(failing) - MOST_EXCERPTS
+    notes = (f"{counted(beyond, 'more cell')} not shown here. Their logs are beside this report.",)
+    return Section(
+        title="Trials that were not ok",
+        lead=("The latest failing trial of each cell.",),
+        notes=notes if beyond > 0 else (),
+        excerpts=tuple(_excerpt(evidence, *one) for one in failing[:MOST_EXCERPTS]),
+    )
+
+
+def _excerpt(evidence: Evidence, cell: Cell, not_ok: Sequence[TrialResult]) -> Excerpt:
+    last, total = not_ok[-1], len(evidence.settled(cell))
+    lines = tuple(evidence.logs.get(last.trial.id, "").splitlines())
+    where = "the single trial" if total == 1 else f"{len(not_ok)} of {total} trials"
+    expected = ", as expected" if evidence.as_expected(cell) else ""
+    reason = last.reason or "no reason was recorded"
+    sentences = [
+        f"Status: {last.status.value} in {where}{expected}.",
+        f"Reason: {shortened(reason, CHARACTERS_OF_A_REASON)}",
+    ]
+    error = error_line(lines)
+    if error is not None and error.strip() not in reason:
+        sentences.append(f"Error in the log: {shortened(error, CHARACTERS_OF_A_REASON)}")
+    return Excerpt(
+        title=cell.id or "The only cell",
+        sentences=tuple(sentences),
+        lines=lines[-LINES_OF_A_LOG:],
+        path=f"logs/{file_name(last.trial.id)}.log" if lines else None,
+    )
+
+
+def error_line(lines: Sequence[str]) -> str | None:
+    """Return the last line that names an error as Python prints it; ``None`` if there is none."""
+    return next((line for line in reversed(lines) if _ERROR_LINE.match(line)), None)
+
+
+def adapted(evidence: Evidence) -> Section | None:
+    """Show in which cells the script could not do exactly the same as in the others."""
+    axes = evidence.run.matrix.axes
+    rows = dict.fromkeys(
+        (*words.coordinates(axes, cell), shortened(result.adapted))
+        for cell in evidence.cells
+        for result in evidence.settled(cell)
+        if result.adapted is not None
+    )
+    if not rows:
+        return None
+    title = "Adapted cells"
+    columns = (*(axis.name for axis in axes), "difference, as the script reports it")
+    return Section(
+        title=title,
+        lead=("In these cells the script could not do exactly the same as in the others.",),
+        tables=(Table(caption=title, columns=columns, rows=tuple(rows)),),
+    )
+
+
+def lost(evidence: Evidence) -> Section | None:
+    """Show which attempts were lost to the machine, and why."""
+    if not evidence.lost:
+        return None
+    beyond = len(evidence.lost) - MOST_LOST
+    title = "Lost attempts"
+    rows = tuple(
+        (one.trial.id, words.instant(one.started_at), shortened(one.reason or ""))
+        for one in evidence.lost[:MOST_LOST]
+    )
+    return Section(
+        title=title,
+        lead=(_LOST,),
+        tables=(Table(caption=title, columns=("attempt", "started", "reason"), rows=rows),),
+        notes=(f"{counted(beyond, 'more attempt')} not shown here.",) if beyond > 0 else (),
+    )
+
+
+def disturbed(evidence: Evidence) -> Section | None:
+    """Show by cell how many attempts the machine disturbed."""
+    state = evidence.judgement.disturbance
+    if not any(state.disturbed.values()):
+        return None
+    title = "Disturbed trials"
+    rows = tuple(
+        (cell, str(attempts), str(state.disturbed.get(cell, 0)))
+        for cell, attempts in sorted(state.attempts.items())
+    )
+    return Section(
+        title=title,
+        lead=(_DISTURBED,),
+        tables=(
+            Table(caption=title, columns=("cell",), numbers=("attempts", "disturbed"), rows=rows),
+        ),
+        notes=tuple(
+            f"{cell} was disturbed far more often than the others. Check which processes it starts."
+            for cell in state.uneven
+        ),
+    )

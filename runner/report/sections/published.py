@@ -1,0 +1,96 @@
+"""Published numbers beside ours, and published claims with their verdicts."""
+
+from runner.judge.claims import published_change
+from runner.judge.records import ClaimVerdict, JudgedClaim
+from runner.records.study import Cell, Published
+from runner.report import words
+from runner.report.evidence import Evidence
+from runner.report.records import Section, Statement, Table
+
+_VERDICTS = {
+    ClaimVerdict.REPRODUCED: "Reproduced",
+    ClaimVerdict.DIRECTION_ONLY: "Direction reproduced, but not the size",
+    ClaimVerdict.CONTRADICTED: "Contradicted on this machine",
+    ClaimVerdict.INCONCLUSIVE: "Inconclusive",
+}
+
+
+def claims(evidence: Evidence) -> Section | None:
+    """Say of each published claim whether it holds here, with the evidence."""
+    matrix = evidence.run.matrix
+    if not matrix.claims:
+        return None
+    judged = {one.claim.id: one for one in evidence.judgement.claims}
+    return Section(
+        title="Published claims",
+        lead=("These verdicts hold for this host and these inputs, not for every machine.",),
+        statements=tuple(
+            _judged(evidence, judged[claim.id])
+            if claim.id in judged
+            else Statement(head=f"{_quoted(claim.text)} Not judged before the first look.")
+            for claim in matrix.claims
+        ),
+    )
+
+
+def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
+    claim, compared = judged.claim, judged.comparison
+    head = f"{_quoted(claim.text)} {_VERDICTS[judged.verdict]}."
+    sentences = []
+    if compared is not None:
+        size = published_change(claim, compared.scale)
+        if claim.published is not None and size is not None:
+            numbers = " against ".join(map(words.printed, claim.published))
+            unit = words.symbol(compared.metric)
+            change = words.signed(size, compared.metric)
+            sentences.append(f"Published: {f'{numbers} {unit}'.rstrip()} ({change}).")
+        found = f"{words.subject(evidence, compared)}: {words.finding(evidence, compared)}"
+        sentences.append(f"Here: {found}; {words.basis(evidence, compared)}")
+    return Statement(head=head, text=" ".join([*sentences, *judged.evidence]))
+
+
+def _quoted(text: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
+
+
+def numbers(evidence: Evidence) -> Section | None:
+    """Show published numbers beside ours."""
+    matrix = evidence.run.matrix
+    entries = {entry.cell: entry for entry in matrix.published}
+    pairs = [(cell, entries[cell.id]) for cell in evidence.cells if cell.id in entries]
+    if not pairs:
+        return None
+    source = f"Published in {matrix.source}. " if matrix.source else ""
+    title = "Published numbers beside ours"
+    return Section(
+        title=title,
+        lead=(f"{source}Our numbers are medians over the trials on this host, with the range.",),
+        tables=(
+            Table(
+                caption=title,
+                columns=(*(axis.name for axis in matrix.axes), "metric"),
+                numbers=("published", "ours"),
+                rows=tuple(row for cell, entry in pairs for row in _rows(evidence, cell, entry)),
+            ),
+        ),
+        notes=tuple(
+            f"{cell.id}: {entry.note}" for cell, entry in pairs if entry.note and entry.values
+        ),
+    )
+
+
+def _rows(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str, ...]]:
+    coordinates = words.coordinates(evidence.run.matrix.axes, cell)
+    if not entry.values:
+        note = entry.note or words.NOTHING
+        return [(*coordinates, "does it run?", note, words.ending(evidence, cell))]
+    return [
+        (
+            *coordinates,
+            words.heading(metric),
+            words.printed(entry.values[metric.name]),
+            words.measurement(evidence, cell, metric),
+        )
+        for metric in evidence.run.matrix.metrics
+        if metric.name in entry.values
+    ]

@@ -1,0 +1,377 @@
+"""Conclusions: the decision, verdicts, the sensitivity check, learning curves, the screening."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from runner.judge.divergence import learning_curves
+from runner.judge.records import (
+    Advice,
+    Check,
+    Comparison,
+    Decision,
+    JudgedLimit,
+    Judgement,
+    Look,
+    Verdict,
+)
+from runner.judge.samples import gather
+from runner.records import shown
+from runner.records.study import Metric, PolicyLimit
+from runner.report import figures, words
+from runner.report.evidence import Evidence
+from runner.report.records import Figure, Section, Statement, Table
+from runner.text import counted, shortened, unbroken
+
+_CONTROL = (
+    "Each block contained a second copy of {cell}, hidden among the other trials. There is no "
+    "real difference between the two copies, so a sound run finds none. This check never changes "
+    "a verdict."
+)
+_SCREENED = (
+    "These comparisons were not chosen in advance. At most 1 in 20 of the differences found is "
+    "expected to be a false alarm. The intervals are widened because the differences were "
+    "selected, and the sizes of the changes are slightly overstated. To get a verdict on a "
+    "comparison, name it under `compare:`."
+)
+_ADVICE = {
+    Advice.ADOPT: "{Change} to {candidate} (adopt)",
+    Advice.HOLD: "Do not {change} to {candidate} (hold)",
+    Advice.CANNOT_TELL: "Not clear yet whether to {change} to {candidate} (cannot tell)",
+}
+
+
+def decision(evidence: Evidence) -> Section | None:
+    """Say for each candidate whether the policy allows it, and why."""
+    matrix, judgement = evidence.run.matrix, evidence.judgement
+    if not matrix.policy:
+        return None
+    limits = ", ".join(
+        f"{matrix.metric(limit.metric).title} {_limit(evidence, limit)}" for limit in matrix.policy
+    )
+    baseline = " and ".join(f"{axis} {shown(value)}" for axis, value in matrix.baseline)
+    change = {"upgrade": "upgrading", "switch": "switching"}[_change(evidence)]
+    lead = f"Limits for {change} from {baseline}: {limits}."
+    if judgement.look is None:
+        return Section(title="Decision", lead=(lead,), statements=(_before_first_look(judgement),))
+    return Section(
+        title="Decision",
+        lead=(lead,),
+        statements=tuple(_decided(evidence, one) for one in judgement.decisions),
+        tables=(_limits(evidence, judgement.decisions),),
+    )
+
+
+def _limit(evidence: Evidence, limit: PolicyLimit) -> str:
+    """Return a limit of the policy: ``+3 %``."""
+    metric = evidence.run.matrix.metric(limit.metric)
+    size, unit = (limit.change * 100, "%") if limit.relative else (limit.change, words.unit(metric))
+    sign = "+" if size > 0 else ""
+    return unbroken(f"{sign}{words.printed(round(size, 6))} {unit}".rstrip())
+
+
+def _change(evidence: Evidence) -> str:
+    """Call it an upgrade if the baseline is a version of a package."""
+    matrix = evidence.run.matrix
+    builds = {axis.name for axis in matrix.axes if axis.builds}
+    return "upgrade" if builds & dict(matrix.baseline).keys() else "switch"
+
+
+def _before_first_look(judgement: Judgement) -> Statement:
+    complete = counted(judgement.complete, "block")
+    return Statement(
+        head="No verdicts yet",
+        text=f"Verdicts are read after {counted(judgement.next_look or 0, 'complete block')}; "
+        f"{complete} {'is' if judgement.complete == 1 else 'are'} complete. Reading verdicts after "
+        "every block would find differences that do not exist.",
+    )
+
+
+def _decided(evidence: Evidence, decision: Decision) -> Statement:
+    matrix, change = evidence.run.matrix, _change(evidence)
+    ours = dict(matrix.cell(decision.limits[0].of).coordinates)
+    candidate = " and ".join(
+        f"{axis} {shown(ours[axis])}" for axis, value in matrix.baseline if ours[axis] != value
+    )
+    head = _ADVICE[decision.advice].format(
+        change=change, Change=change.capitalize(), candidate=candidate
+    )
+    if decision.advice is Advice.ADOPT:
+        text = "Every limit is met, even at the bad end of its interval."
+        return Statement(head=head, text=text)
+    reasons = [one for one in decision.limits if one.advice is decision.advice]
+    return Statement(head=head, notes=tuple(_reason(evidence, one) for one in reasons))
+
+
+def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
+    compared = limit.comparison
+    if compared is None:
+        return f"{limit.of}: {limit.reason}."
+    found = f"{words.subject(evidence, compared)}: {words.finding(evidence, compared)}."
+    if compared.estimate is None or compared.verdict is Verdict.NO_COMPARISON:
+        return f"{found} {words.basis(evidence, compared)}"
+    beyond = f"{limit.reason} of {_limit(evidence, limit.limit)}"
+    return f"{found} {beyond[0].upper()}{beyond[1:]}."
+
+
+def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
+    return Table(
+        caption="Each limit",
+        columns=("cell", "metric", "limit", "interval", "advice"),
+        rows=tuple(
+            (
+                limit.of,
+                evidence.run.matrix.metric(limit.limit.metric).title
+                if limit.comparison
+                else "does it run?",
+                _limit(evidence, limit.limit) if limit.comparison else words.NOTHING,
+                _interval(evidence, limit.comparison),
+                limit.advice.value,
+            )
+            for decision in decisions
+            for limit in decision.limits
+        ),
+        folded=True,
+    )
+
+
+def _interval(evidence: Evidence, compared: Comparison | None) -> str:
+    if compared is None or compared.estimate is None:
+        return words.NOTHING
+    if compared.identical:
+        return "identical"
+    return words.interval(evidence.run.matrix, compared.estimate, compared.measured)
+
+
+def verdicts(evidence: Evidence) -> Section | None:
+    """Give the verdict on each comparison that was named before the run."""
+    judgement = evidence.judgement
+    if not evidence.run.matrix.compare:
+        return None
+    if judgement.look is None:
+        return Section(title="Verdicts", statements=(_before_first_look(judgement),))
+    named = [one for one in judgement.comparisons if one.named]
+    return Section(
+        title="Verdicts",
+        lead=(_which_look(judgement.look), *_since_look(evidence), *_busy(evidence)),
+        statements=tuple(_compared(evidence, one) for one in named),
+        figures=tuple(_figures(evidence, named, judgement.look.level)),
+    )
+
+
+def _which_look(look: Look) -> str:
+    level = unbroken(f"{look.level * 100:.4g} %")
+    if look.of == 1:
+        return f"Verdicts are read once, after {counted(look.blocks, 'block')}, at {level}."
+    return (
+        f"This is look {look.number} of {look.of}, after {counted(look.blocks, 'block')}. Each "
+        f"look uses {level} intervals, so that all {look.of} looks together are wrong as rarely "
+        f"as a single look at {unbroken('95 %')}."
+    )
+
+
+def _since_look(evidence: Evidence) -> Iterator[str]:
+    """Say which blocks the verdicts do not include yet, and which cells left the plan."""
+    judgement, plan = evidence.judgement, evidence.plan
+    since = judgement.complete - judgement.look.blocks if judgement.look else 0
+    if since:
+        until = (
+            f" before the look after {counted(judgement.next_look, 'block')}"
+            if judgement.next_look
+            else ""
+        )
+        yield (
+            f"{counted(since, 'later block')} {'is' if since == 1 else 'are'} in the tables below, "
+            f"but not in the verdicts{until}."
+        )
+    if plan.left:
+        cells = ", ".join(
+            f"{cell} after {counted(blocks, 'block')}" for cell, blocks in sorted(plan.left.items())
+        )
+        yield f"These cells left the plan because everything about them was decided: {cells}."
+
+
+def _busy(evidence: Evidence) -> Iterator[str]:
+    state = evidence.judgement.disturbance
+    if state.busy:
+        yield (
+            f"The host was too busy for verdicts on wall time: {state.stayed} of "
+            f"{counted(state.trials, 'trial')} stayed disturbed. CPU time is compared instead."
+        )
+
+
+def _compared(evidence: Evidence, comparison: Comparison) -> Statement:
+    notes = []
+    if comparison.outlier_sensitive:
+        notes.append("The verdict depends on outlying blocks: see the dots in the figure.")
+    if comparison.negligible:
+        room = words.margin(comparison.measured)
+        notes.append(f"The difference is smaller than {room}, which we call negligible.")
+    return Statement(
+        head=f"{words.subject(evidence, comparison)}: {words.finding(evidence, comparison)}",
+        text=words.basis(evidence, comparison),
+        notes=(
+            *notes,
+            *_also_changed(evidence, comparison),
+            *_adaptations(evidence, comparison),
+        ),
+    )
+
+
+def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
+    """Yield one sentence if more than the compared package differs between the environments."""
+    ours, theirs = (evidence.environment(one) for one in (comparison.of, comparison.against))
+    if ours is None or theirs is None or ours == theirs:
+        return
+    asked = {name for need in ours.request.requirements for name in need.distributions}
+    versions, before = (
+        {one.name: one.version for one in side.packages if one.name not in asked}
+        for side in (ours, theirs)
+    )
+    differing = sum(
+        versions.get(name) != before.get(name) for name in versions.keys() | before.keys()
+    )
+    found = []
+    if ours.python != theirs.python:
+        found.append(f"Python {theirs.python} \N{RIGHTWARDS ARROW} {ours.python}")
+    if differing:
+        found.append(counted(differing, "other package"))
+    if found:
+        yield f"Also changed: {', '.join(found)}."
+
+
+def _adaptations(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
+    """Yield what the script had to do differently in only one of the cells."""
+    reported = {
+        cell_id: {
+            one.adapted
+            for one in evidence.settled(evidence.run.matrix.cell(cell_id))
+            if one.adapted is not None
+        }
+        for cell_id in (comparison.of, comparison.against)
+    }
+    both = reported[comparison.of] & reported[comparison.against]
+    for cell_id, sentences in reported.items():
+        for sentence in sorted(sentences - both):
+            yield f"Adapted in {cell_id}: {shortened(sentence)}"
+
+
+def _figures(evidence: Evidence, named: Sequence[Comparison], level: float) -> Iterator[Figure]:
+    """Draw one figure for each metric that was measured."""
+    metrics: dict[str, Metric] = {one.measured.name: one.measured for one in named}
+    for metric in metrics.values():
+        rows = [(_label(evidence, one), one) for one in named if one.measured == metric]
+        figure = figures.changes(f"change-of-{metric.name}", metric, rows, level)
+        if figure is not None:
+            yield figure
+
+
+def _label(evidence: Evidence, comparison: Comparison) -> str:
+    of, against, shared = words.sides(evidence, comparison)
+    return f"{of} against {against}" + (f" ({shared})" if shared else "")
+
+
+def sensitivity(evidence: Evidence) -> Section | None:
+    """Compare the baseline with its control, and name the smallest change that would be found."""
+    checks = evidence.judgement.checks
+    if not checks:
+        return None
+    return Section(
+        title="Sensitivity check (A/A)",
+        lead=(_CONTROL.format(cell=checks[0].comparison.of),),
+        statements=tuple(_checked(evidence, one) for one in checks),
+    )
+
+
+def _checked(evidence: Evidence, check: Check) -> Statement:
+    compared, metric = check.comparison, check.comparison.measured
+    if compared.estimate is None or compared.verdict is Verdict.NO_COMPARISON:
+        return Statement(head=f"{metric.title}: no check", text=f"Reason: {compared.reason}.")
+    if compared.identical:
+        text = "The seed alone determines this metric."
+        return Statement(head=f"{metric.title}: identical in both copies", text=text)
+    false_alarm = compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
+    found = "a difference that is not real" if false_alarm else "no difference"
+    sentences = [f"{words.interval_name(compared.estimate)}."]
+    if false_alarm:
+        sentences.append("Treat verdicts on this metric with caution.")
+    if check.smallest is not None:
+        sentences.append(
+            f"The smallest change that would be found nine times out of ten is "
+            f"{words.amount(check.smallest, metric)}."
+        )
+    span = words.interval(evidence.run.matrix, compared.estimate, metric)
+    return Statement(head=f"{metric.title}: {found} ({span})", text=" ".join(sentences))
+
+
+def learning(evidence: Evidence) -> Section | None:
+    """Draw the learning curves, and in matched mode say where they diverge."""
+    results = (one for results in evidence.results.values() for one in results)
+    samples = gather(evidence.run.matrix, evidence.plan, results, evidence.plan.blocks)
+    series: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    for cell in evidence.cells[: figures.MOST_CURVES]:
+        for named in learning_curves(samples, cell.id).values():
+            for name, numbers in named.items():
+                if len(numbers) > 1:
+                    series.setdefault(name, {}).setdefault(cell.id, []).append(tuple(numbers))
+    if not series:
+        return None
+    titles = {one.name: words.heading(one) for one in evidence.run.matrix.metrics}
+    titled: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    for name, cells in islice(series.items(), figures.MOST_SERIES):
+        title = titles.get(name, name.replace("_", " "))
+        titled[name if title in titled else title] = cells
+    lead = []
+    if len(evidence.cells) > figures.MOST_CURVES:
+        lead.append(f"Only the first {figures.MOST_CURVES} cells are drawn.")
+    if len(series) > figures.MOST_SERIES:
+        lead.append(f"Only the first {figures.MOST_SERIES} series are drawn.")
+    return Section(
+        title="Learning curves",
+        lead=tuple(lead),
+        statements=tuple(_divergence(evidence)),
+        figures=(figures.curves("learning-curves", titled),),
+    )
+
+
+def _divergence(evidence: Evidence) -> Iterator[Statement]:
+    for one in evidence.judgement.divergences:
+        epochs = [first for first in one.first.values() if first is not None]
+        if epochs:
+            found = (
+                f"They diverge in epoch {min(epochs)} at the earliest, and in {len(epochs)} of "
+                f"{counted(len(one.first), 'block')}."
+            )
+        else:
+            found = f"The same in all {one.epochs} epochs, except for the rounding of float32."
+        title = one.series.replace("_", " ")
+        yield Statement(head=f"{title} of {one.of} and {one.against}", text=found)
+
+
+def screening(evidence: Evidence) -> Section | None:
+    """List all comparisons that were not named before the run, folded."""
+    rest = [one for one in evidence.judgement.comparisons if not one.named]
+    if not rest:
+        return None
+    found = sum(one.verdict in {Verdict.LOWER, Verdict.HIGHER} for one in rest)
+    differ = f"{found} of them {'differs' if found == 1 else 'differ'}"
+    return Section(
+        title="Screening",
+        lead=(f"{counted(len(rest), 'further comparison')}; {differ}. {_SCREENED}",),
+        tables=(
+            Table(
+                caption=counted(len(rest), "comparison"),
+                columns=("cell", "compared with", "metric", "verdict", "interval"),
+                rows=tuple(
+                    (
+                        one.of,
+                        one.against,
+                        one.measured.title,
+                        "identical" if one.identical else one.verdict.value,
+                        _interval(evidence, one),
+                    )
+                    for one in rest
+                ),
+                folded=True,
+            ),
+        ),
+    )

@@ -1,0 +1,303 @@
+"""How a report writes numbers, changes and verdicts.
+
+A verdict quotes no p-value, never says "significant", and names no difference that was not shown.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from decimal import Decimal
+
+from runner.judge.records import Comparison, Estimate, Verdict
+from runner.records import shown
+from runner.records.environment import EnvironmentRequest
+from runner.records.study import Axis, Better, Cell, Matrix, Metric, Scale, Status
+from runner.report.evidence import Evidence
+from runner.summarise import Summary, measures_wall_time
+from runner.text import counted, size, unbroken
+
+NOTHING = "\N{EM DASH}"
+"""Stands for a missing number."""
+
+UNEXPECTED = "\N{CROSS MARK}"
+"""Marks a cell that did not end as expected."""
+
+MULTIPLES_FROM = math.log(10)
+"""From a factor of ten, a change is written as ``12x`` instead of in per cent."""
+
+_LARGEST_EXPONENT = 700.0
+_MINUS = "\N{MINUS SIGN}"
+_SYMBOLS = {"us": "\N{MICRO SIGN}s"}
+_TINY, _HUGE = 1e-4, 1e12
+_WHOLE_PER_CENT_FROM = 10.0
+_MOST_DECIMALS = 4
+
+
+# Numbers
+
+
+def heading(metric: Metric) -> str:
+    """Return title and unit of a metric: ``time per epoch (s)``."""
+    return f"{metric.title} ({symbol(metric)})" if metric.unit else metric.title
+
+
+def symbol(metric: Metric) -> str:
+    """Return the unit of a metric as a person writes it."""
+    return _SYMBOLS.get(metric.unit, metric.unit)
+
+
+def number(value: float | None, unit: str, like: float | None = None) -> str:
+    """Write a measured number: two decimals for per cent, else three significant digits.
+
+    With ``like`` it gets the decimals of that number instead of its own.
+    """
+    if value is None:
+        return NOTHING
+    reference = value if like is None else like
+    if reference and not _TINY <= abs(reference) < _HUGE:
+        text = f"{value:.2e}"
+    elif unit == "%" or not reference:
+        text = f"{value:,.{2 if unit == '%' else 0}f}"
+    else:
+        text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(reference))))}f}"
+    return text.replace("-", _MINUS, 1) if value < 0 else text
+
+
+def median_and_range(summary: Summary, metric: Metric) -> str:
+    """Write the median and, in a second line, the smallest and the largest number."""
+    middle = number(summary.median, metric.unit)
+    if summary.n <= 1:
+        return middle
+    low, high = (
+        number(end, metric.unit, like=summary.median) for end in (summary.low, summary.high)
+    )
+    return f"{middle}\n({unbroken(f'{low} to {high}')})"
+
+
+def measurement(evidence: Evidence, cell: Cell, metric: Metric) -> str:
+    """Write the median and range of a cell, or how its trials ended if it has no number."""
+    summary = evidence.summaries[cell.id, metric.name]
+    if summary.n:
+        return median_and_range(summary, metric)
+    statuses = {result.status.value for result in evidence.settled(cell)} - {Status.OK.value}
+    return " ".join([NOTHING, *sorted(statuses)])
+
+
+def printed(value: float) -> str:
+    """Write a published number with exactly the digits that were published."""
+    text = format(Decimal(repr(value)), "f").removesuffix(".0")
+    return text.replace("-", _MINUS, 1)
+
+
+def instant(when: datetime) -> str:
+    """Write an instant: ``2026-11-23 15:04 UTC``."""
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+# Cells
+
+
+def coordinates(axes: tuple[Axis, ...], cell: Cell) -> tuple[str, ...]:
+    """Return the value of the cell on each axis, for the first columns of a table."""
+    values = dict(cell.coordinates)
+    return tuple(shown(values[axis.name]) if axis.name in values else NOTHING for axis in axes)
+
+
+def ending(evidence: Evidence, cell: Cell) -> str:
+    """Say how the trials of a cell ended: ``ok``, ``failed, as expected``, ``2 of 7 failed``."""
+    results = evidence.settled(cell)
+    if not results:
+        lost = bool(evidence.results.get(cell.id))
+        return "engine lost, will be repeated" if lost else "not run yet"
+    if evidence.as_expected(cell):
+        return "ok" if cell.expect is Status.OK else f"{cell.expect.value}, as expected"
+    counts = Counter(result.status for result in results)
+    if len(counts) == 1:
+        found = results[0].status.value
+    else:
+        found = ", ".join(
+            f"{count} of {len(results)} {status.value}"
+            for status, count in counts.items()
+            if status is not cell.expect
+        )
+    return f"{UNEXPECTED} {found}, expected: {cell.expect.value}"
+
+
+def image_sizes(evidence: Evidence, request: EnvironmentRequest) -> str:
+    """Write the size of an environment's image; of several images each different size."""
+    images = evidence.images[request]
+    return ", ".join(dict.fromkeys(unbroken(size(one.size_bytes)) for one in images)) or NOTHING
+
+
+# Changes
+
+
+def amount(change: float, metric: Metric, *, fine: bool = False) -> str:
+    """Return the size of a change without its sign: ``18 %``, ``380x``, ``0.12 points``."""
+    if metric.scale is Scale.DIFFERENCE:
+        return unbroken(f"{abs(change):.3g} {unit(metric)}".rstrip())
+    if abs(change) >= MULTIPLES_FROM:
+        factor = float(f"{math.exp(min(abs(change), _LARGEST_EXPONENT)):.2g}")
+        return f"{factor:,.0f}x" if factor < _HUGE else f"{factor:.0e}x"
+    return _per_cent(abs(math.expm1(change)) * 100, fine=fine)
+
+
+def signed(change: float, metric: Metric, *, fine: bool = False) -> str:
+    """Return a change with its sign: ``+18 %``, ``+380x``."""
+    if metric.scale is Scale.RATIO and change <= -MULTIPLES_FROM:
+        return _MINUS + _per_cent(-math.expm1(change) * 100)
+    return (_MINUS if change < 0 else "+") + amount(change, metric, fine=fine)
+
+
+def _per_cent(value: float, *, fine: bool = False) -> str:
+    """Write per cent with few decimals, but never a small share as 0 % or a large one as 100 %."""
+    decimals = 1 if fine or value < _WHOLE_PER_CENT_FROM else 0
+    rest = min(value, 100 - value) if value < 100 else value  # noqa: PLR2004
+    if rest > 0:
+        decimals = min(max(decimals, math.ceil(-math.log10(1.99 * rest))), _MOST_DECIMALS)
+    return unbroken(f"{value:.{decimals}f} %")
+
+
+def margin(metric: Metric) -> str:
+    """Return the largest change that is called negligible."""
+    if metric.scale is Scale.RATIO:
+        return unbroken(f"{metric.margin * 100:g} %")
+    return unbroken(f"{metric.margin:g} {unit(metric)}".rstrip())
+
+
+def unit(metric: Metric) -> str:
+    """Return the unit of a difference: per cent differ by points."""
+    return "points" if metric.unit == "%" else metric.unit
+
+
+def interval(matrix: Matrix, estimate: Estimate, metric: Metric) -> str:
+    """Return an interval in words: ``15 % to 21 % faster``, ``+0.1 to +0.2 points``."""
+    if not _is_time(matrix, metric):
+        return _signed_ends(estimate, metric)
+    if estimate.excludes_zero:
+        return f"{_ends(estimate, metric, amount)} {_speed(estimate.low)}"
+    low, high = amount(estimate.low, metric), amount(estimate.high, metric)
+    return f"{low} faster to {high} slower"
+
+
+def interval_name(estimate: Estimate) -> str:
+    """Return ``98.4 % interval``."""
+    return unbroken(f"{estimate.level * 100:.4g} %") + " interval"
+
+
+def _signed_ends(estimate: Estimate, metric: Metric) -> str:
+    if metric.scale is Scale.RATIO:
+        return _ends(estimate, metric, signed)
+    largest = max(abs(estimate.low), abs(estimate.high)) or 1.0
+    digits = min(max(0, 2 - math.floor(math.log10(largest))), 6)
+    ends = (f"{end:+.{digits}f}".replace("-", _MINUS) for end in (estimate.low, estimate.high))
+    return unbroken(f"{' to '.join(ends)} {unit(metric)}".rstrip())
+
+
+def _ends(estimate: Estimate, metric: Metric, write: Callable[..., str]) -> str:
+    """Write both ends, the smaller amount first; with a decimal if they look the same."""
+    ends = sorted((estimate.low, estimate.high), key=abs if write is amount else None)
+    texts = [write(end, metric) for end in ends]
+    if texts[0] == texts[1]:
+        texts = [write(end, metric, fine=True) for end in ends]
+    return " to ".join(dict.fromkeys(texts))
+
+
+# Verdicts
+
+
+def subject(evidence: Evidence, comparison: Comparison) -> str:
+    """Say what is compared: the coordinates that both cells share, and the metric."""
+    shared = sides(evidence, comparison)[2]
+    return ", ".join(filter(None, (shared, comparison.measured.title)))
+
+
+def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
+    """Name both cells by what differs between them, and return what they share."""
+    matrix = evidence.run.matrix
+    ours = dict(matrix.cell(comparison.of).coordinates)
+    theirs = dict(matrix.cell(comparison.against).coordinates)
+    shared = [axis for axis in ours if axis in theirs and ours[axis] == theirs[axis]]
+    of, against = (
+        ", ".join(shown(value) for axis, value in side.items() if axis not in shared)
+        for side in (ours, theirs)
+    )
+    return of, against, ", ".join(f"{axis}={shown(ours[axis])}" for axis in shared)
+
+
+def finding(evidence: Evidence, comparison: Comparison) -> str:
+    """Return a verdict with its interval: ``2.0.0 is 44 % slower than 1.15.0 (36 % to 53 %)``."""
+    of, against, _ = sides(evidence, comparison)
+    matrix, metric, estimate = evidence.run.matrix, comparison.measured, comparison.estimate
+    match comparison.verdict:
+        case Verdict.LOWER | Verdict.HIGHER if estimate is not None:
+            change = amount(estimate.mean, metric)
+            if _is_time(matrix, metric):
+                ends = _ends(estimate, metric, amount)
+                return f"{of} is {change} {_speed(estimate.mean)} than {against} ({ends})"
+            ends = _signed_ends(estimate, metric)
+            return f"{of} is {change} {comparison.verdict.value} than {against} ({ends})"
+        case Verdict.EQUIVALENT if comparison.identical:
+            return f"{of} and {against} gave the same numbers in every block"
+        case Verdict.EQUIVALENT:
+            found = f"no difference larger than {margin(metric)} between {of} and {against}"
+        case Verdict.CANNOT_TELL:
+            found = f"no clear difference yet between {of} and {against}"
+        case _:
+            return f"{of} and {against} cannot be compared"
+    if estimate is None or estimate.sd == 0:
+        return found
+    return f"{found} ({interval(matrix, estimate, metric)})"
+
+
+def basis(evidence: Evidence, comparison: Comparison) -> str:
+    """Return the basis of a verdict: interval and blocks, or the reason why there is none."""
+    estimate, metric = comparison.estimate, comparison.measured
+    sentences = []
+    if metric != comparison.metric:
+        state = evidence.judgement.disturbance
+        sentences.append(
+            f"{metric.title} replaces {comparison.metric.title}, because {state.stayed} of "
+            f"{counted(state.trials, 'trial')} stayed disturbed."
+        )
+    if estimate is None or comparison.verdict is Verdict.NO_COMPARISON:
+        sentences.append(f"Reason: {comparison.reason}.")
+    elif comparison.identical:
+        sentences.append(f"{counted(estimate.n, 'block')}.")
+    elif estimate.sd > 0:
+        sentences += _interval_and_forecast(comparison, estimate)
+    elif comparison.verdict is Verdict.CANNOT_TELL:
+        sentences.append(f"Reason: {comparison.reason}.")
+    else:
+        sentences.append(f"The same change in each of {counted(estimate.n, 'block')}.")
+    return " ".join(sentences)
+
+
+def _interval_and_forecast(comparison: Comparison, estimate: Estimate) -> Iterator[str]:
+    samples = (
+        counted(estimate.n, "block")
+        if comparison.paired
+        else f"{counted(estimate.n, 'trial')} on each side"
+    )
+    yield f"{interval_name(estimate)}, {samples}."
+    if comparison.verdict is not Verdict.CANNOT_TELL:
+        return
+    if (more := comparison.forecast) is not None:
+        width = f"\N{PLUS-MINUS SIGN}{amount(more.half_width, comparison.measured)}"
+        yield (
+            f"About {counted(more.blocks, 'more block')} ({more.fewest} to {more.most}) would "
+            f"narrow the interval to {width}."
+        )
+    if estimate.excludes_zero:
+        yield f"Reason: {comparison.reason}."
+
+
+def _is_time(matrix: Matrix, metric: Metric) -> bool:
+    """Whether less of the metric is called faster."""
+    lower = metric.scale is Scale.RATIO and metric.better is Better.LOWER
+    return lower and measures_wall_time(matrix, metric)
+
+
+def _speed(change: float) -> str:
+    return "slower" if change > 0 else "faster"
