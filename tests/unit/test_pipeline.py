@@ -1,4 +1,4 @@
-"""Whole runs: the command line at one end, a small engine at the other, files in between."""
+"""Whole runs, from the command line to a small engine, with real files in between."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
 
 
 class Watched(QuickEngine):
-    """Remembers what it was told, and can be interrupted."""
+    """Remembers its launches, and can be interrupted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,11 +83,11 @@ class Watched(QuickEngine):
         return super().execute(launch, watch)
 
     def close(self) -> None:
-        """Remember what a run left when it let go of the engine, which keeps it."""
+        """Remember what a run left, instead of closing."""
         self.left = [thing.label for thing in self.owned() if thing.kind != "image"]
 
     def holds(self, environment: Environment) -> None:
-        """Have the image of an environment from the start."""
+        """Add the image of an environment."""
         key = environment_digest(environment)
         self._images[key] = Image(
             environment=key,
@@ -103,13 +103,13 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """The engine that every command of the test reaches."""
     engine = Watched()
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
-    # Else the tests that follow would share what one run left over of this machine.
+    # Otherwise the following tests would only use the cores that one run left them.
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
     return engine
 
 
 def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentRequest, ...]:
-    """Write a study into the working folder; return what its cells ask for."""
+    """Write a study into the working folder; return the requests of its cells."""
     Path("script.py").write_text(script)
     Path("numbers.txt").write_text("0.5")
     Path("matrix.yaml").write_text(text)
@@ -117,7 +117,7 @@ def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentReques
 
 
 def environment(request: EnvironmentRequest) -> Environment:
-    """The environment of a request: this interpreter, and no package."""
+    """Return the environment of a request: this interpreter and no packages."""
     return Environment(
         request=request,
         python=PYTHON,
@@ -133,7 +133,7 @@ def lock(*entries: Environment | Unsupported) -> None:
 
 
 def study(engine: Watched, text: str = MATRIX) -> None:
-    """Write a study, its lock, and have all of its images on the engine."""
+    """Write a study and its lock, and add all images to the engine."""
     entries = [environment(request) for request in declare(text)]
     lock(*entries)
     for entry in entries:
@@ -141,18 +141,18 @@ def study(engine: Watched, text: str = MATRIX) -> None:
 
 
 def folders() -> list[str]:
-    """Return the names of all runs, the oldest first."""
+    """Return the ids of all runs, oldest first."""
     return sorted(path.parent.name for path in Path("reports").glob("2*/run.json"))
 
 
 def statuses() -> Mapping[str, Status]:
-    """Return the status of every trial of the newest run, less the controls of the baseline."""
+    """Return the status of every trial of the newest run, without the controls."""
     results = RunFolder(Path("reports/latest")).results()
     return {result.trial.id: result.status for result in results if not result.trial.control}
 
 
 def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
-    """All trials are executed and saved, the report is there, the exit code is 0."""
+    """All results are saved, the report is written, and the exit code is 0."""
     study(engine)
     assert main([]) == Exit.OK
     expected = {f"model={model}@b{block}.1" for model in ("one", "two") for block in (1, 2)}
@@ -162,8 +162,8 @@ def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
     assert {result.values["x"] for result in results} == {2.5}
 
 
-def test_nothing_of_a_run_stays_on_the_engine(engine: Watched) -> None:
-    """After a run only images are left."""
+def test_a_run_leaves_only_images_on_the_engine(engine: Watched) -> None:
+    """Its containers and volumes are removed."""
     study(engine)
     main(["--blocks", "1"])
     assert engine.left == []
@@ -185,15 +185,15 @@ def test_a_run_cleans_up_after_dead_runs(
 
 
 def test_images_are_built_once(engine: Watched) -> None:
-    """A first run builds the image it needs, another one that needs it builds nothing."""
+    """A second run that needs the same image builds nothing."""
     lock(*(environment(request) for request in declare()))
     assert main(["--blocks", "1", "-s", "model=one"]) == Exit.OK
     assert main(["--blocks", "1", "-s", "model=two"]) == Exit.OK
     assert engine.built == ["no packages"]
 
 
-def test_trials_of_a_block_share_their_seed(engine: Watched) -> None:
-    """The seed is the same for all cells of a block, and another one in the next block."""
+def test_trials_of_a_block_share_a_seed(engine: Watched) -> None:
+    """All cells of a block have the same seed, and the next block has another one."""
     study(engine)
     main([])
     seeds: dict[str, set[object]] = {}
@@ -203,8 +203,8 @@ def test_trials_of_a_block_share_their_seed(engine: Watched) -> None:
     assert len(set.union(*seeds.values())) == 2
 
 
-def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
-    """The order names script, parameters, cell and limits; the engine adds its own paths."""
+def test_the_launcher_gets_the_trial_spec(engine: Watched) -> None:
+    """It has script, parameters, cell and limits; the engine adds its own paths."""
     study(engine)
     main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
     [launch] = engine.launches
@@ -223,8 +223,8 @@ def test_the_launcher_is_told_the_trial(engine: Watched) -> None:
     assert registry.folders()[launch.run] == Path("reports/latest").resolve()
 
 
-def test_an_unexpected_failure_leaves_the_others_alone(engine: Watched) -> None:
-    """A cell that fails costs exit code 1 and no other trial; its log is kept."""
+def test_an_unexpected_failure_affects_no_other_trial(engine: Watched) -> None:
+    """The exit code is 1, and the log of the failed trial is kept."""
     study(engine, MATRIX.replace("two", "broken"))
     assert main([]) == Exit.CELL_FAILED
     assert statuses() == {
@@ -236,16 +236,16 @@ def test_an_unexpected_failure_leaves_the_others_alone(engine: Watched) -> None:
     assert Path("reports/latest/logs/model=broken@b1.1.log").read_text() == "it broke\n"
 
 
-def test_nothing_left_to_do_is_ok(engine: Watched) -> None:
-    """A complete run executes nothing and ends with 0, also where a cell failed before."""
+def test_a_complete_run_with_failures_is_ok(engine: Watched) -> None:
+    """With nothing left to do, the exit code is 0."""
     study(engine, MATRIX.replace("two", "broken"))
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
     assert main(["--blocks", "1"]) == Exit.OK
     assert len(engine.executed) == 3
 
 
-def test_an_expected_failure_is_no_failure(engine: Watched) -> None:
-    """A cell that ends as expected costs nothing, and expecting it later continues the run."""
+def test_an_expected_failure_is_ok(engine: Watched) -> None:
+    """Declaring the expectation later continues the same run."""
     text = MATRIX.replace("two", "broken")
     study(engine, text)
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
@@ -254,8 +254,8 @@ def test_an_expected_failure_is_no_failure(engine: Watched) -> None:
     assert len(engine.executed) == 3
 
 
-def test_an_image_that_cannot_be_built_costs_its_own_cells(engine: Watched) -> None:
-    """The other cells run, the exit code is 1, the build's log is saved and named."""
+def test_a_failed_build_affects_only_its_own_cells(engine: Watched) -> None:
+    """The other cells run, the exit code is 1, and the reason names the saved build log."""
     first, second = (environment(request) for request in declare(WITH_VERSIONS))
     lock(first, second)
     engine.holds(first)
@@ -268,8 +268,8 @@ def test_an_image_that_cannot_be_built_costs_its_own_cells(engine: Watched) -> N
     assert any(reason and str(log.name) in reason for reason in reasons)
 
 
-def test_a_cell_without_an_image_is_tried_again(engine: Watched) -> None:
-    """Once its image can be built, only that cell is executed."""
+def test_a_cell_without_an_image_is_retried(engine: Watched) -> None:
+    """The next command executes only that cell, once its image can be built."""
     first, second = (environment(request) for request in declare(WITH_VERSIONS))
     lock(first, second)
     engine.holds(first)
@@ -280,8 +280,8 @@ def test_a_cell_without_an_image_is_tried_again(engine: Watched) -> None:
     assert sorted(engine.executed) == ["lib=1.0@b1.1", "lib=1.0@b1t.1", "lib=2.0@b1.2"]
 
 
-def test_no_image_at_all_is_no_crash(engine: Watched) -> None:
-    """A run of which no image can be built says so for each cell."""
+def test_a_run_without_any_image_ends_normally(engine: Watched) -> None:
+    """Every cell has the status no-image."""
     lock(*(environment(request) for request in declare(WITH_VERSIONS)))
     engine.refuses_to_build = {"lib=1.0", "lib=2.0"}
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
@@ -290,7 +290,7 @@ def test_no_image_at_all_is_no_crash(engine: Watched) -> None:
 
 
 def test_an_environment_that_cannot_exist_is_unsupported(engine: Watched) -> None:
-    """A cell whose lock entry is unsupported has that status and its reason; the others run."""
+    """The cell gets that status and the reason from the lock; the others run."""
     first, second = declare(WITH_VERSIONS)
     lock(environment(first), Unsupported(request=second, reason="lib 2.0 does not exist"))
     engine.holds(environment(first))
@@ -299,10 +299,10 @@ def test_an_environment_that_cannot_exist_is_unsupported(engine: Watched) -> Non
     assert "lib 2.0 does not exist" in Path("reports/latest/report.md").read_text()
 
 
-def test_a_lost_engine_costs_only_the_trial_it_was_at(
+def test_a_lost_engine_costs_only_the_current_trial(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Finished trials are kept; the next start executes the others, and none twice."""
+    """Finished trials are kept, and the next command executes only the others."""
     study(engine)
     engine.dies_at_trial = 1
     assert main(["--blocks", "1"]) == Exit.ENGINE
@@ -320,10 +320,8 @@ def test_a_lost_engine_costs_only_the_trial_it_was_at(
     assert len(folders()) == 1
 
 
-def test_an_engine_that_comes_back_is_waited_for(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Images and inputs are seen to again, and the lost trial is the next that is executed."""
+def test_a_run_waits_for_a_lost_engine(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """Images and inputs are prepared again, and the lost trial is executed next."""
     study(engine)
     engine.dies_at_trial, engine.dies_so_often = 1, 2
     assert main(["--blocks", "1"]) == Exit.OK
@@ -336,8 +334,8 @@ def test_an_engine_that_comes_back_is_waited_for(
     assert engine.left == []
 
 
-def test_an_image_that_is_gone_is_built_again(engine: Watched) -> None:
-    """A night's run does not end because somebody tidied up."""
+def test_a_removed_image_is_built_again(engine: Watched) -> None:
+    """A run does not end because somebody removed images."""
     study(engine)
     engine.forgets_images_at_trial = 1
     assert main(["--blocks", "1"]) == Exit.OK
@@ -345,10 +343,10 @@ def test_an_image_that_is_gone_is_built_again(engine: Watched) -> None:
     assert len(engine.executed) == 3
 
 
-def test_what_the_machine_spoils_is_repeated_in_the_same_run(
+def test_a_lost_trial_is_repeated_in_the_same_run(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the end of the block; the cell is not blamed."""
+    """It is repeated at the end of its block, and the cell has not failed."""
     study(engine)
     engine.troubles = ["the container was killed from outside"]
     assert main(["--blocks", "1"]) == Exit.OK
@@ -357,10 +355,10 @@ def test_what_the_machine_spoils_is_repeated_in_the_same_run(
     assert "engine-lost" in capsys.readouterr().out
 
 
-def test_a_trial_that_stays_lost_is_left_to_the_next_command(
+def test_a_trial_that_stays_lost_waits_for_the_next_command(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three times in one block are enough; the exit code is that of the engine."""
+    """It is tried three times in one command, which ends with the engine's exit code."""
     study(engine)
     engine.troubles = ["it was killed", None, None, "it was killed", "it was killed"]
     assert main(["--blocks", "1"]) == Exit.ENGINE
@@ -373,8 +371,10 @@ def test_a_trial_that_stays_lost_is_left_to_the_next_command(
     assert len(engine.executed) == 6
 
 
-def test_a_damaged_run_stops_no_other(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is named and left as it is; a new run begins."""
+def test_a_damaged_run_does_not_stop_a_new_one(
+    engine: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The damaged run is reported and left as it is."""
     study(engine)
     main(["--blocks", "1"])
     (name,) = folders()
@@ -390,7 +390,7 @@ def test_a_damaged_run_stops_no_other(engine: Watched, capsys: pytest.CaptureFix
 def test_a_damaged_result_is_executed_again(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file is kept aside, the others are not executed twice."""
+    """The damaged file is kept, and no other trial is repeated."""
     study(engine)
     main(["--blocks", "1"])
     victim = next(Path("reports/latest/trials").glob("*.json"))
@@ -401,10 +401,10 @@ def test_a_damaged_result_is_executed_again(
     assert len(set(engine.executed)) == 3
 
 
-def test_a_disk_that_is_full_for_a_moment_costs_nothing(
+def test_a_run_waits_while_the_disk_is_full(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A result is held until there is room for it."""
+    """No trial is repeated, because results are saved later."""
     study(engine)
     save, full = RunFolder.save_result, [True, True]
 
@@ -422,27 +422,27 @@ def test_a_disk_that_is_full_for_a_moment_costs_nothing(
 def test_explain_needs_no_engine(
     engine: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says why each trial of the cell is executed, with or without a run."""
+    """It says why each trial would run or not, with or without an earlier run."""
     study(engine)
     assert main(["explain", "model=one"]) == Exit.OK
-    assert capsys.readouterr().out.startswith("there is no run of tiny in reports: all trials")
+    assert capsys.readouterr().out.startswith("no run of tiny in reports yet")
     main(["--blocks", "1"])
     monkeypatch.delattr("runner.engines.docker.connect")
     capsys.readouterr()
     assert main(["explain", "model=one", "--blocks", "2"]) == Exit.OK
     said = capsys.readouterr().out
-    assert "model=one@b1.1: is not executed, because it ended: ok" in said
-    assert "model=one@b2.1: is executed, because it has no result" in said
+    assert "model=one@b1.1: would not run: ended ok" in said
+    assert "model=one@b2.1: would run: no result yet" in said
     assert main(["explain", "model=three"]) == Exit.NOTHING_SELECTED
     assert "\nthe cells are:\n  model=one\n  model=two" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C ends with 130 and a clean engine, without a report; the same command resumes."""
+def test_an_interrupted_run_is_resumed(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C removes everything from the engine and does not wait for a report."""
     study(engine)
     engine.interrupted_at_trial = 1
     assert main(["--blocks", "1"]) == Exit.INTERRUPTED
-    assert "goes on where it stopped" in capsys.readouterr().err
+    assert "Run the same command to resume." in capsys.readouterr().err
     assert not Path("reports/latest/report.md").exists()
     assert engine.left == []
     engine.interrupted_at_trial = None
@@ -451,7 +451,7 @@ def test_an_interrupted_run_goes_on(engine: Watched, capsys: pytest.CaptureFixtu
 
 
 def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    """With nothing left to do nothing is executed, and the exit code is 0."""
+    """Nothing is executed, and the exit code is 0."""
     study(engine)
     main(["--blocks", "1"])
     capsys.readouterr()
@@ -462,7 +462,7 @@ def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[s
 
 
 def test_new_begins_another_run(engine: Watched) -> None:
-    """With --new the trials are executed again, in a folder of their own that is the latest."""
+    """The trials are executed again, in a new folder that is the latest."""
     study(engine)
     main(["--blocks", "1", "-s", "model=one"])
     main(["--blocks", "1", "-s", "model=one", "--new"])
@@ -471,8 +471,8 @@ def test_new_begins_another_run(engine: Watched) -> None:
     assert Path("reports/latest").resolve().name == folders()[1]
 
 
-def test_blocks_are_added_behind_those_that_were_there(engine: Watched) -> None:
-    """More blocks continue the run and keep the order of the earlier ones; fewer lose none."""
+def test_blocks_are_added_after_the_earlier_ones(engine: Watched) -> None:
+    """More blocks keep the order of the earlier ones; fewer blocks remove none."""
     study(engine)
     main(["--blocks", "1"])
     before = RunFolder(Path("reports/latest")).plan()
@@ -486,7 +486,7 @@ def test_blocks_are_added_behind_those_that_were_there(engine: Watched) -> None:
 
 
 def test_quick_is_another_run(engine: Watched) -> None:
-    """The quick parameters are used, in one block, apart from the full run."""
+    """It uses the quick parameters in one block, apart from the full run."""
     study(engine)
     main(["--blocks", "1", "-s", "model=one"])
     assert main(["--quick", "-s", "model=one"]) == Exit.OK
@@ -507,8 +507,8 @@ def test_an_edited_input_is_a_new_run(engine: Watched, name: str) -> None:
     assert engine.executed == ["model=one@b1.1"] * 2
 
 
-def test_what_is_not_measured_continues_the_run(engine: Watched) -> None:
-    """Claims, policy, titles and the number of blocks belong to the same run."""
+def test_changes_that_affect_no_measurement_continue_the_run(engine: Watched) -> None:
+    """Claims, policy, titles and the number of blocks are not part of the key."""
     study(engine)
     main(["--blocks", "1"])
     claim = "{id: a, text: Slow., of: {model: one}, against: {model: two}, metric: x, says: lower}"
@@ -519,7 +519,7 @@ def test_what_is_not_measured_continues_the_run(engine: Watched) -> None:
     assert "Another" in Path("reports/latest/report.md").read_text()
 
 
-def test_a_selection_is_a_run_of_its_own(engine: Watched) -> None:
+def test_a_selection_is_another_run(engine: Watched) -> None:
     """Only the selected cells are executed."""
     study(engine)
     main(["--blocks", "1", "-s", "model=t*"])
@@ -528,18 +528,18 @@ def test_a_selection_is_a_run_of_its_own(engine: Watched) -> None:
     assert len(folders()) == 2
 
 
-def test_an_incomplete_lock_is_refused_where_it_must_be_complete(
+def test_an_incomplete_lock_is_refused_with_locked(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --locked nothing is resolved: the sentence says what is missing, the exit code is 2."""
+    """Nothing is resolved; the error names the missing entries, and the exit code is 2."""
     declare(WITH_VERSIONS)
     assert main(["--locked"]) == Exit.CONFIG
-    assert "matrix.lock has no entry for lib=1.0, lib=2.0" in capsys.readouterr().err
+    assert "matrix.lock has no entry for lib=1.0 and lib=2.0" in capsys.readouterr().err
     assert engine.executed == []
 
 
 def test_an_occupied_run_is_refused(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second process leaves the run of the first alone; another run may begin beside it."""
+    """A second process cannot continue the run, but can begin another one."""
     study(engine)
     main(["--blocks", "1"])
     other = RunFolder(Path("reports/latest"))
@@ -550,10 +550,10 @@ def test_an_occupied_run_is_refused(engine: Watched, capsys: pytest.CaptureFixtu
     other.leave()
 
 
-def test_an_input_edited_while_images_are_built_is_refused(
+def test_an_input_edited_during_the_build_is_refused(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No trial executes another script than the one that the run names."""
+    """Every trial executes the script whose digest is in the run."""
     study(engine)
 
     def edited(*_: object) -> None:
@@ -567,17 +567,17 @@ def test_an_input_edited_while_images_are_built_is_refused(
 def test_limits_beyond_the_engine_are_refused(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """More cores than the engine has are refused before anything is built or executed."""
+    """Too many cores are refused before anything is built or executed."""
     study(engine, MATRIX + "limits: {cpus: 4096}\n")
     assert main([]) == Exit.CONFIG
     assert "limits.cpus is 4096" in capsys.readouterr().err
     assert folders() == []
 
 
-def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
+def test_an_engine_on_another_machine_is_another_run(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Numbers of two machines never mix; the processor of this one is not warned about."""
+    """No core of this machine is kept free, and its processor is not checked."""
     study(engine)
     kept: list[list[int]] = []
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))
@@ -589,10 +589,10 @@ def test_an_engine_elsewhere_is_another_run_and_frees_no_core_here(
     assert (len(folders()), kept) == (2, [])
 
 
-def test_the_runner_keeps_off_the_measured_core(
+def test_the_runner_avoids_the_measured_cores(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the engine runs on this machine the highest cores are left to the trials."""
+    """If the engine is on this machine, its highest cores are left to the trials."""
     study(engine)
     kept: list[list[int]] = []
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))

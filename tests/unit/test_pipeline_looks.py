@@ -1,4 +1,4 @@
-"""Runs that go on: disturbed trials, looks, cells that leave, goals, budgets and the gate."""
+"""Runs that continue: disturbed trials, looks, decided cells, goals, budgets and the gate."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ def write(engine: Watched, text: str = MODELS) -> None:
 
 
 def disturb_first(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Have the machine disturb the first trials of a run, whatever they measure."""
+    """Make the machine disturb the first trials of a run."""
     left = [times]
 
     def disturbed(_reading: Reading | None, _guards: Guards) -> str | None:
@@ -54,7 +54,7 @@ def disturb_first(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others of the block come first, and all attempts are kept."""
+    """The other trials of the block come first, and all attempts are kept."""
     write(engine)
     disturb_first(monkeypatch, 1)
     assert main(["--blocks", "1"]) == Exit.OK
@@ -68,7 +68,7 @@ def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
 def test_a_disturbed_trial_is_repeated_at_most_twice(
     engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then it stays as it is, and a later command does not try again."""
+    """After that, a later command does not repeat it either."""
     write(engine)
     disturb_first(monkeypatch, 100)
     assert main(["--blocks", "1"]) == Exit.OK
@@ -78,20 +78,16 @@ def test_a_disturbed_trial_is_repeated_at_most_twice(
     assert "stayed disturbed" not in (latest().path / "report.md").read_text()  # not judged yet
 
 
-def test_nothing_is_repeated_where_the_matrix_says_so(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """``repeats: 0`` keeps what came first."""
+def test_the_matrix_can_turn_repeats_off(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``repeats: 0`` the first attempt counts."""
     write(engine, MODELS + "repeats: 0\n")
     disturb_first(monkeypatch, 100)
     assert main(["--blocks", "1"]) == Exit.OK
     assert len(engine.executed) == 4
 
 
-def test_decided_cells_leave_when_blocks_are_added(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """After the look at six blocks all is decided about one cell; the baseline stays."""
+def test_decided_cells_leave_the_plan(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    """One cell is decided at the look after six blocks; the baseline stays."""
     write(engine)
     assert main(["--blocks", "8", "--seed", "1"]) == Exit.OK
     plan = latest().plan()
@@ -102,8 +98,8 @@ def test_decided_cells_leave_when_blocks_are_added(
     assert "look 4 of 4, after 8 blocks" in (latest().path / "report.md").read_text()
 
 
-def test_a_goal_adds_blocks_look_by_look(engine: Watched) -> None:
-    """``--until`` goes on to the next look while it is not reached, and no further."""
+def test_a_goal_adds_blocks_until_it_is_reached(engine: Watched) -> None:
+    """``--until`` adds the blocks up to the next look until the goal is reached."""
     write(engine, MATRIX)
     assert main(["--until", "decided", "--seed", "1"]) == Exit.OK
     assert latest().plan().blocks == 6  # fewer than five blocks decide nothing
@@ -112,10 +108,10 @@ def test_a_goal_adds_blocks_look_by_look(engine: Watched) -> None:
     assert len(engine.executed) == done
 
 
-def test_a_goal_that_is_out_of_reach_ends_with_the_last_look(
+def test_an_unreached_goal_ends_with_the_last_look(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """There are no more looks than were planned, and the run says so."""
+    """There are no more looks than planned, and the run says so."""
     write(engine)
     assert main(["--until", "x:±0.01%", "--seed", "1"]) == Exit.OK
     assert latest().plan().blocks == 8
@@ -134,17 +130,17 @@ def test_a_goal_that_is_out_of_reach_ends_with_the_last_look(
 def test_a_wrong_goal_is_refused(
     engine: Watched, capsys: pytest.CaptureFixture[str], goal: str, said: str
 ) -> None:
-    """Before anything is executed, in a sentence."""
+    """The error comes before anything is executed."""
     write(engine)
     assert main(["--until", goal]) == Exit.CONFIG
     assert said in capsys.readouterr().err
     assert engine.executed == []
 
 
-def test_a_budget_begins_no_block_that_would_outlast_it(
+def test_no_block_begins_that_would_exceed_the_budget(
     engine: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The run stops between blocks, and the same command goes on."""
+    """The run stops between blocks, and the same command resumes it."""
     write(engine)
     assert main(["--budget", "1s"]) == Exit.OK  # a first guess is half a minute a trial
     assert engine.executed == []
@@ -158,7 +154,7 @@ def test_a_budget_begins_no_block_that_would_outlast_it(
     [("{x: +3%}", Exit.HOLD), ("{x: +500%}", Exit.OK)],
 )
 def test_the_gate_turns_hold_into_an_exit_code(engine: Watched, policy: str, code: Exit) -> None:
-    """Both when a run ends and when its report is written again; without the gate it is 0."""
+    """Both ``run`` and ``report`` do this; without --gate the code is 0."""
     text = MATRIX.replace("blocks: 2", "blocks: 5") + f"policy: {policy}\n"
     write(engine, text)
     assert main(["--gate", "--seed", "1"]) == code
@@ -166,8 +162,8 @@ def test_the_gate_turns_hold_into_an_exit_code(engine: Watched, policy: str, cod
     assert main(["report"]) == Exit.OK
 
 
-def test_comparisons_are_those_named_before_the_run(engine: Watched) -> None:
-    """Naming one when its numbers are known would be picking."""
+def test_comparisons_cannot_be_changed_during_a_run(engine: Watched) -> None:
+    """Choosing them after seeing the numbers would be biased."""
     write(engine)
     main(["--blocks", "1"])
     before = latest().run().matrix.compare
