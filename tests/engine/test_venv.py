@@ -1,4 +1,4 @@
-"""The venv engine, with each kind of isolation that this machine permits."""
+"""The venv engine with each kind of sandbox that this machine permits."""
 
 import json
 import os
@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from runner.engines import base
-from runner.engines.venv import VenvEngine
-from runner.engines.venv.cache import CACHE
+from runner.engines.venv import VenvEngine, cgroup, sandbox
+from runner.engines.venv.cache import CACHE, Environments
+from runner.engines.venv.sandbox import KINDS
 from runner.execute import clear
 from runner.python import interpreters
 from runner.records.environment import EnvironmentRequest, Image
-from runner.records.run import SANDBOXES, isolation
+from runner.records.run import isolation
 from runner.records.study import Limits, Status
 from tests.support.studies import ROOT, ended, results, run_folders, started, write_study
 from tests.support.trials import (
@@ -37,7 +38,6 @@ from tests.support.trials import (
 
 MIB = 1024**2
 SMALL = Limits(memory_bytes=192 * MIB, pids=64)
-KINDS = (*SANDBOXES, "plain")
 PLAIN = plain_environment()
 
 Make = Callable[[str], VenvEngine]
@@ -45,13 +45,13 @@ Make = Callable[[str], VenvEngine]
 
 @pytest.fixture(scope="module", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of isolation."""
+    """Each kind of sandbox."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def engine(kind: str, venv_engines: Make) -> Iterator[VenvEngine]:
-    """The engine with that isolation; afterwards it is cleared of the tests' run."""
+    """The engine with that sandbox; afterwards it is cleared of the tests' run."""
     made = venv_engines(kind)
     yield made
     clear(made, RUN)
@@ -139,10 +139,10 @@ def test_nothing_is_inherited(seen: dict[str, Any]) -> None:
 
 
 def test_a_script_runs_in_its_environment(
-    seen: dict[str, Any], image: Image, engine: VenvEngine
+    seen: dict[str, Any], image: Image, readable: Path
 ) -> None:
     """It has the packages of the environment, and the highest-numbered core."""
-    assert seen["prefix"] == str(engine._environments.of(image.id))
+    assert seen["prefix"] == str(readable / "cache" / "environments" / image.id)
     assert seen["cores"] == [max(os.sched_getaffinity(0))]
 
 
@@ -225,10 +225,11 @@ def test_the_counters_belong_to_the_trial(engine: VenvEngine, image: Image, tmp_
 
 
 def test_without_a_control_group_nothing_is_read(
-    engine: VenvEngine, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, image: Image, readable: Path, tmp_path: Path
 ) -> None:
     """The counters are unknown; the number of processes is limited nevertheless."""
-    monkeypatch.setattr(engine, "_trees", None)
+    environments = Environments(readable / "cache")
+    engine = VenvEngine(environments, "engine-tests", sandbox.find((kind,)), None)
     _, result, _ = executed(engine, image, tmp_path, NUMBER)
     assert result.status is Status.OK
     assert result.reading is not None
@@ -300,12 +301,10 @@ def test_an_interrupted_trial_leaves_nothing(
         executed(engine, image, tmp_path, script, watch=interrupt)
     assert left(mark) == []
     assert not [thing for thing in engine.owned() if thing.kind == "container"]
-    parents = engine._trees.parents.values() if engine._trees else ()
-    assert not [
-        path
-        for parent in parents
-        for path in parent.glob(f"matrix-runner-{engine._staged[RUN].name}-*")
-    ]
+    [staged] = [thing.label for thing in engine.owned() if thing.run == RUN]
+    parent = cgroup.parent()
+    folders = parent.folders.values() if parent else ()
+    assert not [path for folder in folders for path in folder.glob(f"matrix-runner-{staged}-*")]
 
 
 # --- as an ordinary user -------------------------------------------------------------------------

@@ -1,33 +1,32 @@
 """The environments of the venv engine: folders in a cache, found again by their digest.
 
-Each is unpacked under a temporary name and renamed, so it is whole or not there. Beside it lie the
-facts of its ``Image``. An interpreter that the trial's user cannot reach is copied there, too.
+Each folder is filled under a temporary name and renamed, so it is complete or not there. It
+contains the record of its image. The cache also contains copies of those interpreters that the
+user of trials cannot execute at their own path.
 """
 
-import json
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from runner.engines import base
-from runner.system import digest, tempdir
 from runner.engines.protocol import PACKED, BuildContext
+from runner.engines.venv.sandbox import can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
-from runner.engines.venv.sandbox import can_execute
-from runner.records.environment import Base, BaseKind, Image
+from runner.records.environment import Image
+from runner.system import digest, stored, tempdir
 
 CACHE = "MATRIX_RUNNER_CACHE"
-FACTS = "image.json"
-OURS = ("bin/python", "pyvenv.cfg", FACTS)
-"""What is written into an environment here, whatever its tar holds."""
+RECORD = "image.json"
+WRITTEN_HERE = ("bin/python", "pyvenv.cfg", RECORD)
+"""The files that are made here and not taken from a tar."""
 
 
 def cache() -> Path:
-    """Return where environments lie: as root a place that every user can read."""
+    """Return the folder of the cache; for root it is one that every user can read."""
     named = os.environ.get(CACHE)
     if named:
         return Path(named).absolute()
@@ -41,149 +40,136 @@ class Environments:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._built = folder / "environments"
-        self._copied = folder / "interpreters"
         self.runs = folder / "runs"
+        self._environments = folder / "environments"
+        self._interpreters = folder / "interpreters"
 
-    def begin(self, as_root: bool) -> None:
-        """Make the folders and remove what killed processes left half done; EngineError."""
+    def prepare(self) -> None:
+        """Make the folders, and remove what killed processes left; EngineError if that fails."""
         try:
-            for folder in (self.folder, self._built, self._copied, self.runs):
+            for folder in (self.folder, self._environments, self._interpreters, self.runs):
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o755)
                 tempdir.sweep(folder)
         except OSError as error:
             raise EngineError(
-                f"environments cannot be kept in {self.folder} ({error}); name another folder in "
-                f"{CACHE}."
+                f"environments cannot be kept in {self.folder} ({error}). Set {CACHE} to another "
+                "folder."
             ) from error
-        closed = [one for one in self.folder.parents if as_root and not one.stat().st_mode & 0o001]
-        if closed:
+        closed = [path for path in self.folder.parents if not path.stat().st_mode & 0o001]
+        if closed and os.geteuid() == 0:
             raise EngineError(
-                f"environments cannot be kept in {self.folder}, as trials are executed by another "
-                f"user, to whom {closed[0]} is closed; name another folder in {CACHE}."
+                f"environments cannot be kept in {self.folder}, because trials run as another "
+                f"user, who cannot enter {closed[0]}. Set {CACHE} to another folder."
             )
 
     def images(self) -> dict[str, Image]:
-        """Return the images of the environments whose interpreter is still there, by digest."""
-        images = (_read(path) for path in sorted(self._built.glob(f"*/{FACTS}")))
+        """Return the usable images, by the digest of their environment."""
+        images = (_read(path) for path in sorted(self._environments.glob(f"*/{RECORD}")))
         return {
             image.environment: image
             for image in images
-            if image is not None and (self.of(image.id) / "bin" / "python").exists()
+            if image is not None and (self.path(image.id) / "bin" / "python").exists()
         }
 
-    def of(self, image: str) -> Path:
+    def path(self, image: str) -> Path:
         """Return the folder of an image."""
-        return self._built / image
+        return self._environments / image
 
     def add(self, context: BuildContext, interpreter: Path) -> Image:
-        """Unpack the environment of a build context onto an interpreter; ImageBuildError."""
-        image = image_of(context)
-        place = self.of(image.id)
+        """Unpack an environment for an interpreter; ImageBuildError if that fails."""
+        packed = context.folder / PACKED
         try:
-            with tempdir.folder(self._built) as folder:
-                with tarfile.open(context.folder / PACKED, "r:") as tar:
+            image = Image(
+                environment=context.environment,
+                label=context.label,
+                id=context.environment,
+                size_bytes=packed.stat().st_size,
+                base=context.base,
+            )
+            with tempdir.folder(self._environments) as folder:
+                with tarfile.open(packed, "r:") as tar:
                     tar.extractall(folder, filter=_contained)  # noqa: S202
                 (folder / "bin").mkdir(exist_ok=True)
                 (folder / "bin" / "python").symlink_to(interpreter)
                 (folder / "pyvenv.cfg").write_text(settings(interpreter))
-                (folder / "pyvenv.cfg").chmod(0o644)  # whatever this process makes files with
-                (folder / "bin").chmod(0o755)
-                (folder / FACTS).write_text(json.dumps(asdict(image), default=lambda kind: kind.value))
-                folder.chmod(0o755)
-                self.remove(place)
-                folder.rename(place)
+                (folder / RECORD).write_bytes(stored.dump(image))
+                _make_readable(folder)
+                self.remove(self.path(image.id))
+                folder.rename(self.path(image.id))
         except base.UNREADABLE as error:
             raise ImageBuildError(
                 f"the environment of {context.label} could not be built: {error}"
             ) from error
         return image
 
-    def interpreter(self, found: Interpreter, as_root: bool) -> Path:
-        """Return an executable that a trial's user can use: where it lies, else a copy of it."""
-        if can_execute(as_root, found.path, ["-I", "-S", "-c", "import os"]):
+    def interpreter(self, found: Interpreter) -> Path:
+        """Return an executable that trials can use: the interpreter itself or a copy of it."""
+        if can_execute(found.path, ["-I", "-S", "-c", "import os"]):
             return found.path
-        name = f"python{found.minor}"
         key = f"{found.version}-{digest.of_file(found.path)[:12]}"
-        return self._kept(key, lambda folder: base.copy(found, folder)) / "bin" / name
+        copy = self._filled(key, lambda folder: base.copy(found, folder))
+        return copy / "bin" / f"python{found.minor}"
 
-    def unpacked(self, tar: Path, python: str, as_root: bool) -> Path:
-        """Return the interpreter of an assembled base, unpacked; EngineError if it cannot run."""
+    def unpacked(self, tar: Path, python: str) -> Path:
+        """Return the executable of an assembled base; EngineError if it does not run here."""
         key = f"{python}-{digest.of_file(tar)[:12]}"
-        place = self._kept(key, lambda folder: base.unpack(tar, python, folder))
-        executable = place / "bin" / f"python{python}"
-        libraries = {"LD_LIBRARY_PATH": str(place / "lib")}
-        if not can_execute(
-            as_root, executable, ["-I", "-S", "-c", "import hashlib, zlib"], libraries
-        ):
+        folder = self._filled(key, lambda folder: base.unpack(tar, python, folder))
+        executable = folder / "bin" / f"python{python}"
+        variables = {"LD_LIBRARY_PATH": str(folder / "lib")}
+        if not can_execute(executable, ["-I", "-S", "-c", "import hashlib, zlib"], variables):
             raise EngineError(
-                f"the interpreter that was brought here, Python {python}, does not run: it may "
-                "need a newer C library than this machine has. Start a container engine."
+                f"Python {python} from the bundle does not run here, perhaps because it needs a "
+                "newer C library than this machine has. Start a container engine."
             )
         return executable
 
-    def _kept(self, key: str, fill: Callable[[Path], None]) -> Path:
-        """Return the folder of an interpreter, filled unless it is there."""
-        place = self._copied / key
-        if not place.exists():
-            with tempdir.folder(self._copied) as folder:
+    def _filled(self, key: str, fill: Callable[[Path], None]) -> Path:
+        """Return the folder of an interpreter; fill it if it does not exist yet."""
+        path = self._interpreters / key
+        if not path.exists():
+            with tempdir.folder(self._interpreters) as folder:
                 fill(folder)
-                _open_to_all(folder)
-                with suppress(OSError):  # another process was first
-                    folder.rename(place)
-        return place
+                _make_readable(folder)
+                with suppress(OSError):  # another process was faster
+                    folder.rename(path)
+        return path
 
-    def copied(self, interpreter: Path) -> bool:
-        """Whether an interpreter is a copy of ours, and has to be told where its library is."""
-        return self._copied in interpreter.parents
+    def is_copy(self, interpreter: Path) -> bool:
+        """Whether an interpreter is a copy, which needs the path of its libraries."""
+        return self._interpreters in interpreter.parents
 
-    def interpreters(self) -> Iterator[Path]:
-        """Yield the copies of interpreters."""
-        yield from sorted(self._copied.glob("[0-9]*"))
+    def interpreters(self) -> list[Path]:
+        """Return the folders of the copied interpreters."""
+        return sorted(self._interpreters.glob("[0-9]*"))
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder of the cache; it is gone at once, and what is in it a little later."""
+        """Remove a folder of the cache: its name at once, its content afterwards."""
         if folder.exists():
-            with tempdir.folder(folder.parent) as gone:
-                folder.rename(gone / folder.name)
-
-
-def image_of(context: BuildContext) -> Image:
-    """Return the facts of the image that is built from a context."""
-    return Image(
-        environment=context.environment,
-        label=context.label,
-        id=context.environment,
-        size_bytes=(context.folder / PACKED).stat().st_size,
-        base=context.base,
-    )
+            with tempdir.folder(folder.parent) as removed:
+                folder.rename(removed / folder.name)
 
 
 def settings(interpreter: Path) -> str:
-    """Return what a virtual environment says of its interpreter."""
+    """Return the content of ``pyvenv.cfg``."""
     return f"home = {interpreter.parent}\ninclude-system-site-packages = false\n"
 
 
 def _contained(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Refuse what leads out of an environment, as somebody's bundle may; leave out what is ours."""
-    if entry.name in OURS:
-        return None
-    return tarfile.data_filter(entry, folder).replace(mode=entry.mode & 0o755, deep=False)
+    """Refuse entries that lead out of the folder, which a bundle may have; skip our own files."""
+    return None if entry.name in WRITTEN_HERE else tarfile.data_filter(entry, folder)
 
 
 def _read(path: Path) -> Image | None:
-    """Read the facts of an image; one whose facts are damaged is none."""
+    """Return the record of an image, or None if it is damaged."""
     try:
-        facts = json.loads(path.read_text())
-        kind = BaseKind(facts["base"]["kind"])
-        return Image(**{**facts, "base": Base(**{**facts["base"], "kind": kind})})
-    except (OSError, ValueError, TypeError, KeyError):
+        return stored.parse(Image, path.read_bytes(), 1)
+    except (OSError, ValueError):
         return None
 
 
-def _open_to_all(folder: Path) -> None:
-    """Let everybody read what is in a folder, whatever this process makes files with."""
+def _make_readable(folder: Path) -> None:
+    """Let every user read the content of a folder, whatever the umask of this process is."""
     folder.chmod(0o755)
     for path in folder.rglob("*"):
         if not path.is_symlink():

@@ -1,110 +1,99 @@
-"""The processes of a trial: begun on the measured cores, followed to their end, and ended."""
+"""The processes of a trial: started, followed to their end, and ended."""
 
 import contextlib
+import json
 import os
 import selectors
+import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from runner.system import signals
 from runner.engines.streams import TrialOutput
+from runner.engines.venv import subreaper
+from runner.system import signals
 
-DRAIN_S = 5.0  # what the streams get to come to their end once the process is dead
-KEEPER_S = 10.0  # what a keeper gets to kill all that it keeps
-PIECE_BYTES = 1 << 16
+DRAIN_S = 5.0  # for reading what is left in the streams of a dead process
+KILL_S = 10.0  # for the subreaper to kill everything
+CHUNK_BYTES = 1 << 16
 
 
-def started(
-    command: Sequence[str], variables: Mapping[str, str], cores: Sequence[int], kept: bool
-) -> subprocess.Popen[bytes]:
-    """Start a trial on these cores, with these variables and no others.
+def run(
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    cores: Sequence[int],
+    cgroups: Sequence[Path],
+    processes: int | None,
+    output: TrialOutput,
+    timeout_s: float,
+) -> tuple[int, bool]:
+    """Run a command with its descendants; return its exit code and whether it ended in time.
 
-    One that is ``kept`` has a keeper before it.
+    ``processes`` limits the processes of its user. It gets these variables and no others.
     """
-    program: subprocess.Popen[bytes] | None = None
-    try:
-        with signals.deferred(), _on(cores):
+    first = shutil.which(command[0]) or command[0]  # the trial has another PATH
+    spec = {
+        "command": [first, *command[1:]],
+        "cores": cores,
+        "cgroups": list(map(str, cgroups)),
+        "processes": processes,
+    }
+    with contextlib.ExitStack() as cleanup:
+        with signals.deferred():
             program = subprocess.Popen(
-                command,
+                [sys.executable, "-I", "-S", subreaper.__file__, json.dumps(spec)],
                 bufsize=0,
                 cwd="/",
                 env=variables,
-                stdin=subprocess.PIPE,  # its end tells keeper and launcher that we are gone
+                stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-    except KeyboardInterrupt:
-        if program is not None:
-            _end(program, kept)
-        raise
-    return program
-
-
-def followed(program: subprocess.Popen[bytes], output: TrialOutput, timeout_s: float, kept: bool) -> bool:
-    """Relay both streams of a trial to its end; return whether it ended in time."""
-    streams = cast("tuple[IO[bytes], IO[bytes]]", (program.stdout, program.stderr))
-    with selectors.DefaultSelector() as waiting, streams[0], streams[1]:
-        waiting.register(streams[0], selectors.EVENT_READ, "document")
-        waiting.register(streams[1], selectors.EVENT_READ, "log")
+            cleanup.enter_context(program)
+            cleanup.callback(_end, program)
+        selector = cleanup.enter_context(selectors.DefaultSelector())
+        document, log = cast("tuple[IO[bytes], IO[bytes]]", (program.stdout, program.stderr))
+        selector.register(document, selectors.EVENT_READ, lambda chunk: output.add(chunk, None))
+        selector.register(log, selectors.EVENT_READ, lambda chunk: output.add(None, chunk))
         end = os.pidfd_open(program.pid)
-        try:
-            waiting.register(end, selectors.EVENT_READ)
-            in_time = _relayed(waiting, output, timeout_s)
-        finally:
-            with contextlib.suppress(KeyError):
-                waiting.unregister(end)
-            os.close(end)
-            _end(program, kept)
-        _relayed(waiting, output, DRAIN_S)
-    return in_time
+        cleanup.callback(os.close, end)
+        selector.register(end, selectors.EVENT_READ)
+        in_time = _relay(selector, timeout_s)
+        selector.unregister(end)
+        _end(program)
+        _relay(selector, DRAIN_S)
+    return program.returncode, in_time
 
 
-def _end(program: subprocess.Popen[bytes], kept: bool) -> None:
-    """End a trial, unless it has ended: what is tied to it dies with it, a keeper kills first."""
+def _relay(selector: selectors.BaseSelector, timeout_s: float) -> bool:
+    """Relay the streams until the program or both streams end; return whether that was in time."""
+    deadline = time.monotonic() + timeout_s
+    while selector.get_map() and (left_s := deadline - time.monotonic()) > 0:
+        for key, _ in selector.select(left_s):
+            if key.data is None:
+                return True
+            chunk = os.read(key.fd, CHUNK_BYTES)
+            key.data(chunk)
+            if not chunk:
+                selector.unregister(key.fileobj)
+    return not selector.get_map()
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    """End the subreaper, which first kills its descendants."""
     cast("IO[bytes]", program.stdin).close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        program.wait(KEEPER_S if kept else 0)
+        program.wait(KILL_S)
     program.kill()
     program.wait()
 
 
-def _relayed(waiting: selectors.BaseSelector, output: TrialOutput, seconds: float) -> bool:
-    """Relay until the process ends or both streams do; return whether that was in time."""
-    deadline = time.monotonic() + seconds
-    while waiting.get_map():
-        ready = waiting.select(max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return False
-        for key, _ in ready:
-            chunk = os.read(key.fd, PIECE_BYTES) if key.data else b""
-            if key.data == "document":
-                output.add(chunk, None)
-            else:
-                output.add(None, chunk)
-            if not chunk:
-                waiting.unregister(key.fileobj)
-                if key.data is None:
-                    return True
-    return True
-
-
-@contextlib.contextmanager
-def _on(cores: Sequence[int]) -> Iterator[None]:
-    """Have what this thread starts begin on these cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def count(user: int) -> int:
-    """Return how many processes and threads a user has: a limit on them counts all of them."""
+    """Return the number of processes and threads of a user, which a limit counts together."""
     count = 0
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

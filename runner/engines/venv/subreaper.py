@@ -1,31 +1,38 @@
-"""Keeps the processes of a trial together where no namespace does, so that none outlives it.
+"""Ends a trial together with everything that it started.
 
-A program of its own, between the runner and the launcher, that imports nothing of the runner:
-every orphan among its descendants becomes its child. When the launcher ends, or the runner does,
-which closes our stdin, it kills all of them and ends as the launcher did. A script of the same user
-can kill it.
+The venv engine starts this program between the runner and the sandbox. It imports no other code of
+the runner. It starts a command on given cores and in given control groups, and every orphan among
+its descendants becomes its child. When the command ends, or when the runner ends and so closes our
+stdin, it kills all descendants and ends like the command. Without a sandbox, a script of the same
+user can kill this program.
 """
 
 import contextlib
 import ctypes
+import json
 import os
+import resource
 import select
 import signal
 import sys
 import time
-from pathlib import Path
+from typing import Any, NoReturn
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ROUND_S = 0.005
 
 
 def main() -> int:
-    """Execute the program in the arguments; return how it ended, as a shell tells it."""
+    """Execute the command that the argument specifies; return its exit code."""
+    spec = json.loads(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     awake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    program = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+    program = os.fork()
+    if program == 0:
+        start(spec)
     ended: dict[int, int] = {}
     while program not in ended:
         ready, _, _ = select.select([0, awake], [], [])
@@ -34,13 +41,31 @@ def main() -> int:
             reap(ended)
         if 0 in ready:
             break
-    end_all(ended)
-    code = os.waitstatus_to_exitcode(ended.get(program, signal.SIGKILL))
-    return 128 - code if code < 0 else code
+    kill_descendants(ended)
+    code = os.waitstatus_to_exitcode(ended[program])
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    return code
+
+
+def start(spec: dict[str, Any]) -> NoReturn:
+    """Become the command; the kernel kills it if this program is killed."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        for folder in spec["cgroups"]:
+            with open(f"{folder}/cgroup.procs", "w") as file:  # noqa: PTH123 (pathlib loads slowly)
+                file.write("0")
+        if spec["processes"] is not None:
+            resource.setrlimit(resource.RLIMIT_NPROC, (spec["processes"], spec["processes"]))
+        os.sched_setaffinity(0, spec["cores"])
+        os.execvp(spec["command"][0], spec["command"])  # noqa: S606
+    except (OSError, ValueError) as error:
+        os.write(2, f"subreaper: {spec['command'][0]}: {error}\n".encode())
+    os._exit(125)
 
 
 def reap(ended: dict[int, int]) -> bool:
-    """Take note of the children that ended; return whether there are others."""
+    """Record the children that ended; return whether others are still there."""
     try:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -51,31 +76,31 @@ def reap(ended: dict[int, int]) -> bool:
         return False
 
 
-def end_all(ended: dict[int, int]) -> None:
-    """Kill all descendants. They are stopped first: what forks on would always be one ahead."""
+def kill_descendants(ended: dict[int, int]) -> None:
+    """Kill all descendants. Stop them first, or a process that keeps forking would escape."""
     while reap(ended):
         stopped: set[int] = set()
         while new := descendants() - stopped:
-            tell(new, signal.SIGSTOP)
+            send(signal.SIGSTOP, new)
             stopped |= new
-        tell(stopped, signal.SIGKILL)
+        send(signal.SIGKILL, stopped)
         time.sleep(ROUND_S)
 
 
-def tell(processes: set[int], number: signal.Signals) -> None:
-    """Send a signal to each process that is still there."""
+def send(number: signal.Signals, processes: set[int]) -> None:
+    """Send a signal to each process that still exists."""
     for pid in processes:
         with contextlib.suppress(OSError):
             os.kill(pid, number)
 
 
 def descendants() -> set[int]:
-    """Return the processes below this one."""
+    """Return the descendants of this process."""
     children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(path.parent.name))
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+            parent = int(file.read().rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
     found: set[int] = set()
     waiting = [os.getpid()]
     while waiting:

@@ -454,7 +454,7 @@ def test_only_what_the_study_needs_is_built(machines: Machines, packed: Path) ->
 @pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 @pytest.mark.parametrize("name", ["pyvenv.cfg", "lib/x"])
 def test_no_environment_of_a_bundle_leads_out_of_the_cache(
-    tmp_path: Path, link: bytes, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bytes, name: str
 ) -> None:
     """Neither what is unpacked nor what is written afterwards follows a link of somebody."""
     outside = tmp_path / "outside"
@@ -467,7 +467,8 @@ def test_no_environment_of_a_bundle_leads_out_of_the_cache(
         entry.size = 4
         tar.addfile(entry, io.BytesIO(b"evil"))
     environments = Environments(tmp_path / "cache")
-    environments.begin(as_root=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # as root others would have to enter
+    environments.prepare()
     base = Base(kind=BaseKind.INTERPRETER, name="python", digest="sha256:0")
     context = BuildContext(folder=tmp_path, environment="0", label="no packages", base=base)
     with suppress(ImageBuildError):

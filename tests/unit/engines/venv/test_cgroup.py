@@ -1,17 +1,17 @@
-"""Where control groups can be made, and what is written into them; on trees of files."""
+"""Where control groups can be made, and their limits, in trees of ordinary files."""
 
 from pathlib import Path
 
 import pytest
 
-from runner.engines.venv.cgroup import ControlGroup, Trees, _candidates, trees
+from runner.engines.venv.cgroup import ControlGroup, candidates, parent
 from runner.records.study import Limits
 
 LIMITS = Limits(memory_bytes=1000, pids=7)
 
 
 def machine(root: Path, mounts: str, own: str) -> Path:
-    """Write what the kernel tells about its trees."""
+    """Write what the kernel reports about its trees."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/mounts").write_text(mounts)
     (root / "proc/self/cgroup").write_text(own)
@@ -19,7 +19,7 @@ def machine(root: Path, mounts: str, own: str) -> Path:
 
 
 def test_version_1_has_a_tree_for_each_controller(tmp_path: Path) -> None:
-    """Groups are made in our own of each tree; in a container the tree begins there."""
+    """Groups are made in our own group; in a container the tree starts there."""
     memory, other = tmp_path / "memory", tmp_path / "other"
     (memory / "ours").mkdir(parents=True)
     other.mkdir()
@@ -29,31 +29,31 @@ def test_version_1_has_a_tree_for_each_controller(tmp_path: Path) -> None:
         "cgroup2 /unified cgroup2 rw 0 0\n",
         "4:memory:/ours\n2:cpuacct,pids:/out/of/sight\n0::/\n",
     )
-    (found,) = _candidates(root)
+    (found,) = candidates(root)
     assert found.version == 1
-    assert found.parents == {"memory": memory / "ours", "cpuacct": other, "pids": other}
-    group = found.named("one")
+    assert found.folders == {"memory": memory / "ours", "cpuacct": other, "pids": other}
+    group = found.child("one")
     group.make(LIMITS)
     assert (memory / "ours/one/memory.limit_in_bytes").read_text() == "1000"
     assert not (memory / "ours/one/memory.memsw.limit_in_bytes").exists()  # no such file here
     assert (other / "one/pids.max").read_text() == "7"
-    assert group.entering()[-3:] == [str(memory / "ours/one"), str(other / "one"), "--"]
-    group.show(tmp_path / "shown")
+    assert set(group.folders.values()) == {memory / "ours/one", other / "one"}
+    group.link(tmp_path / "shown")
     assert (tmp_path / "shown/memory/memory.limit_in_bytes").read_text() == "1000"
 
 
 def test_version_2_has_one_tree(tmp_path: Path) -> None:
-    """Beside our own group, in it, or at the top: where controllers can be had is tried."""
+    """Groups may be made next to our own group, in it, or at the top."""
     top = tmp_path / "tree"
     (top / "user/ours").mkdir(parents=True)
     root = machine(tmp_path, f"cgroup2 {top} cgroup2 rw 0 0\n", "0::/user/ours\n")
-    found = list(_candidates(root))
-    assert [one.parents["memory"] for one in found] == [top / "user", top / "user/ours", top]
-    group = found[0].named("one")
+    found = list(candidates(root))
+    assert [one.folders["memory"] for one in found] == [top / "user", top / "user/ours", top]
+    group = found[0].child("one")
     group.make(LIMITS)
     assert (top / "user/one/memory.max").read_text() == "1000"
-    assert group.entering()[-2:] == [str(top / "user/one"), "--"]
-    group.show(tmp_path / "shown")
+    assert set(group.folders.values()) == {top / "user/one"}
+    group.link(tmp_path / "shown")
     assert (tmp_path / "shown/pids.max").read_text() == "7"
 
 
@@ -66,7 +66,7 @@ def test_version_2_has_one_tree(tmp_path: Path) -> None:
         (2, "memory.events", "", False),
     ],
 )
-def test_the_kernel_tells_that_memory_ran_out(
+def test_the_kernel_reports_that_memory_ran_out(
     tmp_path: Path, version: int, name: str, text: str, ran_out: bool
 ) -> None:
     """It counts the processes that it killed."""
@@ -75,13 +75,13 @@ def test_the_kernel_tells_that_memory_ran_out(
     assert group.ran_out_of_memory() is ran_out
 
 
-def test_where_nothing_is_permitted_there_is_none(tmp_path: Path) -> None:
-    """No tree, or one in which no file is the kernel's, is no place."""
-    assert trees(tmp_path) is None
+def test_without_permission_there_is_no_parent_group(tmp_path: Path) -> None:
+    """Nor is there one if a tree cannot be written."""
+    assert parent(tmp_path) is None
     root = machine(tmp_path, "cgroup2 /nonexistent cgroup2 rw 0 0\n", "0::/\n")
-    assert trees(root) is None
+    assert parent(root) is None
 
 
-def test_what_is_gone_is_removed() -> None:
-    """To remove a group that was never made is nothing."""
-    Trees(version=2, parents={"memory": Path("/nonexistent")}).named("one").remove()
+def test_removing_a_missing_group_does_nothing() -> None:
+    """A killed process may not have made it yet."""
+    ControlGroup(version=2, folders={"memory": Path("/nonexistent")}).child("one").remove()

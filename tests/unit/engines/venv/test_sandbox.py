@@ -1,49 +1,60 @@
-"""The words that put a trial behind its walls, and the sentence about them."""
+"""The commands that sandbox a trial, and the sentence about each sandbox."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner.engines.venv.sandbox import Isolation, View, find, seen, wrapper
+from runner.engines.venv.sandbox import Folders, Sandbox, find
 from runner.errors import EngineError
 from runner.records.run import isolation as isolation_of
 from runner.records.run import sandboxed
 from runner.records.study import Limits
 
 LIMITS = Limits(temporary_bytes=1000, output_bytes=2000)
-VIEW = View(
-    shown=(Path("/usr/environment"), Path("/run/a/b")),
+FOLDERS = Folders(
+    visible=(Path("/usr/environment"), Path("/run/a/b")),
     inputs=Path("/cache/inputs"),
     temporary=Path("/cache/tmp"),
     output=Path("/cache/out"),
 )
 
 
-def isolation(kind: str, *, as_root: bool = False) -> Isolation:
-    """Return an isolation of that kind."""
-    return Isolation(kind=kind, version=kind, as_root=as_root)
+@pytest.fixture(autouse=True)
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run trials as an ordinary user."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
-def test_bubblewrap_shows_little() -> None:
-    """The root is read-only, what can be written lies in memory and has a size."""
-    words = " ".join(wrapper(isolation("bwrap"), VIEW, LIMITS))
+def sandbox(kind: str) -> Sandbox:
+    """Return a sandbox of that kind."""
+    return Sandbox(kind=kind, version=kind)
+
+
+def command(kind: str, folders: Folders = FOLDERS) -> str:
+    """Return the command that runs a program in a sandbox of that kind."""
+    return " ".join(sandbox(kind).wrapper(folders, LIMITS))
+
+
+def test_bubblewrap_protects_the_file_system() -> None:
+    """The root is read-only, and folders that can be written are in memory, with a size."""
+    words = command("bwrap")
     assert words.startswith("bwrap --die-with-parent --new-session ")
     assert "--unshare-net --unshare-uts --unshare-user --ro-bind / / " in words
     assert "--size 1000 --tmpfs /tmp --perms 1777 --size 2000 --tmpfs /run/out " in words
     assert "--tmpfs /run " in words
     assert "--dir /run/a --ro-bind /run/a/b /run/a/b --ro-bind /cache/inputs /run/inputs" in words
-    assert "/usr/environment" not in words  # it is in view
+    assert "/usr/environment" not in words  # it is not hidden
     assert words.endswith("--chdir /tmp -- setpriv --no-new-privs --pdeathsig KILL --")
-    inside = seen(isolation("bwrap"), VIEW)
+    inside = sandbox("bwrap").inside(FOLDERS)
     assert (str(inside.inputs), str(inside.output)) == ("/run/inputs", "/run/out")
 
 
-def test_what_lies_in_a_covered_folder_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folders that lead to it are open to the trial's user, who may be another one."""
+def test_an_environment_in_a_hidden_folder_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user of trials, who may be another one, can enter the folders above it."""
     monkeypatch.setenv("HOME", "/usr")
-    view = View(shown=(Path("/usr/a/b"),), inputs=VIEW.inputs, temporary=Path(), output=Path())
-    words = " ".join(wrapper(isolation("bwrap"), view, LIMITS))
+    words = command("bwrap", replace(FOLDERS, visible=(Path("/usr/a/b"),)))
     assert "--tmpfs /usr " in words
     assert "--perms 755 --dir /usr/a --ro-bind /usr/a/b /usr/a/b" in words
     assert "--remount-ro /usr" in words
@@ -51,23 +62,24 @@ def test_what_lies_in_a_covered_folder_can_be_reached(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("home", ["/", "/tmp", "/nonexistent", "/tmp/somebody"])  # noqa: S108
 def test_a_strange_home_does_no_harm(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
-    """Neither the root nor what a trial has of its own is covered."""
+    """Neither the root nor the private /tmp is hidden."""
     monkeypatch.setenv("HOME", home)
-    words = wrapper(isolation("bwrap"), VIEW, LIMITS)
+    words = command("bwrap").split()
     remounted = {words[index + 1] for index, word in enumerate(words) if word == "--remount-ro"}
     assert "/dev" in remounted
     assert home not in remounted
 
 
-def test_only_root_becomes_nobody() -> None:
-    """Root makes the namespaces itself and gives all rights away; others need one of their own."""
-    ours = " ".join(wrapper(isolation("unshare"), VIEW, LIMITS))
-    roots = " ".join(wrapper(isolation("unshare", as_root=True), VIEW, LIMITS))
+def test_trials_of_root_run_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root needs no user namespace for the others, and gives all privileges up."""
+    assert command("plain").startswith("setpriv --no-new-privs")
+    assert sandbox("plain").inside(FOLDERS) == FOLDERS
+    ours = command("unshare")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    roots = command("unshare")
     assert "--user --map-current-user -- setpriv --no-new-privs" in ours
     assert "--user" not in roots
     assert "setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all" in roots
-    assert wrapper(isolation("plain"), VIEW, LIMITS)[:2] == ["setpriv", "--no-new-privs"]
-    assert seen(isolation("plain"), VIEW) == VIEW
 
 
 @pytest.mark.parametrize(
@@ -78,16 +90,16 @@ def test_only_root_becomes_nobody() -> None:
         ("plain", 0, "none (plain processes on the network and the disk of the host;"),
     ],
 )
-def test_the_sentence_says_what_was_in_force(version: str, cgroup: int, words: str) -> None:
-    """It is made from what a run recorded."""
+def test_a_sentence_describes_the_sandbox(version: str, cgroup: int, words: str) -> None:
+    """It depends on the facts that a run recorded."""
     limited = "is limited" if cgroup else "is not limited"
     end = "venv does not contain a hostile script."
     assert isolation_of(version, cgroup) == f"{words} memory {limited}). {end}"
     assert sandboxed(version) == (version != "plain")
 
 
-def test_without_util_linux_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program that is missing is named."""
+def test_without_util_linux_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the missing program."""
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(EngineError, match="needs `setpriv` of util-linux"):
         find()
