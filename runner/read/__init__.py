@@ -5,7 +5,7 @@ in ``grid`` and in ``claims`` return the problems between keys. Each stage repor
 problems at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from runner.read.claims import (
@@ -68,40 +68,37 @@ def read(path: Path) -> Matrix:
     return _matrix(document, grid)
 
 
-def _axis_problems(axes: tuple[Axis, ...]) -> list[Problem]:
-    problems = []
+def _axis_problems(axes: tuple[Axis, ...]) -> Iterator[Problem]:
     for axis in axes:
         path: Keys = ("axes", axis.name)
         if axis.name in SETTINGS:
             sentence = f"`{axis.name}` is a setting of `include` entries; rename the axis"
-            problems.append(Problem(path, sentence, at_key=True))
+            yield Problem(path, sentence, at_key=True)
         if axis.builds:
             path = (*path, "versions")
-        values = [((*path, index), shown(value)) for index, value in enumerate(axis.values)]
-        problems += repeated(values)
-    return problems
+        yield from repeated(
+            ((*path, index), shown(value)) for index, value in enumerate(axis.values)
+        )
 
 
-def _parameter_problems(document: Document) -> list[Problem]:
-    sentence = "this is also an axis, which sets the parameter; remove one of the two"
-    problems = [
-        Problem(("parameters", name), sentence, at_key=True)
-        for name in document.parameters
-        if name in document.axes
-    ]
+def _parameter_problems(document: Document) -> Iterator[Problem]:
+    for name in document.parameters:
+        if name in document.axes:
+            sentence = "this is also an axis, which sets the parameter; remove one of the two"
+            yield Problem(("parameters", name), sentence, at_key=True)
     for name in document.quick or ():
-        problems += unknown("parameter", name, document.parameters, ("quick", name), at_key=True)
-    return problems
+        yield from unknown("parameter", name, document.parameters, ("quick", name), at_key=True)
 
 
-def _file_problems(document: Document, folder: Path) -> list[Problem]:
+def _file_problems(document: Document, folder: Path) -> Iterator[Problem]:
     data = [(("experiment", "data", i), file) for i, file in enumerate(document.experiment.data)]
     files: list[tuple[Keys, str]] = [(("experiment", "script"), document.experiment.script), *data]
-    problems = [
-        Problem(path, trouble) for path, file in files if (trouble := _file_trouble(file, folder))
-    ]
+    for path, file in files:
+        trouble = _file_trouble(file, folder)
+        if trouble:
+            yield Problem(path, trouble)
     # A trial sees its data files side by side in one folder.
-    return problems + repeated((path, PurePosixPath(file).name) for path, file in data)
+    yield from repeated((path, PurePosixPath(file).name) for path, file in data)
 
 
 def _file_trouble(file: str, folder: Path) -> str | None:
@@ -118,34 +115,28 @@ def _file_trouble(file: str, folder: Path) -> str | None:
     return None if exists else f"{quoted(file)} does not exist beside this file; check the path"
 
 
-def _metric_problems(document: Document) -> list[Problem]:
-    problems = []
+def _metric_problems(document: Document) -> Iterator[Problem]:
     for name, metric in document.metrics.items():
         path = ("metrics", name, "cpu_time")
         if metric.cpu_time is not None:
-            problems += unknown("metric", metric.cpu_time, document.metrics, path)
+            yield from unknown("metric", metric.cpu_time, document.metrics, path)
         if metric.cpu_time == name:
-            sentence = "a metric cannot be its own CPU time; name another one"
-            problems.append(Problem(path, sentence))
+            yield Problem(path, "a metric cannot be its own CPU time; name another one")
         path = ("metrics", name, "margin")
         margin, relative = metric.margin or _default_margin(metric)
         if margin <= 0:
-            problems.append(Problem(path, "expected a margin above 0, such as 3%"))
+            yield Problem(path, "expected a margin above 0, such as 3%")
         if relative is not (_scale(metric) is Scale.RATIO):
             expected = "a number in the metric's unit" if relative else "a share such as 3%"
-            sentence = f"expected {expected}, on the scale `{_scale(metric).value}`"
-            problems.append(Problem(path, sentence))
-    return problems
+            yield Problem(path, f"expected {expected}, on the scale `{_scale(metric).value}`")
 
 
-def _compare_problems(document: Document, grid: Grid) -> list[Problem]:
-    problems = []
+def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
     for index, entry in enumerate(document.compare or ()):
         path: Keys = ("compare", index)
-        problems += grid.pair_problems(entry.of, entry.against, path)
+        yield from grid.pair_problems(entry.of, entry.against, path)
         for number, name in enumerate(entry.metrics or ()):
-            problems += unknown("metric", name, document.metrics, (*path, "metrics", number))
-    return problems
+            yield from unknown("metric", name, document.metrics, (*path, "metrics", number))
 
 
 def _matrix(document: Document, grid: Grid) -> Matrix:
@@ -165,7 +156,7 @@ def _matrix(document: Document, grid: Grid) -> Matrix:
         base=document.environment.base,
         source=document.published.source if document.published else None,
         baseline=baseline,
-        compare=_compared(document, grid) or _default_pairs(document, grid.axes, every, baseline),
+        compare=_named_pairs(document, grid) or _default_pairs(document, grid, every, baseline),
         looks=document.looks,
         repeats=document.repeats,
         matched=document.matched,
@@ -206,7 +197,7 @@ def _default_margin(section: MetricSection) -> tuple[float, bool]:
     return (RATIO_MARGIN, True) if _scale(section) is Scale.RATIO else (POINTS_MARGIN, False)
 
 
-def _compared(document: Document, grid: Grid) -> tuple[Pair, ...]:
+def _named_pairs(document: Document, grid: Grid) -> tuple[Pair, ...]:
     """Return the comparisons that the document names, cell by cell."""
     found: dict[tuple[str, str], list[str]] = {}
     for entry in document.compare or ():
@@ -219,12 +210,11 @@ def _compared(document: Document, grid: Grid) -> tuple[Pair, ...]:
 
 
 def _default_pairs(
-    document: Document, axes: tuple[Axis, ...], every: tuple[Cell, ...], baseline: Coordinates
+    document: Document, grid: Grid, every: tuple[Cell, ...], baseline: Coordinates
 ) -> tuple[Pair, ...]:
-    metrics = _headline(document)
     return tuple(
-        Pair(of=of.id, against=against.id, metrics=metrics)
-        for of, against in against_baseline(axes, every, baseline)
+        Pair(of=of.id, against=against.id, metrics=_headline(document))
+        for of, against in against_baseline(grid.axes, every, baseline)
     )
 
 

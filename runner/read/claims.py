@@ -1,5 +1,7 @@
 """Published numbers, claims and the policy: what must hold for them, and their records."""
 
+from collections.abc import Iterator
+
 from runner.read.grid import Grid
 from runner.read.problems import Keys, Problem, repeated, unknown
 from runner.read.schema import ClaimSection, Document
@@ -7,19 +9,16 @@ from runner.records.study import Better, Claim, PolicyLimit, Published
 from runner.text import listed
 
 
-def policy_problems(document: Document) -> list[Problem]:
-    """Return the problems of ``policy``."""
-    problems = []
+def policy_problems(document: Document) -> Iterator[Problem]:
+    """Yield the problems of ``policy``."""
     for name, (change, relative) in document.policy.items():
         path = ("policy", name)
-        problems += unknown("metric", name, document.metrics, path, at_key=True)
+        yield from unknown("metric", name, document.metrics, path, at_key=True)
         if name in document.metrics and document.metrics[name].better is Better.NEITHER:
             sentence = "this metric has no better direction, so it cannot get worse"
-            problems.append(Problem(path, f"{sentence}; remove the limit"))
+            yield Problem(path, f"{sentence}; remove the limit")
         if relative and change <= -1:
-            sentence = "nothing falls by 100% or more; write a smaller percentage"
-            problems.append(Problem(path, sentence))
-    return problems
+            yield Problem(path, "nothing falls by 100% or more; write a smaller percentage")
 
 
 def policy(document: Document) -> tuple[PolicyLimit, ...]:
@@ -30,20 +29,21 @@ def policy(document: Document) -> tuple[PolicyLimit, ...]:
     )
 
 
-def published_problems(document: Document, grid: Grid) -> list[Problem]:
-    """Return the problems of ``published``."""
+def published_problems(document: Document, grid: Grid) -> Iterator[Problem]:
+    """Yield the problems of ``published``."""
     cells = document.published.cells if document.published else []
-    problems = []
     for index, entry in enumerate(cells):
         path: Keys = ("published", "cells", index)
-        problems += grid.cell_problems(entry.cell, (*path, "cell"))
+        yield from grid.cell_problems(entry.cell, (*path, "cell"))
         if entry.values is None and entry.note is None:
-            problems.append(Problem(path, "nothing is published here; give `values` or a `note`"))
+            yield Problem(path, "nothing is published here; give `values` or a `note`")
         for name in entry.values or ():
             here = (*path, "values", name)
-            problems += unknown("metric", name, document.metrics, here, at_key=True)
-    ids = ((("published", "cells", i, "cell"), grid.id(one.cell)) for i, one in enumerate(cells))
-    return problems + repeated(ids)
+            yield from unknown("metric", name, document.metrics, here, at_key=True)
+    yield from repeated(
+        (("published", "cells", index, "cell"), grid.id(entry.cell))
+        for index, entry in enumerate(cells)
+    )
 
 
 def published(document: Document, grid: Grid) -> tuple[Published, ...]:
@@ -54,37 +54,33 @@ def published(document: Document, grid: Grid) -> tuple[Published, ...]:
     )
 
 
-def claim_problems(document: Document, grid: Grid) -> list[Problem]:
-    """Return the problems of ``claims``."""
-    problems = []
+def claim_problems(document: Document, grid: Grid) -> Iterator[Problem]:
+    """Yield the problems of ``claims``."""
     for index, claim in enumerate(document.claims):
         path: Keys = ("claims", index)
-        problems += _form_problems(claim, path)
-        problems += grid.cell_problems(claim.of, (*path, "of"))
+        yield from _form_problems(claim, path)
+        yield from grid.cell_problems(claim.of, (*path, "of"))
         if claim.against is not None:
-            here = (*path, "against")
-            problems += grid.cell_problems(claim.against, here)
+            yield from grid.cell_problems(claim.against, (*path, "against"))
             if grid.id(claim.of) == grid.id(claim.against):
                 sentence = "a cell cannot be compared with itself; name another one"
-                problems.append(Problem(here, sentence))
+                yield Problem((*path, "against"), sentence)
         if claim.metric is not None:
-            problems += unknown("metric", claim.metric, document.metrics, (*path, "metric"))
-    return problems + repeated(
+            yield from unknown("metric", claim.metric, document.metrics, (*path, "metric"))
+    yield from repeated(
         (("claims", index, "id"), claim.id) for index, claim in enumerate(document.claims)
     )
 
 
-def _form_problems(claim: ClaimSection, path: Keys) -> list[Problem]:
-    """Return a problem if a claim is neither a comparison nor a status, or both."""
+def _form_problems(claim: ClaimSection, path: Keys) -> Iterator[Problem]:
+    """Yield a problem if a claim is neither a comparison nor a status, or both."""
     keys = {"against": claim.against, "metric": claim.metric, "says": claim.says}
     missing = [f"`{key}`" for key, value in keys.items() if value is None]
     if claim.status is None and missing:
         sentence = f"a comparison also needs {listed(missing)}; add them, or give `status`"
-        return [Problem(path, sentence)]
+        yield Problem(path, sentence)
     if claim.status is not None and (len(missing) < len(keys) or claim.published):
-        sentence = "a claim has either a comparison or a `status`; remove the other keys"
-        return [Problem(path, sentence)]
-    return []
+        yield Problem(path, "a claim is either a comparison or a `status`; remove the other keys")
 
 
 def claims(document: Document, grid: Grid) -> tuple[Claim, ...]:

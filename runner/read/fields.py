@@ -50,6 +50,12 @@ EXPECTED = {
     "list_type": "a list",
     "dict_type": "keys with values",
     "model_type": "keys with values",
+    "enum": "{expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "too_short": "{min_length} entries",
+    "too_long": "{max_length} entries",
+    "expected": "{what}",
     "union_tag_not_found": "a list of values, or `package` and `versions`",
 }
 """What is expected, by pattern and by pydantic's type of error."""
@@ -136,6 +142,11 @@ def _change(value: object) -> tuple[float, bool]:
     raise _expected("a change such as +3% or -0.2")
 
 
+def _with_unit(units: str) -> WithJsonSchema:
+    pattern = f"^[0-9]+[{units}]$"
+    return WithJsonSchema({"type": ["string", "integer"], "pattern": pattern, "minimum": 1})
+
+
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Text = Annotated[str, StringConstraints(pattern=_TEXT, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(lambda value: str(PurePosixPath(value)))]
@@ -151,16 +162,8 @@ Parameter = Annotated[
     Scalar, PlainValidator(_parameter), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]
 AxisValues = Annotated[dict[Label, AxisValue], Field(min_length=1)]
-Duration = Annotated[
-    float,
-    PlainValidator(_duration),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]+[smh]$", "minimum": 1}),
-]
-Size = Annotated[
-    int,
-    PlainValidator(_size),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]+[kmg]$", "minimum": 1}),
-]
+Duration = Annotated[float, PlainValidator(_duration), _with_unit("smh")]
+Size = Annotated[int, PlainValidator(_size), _with_unit("kmg")]
 Memory = Annotated[Size, AfterValidator(_enough)]
 Processes = Annotated[int, Field(ge=16, le=1_000_000)]
 Change = Annotated[

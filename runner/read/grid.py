@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,12 +36,12 @@ Given = Mapping[str, Value]
 class Grid:
     """The cells of a matrix by id, and the problems of ``exclude`` and ``include``.
 
-    While there are such problems, a missing cell or value proves nothing.
+    While there are such problems, a missing cell proves nothing.
     """
 
     axes: tuple[Axis, ...]
     values: Mapping[str, Mapping[str, Value]]
-    """The values that cells have on each axis, by the text that an id shows."""
+    """The values of each axis and of ``include``, by the text that an id shows."""
     cells: Mapping[str, Coordinates]
     entries: Mapping[str, list[IncludeSection]]
     """The include entries that hold for each cell."""
@@ -76,7 +76,7 @@ class Grid:
 
     def cell_problems(self, given: Given, path: Keys) -> list[Problem]:
         """Return the problems of coordinates that must name a single cell."""
-        problems = self._name_problems(given, path)
+        problems = [*_wrong_names(given, path, self.values)]
         missing = [axis for axis in self.values if axis not in given]
         if missing and given.keys() <= self.values.keys():  # otherwise one may be misspelt
             problems.append(Problem(path, f"this must name a single cell; {_give(missing)}"))
@@ -88,25 +88,25 @@ class Grid:
 
     def baseline_problems(self, given: Given, path: Keys) -> list[Problem]:
         """Return the problems of coordinates that must match a cell."""
-        problems = self._name_problems(given, path)
+        problems = [*_wrong_names(given, path, self.values)]
         if not problems and not self.problems and not _matching(self.cells, given):
             problems.append(Problem(path, "no cell has these values together; change one"))
         return problems
 
     def pair_problems(self, of: Given, against: Given, path: Keys) -> list[Problem]:
         """Return the problems of a comparison, those of both sides."""
-        problems = self._name_problems(of, (*path, "of"))
-        problems += self._name_problems(against, (*path, "against"))
+        problems = [
+            *_wrong_names(of, (*path, "of"), self.values),
+            *_wrong_names(against, (*path, "against"), self.values),
+        ]
         if of.keys() | against.keys() <= self.values.keys():  # otherwise one may be misspelt
-            problems += _one_sided(of, against, ("of", "against"), path)
-            problems += _one_sided(against, of, ("against", "of"), path)
+            for axis in of.keys() ^ against.keys():
+                here, there = ("of", "against") if axis in of else ("against", "of")
+                sentence = f"`{axis}` is only in `{here}`; give it a value in `{there}` too"
+                problems.append(Problem((*path, here, axis), sentence))
         if not problems and not self.problems and not any(self.pairs(of, against)):
             problems.append(Problem(path, "no two cells match this comparison; change a value"))
         return problems
-
-    def _name_problems(self, given: Given, path: Keys) -> list[Problem]:
-        problems = _unknown_axes(given, path, self.values)
-        return problems if self.problems else problems + _unknown_values(given, path, self.values)
 
 
 def expand(document: Document, other_values: int) -> Grid:
@@ -117,17 +117,20 @@ def expand(document: Document, other_values: int) -> Grid:
     axes = tuple(_axis(name, declared) for name, declared in document.axes.items())
     values = {axis.name: {shown(value): value for value in axis.values} for axis in axes}
     problems = _size_problems(axes, other_values)
-    if problems:
-        return Grid(axes, values, {}, {}, problems)
-    combinations = _combinations(axes)
-    problems += _exclude(document.exclude, combinations, values)
-    added, entries, wrong = _include(document.include, combinations, axes)
-    problems += wrong
-    if not (combinations or added or problems):
+    cells: dict[str, Coordinates] = {}
+    entries: dict[str, list[IncludeSection]] = {}
+    if not problems:
+        cells = _combinations(axes)
+        problems += _exclude(document.exclude, cells, values)
+        added, entries, wrong = _include(document.include, cells, axes)
+        cells |= added
+        problems += wrong
+    if not (cells or problems):
         problems.append(Problem(("exclude",), "this leaves no cell; remove an entry"))
-    for axis, value in itertools.chain.from_iterable(added.values()):
-        values[axis].setdefault(shown(value), value)
-    return Grid(axes, values, combinations | added, entries, problems)
+    for entry in document.include:
+        for axis, value in entry.coordinates.items():
+            values.get(axis, {}).setdefault(shown(value), value)
+    return Grid(axes, values, cells, entries, problems)
 
 
 def _axis(name: str, declared: BuildAxis | list[Value]) -> Axis:
@@ -168,7 +171,7 @@ def _exclude(
     problems = []
     for index, given in enumerate(excluded):
         path = ("exclude", index)
-        wrong = _unknown_axes(given, path, values) + _unknown_values(given, path, values)
+        wrong = [*_wrong_names(given, path, values)]
         for cell in [] if wrong else _matching(combinations, given):
             del combinations[cell]
         problems += wrong
@@ -185,9 +188,9 @@ def _include(
     for index, entry in enumerate(included):
         given, path = entry.coordinates, ("include", index)
         matching = _matching(combinations, given)
-        wrong = _entry_problems(entry, path, axes)
+        wrong = [*_entry_problems(entry, path, axes)]
         if not wrong and not matching:
-            wrong = _addition_problems(given, path, axes, added)
+            wrong = [*_addition_problems(given, path, axes, added)]
         problems += wrong
         if not wrong and not matching:
             coordinates = tuple((axis.name, given[axis.name]) for axis in axes)
@@ -204,80 +207,53 @@ def _matching(cells: Iterable[str], given: Given) -> list[str]:
     return [cell for cell in cells if wanted.issubset(cell.split(","))]
 
 
-def _entry_problems(entry: IncludeSection, path: Keys, axes: tuple[Axis, ...]) -> list[Problem]:
+def _entry_problems(entry: IncludeSection, path: Keys, axes: tuple[Axis, ...]) -> Iterator[Problem]:
     given, names = entry.coordinates, [axis.name for axis in axes]
-    problems = _unknown_axes(given, path, [*names, *SETTINGS], "axis or setting")
     if not given:
-        problems.append(Problem(path, "this names no axis; give a value for one"))
+        yield Problem(path, "this names no axis; give a value for one")
+    for name in given:
+        here, known = (*path, name), [*names, *SETTINGS]
+        yield from unknown("axis or setting", name, known, here, at_key=True)
     for name in entry.parameters or ():
         if name in names:
-            sentence = "this is an axis; move it out of `parameters`"
-            problems.append(Problem((*path, "parameters", name), sentence))
+            here = (*path, "parameters", name)
+            yield Problem(here, "this is an axis; move it out of `parameters`")
     for axis in axes:
         value = given.get(axis.name, "0")
         if axis.builds and not (isinstance(value, str) and re.search(VERSION, value)):
             sentence = f"expected {EXPECTED[VERSION]}, found {shown(value)}"
-            problems.append(Problem((*path, axis.name), sentence))
-    return problems
+            yield Problem((*path, axis.name), sentence)
 
 
 def _addition_problems(
     given: Given, path: Keys, axes: tuple[Axis, ...], added: Mapping[str, Coordinates]
-) -> list[Problem]:
-    """Return why an entry that extends no combination cannot be a cell of its own."""
+) -> Iterator[Problem]:
+    """Yield why an entry that extends no combination cannot be a cell of its own."""
     missing = [axis.name for axis in axes if axis.name not in given]
     if missing:
         sentence = f"no combination has these values, so this adds a cell; {_give(missing)}"
-        hints = [
-            partial(did_you_mean, shown(given[axis.name]), map(shown, axis.values))
-            for axis in axes
-            if axis.name in given
-        ]
-        return [Problem(path, sentence, hint=hints[0] if len(hints) == 1 else str)]
-    same = _matching(added, given)
-    if same:
-        sentence = f"the cell {same[0]} is already included; merge the two entries"
-        return [Problem(path, sentence)]
-    return []
+        known = [map(shown, axis.values) for axis in axes if axis.name in given]
+        words = [shown(value) for value in given.values()]
+        hint = partial(did_you_mean, words[0], known[0]) if len(words) == 1 else str
+        yield Problem(path, sentence, hint=hint)
+    elif same := _matching(added, given):
+        yield Problem(path, f"the cell {same[0]} is already included; merge the two entries")
 
 
 def _give(missing: list[str]) -> str:
     return f"give a value for {listed([f'`{axis}`' for axis in missing])} too"
 
 
-def _unknown_axes(
-    given: Given, path: Keys, known: Collection[str], noun: str = "axis"
-) -> list[Problem]:
-    return [
-        problem
-        for axis in given
-        for problem in unknown(noun, axis, known, (*path, axis), at_key=True)
-    ]
-
-
-def _unknown_values(
-    given: Given, path: Keys, known: Mapping[str, Mapping[str, Value]]
-) -> list[Problem]:
-    """Return a problem for each value that no cell has on its axis, if the axis exists."""
-    problems = []
+def _wrong_names(
+    given: Given, path: Keys, values: Mapping[str, Mapping[str, Value]]
+) -> Iterator[Problem]:
+    """Yield a problem for each unknown axis, and for each value that no cell has on its axis."""
     for axis, value in given.items():
-        word = shown(value)
-        if axis in known and word not in known[axis]:
-            hint = partial(suggestion, word, known[axis])
-            sentence = f"no cell has the value {quoted(word)}"
-            problems.append(Problem((*path, axis), sentence, hint=hint))
-    return problems
-
-
-def _one_sided(given: Given, other: Given, keys: tuple[str, str], path: Keys) -> list[Problem]:
-    here, there = keys
-    return [
-        Problem(
-            (*path, here, axis), f"`{axis}` is only in `{here}`; give it a value in `{there}` too"
-        )
-        for axis in given
-        if axis not in other
-    ]
+        here, word = (*path, axis), shown(value)
+        yield from unknown("axis", axis, values, here, at_key=True)
+        if axis in values and word not in values[axis]:
+            hint = partial(suggestion, word, values[axis])
+            yield Problem(here, f"no cell has the value {quoted(word)}", hint=hint)
 
 
 def cells(grid: Grid, document: Document) -> tuple[Cell, ...]:

@@ -76,8 +76,8 @@ AnyAxis = Annotated[
 ]
 
 
-def _optional(description: str) -> Any:
-    return Field(default=None, description=description)
+def _optional(description: str, default: object = None) -> Any:
+    return Field(default=default, description=description)
 
 
 class IncludeSection(_Section):
@@ -102,26 +102,18 @@ class IncludeSection(_Section):
 class EnvironmentSection(_Section):
     """How environments are resolved and what they are based on."""
 
-    python: f.Python = Field(
-        default="auto", description='`auto` or a minor version, quoted: "3.7".'
-    )
-    as_of: f.AsOf = Field(
-        default="release", description="`release`, `today` or a date: 2019-10-15."
-    )
-    base: f.Base = Field(
-        default="auto", description="`auto`, `pull`, `host` or the name of an image."
-    )
-    packages: list[f.Requirement] = Field(default=[], description="Additional packages.")
-    compile: bool = Field(default=False, description="Whether source packages may use a compiler.")
+    python: f.Python = _optional('`auto` or a minor version, quoted: "3.7".', "auto")
+    as_of: f.AsOf = _optional("`release`, `today` or a date: 2019-10-15.", "release")
+    base: f.Base = _optional("`auto`, `pull`, `host` or the name of an image.", "auto")
+    packages: list[f.Requirement] = _optional("Additional packages.", [])
+    compile: bool = _optional("Whether source packages may use a compiler.", False)
 
 
 class ExperimentSection(_Section):
     """The script and the files it reads."""
 
     script: f.FilePath = Field(description="Path of the script, from the folder of this file.")
-    data: list[f.FilePath] = Field(
-        default=[], description="Paths of data files, from the folder of this file."
-    )
+    data: list[f.FilePath] = _optional("Paths of data files, from the folder of this file.", [])
 
 
 class MetricSection(_Section):
@@ -231,20 +223,17 @@ class Document(_Section):
         "Comparisons named before the run. Default: each value of the first axis against the "
         "baseline."
     )
-    blocks: f.Count = Field(default=7, description="How often each cell runs.")
-    looks: Annotated[int, Field(ge=1, le=4)] = Field(
-        default=4,
-        description="How often you may look at the verdicts: after `blocks` blocks, after twice as "
+    blocks: f.Count = _optional("How often each cell runs.", 7)
+    looks: Annotated[int, Field(ge=1, le=4)] = _optional(
+        "How often you may look at the verdicts: after `blocks` blocks, after twice as "
         "many, and so on. With 1, intervals are narrower and no blocks can be added.",
+        4,
     )
-    repeats: Annotated[int, Field(ge=0, le=2)] = Field(
-        default=2,
-        description="How often a trial that the machine disturbed is repeated, at the end of its "
-        "block.",
+    repeats: Annotated[int, Field(ge=0, le=2)] = _optional(
+        "How often a trial that the machine disturbed is repeated, at the end of its block.", 2
     )
-    matched: bool = Field(
-        default=False,
-        description="Whether every cell gets the same initial weights and order of samples.",
+    matched: bool = _optional(
+        "Whether every cell gets the same initial weights and order of samples.", False
     )
     limits: LimitsSection = Field(default_factory=LimitsSection)
     policy: dict[str, f.Change] = Field(

@@ -79,32 +79,20 @@ def _found(value: object, text: str | None) -> str:
 
 
 def _sentence(error: ErrorDetails, found: str) -> str:
-    value, limits = error["input"], error.get("ctx", {})
-    if error["type"] == "string_type" and isinstance(value, (bool, int, float, Date)):
-        kind = {bool: "boolean", int: "number", Date: "date"}.get(type(value), "float")
+    kind, value, limits = error["type"], error["input"], error.get("ctx", {})
+    if kind == "string_type" and isinstance(value, (bool, int, float, Date)):
+        yaml_type = {bool: "boolean", int: "number", Date: "date"}.get(type(value), "float")
         shown = value if isinstance(value, float) else found
-        return f"{shown} is a YAML {kind}; quote it: {quoted(found)}"
-    match error["type"]:
-        case "expected":
-            expected = str(limits["what"])
-        case "enum":
-            expected = str(limits["expected"]).replace("'", "")
-        case "string_pattern_mismatch":
-            expected = EXPECTED[limits["pattern"]]
-        case "greater_than_equal":
-            expected = f"at least {limits['ge']}"
-        case "less_than_equal":
-            expected = f"at most {limits['le']}"
-        case "string_too_long":
-            return f"longer than {limits['max_length']} characters; shorten it"
-        case "too_short" if not value:
-            return "this is empty; write an entry, or remove the key"
-        case "too_short" | "too_long":
-            number = limits.get("min_length") or limits.get("max_length")
-            expected, found = f"{number} entries", str(len(value))
-        case kind:
-            expected = EXPECTED.get(kind, "something else")
-    return f"expected {expected}, found {found}"
+        return f"{shown} is a YAML {yaml_type}; quote it: {quoted(found)}"
+    if kind == "string_too_long":
+        return f"longer than {limits['max_length']} characters; shorten it"
+    if kind == "too_short" and not value:
+        return "this is empty; write an entry, or remove the key"
+    if kind in {"too_short", "too_long"}:
+        found = str(len(value))
+    expected = EXPECTED.get(limits.get("pattern", kind), "something else").format_map(limits)
+    unquoted = expected.replace("'", "")  # pydantic quotes the words of an enum
+    return f"expected {unquoted}, found {found}"
 
 
 def _hint(error: ErrorDetails) -> Callable[[], str]:

@@ -1,4 +1,4 @@
-"""What ``read`` makes of a matrix."""
+"""How ``read`` turns a file into a matrix."""
 
 import json
 import time
@@ -31,7 +31,7 @@ def test_the_founding_study_is_read() -> None:
 
 
 def test_absent_keys_have_their_defaults(tmp_path: Path) -> None:
-    """A matrix needs five keys; the rest has defaults."""
+    """A matrix needs five keys; all others have defaults."""
     matrix = study(tmp_path, SMALL)
     assert matrix.limits == Limits()
     assert (matrix.blocks, matrix.base, matrix.title) == (7, "auto", "small")
@@ -49,7 +49,7 @@ def test_absent_keys_have_their_defaults(tmp_path: Path) -> None:
 
 
 def test_every_key_arrives_in_the_records(tmp_path: Path) -> None:
-    """What is written in any key is found in the matrix, in seconds, bytes and shares."""
+    """The matrix contains the value of every key, in seconds, bytes and shares."""
     matrix = study(tmp_path, FULL)
     assert matrix.title == "A small study"
     assert matrix.source == "a paper"
@@ -76,13 +76,13 @@ def test_every_key_arrives_in_the_records(tmp_path: Path) -> None:
     assert (second.status, second.against) == (Status.NO_IMAGE, None)
 
 
-def test_quick_makes_three_epochs_where_there_are_epochs(tmp_path: Path) -> None:
-    """Without a `quick` key, --quick replaces the parameter epochs if there is one."""
+def test_quick_runs_three_epochs_by_default(tmp_path: Path) -> None:
+    """Without a `quick` key, --quick replaces the parameter `epochs` if it exists."""
     assert study(tmp_path, SMALL + "parameters: {epochs: 50}").quick == {"epochs": 3}
 
 
 def test_exclude_comes_before_include(tmp_path: Path) -> None:
-    """An exclude entry takes all matching combinations away, and include can add one back."""
+    """An exclude entry removes all matching combinations, and include can add one again."""
     text = SMALL + 'exclude: [{lib: "1.0"}]\ninclude: [{lib: "1.0", size: 2}]'
     assert [cell.id for cell in study(tmp_path, text).cells] == [
         "lib=2.0,size=1",
@@ -92,7 +92,7 @@ def test_exclude_comes_before_include(tmp_path: Path) -> None:
 
 
 def test_an_include_entry_extends_all_it_does_not_contradict(tmp_path: Path) -> None:
-    """Settings go to every matching combination, a later entry wins, and no cell is added."""
+    """Settings apply to every matching combination, a later entry wins, and no cell is added."""
     text = SMALL + 'include: [{lib: "2.0", timeout: 5s, blocks: 2}, {size: 2, timeout: 1m}]'
     cells = {cell.id: (cell.timeout_s, cell.blocks) for cell in study(tmp_path, text).cells}
     assert cells == {
@@ -112,13 +112,13 @@ def test_an_included_cell_is_not_extended_by_a_later_entry(tmp_path: Path) -> No
 
 
 def test_values_are_compared_as_an_id_shows_them(tmp_path: Path) -> None:
-    """A quoted number in include names the cell with that number and adds none."""
+    """A quoted number in include matches the cell with that number and adds no cell."""
     text = SMALL + 'include: [{size: "2", blocks: 1}]'
     assert [cell.blocks for cell in study(tmp_path, text).cells] == [None, 1, None, 1]
 
 
 def test_aliases_are_followed(tmp_path: Path) -> None:
-    """An anchor may stand for coordinates that are written more than once."""
+    """An alias may repeat coordinates."""
     text = SMALL + 'baseline: &base {lib: "1.0", size: 1}\nexclude: [*base]\n'
     assert told(tmp_path, text) == [
         "10:11: baseline: no cell has these values together; change one"
@@ -126,8 +126,8 @@ def test_aliases_are_followed(tmp_path: Path) -> None:
     assert len(study(tmp_path, text.replace("exclude: [*base]", "")).cells) == 4
 
 
-def test_the_committed_schema_is_the_one_of_the_program() -> None:
-    """The file matrix.schema.json is what `schema` prints."""
+def test_the_committed_schema_is_up_to_date() -> None:
+    """The file matrix.schema.json equals the output of `schema`."""
     assert json.loads((ROOT / "matrix.schema.json").read_text()) == json_schema()
 
 
@@ -143,7 +143,7 @@ def test_every_key_is_in_the_reference() -> None:
 
 
 def test_a_thousand_cells_are_read_quickly(tmp_path: Path) -> None:
-    """Reading and expanding 10 x 10 x 10 values takes a small part of a second."""
+    """Reading and expanding 10 x 10 x 10 values takes less than a second."""
     versions = [f"1.{n}" for n in range(10)]
     text = SMALL.replace('["1.0", "2.0"]', json.dumps(versions))
     text = text.replace("size: [1, 2]", f"size: {list(range(10))}\n  more: {list(range(10))}")

@@ -1,4 +1,4 @@
-"""That ``read`` makes a matrix or a ConfigError of any file at all."""
+"""Whatever a file contains, ``read`` returns a matrix or raises ConfigError."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from runner.read.schema import Document
 from tests.support.matrices import FULL
 
 anything = settings(
-    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
-def is_told_or_read(folder: Path, raw: bytes) -> None:
-    """Read bytes as a matrix: there is a matrix, or a ConfigError of printable lines."""
+def check_read(folder: Path, raw: bytes) -> None:
+    """Read bytes as a matrix; the result is a matrix or a ConfigError with printable lines."""
     (folder / "run.py").write_text("")
     path = folder / "matrix.yaml"
     path.write_bytes(raw)
@@ -32,15 +32,15 @@ def is_told_or_read(folder: Path, raw: bytes) -> None:
 
 @anything
 @given(raw=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
-def test_any_bytes_are_told_or_read(tmp_path: Path, raw: bytes) -> None:
-    """No byte string makes another exception than ConfigError."""
-    is_told_or_read(tmp_path, raw)
+def test_any_bytes_are_read_or_refused(tmp_path: Path, raw: bytes) -> None:
+    """Bytes cause no other exception than ConfigError."""
+    check_read(tmp_path, raw)
 
 
 @anything
 @given(st.data())
-def test_any_change_of_a_matrix_is_told_or_read(tmp_path: Path, data: st.DataObject) -> None:
-    """No damage to a sound matrix makes another exception than ConfigError."""
+def test_any_change_of_a_matrix_check_read(tmp_path: Path, data: st.DataObject) -> None:
+    """Damage to a valid matrix causes no other exception than ConfigError."""
     text = FULL
     for _ in range(data.draw(st.integers(1, 3))):
         begin = data.draw(st.integers(0, len(text)))
@@ -53,10 +53,9 @@ def test_any_change_of_a_matrix_is_told_or_read(tmp_path: Path, data: st.DataObj
             | st.text(max_size=3)
         )  # fmt: skip
         text = text[:begin] + piece + text[end:]
-    is_told_or_read(tmp_path, text.encode())
+    check_read(tmp_path, text.encode())
 
 
-KEYS = ["lib", "size", "expect", "cell", "cells", "source", "of", "id", "package", "versions", "x"]
 scalar = st.sampled_from(
     [
         "",
@@ -77,7 +76,7 @@ scalar = st.sampled_from(
         True,
         None,
         10**30,
-    ]
+    ]  # fmt: skip
 )
 tree = st.recursive(
     scalar,
@@ -99,7 +98,7 @@ tree = st.recursive(
         max_size=3,
     )
 )
-def test_any_value_of_any_key_is_told_or_read(tmp_path: Path, changes: dict[str, object]) -> None:
-    """Whatever stands in place of a section, only ConfigError comes of it."""
+def test_any_value_of_any_key_check_read(tmp_path: Path, changes: dict[str, object]) -> None:
+    """A wrong section causes no other exception than ConfigError."""
     document = yaml.safe_load(FULL) | changes
-    is_told_or_read(tmp_path, yaml.safe_dump(document, sort_keys=False).encode())
+    check_read(tmp_path, yaml.safe_dump(document, sort_keys=False).encode())

@@ -384,6 +384,7 @@ def test_all_problems_between_keys_are_reported_at_once(tmp_path: Path) -> None:
         ["13:12", "exclude[0].lob"],
         ["14:39", "published.cells[0].cell"],
         ["16:27", "claims[0].of.lob"],
+        ["16:45", "claims[0].of.size"],
         ["17:10", "claims[1].id"],
     ]
 
@@ -394,6 +395,18 @@ def test_a_wrong_part_causes_no_other_problem(tmp_path: Path) -> None:
     assert [line.split(": ")[1] for line in told(tmp_path, text)] == [
         "metrics.seconds.better",
         "include[1].blocks",
+    ]
+
+
+def test_a_wrong_entry_causes_no_problem_of_what_names_its_cells(tmp_path: Path) -> None:
+    """A cell may be missing only because its include entry is wrong."""
+    text = SMALL + (
+        "include: [{size: 3, lib: 3.0.0, timout: 1s}]\n"
+        "claims: [{id: a, text: x, of: {lib: 3.0.0, size: 3}, status: ok}]\n"
+        "baseline: {lib: 3.0.0}\n"
+    )
+    assert told(tmp_path, text) == [
+        "10:33: include[0].timout: unknown axis or setting; did you mean `timeout`?"
     ]
 
 
