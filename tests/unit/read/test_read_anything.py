@@ -39,7 +39,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, raw: bytes) -> None:
 
 @anything
 @given(st.data())
-def test_any_change_of_a_matrix_check_read(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_damaged_matrix_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     """Damage to a valid matrix causes no other exception than ConfigError."""
     text = FULL
     for _ in range(data.draw(st.integers(1, 3))):
@@ -76,7 +76,7 @@ scalar = st.sampled_from(
         True,
         None,
         10**30,
-    ]  # fmt: skip
+    ]
 )
 tree = st.recursive(
     scalar,
@@ -98,7 +98,9 @@ tree = st.recursive(
         max_size=3,
     )
 )
-def test_any_value_of_any_key_check_read(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_any_value_of_any_key_is_read_or_refused(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
     """A wrong section causes no other exception than ConfigError."""
     document = yaml.safe_load(FULL) | changes
     check_read(tmp_path, yaml.safe_dump(document, sort_keys=False).encode())
