@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.cli.arguments import Options
-from runner.engines.protocol import Engine, in_order_of_removal
+from runner.engines.protocol import Engine
 from runner.errors import ConfigError, EngineError, Exit
 from runner.observer import Observer
 from runner.records.environment import Lock, Unsupported
@@ -216,7 +216,7 @@ def clean(options: Options) -> Exit:
             f"{counted(len(things), 'item')}, {size(sum(one.size_bytes or 0 for one in things))}"
         )
         if options.yes or _agreed(f"Remove {total}?"):
-            for thing in in_order_of_removal(things):
+            for thing in things:
                 engine.discard(thing)
             print(f"removed {total}")
             if options.all:

@@ -5,7 +5,7 @@ raises, as an ``EngineError``.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -108,25 +108,17 @@ class Owned:
     run: str | None = None
 
 
-def in_order_of_removal(things: Iterable[Owned]) -> list[Owned]:
-    """Return containers first, because volumes and images cannot go while a container uses them."""
-    return sorted(things, key=lambda thing: ("container", "volume", "image").index(thing.kind))
-
-
 class Engine(Protocol):
     """Builds images and executes trials."""
 
     def describe(self) -> EngineFacts:
         """Return the facts of the engine; EngineError if it does not answer."""
-        ...
 
     def images(self) -> Mapping[str, Image]:
         """Return the images of environments that exist, by environment digest."""
-        ...
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
         """Provide the base for an interpreter's minor version; ``wanted`` is ``Matrix.base``."""
-        ...
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Write a base to a file, and return the base that ``load_base`` will provide from it.
@@ -134,39 +126,33 @@ class Engine(Protocol):
         A base made from the interpreter becomes a tar that every engine can load. Any other base
         becomes an archive in the engine's own format.
         """
-        ...
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
         """Provide the base in such a file for a minor version; EngineError if that fails."""
-        ...
 
     def build(self, context: BuildContext) -> Image:
         """Build and return the image of an environment; ImageBuildError if that fails."""
-        ...
 
     def command(self, context: BuildContext) -> str:
         """Return the command line that builds the same image by hand."""
-        ...
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
         """Copy files to where every trial of the run reads them, under the given relative paths.
 
         ``image`` is any image of the run.
         """
-        ...
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         """Execute one trial to its end; ``watch`` gets each line of its log as it comes."""
-        ...
 
     def owned(self) -> tuple[Owned, ...]:
-        """Return everything that this machine's runs left on the engine, and all our images."""
-        ...
+        """Return everything that this machine's runs left on the engine, and all our images.
+
+        Each thing comes after those that use it, so they can be removed in this order.
+        """
 
     def discard(self, thing: Owned) -> None:
         """Remove one thing of ours; nothing happens if it is gone."""
-        ...
 
     def close(self) -> None:
         """Close the connection to the engine."""
-        ...

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from runner.engines.protocol import Engine, Launch, in_order_of_removal
+from runner.engines.protocol import Engine, Launch
 from runner.errors import EngineError, EngineLostError, NoSpaceError
 from runner.execute.guards import disturbance
 from runner.execute.result import Concluded, conclude
@@ -99,7 +99,7 @@ def clear(engine: Engine, run: str) -> None:
     The engine may still be busy with removing one of them, and holds on to what that one uses.
     """
     for wait_s in (*REMOVAL_WAITS_S, None):
-        left = [thing for thing in in_order_of_removal(engine.owned()) if thing.run == run]
+        left = [thing for thing in engine.owned() if thing.run == run]
         for thing in left:
             engine.discard(thing)
         if not left or wait_s is None:

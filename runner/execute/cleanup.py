@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.engines.protocol import Engine, Owned, in_order_of_removal
+from runner.engines.protocol import Engine, Owned
 from runner.errors import RunFolderError
 from runner.runs import registry
 from runner.runs.folder import RunFolder
@@ -29,7 +29,7 @@ def clean_up(engine: Engine, note: Note) -> None:
     for run in sorted({str(thing.run) for thing in things} & folders.keys()):
         with _occupied(folders[run]) as is_dead:
             if is_dead:
-                left = in_order_of_removal(thing for thing in things if thing.run == run)
+                left = [thing for thing in things if thing.run == run]
                 for thing in left:
                     engine.discard(thing)
                 note(f"removed {_counted(left)} that a dead run left on the engine: {folders[run]}")

@@ -17,7 +17,7 @@ def left_by(path: Path) -> list[Owned]:
     label = registry.remember(path)
     return [
         Owned(kind=kind, id=f"{kind} of {path}", label=kind, run=label)
-        for kind in ("volume", "container")
+        for kind in ("container", "volume")
     ]
 
 
