@@ -27,8 +27,8 @@ from runner.cli.progress import Progress
 from runner.engines.protocol import Engine
 from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
 from runner.execute import Study, clear, execute, staged
-from runner.judge.compare import FEWEST, Asked, measure
-from runner.judge.records import Comparison, Verdict
+from runner.judge.compare import Asked, measure
+from runner.judge.records import FEWEST_BLOCKS, Comparison, Verdict
 from runner.judge.samples import Samples, gather
 from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
@@ -304,8 +304,10 @@ def _said(samples: Samples, found: Comparison) -> str:
             word = lower if found.verdict is Verdict.LOWER else higher
             note = f", below the negligible {margin(metric)}"
             return f"{word} by {amount(estimate.mean, metric)}{note if found.negligible else ''}"
-        case _ if len(found.changes) < FEWEST:
-            return f"cannot tell: {counted(len(found.changes), 'pair')} of the {FEWEST} needed"
+        case _ if len(found.changes) < FEWEST_BLOCKS:
+            return (
+                f"cannot tell: {counted(len(found.changes), 'pair')} of the {FEWEST_BLOCKS} needed"
+            )
         case _:
             return f"cannot tell: {found.reason}"
 

@@ -1,14 +1,13 @@
 """plan: which trials, in which order, with which seeds. Nothing runs here.
 
-Blocks are randomised and complete: each holds every cell once, in an order of its own. Order and
-seeds are SHA-256 of the run's seed, so that they are the same on every Python, and so that adding
-blocks or cells never changes the order of those that were there.
+Blocks are complete and randomised: each holds every cell once, in its own order. Order and seeds
+come from SHA-256 of the run's seed, so they are the same on every Python, and adding blocks or
+cells never changes the order of the others.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
@@ -16,15 +15,16 @@ from runner.records import shown
 from runner.records.attempts import Attempts
 from runner.records.run import Guards, Plan, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
+from runner.text import did_you_mean
 
-# Rough durations where no earlier run tells better, rounded up from a 2-core x86-64 machine.
+# Rough durations for cells that never ran, rounded up from a 2-core x86-64 machine.
 IMAGE_S = 40.0
 TRIAL_S = 30.0
 STARTUP_S = 8.0
 EPOCH_S = 1.1
 
 MOST_LOST = 3
-"""How often one command loses a trial to the machine before it leaves it to the next one."""
+"""How often one command tries a trial whose engine is lost, before it leaves it to the next."""
 
 GUARDS = Guards()
 """The guards of new runs."""
@@ -33,36 +33,65 @@ GUARDS = Guards()
 def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
     """Keep the cells that match ``axis=value[,value...]``, where values may be globs.
 
-    The same axis given twice widens the selection, different axes narrow it. Raises ConfigError
-    if a selection cannot be read, and NothingSelectedError if a value, or all of them together,
-    selects no cell: a misspelt value must not silently shrink a study.
+    Giving an axis twice widens the selection, different axes narrow it. Raises ConfigError if a
+    selection is malformed, and NothingSelectedError if a value, or all of them together, selects no
+    cell: a misspelt value must not silently shrink a study.
     """
-    wanted = _read_selections(matrix, selections)
+    wanted = _wanted(matrix, selections)
     for axis, patterns in wanted.items():
         values = list(dict.fromkeys(_value(cell, axis) for cell in matrix.cells))
         for pattern in patterns:
-            if not any(_matches(value, [pattern]) for value in values):
+            if not any(fnmatchcase(value, pattern) for value in values):
                 raise NothingSelectedError(
                     f"{axis}={pattern} selects no cell; {axis} has {', '.join(values)}"
                 )
     cells = tuple(
         cell
         for cell in matrix.cells
-        if all(_matches(_value(cell, axis), patterns) for axis, patterns in wanted.items())
+        if all(
+            any(fnmatchcase(_value(cell, axis), pattern) for pattern in patterns)
+            for axis, patterns in wanted.items()
+        )
     )
     if not cells:
         asked = " ".join(f"{axis}={','.join(patterns)}" for axis, patterns in wanted.items())
-        raise NothingSelectedError(
-            f"no cell has all of {asked}; the cells are:\n"
-            + "\n".join(f"  {cell.id}" for cell in matrix.cells)
-        )
+        listed = "".join(f"\n  {cell.id}" for cell in matrix.cells)
+        raise NothingSelectedError(f"no cell has all of {asked}; the cells are:{listed}")
     kept = {cell.id for cell in cells}
     pairs = tuple(pair for pair in matrix.compare if {pair.of, pair.against} <= kept)
     return replace(matrix, cells=cells, compare=pairs)
 
 
+def _wanted(matrix: Matrix, selections: Sequence[str]) -> dict[str, list[str]]:
+    """Return the patterns of each selected axis; ConfigError with every problem found."""
+    axes = [axis.name for axis in matrix.axes]
+    wanted: dict[str, list[str]] = {}
+    problems: list[str] = []
+    for selection in selections:
+        name, _, values = (part.strip() for part in selection.partition("="))
+        patterns = [value.strip() for value in values.split(",")]
+        if not name or not all(patterns):
+            problems.append(
+                f"selection {selection!r} is not of the form axis=value[,value...], "
+                "such as tensorflow=2.*"
+            )
+        elif name not in axes:
+            hint = did_you_mean(name, axes) or f"; the axes are {', '.join(axes)}"
+            problems.append(f"selection {selection!r}: there is no axis {name!r}{hint}")
+        else:
+            wanted.setdefault(name, []).extend(patterns)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return wanted
+
+
+def _value(cell: Cell, axis: str) -> str:
+    """Return the value of a cell on an axis, as a person writes it."""
+    return shown(dict(cell.coordinates)[axis])
+
+
 def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
-    """Return the matrix for a first look: its quick parameters in every cell, and few blocks."""
+    """Return the matrix for a first look: quick parameters in every cell, and few blocks."""
     cells = tuple(
         replace(
             cell,
@@ -77,11 +106,11 @@ def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
 def make_plan(
     matrix: Matrix, seed: int, blocks: int | None = None, earlier: Plan | None = None
 ) -> Plan:
-    """Order the trials of ``blocks`` blocks (None: as many as the matrix says).
+    """Order the trials of ``blocks`` blocks (``None``: as many as the matrix says).
 
-    Where cells are compared, each block also holds the control, a second copy of the baseline, by
-    which a run of several blocks checks itself. ``earlier`` is the plan of the
-    same run so far, whose looks, guards and departures hold.
+    If cells are compared in several blocks, each block also holds the control, a second copy of the
+    baseline. ``earlier`` is the plan of the same run so far: its looks, its guards and the cells
+    that left stay the same.
     """
     count = matrix.blocks if blocks is None else blocks
     looks = (earlier.looks if earlier else ()) or looks_of(matrix)
@@ -113,11 +142,10 @@ def looks_of(matrix: Matrix) -> tuple[int, ...]:
 
 
 def pending(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
-    """Return the planned trials that have no result yet, in order.
+    """Return the planned trials that need an attempt, in order, each as its next attempt.
 
-    A trial that lost its engine, or unexpectedly had no image, says nothing about its cell: it is
-    pending again, as the next attempt. So is one that the machine disturbed, unless it was repeated
-    often enough.
+    These are the trials without an attempt that says something about the cell, and those that the
+    machine disturbed and that were not repeated often enough.
     """
     attempts = Attempts(results)
     expected = {cell.id: cell.expect for cell in matrix.cells}
@@ -138,9 +166,9 @@ def _settled(known: Sequence[TrialResult], guards: Guards, expected: Status) -> 
 def to_repeat(
     matrix: Matrix, plan: Plan, block: int, results: Iterable[TrialResult]
 ) -> tuple[Trial, ...]:
-    """Return the trials of a block that the machine disturbed or lost and that are to be repeated.
+    """Return the trials to repeat at the end of a block: the machine disturbed or lost them.
 
-    One that was lost too often is left for the next command.
+    The next command repeats a trial that was lost too often.
     """
     known = [result for result in results if result.trial.block == block]
     attempts = Attempts(known)
@@ -155,7 +183,7 @@ def _is_repeated_now(known: Sequence[TrialResult]) -> bool:
 
 
 def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:
-    """Return how many blocks are complete, counted from the first without a gap."""
+    """Return how many blocks are complete, counted from the first one without a gap."""
     attempts = Attempts(results)
     waiting = (
         trial.block
@@ -170,8 +198,8 @@ def estimate(
 ) -> float:
     """Return about how many seconds these trials and images take.
 
-    A cell takes the median of its own durations in ``history`` (earlier runs with equal
-    parameters, which the caller chooses); one without history takes the rough durations above.
+    A trial takes the median duration of its cell in ``history``: results with equal parameters,
+    which the caller chooses. Without any, it takes the rough durations above.
     """
     durations: dict[str, list[float]] = {}
     for result in history:
@@ -190,39 +218,6 @@ def _rough(cell: Cell) -> float:
     epochs = cell.parameters.get("epochs")
     seconds = STARTUP_S + EPOCH_S * epochs if isinstance(epochs, int | float) else TRIAL_S
     return min(seconds, cell.timeout_s)
-
-
-def _read_selections(matrix: Matrix, selections: Sequence[str]) -> dict[str, list[str]]:
-    """Return the patterns of each selected axis; ConfigError with every problem found."""
-    axes = [axis.name for axis in matrix.axes]
-    wanted: dict[str, list[str]] = {}
-    problems: list[str] = []
-    for selection in selections:
-        name, equals, values = (part.strip() for part in selection.partition("="))
-        patterns = [value.strip() for value in values.split(",")]
-        if not (name and equals and all(patterns)):
-            problems.append(
-                f"selection {selection!r} is not of the form axis=value[,value...], "
-                "such as tensorflow=2.*"
-            )
-        elif name not in axes:
-            near = get_close_matches(name, axes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the axes are {', '.join(axes)}"
-            problems.append(f"selection {selection!r}: there is no axis {name!r}; {hint}")
-        else:
-            wanted.setdefault(name, []).extend(patterns)
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return wanted
-
-
-def _value(cell: Cell, axis: str) -> str:
-    """Return the value of a cell on an axis, as a person writes it."""
-    return shown(dict(cell.coordinates)[axis])
-
-
-def _matches(value: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def _hash(*parts: object) -> bytes:

@@ -1,30 +1,29 @@
-"""Numbers from results: one summary for each cell and metric. Decides nothing, shows nothing."""
+"""summarise: from results to numbers. Decides nothing and shows nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from runner.records import Record
 from runner.records.attempts import Attempts
 from runner.records.run import TrialResult
-from runner.records.study import Matrix, Metric, Status
+from runner.records.study import Matrix, Metric, Scale, Status
 
 TRIAL_CPU = "trial_cpu_seconds"
-"""Names the CPU time of a whole trial, as the kernel counted it: every trial has it."""
+"""The CPU time of a whole trial, which the kernel counts for every trial."""
 
 _TIMES = frozenset({"s", "ms", "us", "ns", "min", "h"})
 
 WARM_UP_ENTRIES = 2
-"""Entries of a series that are left out: first epochs trace, allocate and fill caches."""
+"""Entries of a series that do not count: first epochs trace, allocate and fill caches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(Record):
     """The numbers of one cell and one metric, in the metric's unit.
 
-    ``n`` counts the trials that gave a number, ``n_failed`` those that ended in another status than
-    ok. ``low`` and ``high`` are the smallest and largest number. All three are ``None`` if ``n``
-    is 0.
+    ``n`` counts the trials with a number, ``n_failed`` those that did not end ok. ``low`` and
+    ``high`` are the smallest and largest number. They and the median are ``None`` if ``n`` is 0.
     """
 
     cell: str
@@ -39,8 +38,8 @@ class Summary(Record):
 def metric_value(result: TrialResult, metric: str) -> float | None:
     """Return the number of one trial: a value as it is, or the median of a series.
 
-    The first ``min(2, n - 1)`` entries of a series are left out. ``None`` if the trial is not ok or
-    gave no such number.
+    The first ``min(2, n - 1)`` entries of a series do not count. ``None`` if the trial is not ok or
+    has no such number.
     """
     if result.status is not Status.OK:
         return None
@@ -56,19 +55,30 @@ def metric_value(result: TrialResult, metric: str) -> float | None:
 
 def measures_wall_time(matrix: Matrix, metric: Metric) -> bool:
     """Whether a busy host disturbs the metric: its unit is a time, and it is not CPU time."""
-    return is_time(metric) and metric.name not in {
-        TRIAL_CPU,
-        *(one.cpu_time for one in matrix.metrics),
-    }
+    cpu_times = {TRIAL_CPU, *(one.cpu_time for one in matrix.metrics)}
+    return is_time(metric) and metric.name not in cpu_times
 
 
 def is_time(metric: Metric) -> bool:
-    """Whether the metric's unit is a time, or something per time."""
+    """Whether the metric's unit is a time, or a rate."""
     return metric.unit.rpartition("/")[2] in _TIMES
 
 
+def learning_curves(
+    matrix: Matrix, results: Iterable[TrialResult]
+) -> Mapping[str, Mapping[int, Sequence[float]]]:
+    """Return the series of a cell by name and block, except times and other ratios."""
+    ratios = {metric.name for metric in matrix.metrics if metric.scale is Scale.RATIO}
+    found: dict[str, dict[int, Sequence[float]]] = {}
+    for result in results:
+        for name, series in result.series.items() if result.status is Status.OK else ():
+            if series and name not in ratios:
+                found.setdefault(name, {})[result.trial.block] = series
+    return found
+
+
 def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, ...]:
-    """Summarise every cell and metric of the matrix, in its order, with or without results.
+    """Summarise every cell and metric in the order of the matrix, with or without results.
 
     Controls do not count. A lost engine is not a failure of the cell.
     """

@@ -13,13 +13,19 @@ from functools import partial
 
 from runner.judge import estimate as statistics
 from runner.judge import judge
-from runner.judge.compare import FEWEST, is_inside, margin
-from runner.judge.records import DECIDED, Comparison, Estimate, Judgement, Verdict
-from runner.judge.samples import Samples, gather
+from runner.judge.records import (
+    DECIDED,
+    FEWEST_BLOCKS,
+    Comparison,
+    Estimate,
+    Judgement,
+    Verdict,
+)
 from runner.records.attempts import Attempts
-from runner.records.study import Metric, Scale, Status
+from runner.records.run import TrialResult
+from runner.records.study import Cell, Metric, Scale, Status
 from runner.runs.folder import StoredRun
-from runner.summarise import is_time
+from runner.summarise import is_time, metric_value
 from runner.text import counted
 
 ERROR = 0.05
@@ -205,7 +211,7 @@ def _obstacle(before: Comparison, after: Comparison) -> str | None:
     if not numbers or (numbers.sd == 0 and after.verdict is Verdict.CANNOT_TELL):
         return f"here {after.reason}"
     n = min(len(before.changes), len(after.changes))
-    return None if n >= FEWEST else _too_few(n)
+    return None if n >= FEWEST_BLOCKS else _too_few(n)
 
 
 def _compared(draft: Finding, before: Comparison, after: Comparison, level: float) -> Finding:
@@ -215,7 +221,7 @@ def _compared(draft: Finding, before: Comparison, after: Comparison, level: floa
     if difference is None:
         return replace(draft, reason="the numbers are too large to compare")
     draft = replace(draft, difference=difference)
-    inside = is_inside(difference, margin(before.measured))
+    inside = difference.is_within(before.measured.change_margin)
     different = difference.excludes_zero and not inside
     size = ", but the change has a different size here" if different else ""
     if before.verdict is after.verdict:
@@ -253,25 +259,34 @@ def _numbers(then: StoredRun, now: StoredRun) -> Iterator[_Draft]:
     """
     matrix = then.run.matrix
     metrics = [one for one in matrix.metrics if one.scale is Scale.DIFFERENCE and not is_time(one)]
-    there, here = (
-        gather(one.run.matrix, one.plan, one.results, one.plan.blocks) for one in (then, now)
-    )
     for cell in matrix.cells:
-        seeds, seeds_here = _seeds(there, cell.id), _seeds(here, cell.id)
-        for metric in metrics if seeds and seeds_here else ():
-            theirs, ours = there.numbers(cell.id, metric), here.numbers(cell.id, metric)
+        there, here = _ok(then, cell), _ok(now, cell)
+        for metric in metrics if there and here else ():
+            theirs, ours = _values(there, metric), _values(here, metric)
             if theirs:
                 common = theirs.keys() & ours.keys()
                 draft = Finding(
                     of=cell.id, metric=metric, verdict=Reproduced.CANNOT_TELL, reason=""
                 )
-                paired = all(seeds[block] == seeds_here[block] for block in common)
+                paired = all(there[block].trial.seed == here[block].trial.seed for block in common)
                 yield _number(draft, theirs, ours, sorted(common) if paired else None)
 
 
-def _seeds(samples: Samples, cell: str) -> Mapping[int, int]:
-    """Return the seed of each block in which the cell was ok."""
-    return {one.trial.block: one.trial.seed for one in samples.of(cell) if one.status is Status.OK}
+def _ok(stored: StoredRun, cell: Cell) -> Mapping[int, TrialResult]:
+    """Return the result of each planned block in which the cell ended ok."""
+    planned = {trial.place for trial in stored.plan.trials}
+    return {
+        one.trial.block: one
+        for one in Attempts(stored.results).counting()
+        if (one.trial.cell, one.trial.control) == (cell.id, False)
+        and one.status is Status.OK
+        and one.trial.place in planned
+    }
+
+
+def _values(results: Mapping[int, TrialResult], metric: Metric) -> Mapping[int, float]:
+    found = {block: metric_value(one, metric.name) for block, one in results.items()}
+    return {block: value for block, value in found.items() if value is not None}
 
 
 def _number(
@@ -288,7 +303,7 @@ def _number(
         blocks = f"all {len(common)} blocks" if len(common) > 1 else "the single block"
         return _reproduced(draft, f"the numbers are identical in {blocks}")
     n = min(len(theirs), len(ours)) if common is None else len(common)
-    if n < FEWEST:
+    if n < FEWEST_BLOCKS:
         return replace(draft, reason=f"the numbers differ, and {_too_few(n)}" if n else _too_few(n))
     if common is None:
         estimate = partial(statistics.unpaired, list(ours.values()), list(theirs.values()))
@@ -305,7 +320,7 @@ def _judged(draft: Finding, estimate: Callable[[float], Estimate | None], level:
     if difference is None or metric is None:
         return replace(draft, reason="the numbers are too large to compare")
     draft = replace(draft, difference=difference)
-    if is_inside(difference, margin(metric)):
+    if difference.is_within(metric.change_margin):
         return _reproduced(draft, "the numbers differ by less than the margin")
     if difference.excludes_zero:
         why = "the numbers differ by more than noise and the margin explain"
@@ -318,4 +333,4 @@ def _reproduced(draft: Finding, reason: str) -> Finding:
 
 
 def _too_few(n: int) -> str:
-    return f"a comparison needs {FEWEST} blocks in both runs, and there are only {n}"
+    return f"a comparison needs {FEWEST_BLOCKS} blocks in both runs, and there are only {n}"

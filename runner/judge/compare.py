@@ -1,21 +1,18 @@
-"""Comparisons: the pairs that were named before the run, and the rest of the grid as a screening.
+"""Comparisons: those named before the run, and a screening of the rest of the grid.
 
-Named comparisons share an error rate by Holm's method. The screened ones share a rate of false
-discoveries (Benjamini and Hochberg), and their intervals are widened for having been selected.
+Named comparisons share one error rate by Holm's method. Screened ones share a rate of false
+discoveries (Benjamini and Hochberg), and their intervals are widened because they were selected.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.judge import estimate as statistics
-from runner.judge.records import Check, Comparison, Estimate, Look, Verdict
+from runner.judge.records import FEWEST_BLOCKS, Check, Comparison, Estimate, Forecast, Look, Verdict
 from runner.judge.samples import Samples, changes
-from runner.records.study import Cell, Matrix, Metric, Scale, Status
+from runner.records.study import Matrix, Metric, Scale, Status
 from runner.summarise import is_time
-
-FEWEST = 5
-"""Common blocks, or trials on a side, under which nothing is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +26,34 @@ class Asked:
 
 
 def compare(samples: Samples, look: Look) -> tuple[Comparison, ...]:
-    """Make all comparisons of a run: the named ones first, in their order, then the screening."""
-    asked = [*named(samples.matrix), *screened(samples.matrix)]
-    raw = [measure(samples, one, look.level) for one in asked]
-    headline = [one for one in raw if one.named]
-    rest = [one for one in raw if not one.named]
-    return (*_with_holm(headline, look), *_screening(rest, samples, look))
+    """Make all comparisons of a run: the named ones in their order, then the screening."""
+    return (
+        *_with_holm(samples, named(samples.matrix), look),
+        *_screening(samples, _screened(samples.matrix), look),
+    )
 
 
 def named(matrix: Matrix) -> list[Asked]:
     """Return the comparisons that were named before the run, of cells that it holds."""
     cells = {cell.id for cell in matrix.cells}
-    metrics = {metric.name: metric for metric in matrix.metrics}
     return [
-        Asked(pair.of, pair.against, metrics[name], named=True)
+        Asked(pair.of, pair.against, matrix.metric(name), named=True)
         for pair in matrix.compare
-        if pair.of in cells and pair.against in cells
+        if {pair.of, pair.against} <= cells
         for name in pair.metrics
     ]
 
 
-def screened(matrix: Matrix) -> list[Asked]:
-    """Return the rest of the grid: named pairs in other metrics, every cell with the baseline."""
+def _screened(matrix: Matrix) -> list[Asked]:
+    """Return the rest: named pairs in other metrics, and every cell with the baseline."""
+    pairs = [(one.of, one.against) for one in named(matrix)]
     known = {(one.of, one.against, one.metric.name) for one in named(matrix)}
-    cells = {cell.id for cell in matrix.cells}
-    pairs = [(pair.of, pair.against) for pair in matrix.compare if {pair.of, pair.against} <= cells]
-    baseline = matrix.baseline_cell()
-    if baseline is not None:
-        pairs += [
-            (cell.id, baseline.id) for cell in matrix.cells if _worth_screening(cell, baseline)
-        ]
+    if baseline := matrix.baseline_cell():
+        pairs += (
+            (cell.id, baseline.id)
+            for cell in matrix.cells
+            if cell != baseline and cell.expect is Status.OK and cell.blocks is None
+        )
     return [
         Asked(of, against, metric, named=False)
         for of, against in dict.fromkeys(pairs)
@@ -67,119 +62,47 @@ def screened(matrix: Matrix) -> list[Asked]:
     ]
 
 
-def _worth_screening(cell: Cell, baseline: Cell) -> bool:
-    return cell != baseline and cell.expect is Status.OK and cell.blocks is None
+def _with_holm(samples: Samples, asked: Sequence[Asked], look: Look) -> Iterator[Comparison]:
+    """Make the named comparisons, and withdraw differences that are only one among many."""
+    found = [measure(samples, one, look.level) for one in asked]
+    adjusted = statistics.holm([one.estimate.p if one.estimate else 1.0 for one in found])
+    for one, p in zip(found, adjusted, strict=True):
+        yield one if p < 1 - look.level else _withdrawn(one, f"{len(found)} named comparisons")
 
 
-def measure(samples: Samples, asked: Asked, level: float, *, control: bool = False) -> Comparison:
-    """Compare two cells in one metric, without regard to the other comparisons.
+def _screening(samples: Samples, asked: Sequence[Asked], look: Look) -> Iterator[Comparison]:
+    """Select differences by their rate of false discoveries, and widen all intervals for that."""
+    found = [measure(samples, one, look.level) for one in asked]
+    p_values = {
+        at: one.estimate.p
+        for at, one in enumerate(found)
+        if one.estimate and one.verdict is not Verdict.NO_COMPARISON
+    }
+    adjusted = statistics.benjamini_hochberg(list(p_values.values()))
+    error = 1 - look.level
+    selected = {at for at, p in zip(p_values, adjusted, strict=True) if p < error}
+    level = 1 - max(1, len(selected)) * error / max(1, len(p_values))
+    for at, one in enumerate(found):
+        wide = measure(samples, asked[at], level) if at in p_values else one
+        yield wide if at in selected else _withdrawn(wide, f"{len(p_values)} screened comparisons")
 
-    With ``control`` the cell ``of`` is the control of ``against``.
-    """
-    metric = samples.measured(asked.metric)
-    ours = samples.numbers(asked.of, metric, control=control)
-    theirs = samples.numbers(asked.against, metric)
-    found = changes(ours, theirs, metric.scale)
-    paired = metric.scale is Scale.RATIO or _matched(samples, asked)
-    draft = Comparison(
-        of=asked.of,
-        against=asked.against,
-        metric=asked.metric,
-        measured=metric,
-        named=asked.named,
-        verdict=Verdict.NO_COMPARISON,
-        reason="",
-        changes=found or {},
-        paired=paired,
-    )
-    if found is None:
+
+def _withdrawn(comparison: Comparison, among: str) -> Comparison:
+    """Return the comparison without its difference, if it has one."""
+    if comparison.verdict not in {Verdict.LOWER, Verdict.HIGHER}:
+        return comparison
+    if comparison.negligible:
         return replace(
-            draft,
-            reason=f"a ratio needs numbers above zero, and {metric.title} has others; compare it "
-            "by `scale: difference`",
+            comparison,
+            verdict=Verdict.EQUIVALENT,
+            reason="the interval lies inside the margin",
+            negligible=False,
         )
-    if not ours or not theirs:
-        return replace(draft, reason=_missing(samples, asked, metric, control=control))
-    n = len(found) if paired else min(len(ours), len(theirs))
-    if paired:
-        size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()))
-        estimate = statistics.paired(list(found.values()), level, size)
-    else:
-        estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
-    draft = replace(draft, estimate=estimate, identical=bool(found) and not any(found.values()))
-    if estimate is None and n >= FEWEST:
-        return replace(draft, reason="the numbers are too large for arithmetic")
-    if n < FEWEST or estimate is None:
-        return replace(
-            draft,
-            reason=f"{n} of the {FEWEST} blocks that a comparison needs at least; add blocks with "
-            "--blocks",
-        )
-    return _judged(draft, estimate)
-
-
-def _matched(samples: Samples, asked: Asked) -> bool:
-    """Whether both cells were handed the same in every block, and used it."""
-    if not samples.matrix.matched:
-        return False
-    handed: dict[int, set[object]] = {}
-    for cell in (asked.of, asked.against):
-        for result in samples.of(cell):
-            if result.status is Status.OK:
-                handed.setdefault(result.trial.block, set()).add(result.environment.get("matched"))
-    return bool(handed) and all(len(one) == 1 and None not in one for one in handed.values())
-
-
-def _missing(samples: Samples, asked: Asked, metric: Metric, *, control: bool) -> str:
-    """Say which side has no numbers, and why."""
-    ours_are_there = bool(samples.numbers(asked.of, metric, control=control))
-    cell, is_control = (asked.against, False) if ours_are_there else (asked.of, control)
-    results = samples.of(cell, control=is_control)
-    if not results:
-        return f"no trial of {cell} was executed"
-    statuses = sorted({one.status.value for one in results if one.status is not Status.OK})
-    if statuses:
-        return f"every trial of {cell} ended otherwise than ok ({', '.join(statuses)})"
-    return f"the host disturbed every trial of {cell}"
-
-
-def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
-    """Read the verdict off the interval: nothing else decides."""
-    metric = draft.measured
-    if draft.identical or estimate.sd == estimate.mean == 0:
-        draft = replace(draft, identical=True)
-        reason = f"the same numbers in each of {estimate.n} blocks"
-        return replace(draft, verdict=Verdict.EQUIVALENT, reason=reason)
-    if estimate.sd == 0 and is_time(metric):
-        return replace(
-            draft,
-            verdict=Verdict.CANNOT_TELL,
-            reason="the change is the same in every block, which measured times never are: the "
-            "clock is too coarse, or the numbers were not measured",
-        )
-    inside = is_inside(estimate, margin(metric))
-    if estimate.excludes_zero:
-        verdict = Verdict.HIGHER if estimate.mean > 0 else Verdict.LOWER
-        outliers = (
-            draft.paired
-            and estimate.sd > 0
-            and statistics.depends_on_outliers(list(draft.changes.values()), estimate.level)
-        )
-        return replace(
-            draft,
-            verdict=verdict,
-            reason="the interval excludes no change",
-            negligible=inside,
-            outlier_sensitive=outliers,
-        )
-    if inside:
-        reason = "the interval lies inside the margin"
-        return replace(draft, verdict=Verdict.EQUIVALENT, reason=reason)
     return replace(
-        draft,
+        comparison,
         verdict=Verdict.CANNOT_TELL,
-        reason="the interval holds no change and more than the margin",
-        forecast=statistics.forecast(estimate, aim(metric)),
+        reason=f"the interval excludes no change, but not clearly enough among {among}",
+        forecast=_forecast(comparison),
     )
 
 
@@ -193,68 +116,123 @@ def check(samples: Samples, look: Look) -> tuple[Check, ...]:
     for metric in samples.matrix.metrics:
         if metric.name in wanted:
             asked = Asked(baseline.id, baseline.id, metric, named=False)
-            compared = measure(samples, asked, look.level, control=True)
-            estimate = compared.estimate
-            smallest = statistics.smallest_detectable(estimate) if estimate else None
-            checks.append(Check(comparison=compared, smallest=smallest))
+            found = measure(samples, asked, look.level, control=True)
+            smallest = statistics.smallest_detectable(found.estimate) if found.estimate else None
+            checks.append(Check(comparison=found, smallest=smallest))
     return tuple(checks)
 
 
-def margin(metric: Metric) -> float:
-    """Return the margin of a metric on the scale of its changes."""
-    return math.log1p(metric.margin) if metric.scale is Scale.RATIO else metric.margin
+def measure(samples: Samples, asked: Asked, level: float, *, control: bool = False) -> Comparison:
+    """Compare two cells in one metric, regardless of other comparisons.
 
-
-def aim(metric: Metric) -> float:
-    """Return the half-width at which an interval around no change fits well into the margin."""
-    share = metric.margin * 2 / 3
-    return math.log1p(share) if metric.scale is Scale.RATIO else share
-
-
-def is_inside(estimate: Estimate, bound: float) -> bool:
-    """Whether the interval lies between minus and plus a bound."""
-    return -bound < estimate.low and estimate.high < bound
-
-
-def _with_holm(comparisons: Sequence[Comparison], look: Look) -> Iterable[Comparison]:
-    """Take back what would be called different only for having been asked among many."""
-    adjusted = statistics.holm([one.estimate.p if one.estimate else 1.0 for one in comparisons])
-    for one, p in zip(comparisons, adjusted, strict=True):
-        differs = one.verdict in {Verdict.LOWER, Verdict.HIGHER}
-        if differs and p >= 1 - look.level:
-            yield _taken_back(one, f"{len(comparisons)} named comparisons")
-        else:
-            yield one
-
-
-def _screening(
-    comparisons: Sequence[Comparison], samples: Samples, look: Look
-) -> Iterable[Comparison]:
-    """Select by the rate of false discoveries, and widen every interval for that."""
-    judged = [one for one in comparisons if one.verdict is not Verdict.NO_COMPARISON]
-    adjusted = statistics.benjamini_hochberg([one.estimate.p for one in judged if one.estimate])
-    error = 1 - look.level
-    selected = {id(one) for one, p in zip(judged, adjusted, strict=True) if p < error}
-    level = 1 - max(1, len(selected)) * error / max(1, len(judged))
-    for one in comparisons:
-        if one.verdict is Verdict.NO_COMPARISON:
-            yield one
-            continue
-        asked = Asked(one.of, one.against, one.metric, named=False)
-        wide = measure(samples, asked, level)
-        if wide.verdict in {Verdict.LOWER, Verdict.HIGHER} and id(one) not in selected:
-            wide = _taken_back(wide, f"{len(judged)} screened ones")
-        yield wide
-
-
-def _taken_back(comparison: Comparison, because: str) -> Comparison:
-    """Return the comparison without its difference, which is too little among so many."""
-    if comparison.negligible:
-        return replace(comparison, verdict=Verdict.EQUIVALENT, negligible=False)
-    estimate = comparison.estimate
-    return replace(
-        comparison,
-        verdict=Verdict.CANNOT_TELL,
-        reason=f"the interval excludes no change, which among {because} is too little",
-        forecast=statistics.forecast(estimate, aim(comparison.measured)) if estimate else None,
+    With ``control`` the cell ``of`` is the control of ``against``.
+    """
+    metric = samples.measured(asked.metric)
+    ours = samples.numbers(asked.of, metric, control=control)
+    theirs = samples.numbers(asked.against, metric)
+    found = changes(ours, theirs, metric.scale)
+    by_block = found or {}
+    paired = metric.scale is Scale.RATIO or _matched(samples, asked)
+    draft = Comparison(
+        of=asked.of,
+        against=asked.against,
+        metric=asked.metric,
+        measured=metric,
+        named=asked.named,
+        verdict=Verdict.NO_COMPARISON,
+        reason="",
+        changes=by_block,
+        paired=paired,
+        identical=bool(by_block) and not any(by_block.values()),
     )
+    if found is None:
+        reason = f"a ratio needs numbers above zero, and {metric.title} has others; compare it by "
+        return replace(draft, reason=f"{reason}`scale: difference`")
+    if not ours or not theirs:
+        reason = _missing(samples, asked, ours_missing=not ours, control=control)
+        return replace(draft, reason=reason)
+    if paired:
+        size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()))
+        n, estimate = len(by_block), statistics.paired(list(by_block.values()), level, size)
+    else:
+        n = min(len(ours), len(theirs))
+        estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
+    draft = replace(draft, estimate=estimate)
+    if n < FEWEST_BLOCKS:
+        reason = f"{n} of the {FEWEST_BLOCKS} blocks that a comparison needs"
+        return replace(draft, reason=f"{reason}; add blocks with --blocks")
+    if estimate is None:
+        return replace(draft, reason="the numbers are too large for arithmetic")
+    return _judged(draft, estimate)
+
+
+def _matched(samples: Samples, asked: Asked) -> bool:
+    """Whether both cells got the same weights and order in every block, and used them."""
+    if not samples.matrix.matched:
+        return False
+    received: dict[int, set[object]] = {}
+    for cell in (asked.of, asked.against):
+        for result in samples.of(cell):
+            if result.status is Status.OK:
+                digests = received.setdefault(result.trial.block, set())
+                digests.add(result.environment.get("matched"))
+    return bool(received) and all(len(one) == 1 and None not in one for one in received.values())
+
+
+def _missing(samples: Samples, asked: Asked, *, ours_missing: bool, control: bool) -> str:
+    """Say why a side has no numbers."""
+    cell = asked.of if ours_missing else asked.against
+    results = samples.of(cell, control=control and ours_missing)
+    if not results:
+        return f"no trial of {cell} was executed"
+    statuses = sorted({one.status.value for one in results if one.status is not Status.OK})
+    if statuses:
+        return f"no trial of {cell} gave numbers ({', '.join(statuses)})"
+    return f"the machine disturbed every trial of {cell}"
+
+
+def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
+    """Read the verdict from the interval; nothing else decides."""
+    if draft.identical or estimate.sd == estimate.mean == 0:
+        reason = f"the same numbers in each of {estimate.n} blocks"
+        return replace(draft, identical=True, verdict=Verdict.EQUIVALENT, reason=reason)
+    if estimate.sd == 0 and is_time(draft.measured):
+        return replace(
+            draft,
+            verdict=Verdict.CANNOT_TELL,
+            reason="the times change by exactly the same in every block: the clock is too coarse, "
+            "or the numbers were not measured",
+        )
+    within_margin = estimate.is_within(draft.measured.change_margin)
+    if estimate.excludes_zero:
+        return replace(
+            draft,
+            verdict=Verdict.HIGHER if estimate.mean > 0 else Verdict.LOWER,
+            reason="the interval excludes no change",
+            negligible=within_margin,
+            outlier_sensitive=_depends_on_outliers(draft, estimate),
+        )
+    if within_margin:
+        reason = "the interval lies inside the margin"
+        return replace(draft, verdict=Verdict.EQUIVALENT, reason=reason)
+    return replace(
+        draft,
+        verdict=Verdict.CANNOT_TELL,
+        reason="the interval includes no change, but also changes beyond the margin",
+        forecast=_forecast(draft),
+    )
+
+
+def _depends_on_outliers(comparison: Comparison, estimate: Estimate) -> bool:
+    if not comparison.paired or estimate.sd == 0:
+        return False
+    return statistics.depends_on_outliers(list(comparison.changes.values()), estimate.level)
+
+
+def _forecast(comparison: Comparison) -> Forecast | None:
+    """Return about how many blocks would decide: then the interval is two thirds of the margin."""
+    metric = comparison.measured
+    half_width = metric.margin * 2 / 3
+    if metric.scale is Scale.RATIO:
+        half_width = math.log1p(half_width)
+    return statistics.forecast(comparison.estimate, half_width) if comparison.estimate else None

@@ -1,4 +1,4 @@
-"""When a run stops adding blocks: what ``--until`` and ``--budget`` ask for."""
+"""The goal of ``--until``: how precise a run has to be before it stops adding blocks."""
 
 import re
 
@@ -17,14 +17,14 @@ def read_goal(text: str, matrix: Matrix) -> Goal:
     written = re.fullmatch(r"([^:]+):(?:±|\+-|\+/-)?([0-9]{1,6}(?:\.[0-9]{1,6})?)(%?)", text)
     if written is None or float(written[2]) == 0:
         raise ConfigError(
-            f"--until {text!r} is not a goal; write METRIC:±2%, METRIC:±0.1 or {DECIDED}."
+            f"--until: {text!r} is not a goal; write METRIC:±2%, METRIC:±0.1 or {DECIDED}."
         )
     name, number, per_cent = written.groups()
     metric = next((one for one in matrix.metrics if one.name == name), None)
     if metric is None:
         hint = did_you_mean(name, [one.name for one in matrix.metrics])
-        raise ConfigError(f"--until names the metric {name!r}, which the matrix lacks{hint}")
+        raise ConfigError(f"--until: the matrix has no metric {name!r}{hint}")
     if metric.scale is Scale.RATIO and not per_cent:
-        raise ConfigError(f"{name} is compared by ratios: write --until '{name}:±{number}%'.")
+        raise ConfigError(f"--until: {name} is compared by ratios; write '{name}:±{number}%'.")
     share = metric.scale is Scale.RATIO
     return Goal(metric=name, half_width=float(number) / 100 if share else float(number))

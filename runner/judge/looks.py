@@ -70,7 +70,7 @@ def next_plan(matrix: Matrix, plan: Plan, judgement: Judgement, goal: Goal | Non
     earlier = replace(plan, left={**plan.left, **leaving})
     return NextPlan(
         plan=make_plan(matrix, plan.seed, blocks, earlier),
-        notes=tuple(f"all is decided about {cell}: it leaves the plan" for cell in leaving),
+        notes=tuple(f"{cell} leaves the plan: everything about it is decided" for cell in leaving),
     )
 
 

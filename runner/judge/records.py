@@ -1,7 +1,7 @@
-"""The nouns of judging: estimates, comparisons and verdicts, as frozen records.
+"""Estimates, comparisons, verdicts and goals, as frozen records.
 
-Changes on the scale of ratios are kept as natural logarithms, so that swapping two cells only turns
-the sign; those on the scale of differences are in the metric's unit.
+On the scale of ratios, changes are natural logarithms, so that swapping two cells only changes the
+sign. On the scale of differences, they are in the metric's unit.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from runner.records.study import Claim, Metric, PolicyLimit, Scale
 
 
 class Verdict(Enum):
-    """What is said of one pair of cells in one metric."""
+    """How one metric of a cell compares with that of another cell."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -23,7 +23,7 @@ class Verdict(Enum):
 
 
 class ClaimVerdict(Enum):
-    """What is said of a published sentence."""
+    """Whether a published sentence holds here."""
 
     REPRODUCED = "reproduced"
     DIRECTION_ONLY = "direction only"
@@ -32,7 +32,7 @@ class ClaimVerdict(Enum):
 
 
 class Advice(Enum):
-    """What the policy says of a candidate."""
+    """Whether the policy allows an upgrade to a candidate."""
 
     ADOPT = "adopt"
     HOLD = "hold"
@@ -41,13 +41,16 @@ class Advice(Enum):
 
 DECIDED = frozenset({Verdict.LOWER, Verdict.HIGHER, Verdict.EQUIVALENT})
 
+FEWEST_BLOCKS = 5
+"""With fewer common blocks, or fewer trials on a side, nothing is compared."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """One of the planned moments at which verdicts are read.
 
-    ``number`` counts from 1, ``of`` is how many are planned, ``blocks`` how many complete blocks it
-    takes, ``level`` that of every interval.
+    It is look ``number`` (from 1) of ``of``, after ``blocks`` complete blocks. Every interval has
+    the confidence ``level``.
     """
 
     number: int
@@ -60,9 +63,10 @@ class Look:
 class Estimate:
     """A change with its interval.
 
-    ``n`` is the number of pairs, or of trials on the smaller side; ``sd`` the spread of the change
-    between two single trials; ``p`` the two-sided probability of a change at least this large where
-    there is none; ``df`` the degrees of freedom. All that there is when ``sd`` is 0 is ``mean``.
+    ``n`` is the number of pairs, or of trials on the smaller side. ``sd`` is the spread of the
+    change between two single trials. ``p`` is the two-sided probability of a change at least this
+    large if there is none, ``df`` the degrees of freedom. If ``sd`` is 0, the interval is only the
+    ``mean``.
     """
 
     n: int
@@ -84,10 +88,17 @@ class Estimate:
         """Whether the interval lies on one side of no change."""
         return self.low > 0 or self.high < 0
 
+    def is_within(self, bound: float) -> bool:
+        """Whether the interval lies between minus and plus a bound."""
+        return -bound < self.low and self.high < bound
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """About how many more blocks narrow an interval to ``half_width``; 80 of 100 times within."""
+    """About how many more blocks narrow an interval to ``half_width``.
+
+    In 80 of 100 cases it takes between ``fewest`` and ``most``.
+    """
 
     blocks: int
     fewest: int
@@ -100,8 +111,8 @@ class Comparison:
     """One pair of cells in one metric, with its verdict and the reason.
 
     ``named`` comparisons were named before the run, the others are screened. ``measured`` is the
-    metric that the numbers are of: another one than ``metric`` where CPU time stands in for wall
-    time. ``changes`` are the single blocks' changes, by block.
+    metric of the numbers: it differs from ``metric`` if CPU time replaces wall time. ``changes``
+    holds the change in each block.
     """
 
     of: str
@@ -124,6 +135,13 @@ class Comparison:
         """The scale of all its numbers."""
         return self.measured.scale
 
+    @property
+    def usable(self) -> Estimate | None:
+        """The estimate; ``None`` where no verdict can be read from it, for the reason given."""
+        estimate = self.estimate
+        too_coarse = estimate and estimate.sd == 0 and self.verdict is Verdict.CANNOT_TELL
+        return None if too_coarse or self.verdict is Verdict.NO_COMPARISON else estimate
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedClaim:
@@ -137,7 +155,7 @@ class JudgedClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedLimit:
-    """One limit of the policy for one pair of cells."""
+    """One limit of the policy, judged for one pair of cells."""
 
     limit: PolicyLimit
     of: str
@@ -158,9 +176,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The A/A check: the baseline against its control, and the smallest change it could have shown.
+    """The A/A check: the baseline against its control.
 
-    ``smallest`` is found nine times out of ten at this look, on the scale of the metric.
+    ``smallest`` is the smallest change that this look finds nine times in ten, on the scale of the
+    metric.
     """
 
     comparison: Comparison
@@ -169,10 +188,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
-    """How many trials the machine disturbed: attempts by cell, and those that stayed disturbed.
+    """How many trials the machine disturbed: attempts by cell, and trials that stayed disturbed.
 
-    ``busy`` means that too many stayed so: wall times are not judged. ``uneven`` names cells that
-    were disturbed far more often than the others.
+    ``busy`` means that too many stayed disturbed, so wall times are not judged. ``uneven`` names
+    cells that were disturbed far more often than the others.
     """
 
     attempts: Mapping[str, int]
@@ -185,7 +204,7 @@ class Disturbance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """Where the series of two matched cells part: the first epoch, counted from 1, by block."""
+    """Where the series of two matched cells diverge: the first epoch, from 1, by block."""
 
     of: str
     against: str
@@ -196,7 +215,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """All verdicts of a run at one look; ``look`` is ``None`` before the first."""
+    """All verdicts of a run at its latest look; ``look`` is ``None`` before the first."""
 
     look: Look | None
     next_look: int | None
@@ -223,7 +242,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextPlan:
-    """How a run goes on after a look: the plan, which may be the old one, and notes for people."""
+    """The plan with which a run continues after a look, and notes for people."""
 
     plan: Plan
     notes: tuple[str, ...] = ()

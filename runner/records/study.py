@@ -1,5 +1,6 @@
 """The study that a matrix declares: cells, metrics, limits, claims and policy."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -86,6 +87,11 @@ class Metric(Record):
     cpu_time: str | None = None
     """The metric that gives the same as CPU time, which a busy host disturbs far less."""
 
+    @property
+    def change_margin(self) -> float:
+        """The margin on the scale of changes, which is logarithmic for ratios."""
+        return math.log1p(self.margin) if self.scale is Scale.RATIO else self.margin
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair(Record):
@@ -149,6 +155,15 @@ class Claim(Record):
     says: Better | None = None
     published: tuple[float, float] | None = None
     status: Status | None = None
+
+    def published_change(self, scale: Scale) -> float | None:
+        """Return the published change on a scale; ``None`` if no two numbers were published."""
+        if self.published is None:
+            return None
+        of, against = self.published
+        if scale is Scale.DIFFERENCE:
+            return of - against
+        return math.log(of / against) if of > 0 and against > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

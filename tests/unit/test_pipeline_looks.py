@@ -94,7 +94,7 @@ def test_decided_cells_leave_the_plan(engine: Watched, capsys: pytest.CaptureFix
     assert plan.looks == (2, 4, 6, 8)
     assert blocks_of(plan) == {"model=one": 8, "model=two": 6, "model=three": 8}
     assert plan.left == {"model=two": 6}
-    assert "all is decided about model=two: it leaves the plan" in capsys.readouterr().out
+    assert "model=two leaves the plan: everything about it is decided" in capsys.readouterr().out
     assert "look 4 of 4, after 8 blocks" in (latest().path / "report.md").read_text()
 
 
@@ -121,10 +121,10 @@ def test_an_unreached_goal_ends_with_the_last_look(
 @pytest.mark.parametrize(
     ("goal", "said"),
     [
-        ("y:±2%", "names the metric 'y'"),
+        ("y:±2%", "the matrix has no metric 'y'"),
         ("x", "is not a goal"),
         ("x:±0%", "is not a goal"),
-        ("x:±2", "compared by ratios: write --until 'x:±2%'"),
+        ("x:±2", "compared by ratios; write 'x:±2%'"),
     ],
 )
 def test_a_wrong_goal_is_refused(

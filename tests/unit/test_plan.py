@@ -132,12 +132,12 @@ def test_select_changes_nothing_but_cells() -> None:
 
 
 def test_select_reports_every_unreadable_selection() -> None:
-    """All problems are told at once, with the axis that was probably meant."""
+    """All problems are reported at once, with the axis that was probably meant."""
     with pytest.raises(ConfigError) as caught:
         select_cells(MATRIX, ["tensorflo=2.0.0", "2.0.0", "model=", "model=a,,b", "x=1"])
     lines = str(caught.value).splitlines()
     assert len(lines) == 5
-    assert "did you mean 'tensorflow'?" in lines[0]
+    assert "did you mean `tensorflow`?" in lines[0]
     assert all("axis=value" in line for line in lines[1:4])
     assert "the axes are tensorflow, model" in lines[4]
 

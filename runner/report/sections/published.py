@@ -1,6 +1,5 @@
 """Published numbers beside ours, and published claims with their verdicts."""
 
-from runner.judge.claims import published_change
 from runner.judge.records import ClaimVerdict, JudgedClaim
 from runner.records.study import Cell, Published
 from runner.report import words
@@ -38,7 +37,7 @@ def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
     head = f"{_quoted(claim.text)} {_VERDICTS[judged.verdict]}."
     sentences = []
     if compared is not None:
-        size = published_change(claim, compared.scale)
+        size = claim.published_change(compared.scale)
         if claim.published is not None and size is not None:
             numbers = " against ".join(map(words.printed, claim.published))
             unit = words.symbol(compared.metric)

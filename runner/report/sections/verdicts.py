@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from runner.judge.divergence import learning_curves
 from runner.judge.records import (
     Advice,
     Check,
@@ -14,12 +13,12 @@ from runner.judge.records import (
     Look,
     Verdict,
 )
-from runner.judge.samples import gather
 from runner.records import shown
 from runner.records.study import Metric, PolicyLimit
 from runner.report import figures, words
 from runner.report.evidence import Evidence
 from runner.report.records import Figure, Section, Statement, Table
+from runner.summarise import learning_curves
 from runner.text import counted, shortened, unbroken
 
 _CONTROL = (
@@ -107,7 +106,7 @@ def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
     if compared is None:
         return f"{limit.of}: {limit.reason}."
     found = f"{words.subject(evidence, compared)}: {words.finding(evidence, compared)}."
-    if compared.estimate is None or compared.verdict is Verdict.NO_COMPARISON:
+    if compared.usable is None:
         return f"{found} {words.basis(evidence, compared)}"
     beyond = f"{limit.reason} of {_limit(evidence, limit.limit)}"
     return f"{found} {beyond[0].upper()}{beyond[1:]}."
@@ -305,14 +304,13 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
 
 def learning(evidence: Evidence) -> Section | None:
     """Draw the learning curves, and in matched mode say where they diverge."""
-    results = (one for results in evidence.results.values() for one in results)
-    samples = gather(evidence.run.matrix, evidence.plan, results, evidence.plan.blocks)
     series: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     for cell in evidence.cells[: figures.MOST_CURVES]:
-        for named in learning_curves(samples, cell.id).values():
-            for name, numbers in named.items():
-                if len(numbers) > 1:
-                    series.setdefault(name, {}).setdefault(cell.id, []).append(tuple(numbers))
+        results = evidence.results.get(cell.id, ())
+        for name, blocks in learning_curves(evidence.run.matrix, results).items():
+            curves = [tuple(curve) for curve in blocks.values() if len(curve) > 1]
+            if curves:
+                series.setdefault(name, {})[cell.id] = curves
     if not series:
         return None
     titles = {one.name: words.heading(one) for one in evidence.run.matrix.metrics}

@@ -1,5 +1,6 @@
 """Verdicts: what is said of numbers, and what is never said."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -83,7 +84,7 @@ def test_all_trials_of_a_cell_failed() -> None:
     """There is no comparison, and the reason names the cell and how it ended."""
     found = only(judged({"seconds": {"a": BASE, "b": [None] * 7}}))
     assert found.verdict is Verdict.NO_COMPARISON
-    assert found.reason == "every trial of v=b ended otherwise than ok (failed)"
+    assert found.reason == "no trial of v=b gave numbers (failed)"
 
 
 def test_a_block_with_a_failure_stays_for_the_others() -> None:
@@ -271,21 +272,61 @@ def test_a_claim_is_judged(
 
 
 @pytest.mark.parametrize(
-    ("numbers", "verdict"),
+    ("published", "measured", "contradicted"),
     [
-        ([None] * 7, ClaimVerdict.REPRODUCED),
-        (BASE, ClaimVerdict.CONTRADICTED),
-        ([None, *BASE[1:]], ClaimVerdict.INCONCLUSIVE),
+        # Log changes: 3 % is 0.030, three quarters of it are 0.022, and half of it is 0.015.
+        (1.03, 0.010, True),
+        (1.03, 0.019, True),
+        (1.03, 0.025, False),
+        # The margin, 0.030, is the bound if it is less than three quarters of the published change.
+        (1.50, 0.027, True),
+        (1.50, 0.033, False),
+    ],
+)
+@pytest.mark.parametrize("says", [Better.HIGHER, Better.LOWER])
+def test_a_change_far_below_the_published_one_contradicts_a_claim(
+    says: Better, published: float, measured: float, *, contradicted: bool
+) -> None:
+    """The bound is three quarters of the published change, and at most the margin."""
+    sign = 1 if says is Better.HIGHER else -1
+    jitter = (0.001, -0.001, 0.0005, -0.0005, 0.001, -0.001, 0.0)
+    numbers = [
+        base * math.exp(sign * measured + noise) for base, noise in zip(BASE, jitter, strict=True)
+    ]
+    claim = Claim(
+        id="a",
+        text="A.",
+        of="v=b",
+        against="v=a",
+        metric="seconds",
+        says=says,
+        published=(published**sign, 1.0),
+    )
+    study = replace(matrix(), claims=(claim,))
+    [found] = judged({"seconds": {"a": BASE, "b": numbers}}, study).claims
+    assert (found.verdict is ClaimVerdict.CONTRADICTED) is contradicted
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict", "evidence"),
+    [
+        ([None] * 7, ClaimVerdict.REPRODUCED, "All 7 trials failed."),
+        (BASE, ClaimVerdict.CONTRADICTED, "All 7 trials ended ok."),
+        (
+            [None, *BASE[1:]],
+            ClaimVerdict.INCONCLUSIVE,
+            "Of 7 trials here, 1 failed, 6 ended ok.",
+        ),
     ],
 )
 def test_a_claim_of_a_status_is_judged(
-    numbers: Sequence[float | None], verdict: ClaimVerdict
+    numbers: Sequence[float | None], verdict: ClaimVerdict, evidence: str
 ) -> None:
-    """It holds if all trials end so, and is contradicted if none does."""
+    """It holds if all trials end that way, and is contradicted if none does."""
     claim = Claim(id="a", text="A.", of="v=b", status=Status.FAILED)
     study = replace(matrix(), claims=(claim,))
     [found] = judged({"seconds": {"a": BASE, "b": numbers}}, study).claims
-    assert found.verdict is verdict
+    assert (found.verdict, found.evidence) == (verdict, (evidence,))
 
 
 @pytest.mark.parametrize(

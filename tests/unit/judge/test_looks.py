@@ -54,8 +54,8 @@ def test_decided_cells_leave() -> None:
     assert found.plan.left == {"v=b": 7, "v=d": 7}
     assert last_blocks(found.plan) == {"v=a": 14, "v=b": 7, "v=c": 14, "v=d": 7}
     assert found.notes == (
-        "all is decided about v=b: it leaves the plan",
-        "all is decided about v=d: it leaves the plan",
+        "v=b leaves the plan: everything about it is decided",
+        "v=d leaves the plan: everything about it is decided",
     )
 
 
@@ -95,7 +95,7 @@ def test_a_cell_that_left_keeps_its_last_block() -> None:
     numbers = {"a": BASE, "b": SLOWER, "c": EQUAL}
     found = after_seven(numbers, blocks=14, left={"v=b": 3})
     assert found.plan.left == {"v=b": 3, "v=c": 7}
-    assert found.notes == ("all is decided about v=c: it leaves the plan",)
+    assert found.notes == ("v=c leaves the plan: everything about it is decided",)
 
 
 def test_a_cell_less_precise_than_the_goal_stays() -> None:

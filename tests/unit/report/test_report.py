@@ -226,7 +226,7 @@ def test_a_claim_is_judged_with_its_evidence() -> None:
         "Published: 65 against 80 \N{MICRO SIGN}s (\N{MINUS SIGN}19 %). Here: model=sequential, "
         "time per sample: 2.0.0 is 23 % slower than 1.15.0 (22 % to 23 %);" in text
     )
-    assert "The direction is the other one here." in text
+    assert "Here the change goes the opposite way." in text
     assert "cannot be run on TensorFlow 1.15.0.” Reproduced.**" in text
 
 
