@@ -17,6 +17,7 @@ killed, that came from outside.
 
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -280,30 +281,30 @@ def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
 
 def core_seconds(cores: Set[int]) -> Tuple[Optional[float], Optional[float]]:
     """Return the busy and the stolen seconds of these cores since boot, of all processes."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    busy = steal = 0
-    try:
-        with open("/proc/stat") as file:
-            lines = dict(line.split(None, 1) for line in file if line.startswith("cpu"))
-        for core in cores:
-            user, nice, system, _idle, _wait, irq, soft, stolen = map(
-                int, lines["cpu%d" % core].split()[:8]
-            )
-            busy += user + nice + system + irq + soft
-            steal += stolen
-    except (OSError, KeyError, ValueError):
+    names = {"cpu%d" % core for core in cores}
+    lines = [line.split() for line in text_in("/proc/stat").splitlines() if line.startswith("cpu")]
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    times = [list(map(int, line[1:9])) for line in lines if line[0] in names and line[8:]]
+    if len(times) < len(cores):
         return None, None
-    return busy / ticks, steal / ticks
+    ticks = os.sysconf("SC_CLK_TCK")
+    busy = sum(sum(core[:3] + core[5:7]) for core in times)
+    return busy / ticks, sum(core[7] for core in times) / ticks
 
 
-def number_in(path: str, name: Optional[str] = None, unit: float = 1) -> Optional[float]:
-    """Return the first number in a file, or the one after a name, times a unit; None if absent."""
+def number_in(path: str, name: str = "", unit: float = 1) -> Optional[float]:
+    """Return the number after a name, or alone in its line, times a unit; None if absent."""
+    found = re.search(r"^%s(\d+)$" % (name and name + " "), text_in(path), re.MULTILINE)
+    return unit * int(found.group(1)) if found else None
+
+
+def text_in(path: str) -> str:
+    """Return the text of a file of the kernel, empty if the kernel does not provide it."""
     try:
         with open(path) as file:
-            lines = [line.split() for line in file]
-        return unit * int(next(line[-1] for line in lines if name is None or line[0] == name))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
+            return file.read()
+    except OSError:
+        return ""
 
 
 def cgroup_version(cgroup: str) -> int:
@@ -322,18 +323,14 @@ def spent(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
 
 def processor() -> Dict[str, Any]:
     """Return the model of the first processor and the flags that can change numeric results."""
-    facts: Dict[str, str] = {}
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                name, _, value = line.partition(":")
-                facts.setdefault(name.strip(), value.strip())
-                if not line.strip():
-                    break
-    except OSError:
-        pass
-    flags = [flag for flag in facts.get("flags", "").split() if flag.startswith(NUMERIC_FLAGS)]
-    return {"processor": facts.get("model name"), "cpu_flags": sorted(flags)}
+    text = text_in("/proc/cpuinfo")
+    model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    flags = re.search(r"^flags\s*: (.*)$", text, re.MULTILINE)
+    words = flags.group(1).split() if flags else []
+    return {
+        "processor": model.group(1).strip() if model else None,
+        "cpu_flags": sorted(flag for flag in words if flag.startswith(NUMERIC_FLAGS)),
+    }
 
 
 def send(document: Dict[str, Any]) -> None:

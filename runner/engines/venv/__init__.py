@@ -21,7 +21,7 @@ from runner.engines import base as assembled
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
-from runner.engines.venv.cache import Environments, cache, settings
+from runner.engines.venv.cache import Environments, cache, make_readable, settings
 from runner.engines.venv.cgroup import ControlGroup
 from runner.engines.venv.sandbox import NOBODY, Folders, Sandbox
 from runner.errors import EngineError, EngineLostError
@@ -152,11 +152,10 @@ class VenvEngine:
                 shutil.copyfile(path, target)
                 target.chmod(0o444)
             (folder / "trials").mkdir()
-            for path in (folder, *filter(Path.is_dir, folder.rglob("*"))):
-                path.chmod(0o755)
             size = sum(path.stat().st_size for path in folder.rglob("*"))
             label = {"machine": self._machine, "run": run, "bytes": size}
             (folder / LABEL).write_text(json.dumps(label))
+            make_readable(folder)
             self._environments.remove(staged)
             folder.rename(staged)
         self._staged[run] = staged

@@ -94,7 +94,7 @@ class Environments:
                 (folder / "bin" / "python").symlink_to(interpreter)
                 (folder / "pyvenv.cfg").write_text(settings(interpreter))
                 (folder / RECORD).write_bytes(stored.dump(image))
-                _make_readable(folder)
+                make_readable(folder)
                 self.remove(self.path(image.id))
                 folder.rename(self.path(image.id))
         except base.UNREADABLE as error:
@@ -130,7 +130,7 @@ class Environments:
         if not path.exists():
             with tempdir.folder(self._interpreters) as folder:
                 fill(folder)
-                _make_readable(folder)
+                make_readable(folder)
                 with suppress(OSError):  # another process was faster
                     folder.rename(path)
         return path
@@ -168,9 +168,9 @@ def _read(path: Path) -> Image | None:
         return None
 
 
-def _make_readable(folder: Path) -> None:
+def make_readable(folder: Path) -> None:
     """Let every user read the content of a folder, whatever the umask of this process is."""
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
+    for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            mode = path.stat().st_mode
+            path.chmod(mode & 0o755 | (0o555 if mode & 0o100 else 0o444))

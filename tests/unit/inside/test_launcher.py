@@ -16,7 +16,7 @@ import pytest
 
 from runner.execute.result import Document, read_document
 from runner.inside import LAUNCHER
-from runner.inside.launcher import read_result, wait_for_quiet
+from runner.inside.launcher import core_seconds, counters, read_result, wait_for_quiet
 from runner.python.interpreters import Interpreter, available
 
 OLDEST = (3, 6)
@@ -268,3 +268,44 @@ def test_a_trial_waits_until_its_cores_are_quiet() -> None:
     assert 0.02 <= waited < 1
     assert share is not None
     assert wait_for_quiet({**quiet, "window_s": 0.0}, cores) == (0.0, None)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "cgroup.controllers": "cpu memory\n",
+            "cpu.stat": "usage_usec 2500000\nuser_usec 1\nthrottled_usec 500000\n",
+            "memory.peak": "4096\n",
+            "memory.events": "low 0\noom 2\noom_kill 1\noom_group_kill 7\n",
+        },
+        {
+            "cpuacct/cpuacct.usage": "2500000000\n",
+            "cpu/cpu.stat": "nr_throttled 3\nthrottled_time 500000000\n",
+            "memory/memory.max_usage_in_bytes": "4096\n",
+            "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
+        },
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_both_versions_of_control_groups_have_the_same_counters(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    """They have other names and other units."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = counters(str(tmp_path), os.sched_getaffinity(0))
+    assert (found["cpu_s"], found["throttled_s"]) == (2.5, 0.5)
+    assert (found["memory_peak_bytes"], found["oom_kills"]) == (4096, 1)
+
+
+def test_a_missing_counter_is_none(tmp_path: Path) -> None:
+    """It is never 0."""
+    found = counters(str(tmp_path), {10**6})
+    assert [found[name] for name in ("cpu_s", "throttled_s", "memory_peak_bytes")] == [None] * 3
+    assert found["core_busy_s"] is found["core_steal_s"] is found["oom_kills"] is None
+    busy, steal = core_seconds(os.sched_getaffinity(0))
+    assert busy is not None
+    assert busy > 0
+    assert steal is not None
