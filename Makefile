@@ -23,9 +23,8 @@ test-faults: $(VENV)/ready-to-test  ## every kind of fault at 20 moments, then 1
 	$(VENV)/bin/python -m tests.faults --instants 20
 	$(VENV)/bin/python -m tests.faults.thousand
 
-test-fuzz: $(VENV)/ready-to-test    ## 200,000 inputs to everything that reads files
-	$(VENV)/bin/pip install --quiet --group fuzz
-	$(VENV)/bin/python -m tests.fuzz --inputs 200000
+test-fuzz: $(VENV)/ready-to-test    ## 100,000 inputs to everything that reads files
+	$(VENV)/bin/python -m tests.fuzz --inputs 100000
 
 lint: $(VENV)/ready-to-test    ## lint, types and unit tests; needs neither engine nor index
 	$(VENV)/bin/ruff check .

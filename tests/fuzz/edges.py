@@ -9,6 +9,30 @@ LONG = 900_000
 """Letters of what is long, a little under what is read of a matrix."""
 
 
+NUMBERS: tuple[Any, ...] = (
+    0, 1, -1, 2, 5, 7, 2**31, 2**53, 2**63, 10**30, 10**400, 0.5, -0.0, -2.5, 1e-320, 1e70, 1e308,
+    -1e308, float("nan"), float("inf"),
+)  # fmt: skip
+TEXTS: tuple[Any, ...] = (
+    "", " ", "x", "ok", "failed", "1.0", "a,b=c", "a\nb", "\x00", "\x1b[2J", "\u2028", "\u202e",
+    "\ud800", "\ufeff", "\U0001f600", "<b>&|`*_", "..", "/", "é" * 300, "9" * 5000,
+    "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+)  # fmt: skip
+TOKENS = (
+    b"0", b"-1", b"1e999", b"1e-999", b"0.1", b"9" * 400, b"9" * 5000, b"NaN", b"[" * 300,
+    b'{"a":' * 300, b'"\\u0000"', b'"x":1,', b"-Infinity", b"", b" ", b"\t", b"\n", b"\r\n",
+    b"[", b"]", b"{", b"}", b"- ", b"? ", b": ",
+    b"&a ", b"*a", b"&a [*a]", b"&a {a: *a}", b"<<: *a", b"<<: {a: 1}", b"!!int ", b"!!set ",
+    b"!!python/object/apply:os.system ", b"!x ", b"%YAML 1.2\n---\n", b"---\n", b"...\n", b"|\n",
+    b">-\n  ", b"null", b"~", b"true", b"on", b"yes", b"010", b"0x1f", b"1:30", b"1_000", b".inf",
+    b"2019-10-15", b"2019-13-45", b"2019-10-15 10:00:00", b"=", b'"', b"'", b"#", b"\x00",
+    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc2\x85", b"\xe2\x80\xa8", b'"\\ud800"',
+    b'"\\x1b[2J"', b"+3%", b"60s", b"4g", b"1" * 300 + b"e", b"[" * 40, b"- " * 40, b"{a: " * 40,
+    b"lib", b"size", b"include", b"exclude", b"compare", b"of", b"against", b"scale", b"margin",
+    b"difference", b"expect", b"blocks", b"looks", b"matched", b"policy", b"repeats",
+)  # fmt: skip
+
+
 def _listed(pattern: str, count: int) -> str:
     """Return a list of a pattern that shows each number."""
     return "[" + ",".join(pattern.replace("#", str(number)) for number in range(count)) + "]"

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from random import Random
 from types import FrameType
 
+import yaml
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from runner import report
@@ -36,7 +37,14 @@ from runner.records.study import Better, Matrix, Metric, Status
 from runner.runs.files import file_name
 from runner.runs.folder import RunFolder, StoredRun
 from tests.fuzz import edges
-from tests.fuzz.mutations import JSON, YAML, Notation, as_sections, mutated, sections
+from tests.fuzz.strategies import (
+    as_sections,
+    as_yaml,
+    json_inputs,
+    near,
+    run_inputs,
+    sections,
+)
 from tests.support import samples
 from tests.support.matrices import FULL, SMALL
 from tests.support.trials import launch, stored_as
@@ -92,7 +100,7 @@ class TooSlowError(BaseException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One thing that is read: sound inputs, edges, words for damage, and what is promised.
+    """A reader: inputs for it, sound and odd ones among them, and the promise it keeps.
 
     ``share`` is the part of all inputs that it gets.
     """
@@ -101,8 +109,7 @@ class Target:
     promise: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
     edges: tuple[bytes, ...]
-    words: tuple[bytes, ...]
-    notation: Notation = JSON
+    inputs: st.SearchStrategy[bytes]
     limit_s: float = READING_S
     share: float
 
@@ -110,11 +117,6 @@ class Target:
         """Raise what broke the promise, if anything did."""
         with limited(self.limit_s):
             self.promise(content)
-
-    def damaged(self, random: Random, content: bytes | None = None) -> bytes:
-        """Return a damaged input: of these bytes, or of a sound one."""
-        content = random.choice(self.seeds) if content is None else content
-        return mutated(random, content, self.seeds, self.words, self.notation)
 
 
 @contextmanager
@@ -335,24 +337,6 @@ def _stored_runs() -> tuple[bytes, ...]:
 
 # --- all of them ---------------------------------------------------------------------------------
 
-_NUMBERS = (b"0", b"-1", b"1e999", b"1e-999", b"0.1", b"1E5", b"9" * 400, b"9" * 5000, b"NaN")
-_IN_JSON = (
-    *_NUMBERS, b"null", b"true", b"{}", b"[]", b'""', b'"', b",", b":", b"{", b"}", b"[", b"]",
-    b"[" * 300, b'{"a":' * 300, b'"\\ud800"', b'"\\u0000"', b'"\\u001b[2J\\n"', b'"\\u2028"',
-    b"\xff", b"\xef\xbb\xbf", b'"x":1,', b"Infinity", b"-Infinity", b"-0", b"\\",
-)  # fmt: skip
-_IN_YAML = (
-    *_NUMBERS, b"", b" ", b"\t", b"\n", b"\r\n", b"[", b"]", b"{", b"}", b"- ", b"? ", b": ",
-    b"&a ", b"*a", b"&a [*a]", b"&a {a: *a}", b"<<: *a", b"<<: {a: 1}", b"!!int ", b"!!set ",
-    b"!!python/object/apply:os.system ", b"!x ", b"%YAML 1.2\n---\n", b"---\n", b"...\n", b"|\n",
-    b">-\n  ", b"null", b"~", b"true", b"on", b"yes", b"010", b"0x1f", b"1:30", b"1_000", b".inf",
-    b"2019-10-15", b"2019-13-45", b"2019-10-15 10:00:00", b"=", b'"', b"'", b"#", b"\x00",
-    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc2\x85", b"\xe2\x80\xa8", b'"\\ud800"',
-    b'"\\x1b[2J"', b"+3%", b"60s", b"4g", b"1" * 300 + b"e", b"[" * 40, b"- " * 40, b"{a: " * 40,
-    b"lib", b"size", b"include", b"exclude", b"compare", b"of", b"against", b"scale", b"margin",
-    b"difference", b"expect", b"blocks", b"looks", b"matched", b"policy", b"repeats",
-)  # fmt: skip
-
 GOOD = {
     "format": 1,
     "values": {"seconds": 1.5},
@@ -379,40 +363,44 @@ def _damaged_runs(run: bytes) -> tuple[bytes, ...]:
 
 @functools.cache
 def targets() -> tuple[Target, ...]:
-    """Return all that is read."""
+    """Return every reader."""
+    matrices = (FULL.encode(), SMALL.encode(), (ROOT / "matrix.yaml").read_bytes())
+    locks = ((ROOT / "matrix.lock").read_bytes(), b'{"format": 1, "entries": []}')
+    documents = (document(json.dumps(GOOD)), document("x"))
+    results = (json.dumps(GOOD).encode(), b'{"format": 1, "values": {"seconds": 1}}')
     runs = _stored_runs()
+    schema = json.loads((ROOT / "matrix.schema.json").read_bytes())
     return (
         Target(
             name="matrix",
             promise=read_any_matrix,
-            seeds=(FULL.encode(), SMALL.encode(), (ROOT / "matrix.yaml").read_bytes()),
+            seeds=matrices,
             edges=_bytes(edges.MATRIX),
-            words=_IN_YAML,
-            notation=YAML,
+            inputs=near(matrices, schema, yaml.safe_load, as_yaml),
             share=0.25,
         ),
         Target(
             name="lock",
             promise=read_any_lock,
-            seeds=((ROOT / "matrix.lock").read_bytes(), b'{"format": 1, "entries": []}'),
+            seeds=locks,
             edges=_bytes(edges.LOCK),
-            words=_IN_JSON,
+            inputs=json_inputs(locks),
             share=0.15,
         ),
         Target(
             name="document",
             promise=conclude_any_document,
-            seeds=(document(json.dumps(GOOD)), document("x")),
+            seeds=documents,
             edges=_bytes(edges.ANY_JSON),
-            words=_IN_JSON,
+            inputs=json_inputs(documents),
             share=0.2175,
         ),
         Target(
             name="result",
             promise=conclude_any_result,
-            seeds=(json.dumps(GOOD).encode(), b'{"format": 1, "values": {"seconds": 1}}'),
+            seeds=results,
             edges=_bytes(edges.RESULT),
-            words=_IN_JSON,
+            inputs=json_inputs(results),
             share=0.33,
         ),
         Target(
@@ -420,7 +408,7 @@ def targets() -> tuple[Target, ...]:
             promise=read_any_run,
             seeds=runs,
             edges=_damaged_runs(runs[0]),
-            words=_IN_JSON,
+            inputs=run_inputs(runs),
             share=0.05,
         ),
         Target(
@@ -428,7 +416,7 @@ def targets() -> tuple[Target, ...]:
             promise=report_any_run,
             seeds=runs,
             edges=(),
-            words=_IN_JSON,
+            inputs=run_inputs(runs),
             limit_s=REPORT_S,
             share=0.0025,
         ),
