@@ -11,7 +11,7 @@ from pathlib import Path
 from runner.engines.protocol import Engine, Launch
 from runner.errors import EngineError
 from runner.execute import clear
-from runner.execute.result import conclude
+from runner.execute.result import parse_outcome
 from runner.inside import LAUNCHER
 from runner.inside.launcher import core_seconds
 from runner.python.interpreters import Interpreter
@@ -108,12 +108,12 @@ def measured_pair(
         engine.stage(run, image.id, {"launcher.py": LAUNCHER, "script/work.py": script})
         launch = _launch(run, image, limits)
         outcome = engine.execute(launch, lambda _: None)
-        concluded = conclude(outcome, launch, [SECONDS])
-        if concluded.status is not Status.OK:
-            raise EngineError(f"a container that only counts failed: {concluded.reason}")
+        parsed = parse_outcome(outcome, launch, [SECONDS])
+        if parsed.status is not Status.OK:
+            raise EngineError(f"a container that only counts failed: {parsed.reason}")
         outside_s = _seconds_outside(script, interpreter, engine.describe().cpus - 1)
     return OverheadPair(
-        inside_s=concluded.values["seconds"],
+        inside_s=parsed.values["seconds"],
         outside_s=outside_s,
         container_s=outcome.duration_s,
     )

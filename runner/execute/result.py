@@ -1,53 +1,35 @@
-"""From outcome to result: what we conclude of a trial, and the reason in a sentence.
+"""From the outcome of a trial to its result: a status, the reason, and the numbers.
 
-The launcher's document and the script's result inside it come out of a container: both are
-untrusted. Whatever they hold, the answer here is a status and never an exception.
+The launcher's document and the script's result inside it come out of a container, so both are
+untrusted. Whatever they contain, parsing them gives a status and never an exception.
 """
 
-import json
-import math
-import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from runner.engines.protocol import Launch, Outcome
+from runner.execute.script_result import MAX_TEXT, BadResultError, read_result
 from runner.records import Record, Scalar
-from runner.records.run import Reading
+from runner.records.run import Reading, Trial, TrialResult
 from runner.records.study import Metric, Status
 from runner.system import stored
+from runner.text import memory
 
 FORMAT = 1
 HEADER = b"MATRIX-DOCUMENT "
-MAX_NAMES = 1000
-MAX_NUMBERS = 1_000_000
-MAX_TEXT = 1000
-_NOT_SHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-FULL = 0.9  # of its limit, which memory reaches but for the pages that are counted late
-EXACT = 2**53  # up to here every whole number is a float
-KNOWN = {"format", "values", "series", "environment", "adapted"}
+FULL = 0.9
+"""The share of its memory limit from which a trial has used it up; some pages are counted late."""
 
 
 class BadDocumentError(ValueError):
-    """Something from inside a container breaks its contract; the message is the reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
-    """What an outcome says of its trial; numbers only where the status is ok."""
-
-    status: Status
-    reason: str | None = None
-    values: Mapping[str, float] = field(default_factory=dict)
-    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    environment: Mapping[str, Scalar] = field(default_factory=dict)
-    adapted: str | None = None
-    reading: Reading | None = None
+    """The launcher's document is missing or damaged. The message is the reason of the trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Record):
-    """What the launcher sent."""
+    """The document that the launcher sends."""
 
     format: int
     exit_code: int
@@ -57,47 +39,104 @@ class Document(Record):
     reading: Reading
 
 
-def conclude(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> Concluded:
-    """Return the result of an outcome: status, reason and, if all is well, the numbers."""
-    trouble = _trouble(outcome)
-    if trouble is not None:
-        return _without_numbers(Status.ENGINE_LOST, trouble)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedResult:
+    """What an outcome says about its trial. It has numbers only if the status is ok."""
+
+    status: Status
+    reason: str | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    environment: Mapping[str, Scalar] = field(default_factory=dict)
+    adapted: str | None = None
+    reading: Reading | None = None
+
+    def of(
+        self,
+        trial: Trial,
+        started_at: datetime,
+        duration_s: float | None = None,
+        image: str | None = None,
+        disturbed: str | None = None,
+    ) -> TrialResult:
+        """Return this as the result of a trial."""
+        return TrialResult(
+            trial=trial,
+            status=self.status,
+            reason=self.reason,
+            values=self.values,
+            series=self.series,
+            environment=self.environment,
+            adapted=self.adapted,
+            reading=self.reading,
+            disturbed=disturbed,
+            image=image,
+            started_at=started_at,
+            duration_s=duration_s,
+        )
+
+
+def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> ParsedResult:
+    """Return what an outcome says: its status with the reason, or the numbers of the script."""
+    machine_problem = _machine_problem(outcome)
+    if machine_problem is not None:
+        return ParsedResult(status=Status.ENGINE_LOST, reason=machine_problem)
     try:
         document = read_document(outcome.document)
     except BadDocumentError as error:
-        return _without_numbers(*_silent(outcome, launch, str(error)))
-    if outcome.exit_code != 0:  # it goes after what it sends; a script can forge only that
-        return _without_numbers(*_silent(outcome, launch, "the launcher did not end by itself"))
+        return _without_document(outcome, launch, str(error))
+    if outcome.exit_code != 0:  # a script that kills the launcher could forge the document
+        return _without_document(outcome, launch, "the launcher did not end by itself")
     failure = _failure(outcome, document, launch)
     if failure is not None:
-        return _without_numbers(*failure, document.reading)
+        status, reason = failure
+        return ParsedResult(status=status, reason=reason, reading=document.reading)
     try:
-        return _read_result(document, metrics)
-    except BadDocumentError as error:
-        return _without_numbers(Status.BAD_OUTPUT, str(error), document.reading)
+        return _numbers(document, metrics)
+    except BadResultError as error:
+        reason = str(error)
+        return ParsedResult(status=Status.BAD_OUTPUT, reason=reason, reading=document.reading)
 
 
-def _trouble(outcome: Outcome) -> str | None:
-    """Say what the machine did wrong; None if nothing is known of it."""
+def _machine_problem(outcome: Outcome) -> str | None:
+    """Return what the machine did wrong, if anything is known."""
     if outcome.document is None and outcome.exit_code == 0:  # the launcher sends before it ends
-        return outcome.trouble or "what the container sent did not arrive"
+        return outcome.trouble or "the container ended, but its document did not arrive"
     return outcome.trouble
 
 
-def _silent(outcome: Outcome, launch: Launch, problem: str) -> tuple[Status, str]:
-    """Say why a container ended without a document."""
+def read_document(content: bytes | None) -> Document:
+    """Read the launcher's framed document."""
+    if content is None:
+        raise BadDocumentError("the launcher sent no document")
+    header, _, body = content.partition(b"\n")
+    if not header.startswith(HEADER) or header[len(HEADER) :] != str(len(body)).encode():
+        raise BadDocumentError("the launcher's document is incomplete")
+    try:
+        return stored.parse(Document, body, FORMAT)
+    except ValueError as error:
+        raise BadDocumentError("the launcher's document was tampered with") from error
+
+
+def _without_document(outcome: Outcome, launch: Launch, problem: str) -> ParsedResult:
+    """Return the reason why a container ended without a credible document."""
     if outcome.out_of_memory:
-        return Status.OUT_OF_MEMORY, "the kernel killed the container for its memory"
-    if outcome.timed_out:
-        return (
-            Status.TIMED_OUT,
-            f"stopped after {launch.longest_s:g} s; the launcher did not answer",
-        )
-    return Status.FAILED, f"{problem}; {_container_ended(outcome)}{_cause(outcome.log)}"
+        status, reason = Status.OUT_OF_MEMORY, "the kernel killed the container for its memory"
+    elif outcome.timed_out:
+        reason = f"stopped after {launch.longest_s:g} s; the launcher did not respond"
+        status = Status.TIMED_OUT
+    else:
+        code = outcome.exit_code
+        if code is None:
+            ended = "the container ended without an exit code"
+        else:  # an engine reports a signal as 128 plus its number
+            ended = f"container {_ended(128 - code if code > 128 else code)}"  # noqa: PLR2004
+        status, reason = Status.FAILED, f"{problem}; {ended}{_cause(outcome.log)}"
+    return ParsedResult(status=status, reason=reason)
 
 
 def _failure(outcome: Outcome, document: Document, launch: Launch) -> tuple[Status, str] | None:
-    """Say how the script failed; None if it ended well."""
+    """Return how the script failed; None if it ended normally."""
     if document.timed_out:
         return Status.TIMED_OUT, f"stopped at its time limit of {launch.timeout_s:g} s"
     if outcome.out_of_memory or document.reading.oom_kills:
@@ -108,30 +147,22 @@ def _failure(outcome: Outcome, document: Document, launch: Launch) -> tuple[Stat
 
 
 def _out_of_memory(peak_bytes: int | None, limit_bytes: int) -> tuple[Status, str]:
-    """Tell a script that reached its limit from a machine that has less than the limit."""
+    """Distinguish a script that reached its limit from a machine with less memory than that."""
     if peak_bytes is None or peak_bytes >= FULL * limit_bytes:
         return Status.OUT_OF_MEMORY, "the kernel killed a process of the script for its memory"
     return Status.ENGINE_LOST, (
-        f"the machine ran out of memory: the trial had {peak_bytes / 2**20:.0f} MiB of its "
-        f"{limit_bytes / 2**20:.0f} MiB when the kernel killed one of its processes"
+        f"the machine ran out of memory: the trial used {memory(peak_bytes)} of its "
+        f"{memory(limit_bytes)} when the kernel killed one of its processes"
     )
 
 
-def _container_ended(outcome: Outcome) -> str:
-    """Name the signal that an engine tells as 128 and its number."""
-    code = outcome.exit_code
-    if code is None:
-        return "container ended without an exit code"
-    return f"container {_ended(128 - code if code > 128 else code)}"  # noqa: PLR2004
-
-
 def _ended(exit_code: int) -> str:
-    if exit_code < 0:
-        try:
-            return f"killed by {signal.Signals(-exit_code).name}"
-        except ValueError:
-            return f"killed by signal {-exit_code}"
-    return f"exit code {exit_code}"
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"
 
 
 def _cause(log: str) -> str:
@@ -140,161 +171,15 @@ def _cause(log: str) -> str:
     return f": {lines[-1][:MAX_TEXT]}" if lines else ", and the log is empty"
 
 
-def _without_numbers(status: Status, reason: str, reading: Reading | None = None) -> Concluded:
-    return Concluded(status=status, reason=reason, reading=reading)
-
-
-# --- the launcher's document ---------------------------------------------------------------------
-
-
-def read_document(content: bytes | None) -> Document:
-    """Read the framed document; BadDocumentError if there is none or it is not whole."""
-    if content is None:
-        raise BadDocumentError("the launcher sent no document")
-    header, _, body = content.partition(b"\n")
-    if not header.startswith(HEADER) or header[len(HEADER) :] != str(len(body)).encode():
-        raise BadDocumentError("the launcher's document is not whole")
-    try:
-        return stored.parse(Document, body, FORMAT)
-    except ValueError as error:
-        raise BadDocumentError("the launcher's document was tampered with") from error
-
-
-# --- the script's result -------------------------------------------------------------------------
-
-
-def _read_result(document: Document, metrics: Sequence[Metric]) -> Concluded:
+def _numbers(document: Document, metrics: Sequence[Metric]) -> ParsedResult:
     if document.result is None:
-        raise BadDocumentError(document.result_problem or "the script wrote no result")
-    content = _object(_parse(document.result, "the result"))
-    unknown = sorted(set(content) - KNOWN)
-    if unknown:
-        raise BadDocumentError(f"the result has an unknown key `{unknown[0][:80]}`")
-    if content.get("format") != FORMAT or content["format"] is True:
-        raise BadDocumentError(f'the result must say `"format": {FORMAT}`')
-    values = {
-        name: _number(value, f"values.{name}") for name, value in _names(content, "values").items()
-    }
-    series = {
-        name: _numbers(value, f"series.{name}") for name, value in _names(content, "series").items()
-    }
-    _check_metrics(metrics, values, series)
-    return Concluded(
+        raise BadResultError(document.result_problem or "the script wrote no result")
+    result = read_result(document.result, metrics)
+    return ParsedResult(
         status=Status.OK,
-        values=values,
-        series=series,
-        environment={
-            name: _scalar(value, f"environment.{name}")
-            for name, value in _names(content, "environment").items()
-        },
-        adapted=_sentence(content.get("adapted")),
+        values=result.values,
+        series=result.series,
+        environment=result.environment,
+        adapted=result.adapted,
         reading=document.reading,
     )
-
-
-def _check_metrics(
-    metrics: Sequence[Metric],
-    values: Mapping[str, float],
-    series: Mapping[str, tuple[float, ...]],
-) -> None:
-    both = sorted(set(values) & set(series))
-    if both:
-        raise BadDocumentError(f"`{both[0]}` is both a value and a series; it must be one of them")
-    missing = [
-        metric.name
-        for metric in metrics
-        if metric.name not in values and not series.get(metric.name)
-    ]
-    if missing:
-        raise BadDocumentError(f"the result lacks the promised metric `{missing[0]}`")
-
-
-def _parse(text: str, what: str) -> object:
-    """Parse JSON strictly: no NaN, no infinity, no repeated name, no endless depth."""
-
-    def refuse(word: str) -> float:
-        raise BadDocumentError(f"{what} holds {word}, which is not a number in JSON")
-
-    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        found = {_printable(name): value for name, value in items}
-        if len(found) < len(items):
-            raise BadDocumentError(f"{what} has the same name twice")
-        return found
-
-    try:
-        # A whole number of any length becomes a float, if need be infinite.
-        return json.loads(text, parse_int=float, parse_constant=refuse, object_pairs_hook=pairs)
-    except BadDocumentError:
-        raise
-    except RecursionError as error:
-        raise BadDocumentError(f"{what} is nested too deeply") from error
-    except ValueError as error:
-        raise BadDocumentError(f"{what} is not JSON: {error}") from error
-
-
-def _object(content: object) -> dict[str, object]:
-    if not isinstance(content, dict):
-        raise BadDocumentError(f"the result must be a JSON object, not {_kind(content)}")
-    return content
-
-
-def _names(content: Mapping[str, object], key: str) -> dict[str, object]:
-    found = content.get(key, {})
-    if not isinstance(found, dict):
-        raise BadDocumentError(f"`{key}` must be a JSON object, not {_kind(found)}")
-    if len(found) > MAX_NAMES or any(len(name) > MAX_TEXT for name in found):
-        raise BadDocumentError(f"`{key}` has more than {MAX_NAMES} names, or a name is too long")
-    return found
-
-
-def _number(value: object, where: str) -> float:
-    if not isinstance(value, float):
-        raise BadDocumentError(f"{where[:MAX_TEXT]} must be a number, not {_kind(value)}")
-    if not math.isfinite(value):
-        raise BadDocumentError(f"{where[:MAX_TEXT]} is not a finite number")
-    return value
-
-
-def _numbers(value: object, where: str) -> tuple[float, ...]:
-    if not isinstance(value, list):
-        raise BadDocumentError(f"{where[:MAX_TEXT]} must be a list of numbers, not {_kind(value)}")
-    if len(value) > MAX_NUMBERS:
-        raise BadDocumentError(f"{where[:MAX_TEXT]} has more than {MAX_NUMBERS} numbers")
-    return tuple(_number(item, f"{where}[{index}]") for index, item in enumerate(value))
-
-
-def _scalar(value: object, where: str) -> Scalar:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return _printable(value[:MAX_TEXT])
-    if not isinstance(value, float):
-        raise BadDocumentError(f"{where} must be text, a number, true or false, not {_kind(value)}")
-    number = _number(value, where)
-    return int(number) if number.is_integer() and abs(number) <= EXACT else number
-
-
-def _sentence(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return _printable(value[:MAX_TEXT])
-    raise BadDocumentError(f"`adapted` must be a sentence or null, not {_kind(value)}")
-
-
-def _printable(text: str) -> str:
-    r"""Replace what JSON can name and no file or plot can show: ``\ud800``, ``\u0000``."""
-    return _NOT_SHOWABLE.sub("?", text)
-
-
-def _kind(value: object) -> str:
-    """Return what a JSON value is, in words."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, list):
-        return "a list"
-    return "an object" if isinstance(value, dict) else "a number"

@@ -8,7 +8,7 @@ import pytest
 
 from runner.engines.protocol import Engine
 from runner.execute import clear
-from runner.execute.result import conclude
+from runner.execute.result import parse_outcome
 from runner.inside import LAUNCHER
 from runner.prepare import write_context
 from runner.records.environment import BaseKind, Image
@@ -171,7 +171,7 @@ def test_a_link_is_staged_as_its_target(engine: Engine, image: Image, tmp_path: 
     clear(engine, RUN)
     engine.stage(RUN, image.id, {"launcher.py": LAUNCHER, "script/script.py": tmp_path / "link.py"})
     outcome = engine.execute(launch(image.id), lambda _: None)
-    assert conclude(outcome, launch(image.id), METRICS).values == {"x": 1.5}
+    assert parse_outcome(outcome, launch(image.id), METRICS).values == {"x": 1.5}
 
 
 REACHES = """

@@ -1,8 +1,8 @@
 """What the program reads, each with a function that takes any bytes and says if a promise broke.
 
 The promises: a reader returns what it read or raises a ``RunnerError`` whose message is made of
-printable lines that name the file; what comes out of a container is always concluded; nothing takes
-longer than its limit; and what was read can be stored and is the same when it is read again.
+printable lines that name the file; what comes out of a container always gives a status; nothing
+takes longer than its limit; and what was read can be stored and is the same when it is read again.
 """
 
 import atexit
@@ -27,7 +27,7 @@ from pydantic import TypeAdapter
 from runner import report
 from runner.engines.protocol import Outcome
 from runner.errors import RunnerError
-from runner.execute.result import Concluded, conclude
+from runner.execute.result import ParsedResult, parse_outcome
 from runner.judge import judge
 from runner.lock.file import read_lock
 from runner.read import read
@@ -208,28 +208,28 @@ def document(result: str) -> bytes:
     return json.dumps({**sent, "result": result, "reading": reading}).encode()
 
 
-def conclude_any_document(content: bytes) -> None:
+def parse_any_document(content: bytes) -> None:
     """Conclude of a container that sent these bytes, in a frame and without, and printed them."""
     log = content.decode(errors="replace")
     first = content[0] if content else 0
     for sent in (content, framed(content)):
         for exit_code in (0, first - 128, None):
-            concluded(sent, log, exit_code, out_of_memory=first == 1, timed_out=first == 2)
+            parsed(sent, log, exit_code, out_of_memory=first == 1, timed_out=first == 2)
 
 
-def conclude_any_result(content: bytes) -> None:
+def parse_any_result(content: bytes) -> None:
     """Conclude of a script that wrote these bytes as its result."""
-    concluded(framed(document(content.decode(errors="replace"))))
+    parsed(framed(document(content.decode(errors="replace"))))
 
 
-def concluded(
+def parsed(
     sent: bytes | None,
     log: str = "",
     exit_code: int | None = 0,
     *,
     out_of_memory: bool = False,
     timed_out: bool = False,
-) -> Concluded:
+) -> ParsedResult:
     """Conclude of a container, and check that the result has a status and can be stored."""
     seen = Outcome(
         exit_code=exit_code,
@@ -241,7 +241,7 @@ def concluded(
         duration_s=1.0,
         trouble=None,
     )
-    found = conclude(seen, launch(), METRICS)
+    found = parse_outcome(seen, launch(), METRICS)
     holds(isinstance(found.status, Status), "there is no status")
     holds((found.status is Status.OK) is (found.reason is None), "a reason only where not ok")
     numbers = (found.values, found.series, found.environment, found.adapted)
@@ -389,7 +389,7 @@ def targets() -> tuple[Target, ...]:
         ),
         Target(
             name="document",
-            promise=conclude_any_document,
+            promise=parse_any_document,
             seeds=documents,
             edges=_bytes(edges.ANY_JSON),
             inputs=json_inputs(documents),
@@ -397,7 +397,7 @@ def targets() -> tuple[Target, ...]:
         ),
         Target(
             name="result",
-            promise=conclude_any_result,
+            promise=parse_any_result,
             seeds=results,
             edges=_bytes(edges.RESULT),
             inputs=json_inputs(results),

@@ -17,10 +17,10 @@ from tests.fuzz.strategies import as_sections, sections
 from tests.fuzz.targets import (
     METRICS,
     TooSlowError,
-    concluded,
     document,
     framed,
     limited,
+    parsed,
     target,
     unfolded,
 )
@@ -73,7 +73,7 @@ def test_no_lock_takes_long(name: str) -> None:
 
 @pytest.mark.parametrize("name", edges.RESULT)
 def test_no_result_takes_long(name: str) -> None:
-    """Whatever comes out of a container, it is concluded in time."""
+    """Whatever comes out of a container, it is parsed in time."""
     target("result").check(encoded(edges.RESULT[name]))
     target("document").check(encoded(edges.RESULT[name]))
 
@@ -157,7 +157,7 @@ def test_no_name_of_a_script_can_end_the_program() -> None:
     """Letters that no plot can show, and on which the library for plots aborts, are replaced."""
     names = {"a\x00\x1b": 1, "seconds": 1}
     text = json.dumps({**sound_result(), "values": names, "adapted": "b\n\uffff"})
-    found = concluded(framed(document(text)))
+    found = parsed(framed(document(text)))
     assert found.status is Status.OK
     assert set(found.values) == {"a??", "seconds"}
     assert found.adapted == "b??"

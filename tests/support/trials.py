@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.engines.protocol import Engine, Launch, Outcome
 from runner.execute import clear
-from runner.execute.result import Concluded, conclude
+from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER
 from runner.prepare import write_context
 from runner.python.interpreters import Interpreter
@@ -15,7 +15,7 @@ from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Better, Limits, Metric
 
-Execute = Callable[..., tuple[Outcome, Concluded, list[str]]]
+Execute = Callable[..., tuple[Outcome, ParsedResult, list[str]]]
 """``executed`` without its first arguments: engine, image and folder."""
 
 RUN = "a-run"
@@ -72,20 +72,9 @@ def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 
     )
 
 
-def stored_as(found: Concluded, when: datetime) -> TrialResult:
+def stored_as(found: ParsedResult, when: datetime) -> TrialResult:
     """Return a parsed result as it is saved with a run."""
-    return TrialResult(
-        trial=Trial(cell="a=1", block=1, position=1, seed=1),
-        status=found.status,
-        reason=found.reason,
-        values=found.values,
-        series=found.series,
-        environment=found.environment,
-        adapted=found.adapted,
-        reading=found.reading,
-        started_at=when,
-        duration_s=1.0,
-    )
+    return found.of(Trial(cell="a=1", block=1, position=1, seed=1), when, duration_s=1.0)
 
 
 def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
@@ -105,7 +94,7 @@ def executed(
     limits: Limits = LIMITS,
     timeout_s: float = 60.0,
     watch: Callable[[str], None] = lambda _: None,
-) -> tuple[Outcome, Concluded, list[str]]:
+) -> tuple[Outcome, ParsedResult, list[str]]:
     """Execute a script as a trial; return its outcome, its result and the lines of its log.
 
     ``watch`` is called with each line while the trial runs.
@@ -119,4 +108,4 @@ def executed(
 
     trial = launch(image.id, limits, timeout_s)
     outcome = engine.execute(trial, see)
-    return outcome, conclude(outcome, trial, METRICS), seen
+    return outcome, parse_outcome(outcome, trial, METRICS), seen

@@ -66,13 +66,20 @@ OWNERS = {
     "vl_convert": {"report.figures"},
     "pydantic": {
         "bundle.file",
+        "execute.script_result",
         "lock.file",
         "read.fields",
         "read.validation",
         "read.schema",
         "system.stored",
     },
-    "pydantic_core": {"read.fields", "read.validation", "read.schema", "system.stored"},
+    "pydantic_core": {
+        "execute.script_result",
+        "read.fields",
+        "read.schema",
+        "read.validation",
+        "system.stored",
+    },
 }
 """The only modules that import a package; a package that is not listed is imported by none."""
 

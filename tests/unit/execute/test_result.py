@@ -1,4 +1,4 @@
-"""What is concluded of a trial, whatever came out of its container."""
+"""Whatever comes out of a container gives a status, and numbers only if all is well."""
 
 import json
 from collections.abc import Callable
@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from runner.engines.protocol import Outcome
-from runner.execute.result import MAX_NAMES, MAX_NUMBERS, MAX_TEXT, Concluded, conclude
+from runner.execute.result import ParsedResult, parse_outcome
+from runner.execute.script_result import MAX_NAMES, MAX_NUMBERS, MAX_TEXT
 from runner.records.run import TrialResult
 from runner.records.study import Better, Metric, Status
 from tests.support.trials import launch, stored_as
 
+LIMIT = launch().limits.memory_bytes
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 METRICS = (
     Metric(name="x", unit="s", better=Better.LOWER, title="x"),
@@ -49,12 +51,12 @@ STORED = TypeAdapter(TrialResult)
 
 
 def framed(body: bytes) -> bytes:
-    """Put a document into its frame."""
+    """Add the frame to a document."""
     return b"MATRIX-DOCUMENT %d\n" % len(body) + body
 
 
 def document(result: str | None, **changes: object) -> bytes:
-    """What the launcher sends when a script wrote this result."""
+    """Return the launcher's document for a script that wrote this result."""
     sent = {
         "format": 1,
         "exit_code": 0,
@@ -75,7 +77,7 @@ def outcome(
     log: str = "",
     trouble: str | None = None,
 ) -> Outcome:
-    """What an engine saw."""
+    """Return the outcome that an engine saw."""
     return Outcome(
         exit_code=exit_code,
         out_of_memory=out_of_memory,
@@ -88,15 +90,15 @@ def outcome(
     )
 
 
-def concluded(sent: bytes | None) -> Concluded:
-    """Conclude of a container that ended well, and check what holds for every conclusion."""
-    found = conclude(outcome(sent), launch(), METRICS)
+def parsed(sent: bytes | None) -> ParsedResult:
+    """Parse the outcome of a container that ended normally, and check it."""
+    found = parse_outcome(outcome(sent), launch(), METRICS)
     check(found)
     return found
 
 
-def check(found: Concluded) -> None:
-    """Numbers only where all is well, a reason only where not, and all of it can be stored."""
+def check(found: ParsedResult) -> None:
+    """Check that there are either numbers or a reason, and that both can be stored."""
     if found.status is Status.OK:
         assert found.reason is None
     else:
@@ -106,9 +108,9 @@ def check(found: Concluded) -> None:
     assert STORED.validate_json(STORED.dump_json(result)) == result
 
 
-def test_a_good_result_is_ok() -> None:
-    """Values, series, environment and reading are those that were sent."""
-    found = concluded(document(json.dumps(GOOD)))
+def test_a_valid_result_is_ok() -> None:
+    """Values, series, environment and reading are kept as they were sent."""
+    found = parsed(document(json.dumps(GOOD)))
     assert found.status is Status.OK
     assert found.values == {"x": 1.5}
     assert found.series == {"y": (1.0, 2.5)}
@@ -119,8 +121,8 @@ def test_a_good_result_is_ok() -> None:
 
 
 def test_whole_numbers_stay_whole_in_the_environment() -> None:
-    """A count is shown as it was written, while values are numbers with a point."""
-    found = concluded(document(json.dumps({**GOOD, "values": {"x": 2}})))
+    """They are shown as they were written, while values are floats."""
+    found = parsed(document(json.dumps({**GOOD, "values": {"x": 2}})))
     assert isinstance(found.environment["threads"], int)
     assert isinstance(found.values["x"], float)
 
@@ -136,7 +138,7 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
         (
             outcome(None, exit_code=None, log="last words"),
             Status.FAILED,
-            "the launcher sent no document; container ended without an exit code: last words",
+            "the launcher sent no document; the container ended without an exit code: last words",
         ),
         (
             outcome(None, exit_code=137, out_of_memory=True),
@@ -146,7 +148,7 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
         (
             outcome(None, exit_code=137, timed_out=True),
             Status.TIMED_OUT,
-            "stopped after 90 s; the launcher did not answer",
+            "stopped after 90 s; the launcher did not respond",
         ),
         (
             outcome(document(None, timed_out=True, exit_code=-9)),
@@ -164,9 +166,30 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
             ),
             Status.ENGINE_LOST,
             (
-                "the machine ran out of memory: the trial had 1 MiB of its 4096 MiB when the "
+                "the machine ran out of memory: the trial used 1 MiB of its 4 GiB when the kernel "
+                "killed one of its processes"
+            ),
+        ),
+        (
+            outcome(
+                document(
+                    None, reading={**READING, "memory_peak_bytes": 7 * LIMIT // 10, "oom_kills": 1}
+                )
+            ),
+            Status.ENGINE_LOST,
+            (
+                "the machine ran out of memory: the trial used 2.8 GiB of its 4 GiB when the "
                 "kernel killed one of its processes"
             ),
+        ),
+        (
+            outcome(
+                document(
+                    None, reading={**READING, "memory_peak_bytes": 19 * LIMIT // 20, "oom_kills": 1}
+                )
+            ),
+            Status.OUT_OF_MEMORY,
+            "the kernel killed a process of the script for its memory",
         ),
         (
             outcome(document(None, exit_code=1), log="KeyError: 'x'"),
@@ -191,7 +214,7 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
         (
             outcome(None, log="it went well"),
             Status.ENGINE_LOST,
-            "what the container sent did not arrive",
+            "the container ended, but its document did not arrive",
         ),
         (
             outcome(document(None)),
@@ -206,16 +229,16 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
     ],
 )
 def test_each_way_to_end_has_its_status(seen: Outcome, status: Status, reason: str) -> None:
-    """What went wrong is told in one sentence, and there is no number."""
-    found = conclude(seen, launch(), METRICS)
+    """The reason is one sentence, and there are no numbers."""
+    found = parse_outcome(seen, launch(), METRICS)
     check(found)
     assert (found.status, found.reason) == (status, reason)
 
 
-def test_a_forged_document_counts_for_nothing() -> None:
-    """A document of a launcher that did not end by itself is not believed."""
+def test_a_forged_document_is_ignored() -> None:
+    """A document does not count if the launcher did not end by itself."""
     seen = outcome(document(json.dumps(GOOD)), exit_code=137)
-    found = conclude(seen, launch(), METRICS)
+    found = parse_outcome(seen, launch(), METRICS)
     assert found.status is Status.FAILED
     assert found.values == {}
 
@@ -223,10 +246,10 @@ def test_a_forged_document_counts_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        (b"", "the launcher's document is not whole"),
-        (b"MATRIX-DOCUMENT 5\n{}", "the launcher's document is not whole"),
-        (b"MATRIX-DOCUMENT -1\n", "the launcher's document is not whole"),
-        (document("{}") + b" ", "the launcher's document is not whole"),
+        (b"", "the launcher's document is incomplete"),
+        (b"MATRIX-DOCUMENT 5\n{}", "the launcher's document is incomplete"),
+        (b"MATRIX-DOCUMENT -1\n", "the launcher's document is incomplete"),
+        (document("{}") + b" ", "the launcher's document is incomplete"),
         (framed(b"{}"), "the launcher's document was tampered with"),
         (framed(b"\xff"), "the launcher's document was tampered with"),
         (framed(b"[" * 100_000), "the launcher's document was tampered with"),
@@ -239,15 +262,15 @@ def test_a_forged_document_counts_for_nothing() -> None:
     ],
 )
 def test_a_damaged_document_is_a_failure(sent: bytes, said: str) -> None:
-    """Whatever came instead of the document, the trial failed and the reason says so."""
-    found = concluded(sent)
+    """The trial failed, and the reason says so."""
+    found = parsed(sent)
     assert found.status is Status.FAILED
     assert found.reason
     assert found.reason.startswith(said)
 
 
 def good(**changes: object) -> str:
-    """A good result with some keys changed."""
+    """Return a valid result with some keys changed."""
     return json.dumps({**GOOD, **changes})
 
 
@@ -261,20 +284,23 @@ def good(**changes: object) -> str:
         ("3", "the result must be a JSON object, not a number"),
         ("[" * 100_000, "the result is nested too deeply"),
         (good(more=1), "the result has an unknown key `more`"),
-        (good(format=2), 'the result must say `"format": 1`'),
-        (good(format=True), 'the result must say `"format": 1`'),
-        (good(format="1"), 'the result must say `"format": 1`'),
-        ("{}", 'the result must say `"format": 1`'),
+        (good(format=2), 'the result must contain `"format": 1`'),
+        (good(format=True), 'the result must contain `"format": 1`'),
+        (good(format="1"), 'the result must contain `"format": 1`'),
+        ("{}", 'the result must contain `"format": 1`'),
         (good(values=[1]), "`values` must be a JSON object, not a list"),
         (good(values=None), "`values` must be a JSON object, not null"),
         (good(values={"x": "1"}), "values.x must be a number, not text"),
         (good(values={"x": True}), "values.x must be a number, not true or false"),
         (good(values={"x": None}), "values.x must be a number, not null"),
         (good(values={"x": {}}), "values.x must be a number, not an object"),
-        (good(values={"x": float("nan")}), "the result holds NaN, which is not a number in JSON"),
+        (
+            good(values={"x": float("nan")}),
+            "the result contains NaN, which is not a number in JSON",
+        ),
         (
             good(values={"x": -float("inf")}),
-            "the result holds -Infinity, which is not a number in JSON",
+            "the result contains -Infinity, which is not a number in JSON",
         ),
         ('{"format": 1, "values": {"x": 1e999}}', "values.x is not a finite number"),
         ('{"format": 1, "values": {"x": 1%s}}' % ("0" * 5000), "values.x is not a finite number"),
@@ -287,18 +313,18 @@ def good(**changes: object) -> str:
             good(series={"x": [1], "y": [1]}),
             "`x` is both a value and a series; it must be one of them",
         ),
-        ('{"format": 1, "format": 1}', "the result has the same name twice"),
-        ('{"format": 1, "values": {"x": 1, "x": 2}}', "the result has the same name twice"),
+        ('{"format": 1, "format": 1}', "the result contains the same name twice"),
+        ('{"format": 1, "values": {"x": 1, "x": 2}}', "the result contains the same name twice"),
         (good(environment={"a": None}), "environment.a must be text, a number, true or false"),
         (good(environment={"a": ["b"]}), "environment.a must be text, a number, true or false"),
         (good(adapted=1), "`adapted` must be a sentence or null, not a number"),
         (
             good(values={f"n{index}": 1 for index in range(MAX_NAMES + 1)}),
-            f"`values` has more than {MAX_NAMES} names, or a name is too long",
+            f"`values` has more than {MAX_NAMES} names, or too long a name",
         ),
         (
             good(environment={"n" * (MAX_TEXT + 1): 1}),
-            f"`environment` has more than {MAX_NAMES} names, or a name is too long",
+            f"`environment` has more than {MAX_NAMES} names, or too long a name",
         ),
         (
             '{"format": 1, "series": {"y": [%s1]}}' % ("1," * MAX_NUMBERS),
@@ -306,9 +332,9 @@ def good(**changes: object) -> str:
         ),
     ],
 )
-def test_a_bad_result_is_refused(result: str, said: str) -> None:
-    """What breaks the contract is bad output, and the reason names the place."""
-    found = concluded(document(result))
+def test_an_invalid_result_is_refused(result: str, said: str) -> None:
+    """The status is bad-output, and the reason names the place."""
+    found = parsed(document(result))
     assert found.status is Status.BAD_OUTPUT
     assert found.reason
     assert found.reason.startswith(said)
@@ -316,12 +342,12 @@ def test_a_bad_result_is_refused(result: str, said: str) -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    """No text of a script fills the report."""
+    """No text of a script can fill the report."""
     long = "long " * MAX_TEXT
-    found = concluded(document(good(environment={"a": long}, adapted=long)))
+    found = parsed(document(good(environment={"a": long}, adapted=long)))
     assert found.environment["a"] == long[:MAX_TEXT]
     assert found.adapted == long[:MAX_TEXT]
-    failed = conclude(outcome(document(None, exit_code=1), log=long), launch(), METRICS)
+    failed = parse_outcome(outcome(document(None, exit_code=1), log=long), launch(), METRICS)
     assert failed.reason == f"exit code 1: {long[:MAX_TEXT]}"
 
 
@@ -335,19 +361,19 @@ def test_long_texts_are_cut() -> None:
         good(values={"\ud800": "text"}),
     ],
 )
-def test_half_a_character_is_replaced(result: str) -> None:
-    """What JSON can name and no file can hold, a lone surrogate, costs no other trial."""
-    found = concluded(document(result))
+def test_lone_surrogates_are_replaced(result: str) -> None:
+    """JSON can contain them, but files cannot."""
+    found = parsed(document(result))
     texts = [found.reason or "", found.adapted or "", *found.environment, *found.values]
     for text in (*texts, *map(str, found.environment.values())):
         text.encode()
 
 
-def test_names_that_become_equal_are_one_name_twice() -> None:
-    """Two names that differ in half a character only are not silently one."""
+def test_names_that_become_equal_are_refused() -> None:
+    """Replacing a character must not merge two names."""
     halves = {chr(0xD800): 1, chr(0xD801): 2}
-    found = concluded(document(good(values={"x": 1, **halves})))
-    assert found.reason == "the result has the same name twice"
+    found = parsed(document(good(values={"x": 1, **halves})))
+    assert found.reason == "the result contains the same name twice"
 
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
@@ -360,27 +386,27 @@ ANY_JSON = st.recursive(
 
 @settings(deadline=None)
 @given(st.binary(), st.sampled_from([bytes, framed, lambda sent: document("{}")[:-9] + sent]))
-def test_any_bytes_are_concluded(sent: bytes, within: Callable[[bytes], bytes]) -> None:
-    """Whatever a container sends, the answer is a status, with numbers only where it is ok."""
-    assert concluded(within(sent)).status is Status.FAILED
+def test_any_bytes_give_a_status(sent: bytes, within: Callable[[bytes], bytes]) -> None:
+    """Whatever a container sends, the trial has failed."""
+    assert parsed(within(sent)).status is Status.FAILED
 
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_concluded(result: str) -> None:
-    """Whatever a script writes, the answer is a status, with numbers only where it is ok."""
-    assert concluded(document(result)).status is Status.BAD_OUTPUT
+def test_any_text_gives_a_status(result: str) -> None:
+    """Text that is not JSON is bad output."""
+    assert parsed(document(result)).status is Status.BAD_OUTPUT
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from([*GOOD, "more"]), ANY_JSON))
-def test_any_json_is_concluded(changes: dict[str, object]) -> None:
-    """Whatever stands under the known keys, the answer is a status and can be stored."""
-    assert concluded(document(good(**changes))).status in {Status.OK, Status.BAD_OUTPUT}
+def test_any_json_gives_a_status(changes: dict[str, object]) -> None:
+    """Whatever the known keys contain, the result can be stored."""
+    assert parsed(document(good(**changes))).status in {Status.OK, Status.BAD_OUTPUT}
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from([*READING, "more"]), ANY_JSON))
-def test_any_reading_is_concluded(changes: dict[str, object]) -> None:
-    """A forged reading is found out, or it is a reading that can be stored."""
-    concluded(document(good(), reading={**READING, **changes}))
+def test_any_reading_gives_a_status(changes: dict[str, object]) -> None:
+    """A forged reading is refused, or it can be stored."""
+    parsed(document(good(), reading={**READING, **changes}))
