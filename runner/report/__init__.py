@@ -19,7 +19,7 @@ def write(folder: RunFolder) -> Path:
     from runner.report.view import view  # noqa: PLC0415
 
     report = view(folder.stored())
-    for figure in render.figures_of(report):
+    for figure in report.figures:
         folder.save_text(render.image_path(figure), figures.svg(figure.chart))
     folder.save_text("report.html", render.html_page(report))
     return folder.save_text("report.md", render.markdown(report))

@@ -88,12 +88,11 @@ def changes(
     ]
     height = ROW_HEIGHT * len({label for label, _ in shown})
     chart = alt.layer(*layers).properties(width=WIDTH, height=height)
-    return Figure(
-        name=name,
-        caption=f"Each dot is one block, each bar the {level * 100:.4g} % interval. Changes inside "
-        "the shaded band are negligible.",
-        chart=_finished(chart),
+    caption = (
+        f"Each dot is one block, each bar the {level * 100:.4g} % interval. Changes inside the "
+        "shaded band are negligible."
     )
+    return Figure(name, caption, _finished(chart))
 
 
 def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> Figure:
@@ -127,11 +126,8 @@ def curves(name: str, series: Mapping[str, Mapping[str, Sequence[Sequence[float]
                 tooltip=["cell:N", "epoch:Q", alt.Tooltip("value:Q", title=title)],
             ).properties(width=WIDTH, height=CURVE_HEIGHT)
         )
-    return Figure(
-        name=name,
-        caption="Each line is one cell: the median over its blocks at each epoch.",
-        chart=_finished(alt.vconcat(*plots)),
-    )
+    caption = "Each line is one cell: the median over its blocks at each epoch."
+    return Figure(name, caption, _finished(alt.vconcat(*plots)))
 
 
 def _values(rows: Sequence[Mapping[str, object]]) -> alt.Data:

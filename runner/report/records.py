@@ -4,32 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Table:
     """Rows of texts; a line break in a text is kept.
 
-    The last columns hold numbers and are aligned right. A folded table is shown only on request,
-    under its caption.
+    The last columns hold ``numbers`` and are aligned right. A folded table is shown only on
+    request, under its caption.
     """
 
     caption: str
     columns: tuple[str, ...]
-    numbers: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[str, ...] = ()
     folded: bool = False
 
     @property
-    def headers(self) -> tuple[str, ...]:
-        """The titles of all columns."""
-        return (*self.columns, *self.numbers)
-
-    @property
-    def alignments(self) -> tuple[str, ...]:
-        """How each column is aligned: ``left`` or ``right``."""
-        return ("left",) * len(self.columns) + ("right",) * len(self.numbers)
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The title of each column, and how the column is aligned."""
+        return (
+            *((title, "left") for title in self.columns),
+            *((title, "right") for title in self.numbers),
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A finding in bold, its basis, and notes on it."""
 
@@ -38,7 +36,7 @@ class Statement:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A plot as Vega-Lite; ``name`` is the name of its file."""
 
@@ -47,7 +45,7 @@ class Figure:
     chart: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Excerpt:
     """The end of a log. ``path`` leads to the full log, relative to the report."""
 
@@ -57,7 +55,7 @@ class Excerpt:
     path: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Section:
     """A heading and the parts below it, in the order of the fields."""
 
@@ -70,10 +68,15 @@ class Section:
     excerpts: tuple[Excerpt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ReportView:
     """The whole content of a report."""
 
     title: str
     lead: tuple[str, ...]
     sections: tuple[Section, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures of all sections."""
+        return tuple(figure for section in self.sections for figure in section.figures)

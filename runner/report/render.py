@@ -42,19 +42,13 @@ class Raw(str):
 
 def markdown(view: ReportView) -> str:
     """Return the report as Markdown."""
-    return _markdown_template().render(view=view)
+    return _template("report.md.j2").render(view=view)
 
 
 def html_page(view: ReportView) -> str:
     """Return the report as one HTML page with interactive plots; it fetches nothing."""
-    drawn = figures_of(view)
-    script = Markup(figures.script()) if drawn else ""  # noqa: S704 (Vega's own)
-    return _html_template().render(view=view, figures=drawn, script=script)
-
-
-def figures_of(view: ReportView) -> list[Figure]:
-    """Return every figure of a report."""
-    return [figure for section in view.sections for figure in section.figures]
+    script = Markup(figures.script()) if view.figures else ""  # noqa: S704 (Vega's own)
+    return _template("report.html.j2").render(view=view, script=script)
 
 
 def image_path(figure: Figure) -> str:
@@ -69,14 +63,53 @@ def escape(text: str) -> Raw:
     return Raw(_OPENING.sub(r"\1\\", line))
 
 
+@cache
+def _template(name: str) -> Template:
+    is_html = name == "report.html.j2"
+    environment = Environment(
+        loader=PackageLoader("runner.report"),
+        autoescape=is_html,  # noqa: S701 (in Markdown, finalize escapes all but Raw)
+        finalize=_html_text if is_html else _markdown_text,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "address": lambda path: quote(path, safe="/=,@"),
+        "anchor": lambda figure: file_name(figure.name),
+        "drawn": _drawn,
+        "fenced": _fenced,
+        "grid": _grid,
+        "html": _html,
+        "image": _image,
+        "json": _json,
+        "lines": _lines,
+        "link": _link,
+        "log": _log,
+    }
+    return environment.get_template(name)
+
+
+def _html_text(value: object) -> str:
+    return value if isinstance(value, Markup) else one_line(str(value))
+
+
+def _markdown_text(value: object) -> Raw:
+    return value if isinstance(value, Raw) else escape(str(value))
+
+
+# Filters for Markdown
+
+
 def _fenced(lines: tuple[str, ...]) -> Raw:
-    log = _log(lines)
+    log = _cut(lines)
     longest = max(map(len, re.findall("`+", log)), default=0)
     fence = "`" * max(3, longest + 1)
     return Raw("\n".join([f"{fence}text", *([log] if lines else []), fence]))
 
 
-def _log(lines: tuple[str, ...]) -> str:
+def _cut(lines: tuple[str, ...]) -> str:
     return "\n".join(one_line(line).rstrip()[:CHARACTERS_OF_A_LINE] for line in lines)
 
 
@@ -84,16 +117,12 @@ def _grid(table: Table) -> Raw:
     return Raw(
         tabulate.tabulate(
             [["<br>".join(map(escape, text.split("\n"))) for text in row] for row in table.rows],
-            headers=list(map(escape, table.headers)),
-            colalign=table.alignments,
+            headers=[escape(title) for title, _ in table.headers],
+            colalign=[alignment for _, alignment in table.headers],
             tablefmt="pipe",
             disable_numparse=True,
         )
     )
-
-
-def _link(path: str) -> Raw:
-    return Raw(f"[{escape(path)}]({quote(path, safe='/=,@')})")
 
 
 def _html(text: str) -> Raw:
@@ -105,8 +134,15 @@ def _image(figure: Figure) -> Raw:
     return Raw(f"![{escape(figure.caption)}]({quote(image_path(figure))})")
 
 
-def _lines(text: str) -> Markup:
-    return Markup("<br>").join(map(one_line, text.split("\n")))
+def _link(path: str) -> Raw:
+    return Raw(f"[{escape(path)}]({quote(path, safe='/=,@')})")
+
+
+# Filters for HTML
+
+
+def _drawn(figure: Figure) -> Markup:
+    return Markup(figures.svg(figure.chart))  # noqa: S704 (vl-convert escapes texts)
 
 
 def _json(content: object) -> Markup:
@@ -117,48 +153,9 @@ def _json(content: object) -> Markup:
     return Markup(plain)  # noqa: S704 (it contains no markup)
 
 
-def _drawn(figure: Figure) -> Markup:
-    return Markup(figures.svg(figure.chart))  # noqa: S704 (vl-convert escapes texts)
+def _lines(text: str) -> Markup:
+    return Markup("<br>").join(map(one_line, text.split("\n")))
 
 
-@cache
-def _html_template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("runner.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else one_line(str(value)),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "anchor": lambda figure: file_name(figure.name),
-        "address": lambda path: quote(path, safe="/=,@"),
-        "drawn": _drawn,
-        "json": _json,
-        "lines": _lines,
-        "log": lambda lines: Markup(html.escape(_log(lines))),  # noqa: S704 (escaped)
-    }
-    return environment.get_template("report.html.j2")
-
-
-@cache
-def _markdown_template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("runner.report"),
-        # Markdown is not HTML: finalize escapes everything that is not Raw.
-        autoescape=False,  # noqa: S701
-        finalize=lambda value: value if isinstance(value, Raw) else escape(str(value)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "fenced": _fenced,
-        "grid": _grid,
-        "html": _html,
-        "image": _image,
-        "link": _link,
-    }
-    return environment.get_template("report.md.j2")
+def _log(lines: tuple[str, ...]) -> Markup:
+    return Markup(html.escape(_cut(lines)))  # noqa: S704 (escaped)

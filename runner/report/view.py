@@ -16,9 +16,9 @@ def view(stored: StoredRun) -> ReportView:
     """Say what is known of a run at any time, also before its first trial."""
     evidence, matrix = gather(stored), stored.run.matrix
     return ReportView(
-        title=matrix.title or matrix.name,
-        lead=(_compared(evidence), _progress(evidence), *_quick(evidence)),
-        sections=tuple(section for make in SECTIONS if (section := make(evidence)) is not None),
+        matrix.title or matrix.name,
+        (_compared(evidence), _progress(evidence), *_quick(evidence)),
+        tuple(section for make in SECTIONS if (section := make(evidence)) is not None),
     )
 
 
@@ -32,7 +32,7 @@ def _compared(evidence: Evidence) -> str:
     of = f" of {' and '.join(axes)}" if axes else ""
     return (
         f"{counted(len(cells), 'cell')}{of}, compared on one host: {machine.cpu_model}, "
-        f"{counted(machine.cores, 'core')}, {memory(machine.memory_bytes)}, "
+        f"{counted(machine.cores, 'core')}, {memory(machine.memory_bytes)} of memory, "
         f"{run.engine.name} {run.engine.version}."
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from runner.records import Scalar, shown
-from runner.records.environment import Environment, EnvironmentRequest, Unsupported
+from runner.records.environment import Environment, EnvironmentRequest, Image, Unsupported
 from runner.records.run import EngineFacts, Run, isolation, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.records import Section, Table
@@ -48,31 +48,20 @@ def environments(evidence: Evidence) -> Section:
         for package in every
         if len({versions.get(package) for versions in packages.values()}) > 1
     ]
+    items = dict.fromkeys(item for items in reported.values() for item in items)
     where = "environment" if evidence.run.engine.name == "venv" else "container"
+    inside = f"Versions reported from inside the {where}"
+    differ = f"Packages that differ ({len(differing)})"
+    same = f"Packages identical in all environments: {len(every) - len(differing)}."
     return Section(
-        title="Environments",
-        lead=(
-            "Packages were resolved from the index as it was at the time in the column 'as of'.",
-        ),
+        "Environments",
+        ("Packages were resolved from the index as it was at the time in the column 'as of'.",),
         tables=(
             _overview(evidence, names),
-            *_side_by_side(
-                f"Versions reported from inside the {where}",
-                "item",
-                dict.fromkeys(item for items in reported.values() for item in items),
-                reported,
-            ),
-            *_side_by_side(
-                f"Packages that differ ({len(differing)})",
-                "package",
-                differing,
-                packages,
-                folded=True,
-            ),
+            *_side_by_side(inside, "item", items, reported),
+            *_side_by_side(differ, "package", differing, packages, folded=True),
         ),
-        notes=(f"Packages identical in all environments: {len(every) - len(differing)}.",)
-        if len(packages) > 1
-        else (),
+        notes=(same,) if len(packages) > 1 else (),
     )
 
 
@@ -107,14 +96,17 @@ def _merged(mappings: Iterable[Mapping[str, Scalar]]) -> Mapping[str, str]:
 
 
 def _overview(evidence: Evidence, names: Mapping[EnvironmentRequest, str]) -> Table:
-    return Table(
-        caption="Environments",
-        columns=("environment", "Python", "as of", "packages", "image", "base"),
-        rows=tuple(
-            (name, *_locked(evidence, request), *_built(evidence, request))
-            for request, name in names.items()
-        ),
+    rows = tuple(
+        (
+            name,
+            *_locked(evidence, request),
+            image_sizes(evidence, request),
+            _bases(evidence.images[request]),
+        )
+        for request, name in names.items()
     )
+    columns = ("environment", "Python", "as of", "packages", "image", "base")
+    return Table("Environments", columns, rows)
 
 
 def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, str]:
@@ -127,11 +119,9 @@ def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, 
             return "not locked", NOTHING, NOTHING
 
 
-def _built(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str]:
-    bases = dict.fromkeys(
-        f"{image.base.name}, {image.base.kind.value}" for image in evidence.images[request]
-    )
-    return image_sizes(evidence, request), "; ".join(bases) or NOTHING
+def _bases(images: Iterable[Image]) -> str:
+    bases = dict.fromkeys(f"{image.base.name}, {image.base.kind.value}" for image in images)
+    return "; ".join(bases) or NOTHING
 
 
 def _side_by_side(
@@ -143,32 +133,23 @@ def _side_by_side(
     folded: bool = False,
 ) -> list[Table]:
     """Lay environments beside one another, a few in each table; a dash means it has no such row."""
-    names = list(columns)
-    return [
-        Table(
-            caption=caption,
-            columns=(title, *some),
-            rows=tuple((row, *(columns[name].get(row, NOTHING) for name in some)) for row in rows),
-            folded=folded,
-        )
-        for start in range(0, len(names), ENVIRONMENTS_IN_A_TABLE)
-        for some in [names[start : start + ENVIRONMENTS_IN_A_TABLE]]
-    ]
+    tables = []
+    for start in range(0, len(columns), ENVIRONMENTS_IN_A_TABLE):
+        some = list(columns)[start : start + ENVIRONMENTS_IN_A_TABLE]
+        cells = ((row, *(columns[name].get(row, NOTHING) for name in some)) for row in rows)
+        tables.append(Table(caption, (title, *some), tuple(cells), folded=folded))
+    return tables
 
 
 def host(evidence: Evidence) -> Section:
     """Show the machine, the engine, the limits, and the digests of everything that ran."""
     return Section(
-        title="Host and engine",
+        "Host and engine",
         tables=(
-            _facts("Machine", _machine(evidence)),
-            _facts("Run and digests", _digests(evidence.run)),
+            Table("Machine", ("item", "value"), tuple(_machine(evidence))),
+            Table("Run and digests", ("item", "value"), tuple(_digests(evidence.run))),
         ),
     )
-
-
-def _facts(caption: str, pairs: Iterable[tuple[str, str]]) -> Table:
-    return Table(caption=caption, columns=("item", "value"), rows=tuple(pairs))
 
 
 def _machine(evidence: Evidence) -> list[tuple[str, str]]:
@@ -218,10 +199,11 @@ def _digests(run: Run) -> list[tuple[str, str]]:
 def method(evidence: Evidence) -> Section:
     """Say in plain words how the numbers were obtained."""
     parameters = _merged(cell.parameters for cell in evidence.cells)
+    rows = tuple(parameters.items())
     return Section(
-        title="How it was measured",
-        lead=(_TRIALS.format(boundary=_boundary(evidence.run)), _NUMBERS, _COMPARISONS),
-        tables=(_facts("Parameters of the experiment", parameters.items()),) if parameters else (),
+        "How it was measured",
+        (_TRIALS.format(boundary=_boundary(evidence.run)), _NUMBERS, _COMPARISONS),
+        tables=(Table("Parameters of the experiment", ("parameter", "value"), rows),),
     )
 
 

@@ -33,21 +33,21 @@ _ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Faul
 def cells(evidence: Evidence) -> Section:
     """Show how every cell ended and what it measured."""
     matrix = evidence.run.matrix
+    lead = (
+        "Each number is the median over the ok trials of a cell; the range below it runs from the "
+        f"smallest to the largest. {_directions(matrix.metrics)}"
+    )
     tables = [
         _numbers(evidence, matrix.metrics[start : start + METRICS_IN_A_TABLE])
         for start in range(0, len(matrix.metrics), METRICS_IN_A_TABLE)
     ]
     left_out = len(matrix.cells) - len(evidence.cells)
+    notes = (f"{counted(left_out, 'cell')} of the matrix had no trial planned.",)
     return Section(
-        title="Cells",
-        lead=(
-            "Each number is the median over the ok trials of a cell; the range below it runs from "
-            f"the smallest to the largest. {_directions(matrix.metrics)}".strip(),
-        ),
+        "Cells",
+        (lead.strip(),),
         tables=(_endings(evidence), *tables),
-        notes=(f"{counted(left_out, 'cell')} of the matrix had no trial planned.",)
-        if left_out
-        else (),
+        notes=notes if left_out else (),
     )
 
 
@@ -62,42 +62,34 @@ def _directions(metrics: Sequence[Metric]) -> str:
 
 def _endings(evidence: Evidence) -> Table:
     axes = evidence.run.matrix.axes
-    return Table(
-        caption="How the cells ended",
-        columns=(*(axis.name for axis in axes), "status", "reason"),
-        numbers=("trials ok", "image"),
-        rows=tuple(
-            (*words.coordinates(axes, cell), words.ending(evidence, cell), *_facts(evidence, cell))
-            for cell in evidence.cells
-        ),
-    )
-
-
-def _facts(evidence: Evidence, cell: Cell) -> tuple[str, str, str]:
-    """Return the latest reason, how many trials were ok, and the size of the image."""
-    reasons = [one.reason for one in evidence.results.get(cell.id, ()) if one.reason is not None]
-    ok = sum(result.status is Status.OK for result in evidence.settled(cell))
-    return (
-        shortened(reasons[-1]) if reasons else "",
-        f"{ok} of {evidence.planned[cell.id]}",
-        words.image_sizes(evidence, cell.request),
-    )
+    rows = []
+    for cell in evidence.cells:
+        reasons = [one.reason for one in evidence.results.get(cell.id, ()) if one.reason]
+        ok = sum(result.status is Status.OK for result in evidence.settled(cell))
+        row = (
+            *words.coordinates(axes, cell),
+            words.ending(evidence, cell),
+            shortened(reasons[-1]) if reasons else "",
+            f"{ok} of {evidence.planned[cell.id]}",
+            words.image_sizes(evidence, cell.request),
+        )
+        rows.append(row)
+    columns = (*(axis.name for axis in axes), "status", "reason")
+    return Table("How the cells ended", columns, tuple(rows), ("trials ok", "image"))
 
 
 def _numbers(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
     axes = evidence.run.matrix.axes
-    return Table(
-        caption="Measured: " + ", ".join(metric.title for metric in metrics),
-        columns=tuple(axis.name for axis in axes),
-        numbers=tuple(map(words.heading, metrics)),
-        rows=tuple(
-            (
-                *words.coordinates(axes, cell),
-                *(words.measurement(evidence, cell, metric) for metric in metrics),
-            )
-            for cell in evidence.cells
-        ),
+    rows = tuple(
+        (
+            *words.coordinates(axes, cell),
+            *(words.measurement(evidence, cell, metric) for metric in metrics),
+        )
+        for cell in evidence.cells
     )
+    caption = "Measured: " + ", ".join(metric.title for metric in metrics)
+    columns = tuple(axis.name for axis in axes)
+    return Table(caption, columns, rows, tuple(map(words.heading, metrics)))
 
 
 def failures(evidence: Evidence) -> Section | None:
@@ -112,8 +104,8 @@ def failures(evidence: Evidence) -> Section | None:
     beyond = len(failing) - MOST_EXCERPTS
     notes = (f"{counted(beyond, 'more cell')} not shown here. Their logs are beside this report.",)
     return Section(
-        title="Trials that were not ok",
-        lead=("The latest failing trial of each cell.",),
+        "Trials that were not ok",
+        ("The latest failing trial of each cell.",),
         notes=notes if beyond > 0 else (),
         excerpts=tuple(_excerpt(evidence, *one) for one in failing[:MOST_EXCERPTS]),
     )
@@ -132,12 +124,9 @@ def _excerpt(evidence: Evidence, cell: Cell, not_ok: Sequence[TrialResult]) -> E
     error = error_line(lines)
     if error is not None and error.strip() not in reason:
         sentences.append(f"Error in the log: {shortened(error, CHARACTERS_OF_A_REASON)}")
-    return Excerpt(
-        title=cell.id or "The only cell",
-        sentences=tuple(sentences),
-        lines=lines[-LINES_OF_A_LOG:],
-        path=f"logs/{file_name(last.trial.id)}.log" if lines else None,
-    )
+    path = f"logs/{file_name(last.trial.id)}.log" if lines else None
+    title = cell.id or "The only cell"
+    return Excerpt(title, tuple(sentences), lines[-LINES_OF_A_LOG:], path)
 
 
 def error_line(lines: Sequence[str]) -> str | None:
@@ -157,30 +146,24 @@ def adapted(evidence: Evidence) -> Section | None:
     if not rows:
         return None
     title = "Adapted cells"
+    lead = "In these cells the script could not do exactly the same as in the others."
     columns = (*(axis.name for axis in axes), "difference, as the script reports it")
-    return Section(
-        title=title,
-        lead=("In these cells the script could not do exactly the same as in the others.",),
-        tables=(Table(caption=title, columns=columns, rows=tuple(rows)),),
-    )
+    return Section(title, (lead,), tables=(Table(title, columns, tuple(rows)),))
 
 
 def lost(evidence: Evidence) -> Section | None:
     """Show which attempts were lost to the machine, and why."""
     if not evidence.lost:
         return None
-    beyond = len(evidence.lost) - MOST_LOST
-    title = "Lost attempts"
     rows = tuple(
         (one.trial.id, words.instant(one.started_at), shortened(one.reason or ""))
         for one in evidence.lost[:MOST_LOST]
     )
-    return Section(
-        title=title,
-        lead=(_LOST,),
-        tables=(Table(caption=title, columns=("attempt", "started", "reason"), rows=rows),),
-        notes=(f"{counted(beyond, 'more attempt')} not shown here.",) if beyond > 0 else (),
-    )
+    title = "Lost attempts"
+    table = Table(title, ("attempt", "started", "reason"), rows)
+    beyond = len(evidence.lost) - MOST_LOST
+    notes = (f"{counted(beyond, 'more attempt')} not shown here.",) if beyond > 0 else ()
+    return Section(title, (_LOST,), tables=(table,), notes=notes)
 
 
 def disturbed(evidence: Evidence) -> Section | None:
@@ -188,19 +171,14 @@ def disturbed(evidence: Evidence) -> Section | None:
     state = evidence.judgement.disturbance
     if not any(state.disturbed.values()):
         return None
-    title = "Disturbed trials"
     rows = tuple(
         (cell, str(attempts), str(state.disturbed.get(cell, 0)))
         for cell, attempts in sorted(state.attempts.items())
     )
-    return Section(
-        title=title,
-        lead=(_DISTURBED,),
-        tables=(
-            Table(caption=title, columns=("cell",), numbers=("attempts", "disturbed"), rows=rows),
-        ),
-        notes=tuple(
-            f"{cell} was disturbed far more often than the others. Check which processes it starts."
-            for cell in state.uneven
-        ),
+    notes = (
+        f"{cell} was disturbed far more often than the others. Check which processes it starts."
+        for cell in state.uneven
     )
+    title = "Disturbed trials"
+    table = Table(title, ("cell",), rows, ("attempts", "disturbed"))
+    return Section(title, (_DISTURBED,), tables=(table,), notes=tuple(notes))

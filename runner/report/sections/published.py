@@ -21,12 +21,12 @@ def claims(evidence: Evidence) -> Section | None:
         return None
     judged = {one.claim.id: one for one in evidence.judgement.claims}
     return Section(
-        title="Published claims",
-        lead=("These verdicts hold for this host and these inputs, not for every machine.",),
-        statements=tuple(
+        "Published claims",
+        ("These verdicts hold for this host and these inputs, not for every machine.",),
+        tuple(
             _judged(evidence, judged[claim.id])
             if claim.id in judged
-            else Statement(head=f"{_quoted(claim.text)} Not judged before the first look.")
+            else Statement(f"{_quoted(claim.text)} Not judged before the first look.")
             for claim in matrix.claims
         ),
     )
@@ -45,7 +45,7 @@ def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
             sentences.append(f"Published: {f'{numbers} {unit}'.rstrip()} ({change}).")
         found = f"{words.subject(evidence, compared)}: {words.finding(evidence, compared)}"
         sentences.append(f"Here: {found}; {words.basis(evidence, compared)}")
-    return Statement(head=head, text=" ".join([*sentences, *judged.evidence]))
+    return Statement(head, " ".join([*sentences, *judged.evidence]))
 
 
 def _quoted(text: str) -> str:
@@ -61,20 +61,14 @@ def numbers(evidence: Evidence) -> Section | None:
         return None
     source = f"Published in {matrix.source}. " if matrix.source else ""
     title = "Published numbers beside ours"
+    columns = (*(axis.name for axis in matrix.axes), "metric")
+    rows = tuple(row for cell, entry in pairs for row in _rows(evidence, cell, entry))
+    notes = (f"{cell.id}: {entry.note}" for cell, entry in pairs if entry.note and entry.values)
     return Section(
-        title=title,
-        lead=(f"{source}Our numbers are medians over the trials on this host, with the range.",),
-        tables=(
-            Table(
-                caption=title,
-                columns=(*(axis.name for axis in matrix.axes), "metric"),
-                numbers=("published", "ours"),
-                rows=tuple(row for cell, entry in pairs for row in _rows(evidence, cell, entry)),
-            ),
-        ),
-        notes=tuple(
-            f"{cell.id}: {entry.note}" for cell, entry in pairs if entry.note and entry.values
-        ),
+        title,
+        (f"{source}Our numbers are medians over the trials on this host, with the range.",),
+        tables=(Table(title, columns, rows, ("published", "ours")),),
+        notes=tuple(notes),
     )
 
 

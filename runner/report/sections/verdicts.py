@@ -33,9 +33,9 @@ _SCREENED = (
     "comparison, name it under `compare:`."
 )
 _ADVICE = {
-    Advice.ADOPT: "{Change} to {candidate} (adopt)",
-    Advice.HOLD: "Do not {change} to {candidate} (hold)",
-    Advice.CANNOT_TELL: "Not clear yet whether to {change} to {candidate} (cannot tell)",
+    Advice.ADOPT: "Upgrade to {candidate} (adopt)",
+    Advice.HOLD: "Do not upgrade to {candidate} (hold)",
+    Advice.CANNOT_TELL: "Not clear yet whether to upgrade to {candidate} (cannot tell)",
 }
 
 
@@ -48,14 +48,13 @@ def decision(evidence: Evidence) -> Section | None:
         f"{matrix.metric(limit.metric).title} {_limit(evidence, limit)}" for limit in matrix.policy
     )
     baseline = " and ".join(f"{axis} {shown(value)}" for axis, value in matrix.baseline)
-    change = {"upgrade": "upgrading", "switch": "switching"}[_change(evidence)]
-    lead = f"Limits for {change} from {baseline}: {limits}."
+    lead = f"Limits for upgrading from {baseline}: {limits}."
     if judgement.look is None:
-        return Section(title="Decision", lead=(lead,), statements=(_before_first_look(judgement),))
+        return Section("Decision", (lead,), (_before_first_look(judgement),))
     return Section(
-        title="Decision",
-        lead=(lead,),
-        statements=tuple(_decided(evidence, one) for one in judgement.decisions),
+        "Decision",
+        (lead,),
+        tuple(_decided(evidence, one) for one in judgement.decisions),
         tables=(_limits(evidence, judgement.decisions),),
     )
 
@@ -68,37 +67,30 @@ def _limit(evidence: Evidence, limit: PolicyLimit) -> str:
     return unbroken(f"{sign}{words.printed(round(size, 6))} {unit}".rstrip())
 
 
-def _change(evidence: Evidence) -> str:
-    """Call it an upgrade if the baseline is a version of a package."""
-    matrix = evidence.run.matrix
-    builds = {axis.name for axis in matrix.axes if axis.builds}
-    return "upgrade" if builds & dict(matrix.baseline).keys() else "switch"
-
-
 def _before_first_look(judgement: Judgement) -> Statement:
-    complete = counted(judgement.complete, "block")
     return Statement(
-        head="No verdicts yet",
-        text=f"Verdicts are read after {counted(judgement.next_look or 0, 'complete block')}; "
-        f"{complete} {'is' if judgement.complete == 1 else 'are'} complete. Reading verdicts after "
-        "every block would find differences that do not exist.",
+        "No verdicts yet",
+        f"Verdicts are read after {counted(judgement.next_look or 0, 'complete block')}; so far "
+        f"{_are(judgement.complete, 'block')} complete. Reading verdicts after every block would "
+        "find differences that do not exist.",
     )
 
 
+def _are(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} {'is' if count == 1 else 'are'}"
+
+
 def _decided(evidence: Evidence, decision: Decision) -> Statement:
-    matrix, change = evidence.run.matrix, _change(evidence)
+    matrix = evidence.run.matrix
     ours = dict(matrix.cell(decision.limits[0].of).coordinates)
     candidate = " and ".join(
         f"{axis} {shown(ours[axis])}" for axis, value in matrix.baseline if ours[axis] != value
     )
-    head = _ADVICE[decision.advice].format(
-        change=change, Change=change.capitalize(), candidate=candidate
-    )
+    head = _ADVICE[decision.advice].format(candidate=candidate)
     if decision.advice is Advice.ADOPT:
-        text = "Every limit is met, even at the bad end of its interval."
-        return Statement(head=head, text=text)
+        return Statement(head, "Every limit is met, even at the bad end of its interval.")
     reasons = [one for one in decision.limits if one.advice is decision.advice]
-    return Statement(head=head, notes=tuple(_reason(evidence, one) for one in reasons))
+    return Statement(head, notes=tuple(_reason(evidence, one) for one in reasons))
 
 
 def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
@@ -113,24 +105,16 @@ def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
 
 
 def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
-    return Table(
-        caption="Each limit",
-        columns=("cell", "metric", "limit", "interval", "advice"),
-        rows=tuple(
-            (
-                limit.of,
-                evidence.run.matrix.metric(limit.limit.metric).title
-                if limit.comparison
-                else "does it run?",
-                _limit(evidence, limit.limit) if limit.comparison else words.NOTHING,
-                _interval(evidence, limit.comparison),
-                limit.advice.value,
-            )
-            for decision in decisions
-            for limit in decision.limits
-        ),
-        folded=True,
-    )
+    rows = []
+    for limit in (limit for decision in decisions for limit in decision.limits):
+        metric, bound = "does it run?", words.NOTHING
+        if limit.comparison:
+            metric = evidence.run.matrix.metric(limit.limit.metric).title
+            bound = _limit(evidence, limit.limit)
+        interval = _interval(evidence, limit.comparison)
+        rows.append((limit.of, metric, bound, interval, limit.advice.value))
+    columns = ("cell", "metric", "limit", "interval", "advice")
+    return Table("Each limit", columns, tuple(rows), folded=True)
 
 
 def _interval(evidence: Evidence, compared: Comparison | None) -> str:
@@ -147,13 +131,13 @@ def verdicts(evidence: Evidence) -> Section | None:
     if not evidence.run.matrix.compare:
         return None
     if judgement.look is None:
-        return Section(title="Verdicts", statements=(_before_first_look(judgement),))
+        return Section("Verdicts", statements=(_before_first_look(judgement),))
     named = [one for one in judgement.comparisons if one.named]
     return Section(
-        title="Verdicts",
-        lead=(_which_look(judgement.look), *_since_look(evidence), *_busy(evidence)),
-        statements=tuple(_compared(evidence, one) for one in named),
-        figures=tuple(_figures(evidence, named, judgement.look.level)),
+        "Verdicts",
+        (_which_look(judgement.look), *_since_look(evidence)),
+        tuple(_compared(evidence, one) for one in named),
+        tuple(_figures(evidence, named, judgement.look.level)),
     )
 
 
@@ -169,28 +153,19 @@ def _which_look(look: Look) -> str:
 
 
 def _since_look(evidence: Evidence) -> Iterator[str]:
-    """Say which blocks the verdicts do not include yet, and which cells left the plan."""
-    judgement, plan = evidence.judgement, evidence.plan
+    """Say which blocks are not included, which cells left the plan, and if the host was busy."""
+    judgement, plan, state = evidence.judgement, evidence.plan, evidence.judgement.disturbance
     since = judgement.complete - judgement.look.blocks if judgement.look else 0
     if since:
-        until = (
-            f" before the look after {counted(judgement.next_look, 'block')}"
-            if judgement.next_look
-            else ""
-        )
-        yield (
-            f"{counted(since, 'later block')} {'is' if since == 1 else 'are'} in the tables below, "
-            f"but not in the verdicts{until}."
-        )
+        following = counted(judgement.next_look or 0, "block")
+        until = f" before the look after {following}" if judgement.next_look else ""
+        yield (f"{_are(since, 'later block')} in the tables below, but not in the verdicts{until}.")
     if plan.left:
         cells = ", ".join(
             f"{cell} after {counted(blocks, 'block')}" for cell, blocks in sorted(plan.left.items())
         )
         yield f"These cells left the plan because everything about them was decided: {cells}."
 
-
-def _busy(evidence: Evidence) -> Iterator[str]:
-    state = evidence.judgement.disturbance
     if state.busy:
         yield (
             f"The host was too busy for verdicts on wall time: {state.stayed} of "
@@ -205,15 +180,9 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Statement:
     if comparison.negligible:
         room = words.margin(comparison.measured)
         notes.append(f"The difference is smaller than {room}, which we call negligible.")
-    return Statement(
-        head=f"{words.subject(evidence, comparison)}: {words.finding(evidence, comparison)}",
-        text=words.basis(evidence, comparison),
-        notes=(
-            *notes,
-            *_also_changed(evidence, comparison),
-            *_adaptations(evidence, comparison),
-        ),
-    )
+    notes += [*_also_changed(evidence, comparison), *_adaptations(evidence, comparison)]
+    head = f"{words.subject(evidence, comparison)}: {words.finding(evidence, comparison)}"
+    return Statement(head, words.basis(evidence, comparison), tuple(notes))
 
 
 def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
@@ -226,9 +195,7 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
         {one.name: one.version for one in side.packages if one.name not in asked}
         for side in (ours, theirs)
     )
-    differing = sum(
-        versions.get(name) != before.get(name) for name in versions.keys() | before.keys()
-    )
+    differing = len({name for name, _ in versions.items() ^ before.items()})
     found = []
     if ours.python != theirs.python:
         found.append(f"Python {theirs.python} \N{RIGHTWARDS ARROW} {ours.python}")
@@ -275,19 +242,19 @@ def sensitivity(evidence: Evidence) -> Section | None:
     if not checks:
         return None
     return Section(
-        title="Sensitivity check (A/A)",
-        lead=(_CONTROL.format(cell=checks[0].comparison.of),),
-        statements=tuple(_checked(evidence, one) for one in checks),
+        "Sensitivity check (A/A)",
+        (_CONTROL.format(cell=checks[0].comparison.of),),
+        tuple(_checked(evidence, one) for one in checks),
     )
 
 
 def _checked(evidence: Evidence, check: Check) -> Statement:
     compared, metric = check.comparison, check.comparison.measured
     if compared.estimate is None or compared.verdict is Verdict.NO_COMPARISON:
-        return Statement(head=f"{metric.title}: no check", text=f"Reason: {compared.reason}.")
+        return Statement(f"{metric.title}: no check", f"Reason: {compared.reason}.")
     if compared.identical:
-        text = "The seed alone determines this metric."
-        return Statement(head=f"{metric.title}: identical in both copies", text=text)
+        head = f"{metric.title}: identical in both copies"
+        return Statement(head, "The seed alone determines this metric.")
     false_alarm = compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
     found = "a difference that is not real" if false_alarm else "no difference"
     sentences = [f"{words.interval_name(compared.estimate)}."]
@@ -299,7 +266,7 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
             f"{words.amount(check.smallest, metric)}."
         )
     span = words.interval(evidence.run.matrix, compared.estimate, metric)
-    return Statement(head=f"{metric.title}: {found} ({span})", text=" ".join(sentences))
+    return Statement(f"{metric.title}: {found} ({span})", " ".join(sentences))
 
 
 def learning(evidence: Evidence) -> Section | None:
@@ -323,12 +290,8 @@ def learning(evidence: Evidence) -> Section | None:
         lead.append(f"Only the first {figures.MOST_CURVES} cells are drawn.")
     if len(series) > figures.MOST_SERIES:
         lead.append(f"Only the first {figures.MOST_SERIES} series are drawn.")
-    return Section(
-        title="Learning curves",
-        lead=tuple(lead),
-        statements=tuple(_divergence(evidence)),
-        figures=(figures.curves("learning-curves", titled),),
-    )
+    drawn = figures.curves("learning-curves", titled)
+    return Section("Learning curves", tuple(lead), tuple(_divergence(evidence)), (drawn,))
 
 
 def _divergence(evidence: Evidence) -> Iterator[Statement]:
@@ -342,7 +305,7 @@ def _divergence(evidence: Evidence) -> Iterator[Statement]:
         else:
             found = f"The same in all {one.epochs} epochs, except for the rounding of float32."
         title = one.series.replace("_", " ")
-        yield Statement(head=f"{title} of {one.of} and {one.against}", text=found)
+        yield Statement(f"{title} of {one.of} and {one.against}", found)
 
 
 def screening(evidence: Evidence) -> Section | None:
@@ -352,24 +315,12 @@ def screening(evidence: Evidence) -> Section | None:
         return None
     found = sum(one.verdict in {Verdict.LOWER, Verdict.HIGHER} for one in rest)
     differ = f"{found} of them {'differs' if found == 1 else 'differ'}"
-    return Section(
-        title="Screening",
-        lead=(f"{counted(len(rest), 'further comparison')}; {differ}. {_SCREENED}",),
-        tables=(
-            Table(
-                caption=counted(len(rest), "comparison"),
-                columns=("cell", "compared with", "metric", "verdict", "interval"),
-                rows=tuple(
-                    (
-                        one.of,
-                        one.against,
-                        one.measured.title,
-                        "identical" if one.identical else one.verdict.value,
-                        _interval(evidence, one),
-                    )
-                    for one in rest
-                ),
-                folded=True,
-            ),
-        ),
-    )
+    rows = []
+    for one in rest:
+        verdict = "identical" if one.identical else one.verdict.value
+        interval = _interval(evidence, one)
+        rows.append((one.of, one.against, one.measured.title, verdict, interval))
+    columns = ("cell", "compared with", "metric", "verdict", "interval")
+    table = Table(counted(len(rest), "comparison"), columns, tuple(rows), folded=True)
+    lead = f"{counted(len(rest), 'further comparison')}; {differ}. {_SCREENED}"
+    return Section("Screening", (lead,), tables=(table,))

@@ -491,7 +491,7 @@ def test_the_machine_that_was_measured_is_told_and_not_the_runner_s() -> None:
     reading = replace(READING, processor="Far CPU", cpu_flags=("avx", "avx2"))
     results = tuple(replace(one, reading=reading) for one in founding_results())
     text = report(results, run=run)
-    assert "compared on one host: Far CPU, 64 cores, 256 GiB, docker" in text
+    assert "compared on one host: Far CPU, 64 cores, 256 GiB of memory, docker" in text
     table = section(text, "Host and engine")
     assert row(table, "CPU") == ["CPU", "Far CPU"]
     assert row(table, "vector instructions")[1] == "avx, avx2"
