@@ -86,7 +86,7 @@ def _noise(claim: Claim, compared: Comparison, estimate: Estimate) -> tuple[str,
     size = claim.published_change(compared.scale)
     if size is None or estimate.sd == 0:
         return ()
-    within = abs(size) <= statistics.luck(estimate)
+    within = abs(size) <= statistics.noise(estimate)
     relation = "within" if within else "larger than"
     return (f"The published gap is {relation} run-to-run noise on this machine.",)
 

@@ -1,8 +1,8 @@
 """From numbers to a change with its interval: the only module that does statistics.
 
 The unit of replication is a trial, and only trials of one block are paired. Log ratios within
-blocks get a paired t interval; differences over seeds get Welch's. Reasons and simulations of the
-alternatives: ``docs/statistics.md``.
+blocks get a paired t interval, differences over seeds get Welch's. ``docs/statistics.md`` gives
+the reasons and simulations.
 """
 
 import math
@@ -18,9 +18,9 @@ from runner.judge.records import Estimate, Forecast
 CROSS_CHECK_FROM = 7  # pairs: with fewer, the signed-rank test cannot reject anything
 POWER = 0.9
 FORECAST_RANGES = ((7, 0.56, 2.7), (14, 0.66, 1.85), (28, 0.75, 1.5))
-"""From that many pairs on, true need / forecast lies in that range 80 times in 100."""
+"""From that many pairs on, true need / forecast lies in that range in 80 of 100 runs."""
 _MOST_BLOCKS = 10_000
-_T_NEEDS_MORE = 50  # blocks beyond what a normal distribution would ask for, at most
+_T_NEEDS_MORE = 50  # blocks that t's quantiles require beyond normal ones, at most
 _ROUNDING = 1e-12
 _LARGEST = 1e70  # tests square variances
 
@@ -28,8 +28,8 @@ _LARGEST = 1e70  # tests square variances
 def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimate | None:
     """Return the mean of changes within blocks with its t interval.
 
-    ``size`` is that of the numbers whose changes these are (1 for log ratios): what is smaller
-    than their rounding is no spread. ``None`` under two changes, or if they are too large for
+    ``size`` is the size of the compared numbers (1 for log ratios): a spread below their rounding
+    error counts as none. ``None`` if there are fewer than two changes, or if they are too large for
     arithmetic.
     """
     if len(changes) < 2:  # noqa: PLR2004 (no spread without two)
@@ -48,7 +48,7 @@ def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimat
 def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Estimate | None:
     """Return the difference of two means with Welch's interval.
 
-    ``None`` under two numbers on a side, or if they are too large for arithmetic.
+    ``None`` if a side has fewer than two numbers, or if they are too large for arithmetic.
     """
     n = min(len(of), len(against))
     if n < 2:  # noqa: PLR2004 (no spread without two)
@@ -62,14 +62,14 @@ def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Est
     size = float(max(abs(ours).max(), abs(theirs).max()))
     if sd <= _ROUNDING * size:
         return _without_spread(n, mean, level, size)
-    with warnings.catch_warnings():  # one side without spread is no trouble for Welch
+    with warnings.catch_warnings():  # Welch works if one side has no spread
         warnings.simplefilter("ignore", RuntimeWarning)
         found = stats.ttest_ind(ours, theirs, equal_var=False)
     return _estimate(found, n, mean, level, sd)
 
 
 def _estimate(found: Any, n: int, mean: float, level: float, sd: float) -> Estimate:
-    """Return what a t-test of scipy found, with the interval of a level."""
+    """Return the result of one of scipy's t-tests, with the interval at a level."""
     interval = found.confidence_interval(level)
     return Estimate(
         n=n,
@@ -90,16 +90,17 @@ def _without_spread(n: int, mean: float, level: float, size: float) -> Estimate:
 
 
 def depends_on_outliers(changes: Sequence[float], level: float) -> bool:
-    """Whether the signed-rank test sees no change where the t interval excludes zero."""
+    """Whether the signed-rank test finds no change although the t interval excludes zero."""
     if len(changes) < CROSS_CHECK_FROM:
         return False
     return bool(stats.wilcoxon(changes).pvalue > 1 - level)
 
 
 def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
-    """Return about how many more blocks narrow an interval to a half-width; ``None``: far too many.
+    """Return about how many more blocks narrow an interval to a half-width.
 
-    The spread seen so far is taken for the true one, and the range tells how far off that may be.
+    The spread so far is taken as the true one, and the range says how wrong that may be. ``None``
+    means far too many blocks.
     """
     needed = _needed(estimate, half_width)
     if needed is None:
@@ -119,8 +120,8 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
 
 
 def _needed(estimate: Estimate, half_width: float) -> int | None:
-    """Return the fewest blocks at which the interval is that narrow; ``None``: far too many."""
-    # With a normal quantile in place of t's, which is larger, the answer is a little too small.
+    """Return the fewest blocks that make the interval that narrow; ``None``: far too many."""
+    # A normal quantile instead of t's larger one gives a slightly too small number to start from.
     quantile = float(special.ndtri((1 + estimate.level) / 2))
     least = max(estimate.n + 1, math.floor((quantile * estimate.sd / half_width) ** 2))
     if least > _MOST_BLOCKS:
@@ -131,9 +132,9 @@ def _needed(estimate: Estimate, half_width: float) -> int | None:
 
 
 def smallest_detectable(estimate: Estimate) -> float | None:
-    """Return the change that nine of ten such runs would tell from none; ``None`` without spread.
+    """Return the change that nine in ten such runs would detect; ``None`` without spread.
 
-    Half the interval tells it from zero, and the rest is what luck may take away.
+    Half the interval separates it from zero, and the rest allows for noise.
     """
     if estimate.sd == 0:
         return None
@@ -142,14 +143,14 @@ def smallest_detectable(estimate: Estimate) -> float | None:
 
 
 def one_repeat(estimate: Estimate) -> tuple[float, float]:
-    """Return the interval in which the change of one single repeat of both trials falls."""
+    """Return the interval into which the change of a single repeat of both trials falls."""
     room = float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
     room *= math.sqrt(1 + 1 / estimate.n)
     return estimate.mean - room, estimate.mean + room
 
 
-def luck(estimate: Estimate) -> float:
-    """Return the largest change that two single trials of the same code differ by through luck."""
+def noise(estimate: Estimate) -> float:
+    """Return the largest change between two single trials of the same code."""
     return float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
 
 

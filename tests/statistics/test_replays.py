@@ -1,4 +1,4 @@
-"""How often a replay is called what it is, on simulated pairs of runs. Seeds are fixed."""
+"""How often replays get the right verdict, on simulated pairs of runs. Seeds are fixed."""
 
 from math import sqrt
 from random import Random

@@ -1,4 +1,4 @@
-"""Runs made of numbers: what a test wants to have measured, as results of a small matrix."""
+"""Runs made of numbers: results of a small matrix with the measurements that a test chooses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ def matrix(
 
 
 def plan_of(study: Matrix, blocks: int | None = None) -> Plan:
-    """Return the plan of a matrix, without controls: most tests give no numbers of them."""
+    """Return the plan of a matrix without controls, as most tests have no numbers for them."""
     plan = make_plan(study, seed=1, blocks=blocks)
     return replace(plan, trials=tuple(trial for trial in plan.trials if not trial.control))
 

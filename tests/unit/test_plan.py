@@ -143,7 +143,7 @@ def test_select_reports_every_unreadable_selection() -> None:
 
 
 def test_select_names_the_values_where_one_selects_nothing() -> None:
-    """A value that no cell has is not passed over, even if another one has cells."""
+    """A value that no cell has is an error, even if another value has cells."""
     with pytest.raises(NothingSelectedError, match=r"tensorflow=2\.0\.O .* 1\.15\.0, 2\.0\.0"):
         select_cells(MATRIX, ["tensorflow=1.15.0,2.0.O"])
 
@@ -219,7 +219,7 @@ def test_seed_belongs_to_the_block() -> None:
 
 
 def test_seed_and_order_are_stable() -> None:
-    """The plan of a seed is the same on every machine and Python, for ever."""
+    """The plan of a seed is the same on every machine and Python, forever."""
     plan = make_plan(MATRIX, seed=20, blocks=1)
     assert plan.trials[0].seed == 2015339102
     assert order(plan, 1)[:3] == [
@@ -248,7 +248,7 @@ def test_pending_leaves_out_what_has_a_result() -> None:
 
 
 def test_pending_tries_again_after_a_lost_engine() -> None:
-    """A trial that only lost its engine is the next attempt; one that got through is done."""
+    """A trial that only lost its engine gets another attempt; one with a result is done."""
     plan = make_plan(MATRIX, seed=1, blocks=1)
     first, second, *rest = plan.trials
     results = [
@@ -260,7 +260,7 @@ def test_pending_tries_again_after_a_lost_engine() -> None:
     assert pending(MATRIX, plan, results) == (replace(first, attempt=3), *rest)
 
 
-def test_an_image_that_was_not_to_be_had_is_final_where_that_is_expected() -> None:
+def test_a_missing_image_is_final_where_it_is_expected() -> None:
     """Elsewhere the next command tries to build it again."""
     plan = make_plan(MATRIX, seed=1, blocks=1)
     absent = make_result(plan.trials[0], Status.NO_IMAGE)
@@ -270,8 +270,8 @@ def test_an_image_that_was_not_to_be_had_is_final_where_that_is_expected() -> No
     assert pending(MATRIX, plan, [absent])[0] == replace(plan.trials[0], attempt=2)
 
 
-def test_what_the_machine_spoils_is_repeated_in_its_block_but_not_forever() -> None:
-    """Lost three times it waits for the next command; what failed by itself is not repeated."""
+def test_lost_trials_are_repeated_in_their_block_but_not_forever() -> None:
+    """After three losses, the next command repeats it. A trial that failed is not repeated."""
     plan = make_plan(MATRIX, seed=1, blocks=1)
     first, second, *rest = plan.trials
     results = [make_result(second, Status.FAILED), *map(make_result, rest)]
@@ -297,7 +297,7 @@ def test_estimate_without_history_is_rough() -> None:
 
 
 def test_estimate_prefers_history() -> None:
-    """A cell takes the median of what it took before, when it took anything."""
+    """A cell takes the median of its earlier durations."""
     cell, other = make_cell("2.0.0", "a"), make_cell("2.0.0", "b", parameters={})
     matrix = make_matrix(cell, other, blocks=1)
     trials = make_plan(matrix, 1).trials

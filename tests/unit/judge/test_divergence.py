@@ -1,4 +1,4 @@
-"""Matched cells: paired where they were handed the same, and the epoch in which they part."""
+"""Matched cells: paired if they received the same, and the epoch in which they diverge."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,27 +15,27 @@ CURVE = (0.5, 0.25, 0.125)
 
 
 def matched(
-    curves: Mapping[str, tuple[float, ...]], handed: Mapping[str, str | None]
+    curves: Mapping[str, tuple[float, ...]], received: Mapping[str, str | None]
 ) -> tuple[Matrix, Judgement]:
-    """Judge a matched run: by cell its loss, and the digest of what it was handed."""
+    """Judge a matched run, with the loss of each cell and the digest of its inputs."""
     study = replace(matrix(metrics=("accuracy",)), matched=True)
     plan = plan_of(study)
     numbers = {"accuracy": {"a": ACCURACY, "b": ALIKE}}
-    results = [_with(one, curves, handed) for one in results_of(plan, numbers)]
+    results = [_with(one, curves, received) for one in results_of(plan, numbers)]
     return study, judge(study, plan, results)
 
 
 def _with(
-    result: TrialResult, curves: Mapping[str, tuple[float, ...]], handed: Mapping[str, str | None]
+    result: TrialResult, curves: Mapping[str, tuple[float, ...]], received: Mapping[str, str | None]
 ) -> TrialResult:
     cell = result.trial.cell.removeprefix("v=")
-    digest = handed[cell]
+    digest = received[cell]
     environment = {} if digest is None else {"matched": f"{digest}{result.trial.block}"}
     return replace(result, series={"loss": curves[cell]}, environment=environment)
 
 
 def test_matched_cells_are_paired() -> None:
-    """Luck cancels: the interval is far narrower than over seeds."""
+    """Noise cancels: the interval is far narrower than over seeds."""
     same = {"a": "x", "b": "x"}
     _, found = matched({"a": CURVE, "b": CURVE}, same)
     compared = only(found, "accuracy")
@@ -44,20 +44,20 @@ def test_matched_cells_are_paired() -> None:
     assert compared.estimate.half_width < 0.02
 
 
-def test_cells_that_did_not_use_what_they_were_handed_are_not_paired() -> None:
+def test_cells_that_did_not_use_what_they_were_received_are_not_paired() -> None:
     """Without a digest, or with another one, a comparison is the usual one over seeds."""
     wrong: list[Mapping[str, str | None]] = [
         {"a": "x", "b": "y"},
         {"a": "x", "b": None},
         {"a": None, "b": None},
     ]
-    for handed in wrong:
-        _, found = matched({"a": CURVE, "b": CURVE}, handed)
+    for received in wrong:
+        _, found = matched({"a": CURVE, "b": CURVE}, received)
         assert not only(found, "accuracy").paired
 
 
 def test_the_first_epoch_that_differs_is_named() -> None:
-    """What differs by the rounding of float32 only is the same."""
+    """Numbers that differ only by the rounding of float32 are equal."""
     other = (0.5 * (1 + 1e-8), 0.25 * (1 + 1e-4), 0.2)
     _, found = matched({"a": CURVE, "b": other}, {"a": "x", "b": "x"})
     [divergence] = found.divergences
@@ -66,7 +66,7 @@ def test_the_first_epoch_that_differs_is_named() -> None:
     assert set(divergence.first.values()) == {2}
 
 
-def test_cells_that_never_part_are_told_as_such() -> None:
+def test_cells_that_never_diverge() -> None:
     """``None`` for each block."""
     _, found = matched({"a": CURVE, "b": CURVE}, {"a": "x", "b": "x"})
     [divergence] = found.divergences
@@ -74,7 +74,7 @@ def test_cells_that_never_part_are_told_as_such() -> None:
     assert divergence.epochs == 3
 
 
-def test_outside_matched_mode_nothing_parts() -> None:
+def test_outside_matched_mode_nothing_diverges() -> None:
     """Seeds alone give other weights on every version: to name an epoch would say nothing."""
     study = matrix(metrics=("accuracy",))
     plan = plan_of(study)
