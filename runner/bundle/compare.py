@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
-from runner.judge import estimate as statistics
 from runner.judge import judge
+from runner.judge.estimate import paired, unpaired
 from runner.judge.records import (
     DECIDED,
     FEWEST_BLOCKS,
@@ -48,17 +48,18 @@ class Finding:
 
     With ``against`` it is a comparison. With only ``metric`` it is about the numbers of the cell
     ``of``. With neither it is about the status of that cell, or of all cells with the same status
-    as in the bundle if ``of`` is ``None``. ``difference`` is the replay minus the bundle, on the
-    scale of the metric. A finding that does not count had nothing to reproduce.
+    as in the bundle if ``of`` is ``None``. ``before`` is from the bundle and ``after`` from the
+    replay. ``difference`` is after minus before, on the scale of the metric. A finding that does
+    not count had nothing to reproduce.
     """
 
     of: str | None
     against: str | None = None
     metric: Metric | None = None
-    verdict: Reproduced
-    reason: str
-    then: Comparison | None = None
-    now: Comparison | None = None
+    verdict: Reproduced = Reproduced.CANNOT_TELL
+    reason: str = ""
+    before: Comparison | None = None
+    after: Comparison | None = None
     difference: Estimate | None = None
     counts: bool = True
 
@@ -76,9 +77,10 @@ _Draft = Finding | Callable[[float], Finding]
 """A finding, or a function that returns it for a confidence level."""
 
 
-def reproduction(then: StoredRun, now: StoredRun) -> Reproduction:
-    """Judge whether the replay ``now`` reproduces the bundled run ``then``."""
-    drafts = [*_statuses(then, now), *_comparisons(then, now), *_numbers(then, now)]
+def reproduction(bundled: StoredRun, replay: StoredRun) -> Reproduction:
+    """Judge whether a replay reproduces the bundled run."""
+    both = bundled, replay
+    drafts = [*_statuses(*both), *_comparisons(*both), *_numbers(*both)]
     level = 1 - ERROR / max(1, sum(map(_shares_the_error, drafts)))
     return _overall([one if isinstance(one, Finding) else one(level) for one in drafts])
 
@@ -90,7 +92,7 @@ def _shares_the_error(draft: _Draft) -> bool:
     replays of many comparisons would then be called not reproduced twice as often as promised.
     """
     if isinstance(draft, Finding):
-        return draft.then is not None and draft.then.estimate is not None
+        return draft.before is not None and draft.before.estimate is not None
     return True
 
 
@@ -118,12 +120,12 @@ def _overall(findings: Sequence[Finding]) -> Reproduction:
 # --- statuses of cells ---------------------------------------------------------------------------
 
 
-def _statuses(then: StoredRun, now: StoredRun) -> Iterator[Finding]:
+def _statuses(bundled: StoredRun, replay: StoredRun) -> Iterator[Finding]:
     """Yield one finding for all cells with the same status, and one for each other cell."""
-    before, after = _status_counts(then), _status_counts(now)
+    before, after = _status_counts(bundled), _status_counts(replay)
     findings = [
         _status(cell.id, before[cell.id], after.get(cell.id, Counter()))
-        for cell in then.run.matrix.cells
+        for cell in bundled.run.matrix.cells
         if cell.id in before
     ]
     others = [one for one in findings if one.verdict is not Reproduced.REPRODUCED]
@@ -145,16 +147,13 @@ def _status_counts(stored: StoredRun) -> Mapping[str, Counter[Status]]:
 def _status(cell: str, before: Counter[Status], after: Counter[Status]) -> Finding:
     """Judge whether all trials of a cell have one status, and the same as in the bundle."""
     if not after:
-        why = f"no trial ran here; in the bundle {_listed(before)}"
-        return Finding(of=cell, verdict=Reproduced.CANNOT_TELL, reason=why)
-    there, here = set(before), set(after)
-    ran = not _NOTHING_RAN & (there | here)
-    if there == here and len(there) == 1:
+        return Finding(of=cell, reason=f"no trial ran here; in the bundle {_listed(before)}")
+    old, new = set(before), set(after)
+    verdict = Reproduced.CANNOT_TELL
+    if old == new and len(old) == 1:
         verdict = Reproduced.REPRODUCED
-    elif {Status.OK} in (there, here) and not there & here and ran:
+    elif {Status.OK} in (old, new) and not old & new and not _NOTHING_RAN & (old | new):
         verdict = Reproduced.NOT_REPRODUCED
-    else:
-        verdict = Reproduced.CANNOT_TELL
     reason = f"in the bundle {_listed(before)}; here {_listed(after)}"
     return Finding(of=cell, verdict=verdict, reason=reason)
 
@@ -167,37 +166,35 @@ def _listed(counts: Counter[Status]) -> str:
 # --- comparisons ---------------------------------------------------------------------------------
 
 
-def _comparisons(then: StoredRun, now: StoredRun) -> Iterator[_Draft]:
+def _comparisons(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
     """Yield the comparisons that were named before the run, or all others if none was."""
-    there, here = (judge(one.run.matrix, one.plan, one.results) for one in (then, now))
-    known = {(one.of, one.against, one.metric.name): one for one in here.comparisons}
-    for before in [one for one in there.comparisons if one.named] or there.comparisons:
+    old, new = (judge(one.run.matrix, one.plan, one.results) for one in (bundled, replay))
+    known = {(one.of, one.against, one.metric.name): one for one in new.comparisons}
+    for before in [one for one in old.comparisons if one.named] or old.comparisons:
         after = known.get((before.of, before.against, before.metric.name))
         draft = Finding(
             of=before.of,
             against=before.against,
             metric=before.metric,
-            verdict=Reproduced.CANNOT_TELL,
-            reason="",
-            then=before,
-            now=after,
+            before=before,
+            after=after,
         )
         if before.verdict not in DECIDED:
             nothing = f"nothing to reproduce: {before.verdict.value!r} in the bundle"
             yield replace(draft, reason=nothing, counts=False)
         elif after is None:
-            yield replace(draft, reason=_missing(here))
+            yield replace(draft, reason=_missing(new))
         elif why := _obstacle(before, after):
             yield replace(draft, reason=why)
         else:
             yield partial(_compared, draft, before, after)
 
 
-def _missing(here: Judgement) -> str:
+def _missing(new: Judgement) -> str:
     """Say why the replay lacks a comparison."""
-    if here.look is not None:
+    if new.look is not None:
         return "these cells were not compared here"
-    return f"a verdict needs {here.next_look} complete blocks, and here there are {here.complete}"
+    return f"a verdict needs {new.next_look} complete blocks, and here there are {new.complete}"
 
 
 def _obstacle(before: Comparison, after: Comparison) -> str | None:
@@ -216,8 +213,7 @@ def _obstacle(before: Comparison, after: Comparison) -> str | None:
 
 def _compared(draft: Finding, before: Comparison, after: Comparison, level: float) -> Finding:
     """Judge a comparison by both verdicts and by the difference between the two changes."""
-    ours, theirs = list(after.changes.values()), list(before.changes.values())
-    difference = statistics.unpaired(ours, theirs, level)
+    difference = unpaired(list(after.changes.values()), list(before.changes.values()), level)
     if difference is None:
         return replace(draft, reason="the numbers are too large to compare")
     draft = replace(draft, difference=difference)
@@ -252,24 +248,22 @@ def _same_direction(before: Comparison, after: Comparison) -> bool:
 # --- numbers that should not depend on the host --------------------------------------------------
 
 
-def _numbers(then: StoredRun, now: StoredRun) -> Iterator[_Draft]:
+def _numbers(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
     """Yield the numbers of each cell that is ok in both runs, for metrics compared by difference.
 
     Times are left out.
     """
-    matrix = then.run.matrix
+    matrix = bundled.run.matrix
     metrics = [one for one in matrix.metrics if one.scale is Scale.DIFFERENCE and not is_time(one)]
     for cell in matrix.cells:
-        there, here = _ok(then, cell), _ok(now, cell)
-        for metric in metrics if there and here else ():
-            theirs, ours = _values(there, metric), _values(here, metric)
-            if theirs:
-                common = theirs.keys() & ours.keys()
-                draft = Finding(
-                    of=cell.id, metric=metric, verdict=Reproduced.CANNOT_TELL, reason=""
-                )
-                paired = all(there[block].trial.seed == here[block].trial.seed for block in common)
-                yield _number(draft, theirs, ours, sorted(common) if paired else None)
+        old, new = _ok(bundled, cell), _ok(replay, cell)
+        for metric in metrics if old and new else ():
+            before, after = _values(old, metric), _values(new, metric)
+            common = sorted(before.keys() & after.keys())
+            same_seeds = all(old[block].trial.seed == new[block].trial.seed for block in common)
+            if before:
+                draft = Finding(of=cell.id, metric=metric)
+                yield _number(draft, before, after, common if same_seeds else None)
 
 
 def _ok(stored: StoredRun, cell: Cell) -> Mapping[int, TrialResult]:
@@ -291,26 +285,22 @@ def _values(results: Mapping[int, TrialResult], metric: Metric) -> Mapping[int, 
 
 def _number(
     draft: Finding,
-    theirs: Mapping[int, float],
-    ours: Mapping[int, float],
+    before: Mapping[int, float],
+    after: Mapping[int, float],
     common: Sequence[int] | None,
 ) -> _Draft:
-    """Compare the numbers of ``common`` blocks pairwise, or of all blocks if seeds differ.
-
-    ``common`` is ``None`` if seeds differ.
-    """
-    if common and all(ours[block] == theirs[block] for block in common):
+    """Compare the numbers in ``common`` blocks pairwise; all numbers if seeds differ (``None``)."""
+    if common and all(after[block] == before[block] for block in common):
         blocks = f"all {len(common)} blocks" if len(common) > 1 else "the single block"
         return _reproduced(draft, f"the numbers are identical in {blocks}")
-    n = min(len(theirs), len(ours)) if common is None else len(common)
+    n = min(len(before), len(after)) if common is None else len(common)
     if n < FEWEST_BLOCKS:
         return replace(draft, reason=f"the numbers differ, and {_too_few(n)}" if n else _too_few(n))
     if common is None:
-        estimate = partial(statistics.unpaired, list(ours.values()), list(theirs.values()))
+        estimate = partial(unpaired, list(after.values()), list(before.values()))
     else:
-        size = max(abs(theirs[block]) for block in common)
-        changes = [ours[block] - theirs[block] for block in common]
-        estimate = partial(statistics.paired, changes, size=size)
+        size = max(abs(before[block]) for block in common)
+        estimate = partial(paired, [after[one] - before[one] for one in common], size=size)
     return partial(_judged, draft, estimate)
 
 

@@ -13,14 +13,14 @@ _OF_THE_HOST = {"name", "host", "engine", "engine's machine"}
 """Fields of a run's identity that are described in more detail here."""
 
 
-def differing(there: Evidence, here: Evidence) -> tuple[list[str], list[str]]:
+def differing(old: Evidence, new: Evidence) -> tuple[list[str], list[str]]:
     """Return a line for each difference between two runs, and the names of what is the same."""
-    before, after = _facts(there), _facts(here)
+    before, after = _facts(old), _facts(new)
     both = {
         name: (before.get(name, NOTHING), after.get(name, NOTHING)) for name in {**before, **after}
     }
-    changed = differences(there.run, here.run)
-    flags = list(_flags(there, here))
+    changed = differences(old.run, new.run)
+    flags = list(_flags(old, new))
     apart = [f"{name}: {_changed(*sides)}" for name, sides in both.items() if sides[0] != sides[1]]
     apart += flags
     apart += [
@@ -28,7 +28,7 @@ def differing(there: Evidence, here: Evidence) -> tuple[list[str], list[str]]:
         for path, (one, other) in changed.items()
         if path[0] not in _OF_THE_HOST
     ]
-    same = list(_same(here.run, {path[0] for path in changed}))
+    same = list(_same(new.run, {path[0] for path in changed}))
     same += [name for name, sides in both.items() if sides[0] == sides[1]]
     return apart, same if flags else [*same, "CPU flags"]
 
@@ -84,9 +84,9 @@ def _bases(evidence: Evidence) -> Mapping[str, str]:
     return {label: "; ".join(bases) for label, bases in found.items()}
 
 
-def _flags(there: Evidence, here: Evidence) -> Iterator[str]:
+def _flags(old: Evidence, new: Evidence) -> Iterator[str]:
     """Yield the CPU flags that only one of the machines has."""
-    before, after = (_processor(one)[1] or {*one.machine.cpu_flags} for one in (there, here))
+    before, after = (_processor(one)[1] or {*one.machine.cpu_flags} for one in (old, new))
     for where, only in (("in the bundle", before - after), ("here", after - before)):
         if only:
             yield f"CPU flags only {where}: {', '.join(sorted(only))}"

@@ -109,10 +109,7 @@ class Writer:
                 f"{path} is outside the matrix's folder, so it cannot be packed; move it there."
             )
         with path.open("rb") as file:
-            size = path.stat().st_size
-            reader = _DigestingReader(file)
-            self._tar.addfile(self._entry(name, size), reader)
-        self.files[name] = reader.digest.hexdigest()
+            self.files[name] = self._add(file, path.stat().st_size, name)
 
     def add_folder(self, folder: Path, name: str) -> None:
         """Add all files of a folder and its subfolders, except hidden ones."""
@@ -124,19 +121,20 @@ class Writer:
     def add_text(self, text: str, name: str, mode: int = 0o644) -> None:
         """Add a file with this text."""
         content = text.encode()
-        self._tar.addfile(self._entry(name, len(content), mode), io.BytesIO(content))
-        self.files[name] = hashlib.sha256(content).hexdigest()
+        self.files[name] = self._add(io.BytesIO(content), len(content), name, mode)
 
     def finish(self, manifest: Manifest) -> None:
         """Add the manifest."""
         content = stored.dump(manifest)
-        self._tar.addfile(self._entry(MANIFEST, len(content)), io.BytesIO(content))
+        self._add(io.BytesIO(content), len(content), MANIFEST)
 
-    def _entry(self, name: str, size: int, mode: int = 0o644) -> tarfile.TarInfo:
-        """Return an entry without any facts about this machine."""
+    def _add(self, file: IO[bytes], size: int, name: str, mode: int = 0o644) -> str:
+        """Add an entry without any facts about this machine; return its digest."""
         entry = tarfile.TarInfo(f"{self._name}/{name}")
         entry.size, entry.mode = size, mode
-        return entry
+        reader = _DigestingReader(file)
+        self._tar.addfile(entry, reader)
+        return reader.digest.hexdigest()
 
 
 class _DigestingReader(io.RawIOBase):

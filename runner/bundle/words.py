@@ -24,23 +24,20 @@ _NOT_COMPARED = (
 )
 
 
-def as_text(reproduction: Reproduction, then: StoredRun, now: StoredRun) -> str:
-    """Return the verdict about a replay, each finding, and the differences between the runs.
-
-    ``then`` is the run in the bundle, ``now`` the replay.
-    """
-    there, here = gather(then), gather(now)
+def as_text(reproduction: Reproduction, bundled: StoredRun, replay: StoredRun) -> str:
+    """Return the verdict about a replay, each finding, and the differences between the runs."""
+    old, new = gather(bundled), gather(replay)
     found = sorted(
         reproduction.findings, key=lambda one: (not one.counts, _ORDER.index(one.verdict))
     )
-    apart, same = differing(there, here)
+    apart, same = differing(old, new)
     return "\n".join(
         [
             f"**{reproduction.verdict.value}**: {_line(reproduction.reason)}.",
             "",
             _NOT_COMPARED,
             "",
-            *_cut([_finding(one, there, here) for one in found], MOST_FINDINGS),
+            *_cut([_finding(one, old, new) for one in found], MOST_FINDINGS),
             *([""] if found else []),
             "## What differs",
             "",
@@ -52,11 +49,11 @@ def as_text(reproduction: Reproduction, then: StoredRun, now: StoredRun) -> str:
     )
 
 
-def _finding(finding: Finding, there: Evidence, here: Evidence) -> str:
+def _finding(finding: Finding, old: Evidence, new: Evidence) -> str:
     """Return a list item: the verdict about a finding, and below it the values of both runs."""
     verdict = f"**{finding.verdict.value}**: " if finding.counts else ""
     lines = [f"- {verdict}{_line(f'{_subject(finding)}: {finding.reason}')}"]
-    lines += [f"  - {_line(one)}" for one in _sides(finding, there, here)]
+    lines += [f"  - {_line(one)}" for one in _sides(finding, old, new)]
     return "\n".join(lines)
 
 
@@ -69,7 +66,7 @@ def _subject(finding: Finding) -> str:
     return f"{words.heading(finding.metric)} of {finding.of}{against}"
 
 
-def _sides(finding: Finding, there: Evidence, here: Evidence) -> Iterator[str]:
+def _sides(finding: Finding, old: Evidence, new: Evidence) -> Iterator[str]:
     """Yield the values in the bundle and here, and the difference between them.
 
     Nothing is shown for identical numbers: their medians are of all blocks, and one run may have
@@ -79,14 +76,15 @@ def _sides(finding: Finding, there: Evidence, here: Evidence) -> Iterator[str]:
         return
     before, after = (
         _change(evidence, compared) if compared else _number(evidence, finding)
-        for evidence, compared in ((there, finding.then), (here, finding.now))
+        for evidence, compared in ((old, finding.before), (new, finding.after))
     )
     if before and before == after:
         yield f"in both: {before}"
     else:
         yield from (f"in the bundle: {before}",) if before else ()
         yield from (f"here: {after}",) if after else ()
-    apart, metric = finding.difference, finding.then.measured if finding.then else finding.metric
+    apart = finding.difference
+    metric = finding.before.measured if finding.before else finding.metric
     if apart is not None and metric is not None and apart.sd > 0:
         low, high = (words.signed(end, metric) for end in (apart.low, apart.high))
         span = low if low == high else f"{low} to {high}"

@@ -22,8 +22,6 @@ VERBS = {
     "clean": "remove our images, and what killed runs left on the engine",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
-OLDEST_PYTHON = 10
-"""The oldest minor version of Python 3 that the runner supports."""
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 Without a verb: run. `python -m runner VERB --help` lists the options of a verb.
@@ -54,14 +52,14 @@ class Options(NamedTuple):
     blocks: int | None = None
     seed: int | None = None
     until: str | None = None
-    budget_s: float | None = None
+    budget: float | None = None
     gate: bool = False
     json: bool = False
     context: Path | None = None
     run: str | None = None
     cell: str = ""
     output: Path | None = None
-    pythons: tuple[str, ...] = ()
+    for_python: tuple[str, ...] = ()
     bundle: Path = Path()
     yes: bool = False
     all: bool = False
@@ -79,7 +77,7 @@ def parse(arguments: Sequence[str]) -> Options:
         hint = " (the verb must come first)" if unknown[0] in VERBS else ""
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     given = vars(found)
-    for name in given.keys() & {"select", "pythons"}:
+    for name in given.keys() & {"select", "for_python"}:
         given[name] = tuple(given[name])
     return Options(**given)
 
@@ -104,97 +102,66 @@ def _parser() -> argparse.ArgumentParser:
         for verb, text in VERBS.items()
     }
 
-    def add(of: str, *names: str, **settings: Any) -> None:
+    def add(of: str, names: str, text: str, **settings: Any) -> None:
         for verb in of.split():
-            parsers[verb].add_argument(*names, **settings)
+            parsers[verb].add_argument(*names.split(), help=text, **settings)
 
     def add_flag(of: str, name: str, text: str) -> None:
-        add(of, name, action="store_true", help=text)
+        add(of, name, text, action="store_true")
 
-    # fmt: off
-    add("explain", "cell", metavar="CELL", help="id of the cell, as `plan` shows it")
-    add(
-        "report bundle", "run", nargs="?", metavar="RUN",
-        help="folder or id of the run (default: the newest)",
-    )
-    add("replay", "bundle", type=Path, metavar="BUNDLE", help="the bundle, or its unpacked folder")
-    add(
-        "run lock plan prepare explain doctor report bundle schema clean", "--matrix",
-        type=Path, metavar="FILE", help="the matrix (default: matrix.yaml)",
-    )
-    add(
-        "run plan prepare explain doctor report bundle replay clean", "--reports",
-        type=Path, metavar="DIR", help="folder of all runs (default: reports)",
-    )
-    add(
-        "run plan prepare explain doctor bundle replay clean", "--engine", choices=ENGINES,
-        help="where trials run (default: auto, the first engine that answers)",
-    )
-    add(
-        "run lock plan prepare", "-s", "--select", action="append", metavar="AXIS=VALUE",
-        help="use only the matching cells; VALUE,VALUE and globs work; can be repeated",
-    )
+    with_matrix = "run lock plan prepare explain doctor report bundle schema clean"
+    with_reports = "run plan prepare explain doctor report bundle replay clean"
+    with_engine = "run plan prepare explain doctor bundle replay clean"
+    run = "folder or id of the run (default: the newest)"
+    engine = "where trials run (default: auto, the first engine that answers)"
+    select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
+    until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
+    budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
+    context = "write the build contexts there and print their build commands; build nothing"
+    python = "Python version of the other machine (default: same as here); can be repeated"
+
+    add("explain", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
+    add("report bundle", "run", run, metavar="RUN", nargs="?")
+    add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
+    add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
+    add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
+    add(with_engine, "--engine", engine, choices=ENGINES)
+    add("run lock plan prepare", "-s --select", select, metavar="AXIS=VALUE", action="append")
     add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
-    add(
-        "run plan explain replay", "--blocks",
-        type=_positive, metavar="N", help="total number of blocks",
-    )
-    add(
-        "run plan explain", "--seed",
-        type=int, metavar="N", help="seed of a new run (default: random)",
-    )
+    add("run plan explain replay", "--blocks", "total number of blocks", metavar="N", type=_count)
+    add("run plan explain", "--seed", "seed of a new run (default: random)", metavar="N", type=int)
     add_flag("run replay", "--new", "begin a new run instead of resuming one")
-    add_flag("run prepare", "--locked", "fail if the lock is incomplete, do not resolve anything")
-    add(
-        "run", "--until", metavar="GOAL",
-        help="add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`",
-    )
-    add(
-        "run", "--budget", dest="budget_s", type=_duration, metavar="TIME",
-        help="begin no block that would end later than this: 90s, 30m or 2h from now",
-    )
+    add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
+    add("run", "--until", until, metavar="GOAL")
+    add("run", "--budget", budget, metavar="TIME", type=_seconds)
     add_flag("run report", "--gate", "exit with 4 if the policy says hold")
     add_flag("plan", "--json", "print JSON")
-    add(
-        "prepare", "--context", type=Path, metavar="DIR",
-        help="write the build contexts there and print their build commands; build nothing",
-    )
-    add(
-        "bundle", "--output", type=_archive, metavar="FILE",
-        help="file to write (default: NAME-bundle.tar.gz)",
-    )
-    add(
-        "bundle", "--for-python", dest="pythons", action="append", type=_minor, metavar="3.N",
-        help="Python version of the other machine (default: same as here); can be repeated",
-    )
+    add("prepare", "--context", context, metavar="DIR", type=Path)
+    add("bundle", "--output", "default: NAME-bundle.tar.gz", metavar="FILE", type=_archive)
+    add("bundle", "--for-python", python, metavar="3.N", type=_minor, action="append")
     add_flag("clean", "--yes", "do not ask for confirmation")
     add_flag("clean", "--all", "also remove what runs left whose folder is gone or elsewhere")
-    # fmt: on
     return top
 
 
 def _archive(text: str) -> Path:
-    path = Path(text)
-    if not re.fullmatch(r"[^.].*\.tar\.gz", path.name, re.DOTALL):
-        raise argparse.ArgumentTypeError(f"expected NAME.tar.gz, not {text!r}")
-    return path
+    return Path(_matching(r"(.*/)?[^./][^/]*\.tar\.gz", text, "NAME.tar.gz"))
 
 
 def _minor(text: str) -> str:
-    if not re.fullmatch(r"3\.[0-9]{1,3}", text, re.ASCII) or int(text[2:]) < OLDEST_PYTHON:
-        raise argparse.ArgumentTypeError(f"expected 3.{OLDEST_PYTHON} or later, not {text!r}")
+    return _matching(r"3\.[1-9][0-9]{1,2}", text, "3.10 or later")
+
+
+def _count(text: str) -> int:
+    return int(_matching(r"0*[1-9][0-9]*", text, "a whole number of at least 1"))
+
+
+def _seconds(text: str) -> float:
+    _matching(r"0*[1-9][0-9]*[smh]", text, "a time such as 90s, 30m or 2h")
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
+def _matching(pattern: str, text: str, expected: str) -> str:
+    if not re.fullmatch(pattern, text, re.DOTALL):
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {text!r}")
     return text
-
-
-def _positive(text: str) -> int:
-    if not (text.isdecimal() and text.isascii() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
-    return int(text)
-
-
-def _duration(text: str) -> float:
-    units = {"s": 1, "m": 60, "h": 3600}
-    number, unit = text[:-1], text[-1:]
-    if not (number.isdecimal() and number.isascii() and int(number) and unit in units):
-        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 30m or 2h, not {text!r}")
-    return float(int(number) * units[unit])

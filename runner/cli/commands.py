@@ -9,40 +9,54 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from runner import engines
+from runner.cli import preview
 from runner.cli.arguments import Options
+from runner.cli.explain import explain as explained
+from runner.cli.explain import find_cell
+from runner.cli.progress import Progress
 from runner.engines.protocol import Engine
 from runner.errors import ConfigError, EngineError, Exit
+from runner.execute.cleanup import clean_up, removable
+from runner.judge import judge, read_goal
+from runner.judge.records import Advice
+from runner.lock import lock_matrix, missing
+from runner.lock.file import lock_path, read_lock, write_lock
 from runner.observer import Observer
+from runner.pipeline import Pipeline
+from runner.plan import make_plan, quick, select
+from runner.prepare import prepare as build_images
+from runner.prepare import write_contexts
+from runner.read import json_schema, read
 from runner.records.environment import Lock, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix
+from runner.report import write as write_report
+from runner.runs import enter as runs
+from runner.runs import registry
 from runner.runs.enter import Execution
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, find_run, newest_run
+from runner.system import tempdir
+from runner.system.host import check_cpu, runs_here, this_host
 from runner.text import counted, listed, memory, size
 
-# ruff: noqa: PLC0415 (each command imports only what it uses, so that the others start fast)
+# ruff: noqa: PLC0415 (a command imports what only it needs, so that the others start fast)
 
 
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
-    from runner.judge import read_goal
-    from runner.pipeline import Pipeline
-
     matrix = _matrix(options)
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer)
         with _entered(matrix, locked, _start(options), engine, observer) as execution:
-            code = Pipeline(execution, engine, observer, goal, options.budget_s).run()
+            code = Pipeline(execution, engine, observer, goal, options.budget).run()
             return _gated(code, execution.folder) if options.gate else code
 
 
 def lock(options: Options) -> Exit:
     """Resolve every environment that is not locked yet, and write the lock."""
-    from runner.cli.progress import Progress
-    from runner.lock.file import lock_path
-
     matrix = _matrix(options)
     with Progress(sys.stdout) as observer:
         locked = _locked(options, matrix, observer)
@@ -53,10 +67,6 @@ def lock(options: Options) -> Exit:
 
 def plan(options: Options) -> Exit:
     """Show what would run, what must be built, and how long it takes."""
-    from runner import engines
-    from runner.cli import preview
-    from runner.plan import make_plan
-
     matrix, locked = _matrix(options), _known_lock(options)
     planned = make_plan(matrix, options.seed or 0, options.blocks)
     found = preview.preview(matrix, planned, locked, engines.images(options.engine))
@@ -66,9 +76,6 @@ def plan(options: Options) -> Exit:
 
 def prepare(options: Options) -> Exit:
     """Build the missing images, or write their build contexts."""
-    from runner.prepare import prepare as build
-    from runner.prepare import write_contexts
-
     matrix = _matrix(options)
     with _engine(options) as (engine, observer):
         locked = _locked(options, matrix, observer)
@@ -77,7 +84,7 @@ def prepare(options: Options) -> Exit:
                 observer.note(command)
             return Exit.OK
         save_log = RunFolder(options.reports / "prepare").save_build_log
-        prepared = build(matrix, locked, engine, observer, save_log)
+        prepared = build_images(matrix, locked, engine, observer, save_log)
         for reason in prepared.missing.values():
             observer.note(reason)
         observer.note(f"{counted(len(prepared.images), 'image')} ready")
@@ -86,12 +93,6 @@ def prepare(options: Options) -> Exit:
 
 def explain(options: Options) -> Exit:
     """Show for each trial of a cell whether it would run, and why."""
-    from runner.cli.explain import explain as explained
-    from runner.cli.explain import find_cell
-    from runner.runs import enter as runs
-    from runner.runs.folder import newest_run
-    from runner.system.host import this_host
-
     matrix = _matrix(options)
     cell = find_cell(matrix, options.cell)
     found = newest_run(matrix, options.reports)
@@ -112,9 +113,7 @@ def explain(options: Options) -> Exit:
 
 def doctor(options: Options) -> Exit:
     """Check whether this machine can run the matrix, and how precisely it measures."""
-    from runner import engines
     from runner.doctor import as_text, examine
-    from runner.system.host import this_host
 
     matrix, locked, machine = _matrix(options), _known_lock(options), this_host()
     sound = True
@@ -144,7 +143,7 @@ def bundle(options: Options) -> Exit:
         if contents is None:
             locked = _locked(options, matrix, observer)
             contents = BundleContents(matrix=matrix, lock=locked, path=options.matrix, run=None)
-        pack(contents, engine, options.pythons or (this_python(),), target, observer.note)
+        pack(contents, engine, options.for_python or (this_python(),), target, observer.note)
         observer.note(f"{target}: {size(target.stat().st_size)}")
         script = shlex.quote(f"{folder_of(target)}/{SCRIPT}")
         observer.note(f"on the other machine: tar -xf {shlex.quote(target.name)} && {script}")
@@ -155,7 +154,6 @@ def replay(options: Options) -> Exit:
     """Run the study in a bundle again, and compare the results with those in the bundle."""
     from runner.bundle.file import opened
     from runner.bundle.replay import bundled_study, compare, provide_images, replay_start
-    from runner.pipeline import Pipeline
 
     with opened(options.bundle) as packed, _engine_for_trials(options) as (engine, observer):
         study = bundled_study(packed)
@@ -176,30 +174,19 @@ def replay(options: Options) -> Exit:
 
 def report(options: Options) -> Exit:
     """Rebuild the report of a run from its folder."""
-    from runner.report import write
-    from runner.runs.folder import find_run
-
     folder = find_run(options.reports, options.run)
-    print(write(folder))
+    print(write_report(folder))
     return _gated(Exit.OK, folder) if options.gate else Exit.OK
 
 
 def schema(_: Options) -> Exit:
     """Print the JSON Schema of matrix.yaml."""
-    from runner.read import json_schema
-
     print(json.dumps(json_schema(), indent=2))
     return Exit.OK
 
 
 def clean(options: Options) -> Exit:
     """List what is ours on the engine, and remove it if the user agrees."""
-    from runner import engines
-    from runner.execute.cleanup import removable
-    from runner.runs import registry
-    from runner.system import tempdir
-    from runner.system.host import this_host
-
     tempdir.sweep()
     with closing(engines.connect(options.engine, this_host().id, print)) as engine:
         owned = engine.owned()
@@ -238,9 +225,6 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
 
 def _matrix(options: Options) -> Matrix:
     """Read the matrix, with the selection, ``--quick`` and ``--blocks`` applied."""
-    from runner.plan import quick, select
-    from runner.read import read
-
     matrix = select(read(options.matrix), options.select)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
@@ -248,9 +232,6 @@ def _matrix(options: Options) -> Matrix:
 @contextlib.contextmanager
 def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, warn about an unsuitable CPU, and clean up after killed runs."""
-    from runner.execute.cleanup import clean_up
-    from runner.system.host import check_cpu, runs_here, this_host
-
     machine = this_host()
     with _engine(options) as (engine, observer):
         if runs_here(machine, engine.describe()) and (warning := check_cpu(machine)):
@@ -262,11 +243,6 @@ def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
 @contextlib.contextmanager
 def _engine(options: Options) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, and show progress until the command ends."""
-    from runner import engines
-    from runner.cli.progress import Progress
-    from runner.system import tempdir
-    from runner.system.host import this_host
-
     with Progress(sys.stdout) as observer:
         tempdir.sweep()
         connected = engines.connect(options.engine, this_host().id, observer.note)
@@ -291,10 +267,6 @@ def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
 
 def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     """Return the lock. Environments that it lacks are resolved and written to it first."""
-    from runner.lock import lock_matrix, missing
-    from runner.lock.file import lock_path, write_lock
-    from runner.read import read
-
     path, known = lock_path(options.matrix), _known_lock(options)
     absent = missing(matrix, known)
     if absent and options.locked:
@@ -315,7 +287,6 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
 
 
 def _known_lock(options: Options) -> Lock:
-    from runner.lock.file import lock_path, read_lock
 
     return read_lock(lock_path(options.matrix))
 
@@ -335,9 +306,6 @@ def _entered(
     matrix: Matrix, lock: Lock, start: Start, engine: Engine, observer: Observer
 ) -> Iterator[Execution]:
     """Enter the folder of the run that these inputs resume or begin."""
-    from runner.runs import enter as runs
-    from runner.system.host import this_host
-
     described = runs.describe(matrix, lock, start, this_host(), engine.describe())
     with runs.entered(described, start, observer.note) as execution:
         yield execution
@@ -345,9 +313,6 @@ def _entered(
 
 def _gated(code: Exit, folder: RunFolder) -> Exit:
     """Return 4 if the policy says hold for any candidate, else the given code."""
-    from runner.judge import judge
-    from runner.judge.records import Advice
-
     stored = folder.stored()
     decisions = judge(stored.run.matrix, stored.plan, stored.results).decisions
     return Exit.HOLD if any(one.advice is Advice.HOLD for one in decisions) else code

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from runner.text import one_line
 
@@ -20,38 +20,9 @@ Piece = tuple[str, str]
 """A part of a line: its text and its style in rich's terms."""
 
 
-class Screen(Protocol):
-    """Shows lines, and the current line of what is happening now."""
-
-    @property
-    def width(self) -> int:
-        """How many characters fit in a line."""
-        ...
-
-    def open(self) -> None:
-        """Begin to show the current line."""
-        ...
-
-    def close(self) -> None:
-        """Stop showing the current line."""
-        ...
-
-    def write(self, *pieces: Piece) -> None:
-        """Show a finished line."""
-        ...
-
-    def announce(self, text: str) -> None:
-        """Show that a step begins, unless the current line already does."""
-        ...
-
-    def beat(self) -> None:
-        """Show the current line if nothing was shown for long."""
-        ...
-
-
 def screen_for(
     stream: TextIO, current: Callable[[], str | None], clock: Callable[[], float]
-) -> Screen:
+) -> "_PlainScreen | _LiveScreen":
     """Return the screen for a stream; ``current`` returns the current line, if there is one."""
     if _takes_control_codes(stream):
         return _LiveScreen(stream, current)

@@ -42,7 +42,7 @@ OLD_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The result of one check. ``sound`` is ``None`` if it is unknown."""
+    """The result of one check, and a remedy if it is not sound. ``None`` means unknown."""
 
     subject: str
     sound: bool | None
@@ -59,7 +59,7 @@ def examine(
     yield _interpreters(matrix, lock)
     yield _last_run(reports)
     if isinstance(engine, EngineError):
-        yield Diagnosis("engine", sound=False, text=str(engine))
+        yield Diagnosis("engine", False, str(engine))
         yield _noise(host.cores - 1)
         return
     facts, images = engine.describe(), engine.images()
@@ -73,18 +73,18 @@ def examine(
 def as_text(diagnosis: Diagnosis) -> str:
     """Return a diagnosis in one line."""
     word = {True: "ok", False: "bad", None: "?"}[diagnosis.sound]
-    return f"{word:4} {diagnosis.subject:12} {diagnosis.text} {diagnosis.remedy}".rstrip()
+    remedy = "" if diagnosis.sound else diagnosis.remedy
+    return f"{word:4} {diagnosis.subject:12} {diagnosis.text} {remedy}".rstrip()
 
 
 def _processor(host: Host) -> Diagnosis:
     if trouble := check_cpu(host):
-        return Diagnosis("processor", sound=False, text=trouble)
-    return Diagnosis("processor", sound=True, text=f"{host.cpu_model} has AVX, as wheels require.")
+        return Diagnosis("processor", False, trouble)
+    return Diagnosis("processor", True, f"{host.cpu_model} has AVX, as wheels require.")
 
 
 def _elsewhere(subject: str) -> Diagnosis:
-    text = "Trials run on another machine."
-    return Diagnosis(subject, sound=None, text=text, remedy="Run doctor there.")
+    return Diagnosis(subject, None, "Trials run on another machine.", "Run doctor there.")
 
 
 def _interpreters(matrix: Matrix, lock: Lock) -> Diagnosis:
@@ -95,13 +95,13 @@ def _interpreters(matrix: Matrix, lock: Lock) -> Diagnosis:
     if missing := [minor for minor in wanted if minor not in here]:
         text = f"Python {listed(missing)} is not installed here; uv will try to download it."
         remedy = "If the network does not allow that, install it with pyenv or uv."
-        return Diagnosis("interpreters", sound=None, text=text, remedy=remedy)
+        return Diagnosis("interpreters", None, text, remedy)
     if unlocked:
         text = f"{listed(sorted(unlocked))} is not locked yet, so its Python is unknown."
         remedy = "Run `python -m runner lock`."
-        return Diagnosis("interpreters", sound=None, text=text, remedy=remedy)
+        return Diagnosis("interpreters", None, text, remedy)
     text = f"Python {listed(wanted)} is installed." if wanted else "No interpreter is needed."
-    return Diagnosis("interpreters", sound=True, text=text)
+    return Diagnosis("interpreters", True, text)
 
 
 def _last_run(reports: Path) -> Diagnosis:
@@ -113,34 +113,27 @@ def _last_run(reports: Path) -> Diagnosis:
             continue
         days = (datetime.now(timezone.utc) - begun).days
         text = f"{folder.path} is {counted(days, 'day')} old."
-        if days > OLD_DAYS:
-            remedy = "Check that your scheduler still starts runs."
-            return Diagnosis("last run", sound=False, text=text, remedy=remedy)
-        return Diagnosis("last run", sound=True, text=text)
-    return Diagnosis("last run", sound=True, text=f"There is no run in {reports} yet.")
+        remedy = "Check that your scheduler still starts runs."
+        return Diagnosis("last run", days <= OLD_DAYS, text, remedy)
+    return Diagnosis("last run", True, f"There is no run in {reports} yet.")
 
 
 def _engine(facts: EngineFacts) -> Diagnosis:
     cores = counted(facts.cpus, "core")
     if facts.name == "venv":
         sandbox = isolation(facts.version, facts.cgroup)
-        return Diagnosis(
-            "engine", sound=True, text=f"Trials run as processes on {cores}, {sandbox}."
-        )
+        return Diagnosis("engine", True, f"Trials run as processes on {cores}, {sandbox}")
     text = (
         f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "
         f"{facts.storage}, {cores}."
     )
-    return Diagnosis("engine", sound=True, text=text)
+    return Diagnosis("engine", True, text)
 
 
 def _memory(matrix: Matrix, facts: EngineFacts) -> Diagnosis:
     limit, available = matrix.limits.memory_bytes, facts.memory_bytes
     text = f"A trial may use {memory(limit)}; the engine has {memory(available)}."
-    if limit > available:
-        remedy = "Lower limits.memory in the matrix."
-        return Diagnosis("memory", sound=False, text=text, remedy=remedy)
-    return Diagnosis("memory", sound=True, text=text)
+    return Diagnosis("memory", limit <= available, text, "Lower limits.memory in the matrix.")
 
 
 def _disk(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> Diagnosis:
@@ -151,10 +144,8 @@ def _disk(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> Diagnosis:
     text = (
         f"{free:.0f} GB are free in {place}; to build {counted(count, 'image')} takes {needed} GB."
     )
-    if free < needed:
-        remedy = "Free some space, or set TMPDIR to another folder."
-        return Diagnosis("disk", sound=False, text=text, remedy=remedy)
-    return Diagnosis("disk", sound=True, text=text)
+    remedy = "Free some space, or set TMPDIR to another folder."
+    return Diagnosis("disk", free >= needed, text, remedy)
 
 
 def _noise(core: int) -> Diagnosis:
@@ -163,17 +154,16 @@ def _noise(core: int) -> Diagnosis:
         found = steadiness(core)
     except (AttributeError, OSError):  # not on Linux, or the core is reserved for others
         text = f"Unknown, because this process may not use core {core}."
-        return Diagnosis("noise", sound=None, text=text)
+        return Diagnosis("noise", None, text)
     middle = statistics.median(found.times_s)
     tenth = len(found.times_s) // 10
     low, high = (sorted(found.times_s)[at] / middle - 1 for at in (tenth, -1 - tenth))
     text = f"The time for the same work varied by {low:+.0%} to {high:+.0%} (80 % of the tries)"
     if found.others_share is not None:
         text += f"; other processes took {found.others_share:.1%} of the core"
-    if high > NOISY or (found.others_share or 0.0) > GUARDS.foreign_share:
-        remedy = "Stop other programs on this machine, or expect wide intervals and more blocks."
-        return Diagnosis("noise", sound=False, text=f"{text}.", remedy=remedy)
-    return Diagnosis("noise", sound=True, text=f"{text}.")
+    quiet = high <= NOISY and (found.others_share or 0.0) <= GUARDS.foreign_share
+    remedy = "Stop other programs on this machine, or expect wide intervals and more blocks."
+    return Diagnosis("noise", quiet, f"{text}.", remedy)
 
 
 def _overhead(
@@ -183,16 +173,16 @@ def _overhead(
     found = _image_with_interpreter(matrix, lock, images)
     if found is None:
         text, remedy = "There is no image to test it with.", "Run `python -m runner prepare`."
-        return Diagnosis("overhead", sound=None, text=text, remedy=remedy)
+        return Diagnosis("overhead", None, text, remedy)
     folder = RunFolder(reports / "doctor")
     if not folder.occupy():
         text, remedy = "Another doctor is running.", "Wait for it, then run this one again."
-        return Diagnosis("overhead", sound=None, text=text, remedy=remedy)
+        return Diagnosis("overhead", None, text, remedy)
     run = registry.remember(folder.path)
     try:
         pairs = [measured_pair(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
     except RunnerError as error:
-        return Diagnosis("overhead", sound=False, text=str(error))
+        return Diagnosis("overhead", False, str(error))
     finally:
         clear(engine, run)
         folder.leave()
@@ -219,15 +209,13 @@ def _cost(pairs: Sequence[OverheadPair]) -> Diagnosis:
     found = paired([math.log(one.inside_s / one.outside_s) for one in pairs], LEVEL)
     if found is None:
         text = "The times inside and outside a container cannot be compared."
-        return Diagnosis("overhead", sound=None, text=text)
+        return Diagnosis("overhead", None, text)
     mean, low, high = (math.exp(change) for change in (found.mean, found.low, found.high))
     text = (
         f"Work takes {mean:.2f} times as long in a container as outside ({LEVEL:.0%} interval "
         f"{low:.2f} to {high:.2f}, {found.n} pairs); to start and stop a container takes "
         f"{startup:.1f} s."
     )
-    if low > 1 + COSTLY:
-        remedy = "Compare only results from the same engine."
-        return Diagnosis("overhead", sound=False, text=text, remedy=remedy)
     negligible = low > 1 - COSTLY and high < 1 + COSTLY
-    return Diagnosis("overhead", sound=True if negligible else None, text=text)
+    sound = True if negligible else False if low > 1 + COSTLY else None
+    return Diagnosis("overhead", sound, text, "Compare only results from the same engine.")

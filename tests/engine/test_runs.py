@@ -69,7 +69,7 @@ def test_editing_the_experiment_starts_a_new_run_without_a_build(tmp_path: Path)
     for script in (NUMBER, NUMBER + "\n"):
         (tmp_path / "script.py").write_text(script)
         code, out, _ = ended(started(tmp_path, "prepare"))
-        assert (code, out) == (0, "1 images are ready\n")
+        assert (code, out) == (0, "1 image ready\n")
         code, out, _ = ended(started(tmp_path, "-s", "size=1"))
         assert code == 0, out
     assert len(run_folders(tmp_path)) == 2
@@ -117,7 +117,7 @@ def test_a_stopped_run_is_resumed(
 
     again, out, err = ended(started(tmp_path))
     assert (again, err) == (0, ""), out
-    assert "2 trials in 1 block, 1 of them done before" in out
+    assert "2 trials in 1 block, resuming: 1 already done" in out
     found = results(tmp_path)
     assert (len(run_folders(tmp_path)), len(found)) == (1, 2)
     assert found[first[0]] == first[1]
@@ -143,7 +143,7 @@ def test_an_image_built_by_hand_counts_as_prepared(
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         assert docker_engine.images()[key].label == "no packages"
         code, out, err = ended(started(tmp_path, "prepare"))
-        assert (code, out, err) == (0, "1 images are ready\n", "")
+        assert (code, out, err) == (0, "1 image ready\n", "")
     finally:
         client.images.remove(image_tag(key), force=True)
 

@@ -445,13 +445,13 @@ def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
     code, out, _ = ended(started(tmp_path, "--engine", "venv"))
     assert (code, "nothing is left to do" in out) == (0, True)
     code, out, _ = ended(started(tmp_path, "explain", "size=1"))
-    assert "is not executed, because it ended: ok" in out
+    assert "would not run: ended ok" in out
     code, out, _ = ended(started(tmp_path, "explain", "size=1", "--engine", "docker"))
     assert "engine: venv (" in out
     code, out, _ = ended(started(tmp_path, "clean", "--yes"))
     assert (code, "image     no packages" in out) == (0, True)
     code, out, _ = ended(started(tmp_path, "clean", "--yes"))
-    assert "there is nothing to remove" in out
+    assert "nothing to remove" in out
 
 
 def test_a_killed_run_is_resumed(own_cache: Path, tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def test_a_faster_cell_that_is_slower_here_is_not_reproduced() -> None:
     assert found.reason == "1 of 2 findings in the bundle came out differently here"
     [one] = of_metric(found)
     assert one.reason.startswith("'lower' in the bundle and 'higher' here")
-    assert one.then
-    assert one.now
-    assert (one.then.verdict, one.now.verdict) == (Verdict.LOWER, Verdict.HIGHER)
+    assert one.before
+    assert one.after
+    assert (one.before.verdict, one.after.verdict) == (Verdict.LOWER, Verdict.HIGHER)
 
 
 def test_equivalent_there_and_slower_here_is_not_reproduced() -> None:
@@ -120,8 +120,8 @@ def test_a_direction_that_was_named_needs_no_second_verdict() -> None:
     noisy = [1.42, 0.98, 1.35, 1.05, 1.32, 1.02, 1.28]
     here = stored({"a": BASE, "b": noisy})
     [one] = of_metric(reproduction(stored({"a": BASE, "b": SLOWER}), here))
-    assert one.now is not None
-    assert one.now.verdict is Verdict.CANNOT_TELL
+    assert one.after is not None
+    assert one.after.verdict is Verdict.CANNOT_TELL
     assert (one.verdict, one.reason) == (REPRODUCED, "the change has the same direction here")
     faster = [1 / slower for slower in SLOWER]
     [one] = of_metric(reproduction(stored({"a": BASE, "b": faster}), here))
