@@ -1,7 +1,7 @@
-"""What a request comes to: exact packages as the index stood on its day, or why it cannot exist.
+"""Resolve a request to exact packages as of its day, or say why the environment cannot exist.
 
-uv looks with the real interpreter: told just a version, it would build source packages with
-another one.
+uv gets the path of the real interpreter: given only a version, it would build source packages with
+a different one.
 """
 
 import re
@@ -15,6 +15,7 @@ from runner.python.interpreters import Interpreter
 from runner.python.packages import AFTER_ALL, parse_locked, settings
 from runner.python.uv import Answer, Verdict
 from runner.records.environment import Environment, EnvironmentRequest, Requirement, Unsupported
+from runner.text import listed
 
 TIMEOUT_S = 300.0
 RELEASE_MARGIN = timedelta(days=1)
@@ -22,7 +23,7 @@ BUILD_TOOLS = "setuptools\nwheel\n"
 BEFORE_ALL = datetime(1990, 1, 1, tzinfo=timezone.utc)
 LOCKED = ("--format", "pylock.toml")
 
-# What uv's sentences tell of a version: none, too new, other Pythons or platforms, source only.
+# What uv says about a version: unknown, too new, for other Pythons or platforms, source only.
 _UNKNOWN = re.compile(r"there is no version of|was not found in the package registry")
 _PUBLISHED = re.compile(r"was published at (\S+)Z\.")
 _PYTHONS = re.compile(r"we only found wheels for .*")
@@ -30,21 +31,21 @@ _PLATFORMS = re.compile(r"Wheels are available for .* on the following platforms
 _SOURCE = re.compile(r"building from source is disabled")
 
 Ask = Callable[..., Answer]
-"""``uv.call``, or what stands in its place."""
+"""``uv.call``, or a substitute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A distribution that serves a requirement: on which interpreters, and since when on each."""
+    """A distribution that serves a requirement, with its upload time for each interpreter."""
 
     line: str
     uploads: Mapping[Interpreter, datetime]
 
 
 def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Unsupported:
-    """Resolve a request to exact packages, or say in one sentence why it cannot exist.
+    """Resolve a request to exact packages, or say in one sentence why this is not possible.
 
-    ConfigError if its ``as_of`` is no day; PackagesError if the answer could not be found out.
+    ConfigError if its ``as_of`` is not a date. PackagesError if the index does not answer.
     """
     resolver = _Resolver(request, ask)
     releases = []
@@ -56,15 +57,15 @@ def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Un
     fitting = tuple(releases[0].uploads) if releases else resolver.candidates
     fitting = tuple(one for one in fitting if all(one in other.uploads for other in releases))
     if not fitting:
-        names = " and ".join(release.line for release in releases)
-        reason = f"no Python of this machine has wheels for {names}; choose versions of one time"
+        names = listed([release.line for release in releases])
+        reason = f"no Python here has wheels for {names}; choose versions from the same time"
         return Unsupported(request=request, reason=reason)
     as_of = resolver.as_of or _day_after(max(one.uploads[fitting[0]] for one in releases))
     return resolver.solve([release.line for release in releases], fitting[0], as_of)
 
 
 class _Resolver:
-    """What stays the same while one request is resolved."""
+    """Resolves one request."""
 
     def __init__(self, request: EnvironmentRequest, ask: Ask) -> None:
         self.request = request
@@ -77,9 +78,9 @@ class _Resolver:
         )
 
     def release(self, need: Requirement) -> Release | str:
-        """Return the first distribution that serves a requirement, or why there is none."""
+        """Return the first distribution that serves a requirement, or why none does."""
         refusals: list[Answer] = []
-        for look in (self._wheels, self._source):  # a source only where nobody has a wheel
+        for look in (self._wheels, self._source):  # source only if there is no wheel
             for name in need.distributions:
                 uploads = look(name, need.version, refusals)
                 if uploads:
@@ -89,13 +90,13 @@ class _Resolver:
     def solve(
         self, lines: Sequence[str], interpreter: Interpreter, as_of: datetime
     ) -> Environment | Unsupported:
-        """Resolve requirement lines and all they depend on as of a day."""
+        """Resolve requirement lines and their dependencies as of a day."""
         wanted = "\n".join((*lines, *self.request.packages))
         output = list(LOCKED)
         tools: tuple[str, ...] = ()
         answer = self._compile(wanted, interpreter, as_of, output)
         if answer.verdict is Verdict.UNBUILDABLE:
-            # The build tools of that day cannot build it: take today's, but install the old ones.
+            # The build tools of that day fail: build with today's, but install the old ones.
             newest = self._compile(BUILD_TOOLS, interpreter, AFTER_ALL, ["--no-deps"])
             oldest = self._compile(BUILD_TOOLS, interpreter, as_of, ["--no-deps"])
             tools = tuple(newest.text.split())
@@ -108,7 +109,7 @@ class _Resolver:
                 f"{self.request.label} cannot be resolved as of {as_of.date()}: {answer.reason}"
             )
             if answer.verdict is Verdict.UNBUILDABLE and not self.request.compile:
-                reason += "; `compile: true` would allow a compiler"
+                reason += "; set `compile: true` to allow a compiler"
             return Unsupported(request=self.request, reason=reason)
         return Environment(
             request=self.request,
@@ -122,7 +123,7 @@ class _Resolver:
     def _wheels(
         self, name: str, version: str, refusals: list[Answer]
     ) -> Mapping[Interpreter, datetime]:
-        """Return on which interpreters a version has wheels, and note what uv said of others."""
+        """Return upload times by interpreter with a wheel; add the other answers to refusals."""
         noted = len(refusals)
         uploads = self._uploads(name, version, self.candidates, refusals)
         if not uploads and self.request.python == "auto":
@@ -143,27 +144,27 @@ class _Resolver:
             day = self.as_of or AFTER_ALL
             answer = self._compile(f"{name}=={version}", interpreter, day, options)
             if answer.verdict is Verdict.YES:
-                told = re.findall(r"upload-time = (\S+)Z", answer.text.partition("wheels = ")[2])
-                uploads[interpreter] = min(_instant(one) for one in told)
+                times = re.findall(r"upload-time = (\S+)Z", answer.text.partition("wheels = ")[2])
+                uploads[interpreter] = min(_instant(time) for time in times)
                 continue
             refusals.append(answer)
             if _UNKNOWN.search(answer.text):
-                break  # on every interpreter
+                break  # it is unknown for every interpreter
         return uploads
 
     def _source(
         self, name: str, version: str, refusals: list[Answer]
     ) -> Mapping[Interpreter, datetime]:
-        """Return the newest interpreter for a version that is on the index as source only."""
+        """Return the newest interpreter if a version is on the index as source only."""
         if not any(_SOURCE.search(said.text) and f"`{name}`" in said.text for said in refusals):
             return {}
         newest = self.candidates[0]
         answer = self._compile(f"{name}=={version}", newest, BEFORE_ALL, ["--no-deps"])
-        told = _PUBLISHED.search(answer.text)
-        return {newest: _instant(told[1])} if told else {}
+        published = _PUBLISHED.search(answer.text)
+        return {newest: _instant(published[1])} if published else {}
 
     def _refused(self, need: Requirement, refusals: Sequence[Answer]) -> str:
-        """Say why a requirement cannot be served: when, where or as what it can."""
+        """Say why no distribution serves a requirement."""
         subject = f"{need.axis} {need.version}"
         refusals = [said for said in refusals if not _UNKNOWN.search(said.text)] or refusals
         text = "\n".join(said.text for said in refusals)
@@ -176,29 +177,29 @@ class _Resolver:
             return f"{subject} is not on the package index as {self._nearest(need)}"
         if platforms := _PLATFORMS.search(text):
             machine = interpreters.machine_platform()
-            return f"{subject} has wheels only for {platforms[1]}, none for {machine}"
+            return f"{subject} has wheels only for {platforms[1]}, not for {machine}"
         pythons = ", ".join(_minor(one) for one in sorted(_wheel_minors(refusals)))
         if not pythons:
-            return f"{subject} cannot be had: {refusals[0].reason}"
+            return f"{subject} is not available: {refusals[0].reason}"
         if self.request.python == "auto":
             return (
                 f"{subject} has wheels only for Python {pythons}, and this machine has none of "
-                "these; install one, remove this entry from the lock and lock again"
+                "them; install one, remove this entry from the lock and lock again"
             )
         return (
             f"{subject} has no wheel for Python {self.request.python}, only for {pythons}; choose "
-            "one of these or `python: auto`"
+            "one of them or `python: auto`"
         )
 
     def _nearest(self, need: Requirement) -> str:
-        """Name the distributions that were looked for, and the newest version there is."""
+        """Return the names that were looked up, and the newest version."""
         names = " or ".join(need.distributions)
         for name in need.distributions:
             newest = self._compile(name, self.candidates[0], AFTER_ALL, ["--no-deps"])
             if newest.verdict is Verdict.YES:
                 version = newest.text.strip().partition("==")[2]
                 return f"{names}; the newest for Python {self.candidates[0].minor} is {version}"
-        return f"{names}; look at the spelling"
+        return f"{names}; check the spelling"
 
     def _compile(
         self,
@@ -210,7 +211,7 @@ class _Resolver:
         tools: Sequence[str] = (),
         installed: str = "",
     ) -> Answer:
-        """Ask uv what the requirement lines ``wanted`` come to."""
+        """Ask uv to resolve the requirement lines ``wanted``."""
         return self._ask(
             [
                 *("pip", "compile", "wanted.txt", "--no-header", "--no-annotate"),
@@ -225,19 +226,19 @@ class _Resolver:
 
 
 def _wheel_minors(refusals: Sequence[Answer]) -> set[int]:
-    """Return the N of each Python 3.N that uv says there are wheels for."""
-    told = " ".join(found[0] for said in refusals if (found := _PYTHONS.search(said.text)))
-    return {int(minor) for minor in re.findall(r"`cp3(\d+)\w?`", told)}
+    """Return the N of each Python 3.N that has wheels according to uv."""
+    text = " ".join(found[0] for said in refusals if (found := _PYTHONS.search(said.text)))
+    return {int(minor) for minor in re.findall(r"`cp3(\d+)\w?`", text)}
 
 
 def _download_newest(refusals: Sequence[Answer]) -> list[Interpreter]:
-    """Let uv download the newest interpreter there are wheels for; empty if it cannot be had."""
+    """Download the newest interpreter that has wheels; return nothing if that fails."""
     here = {one.minor for one in interpreters.available()}
     minors = {minor for minor in _wheel_minors(refusals) if _minor(minor) not in here}
     try:
         return [interpreters.find(_minor(max(minors)))] if minors else []
     except PackagesError:
-        return []  # the entry's reason says which interpreters are wanted
+        return []  # the reason of the entry names the interpreters
 
 
 def _minor(number: int) -> str:
@@ -245,7 +246,7 @@ def _minor(number: int) -> str:
 
 
 def _fixed_day(request: EnvironmentRequest) -> datetime | None:
-    """Return the instant a request names; None for the day of the release."""
+    """Return the instant that a request names; ``None`` for the day of the release."""
     now = datetime.now(timezone.utc).replace(microsecond=0)
     if request.as_of == "today" or not request.requirements:
         return now
@@ -255,14 +256,15 @@ def _fixed_day(request: EnvironmentRequest) -> datetime | None:
         day = datetime.fromisoformat(request.as_of).replace(tzinfo=timezone.utc)
     except ValueError as error:
         raise ConfigError(
-            f"as_of: {request.as_of!r} is no day: write release, today, or a day as 2019-10-17."
+            f"as_of: {request.as_of!r} is not a date: write release, today or a date such as "
+            "2019-10-17."
         ) from error
-    return min(day + timedelta(days=1), now)  # the whole day counts
+    return min(day + timedelta(days=1), now)  # the end of that day
 
 
-def _instant(told: str) -> datetime:
-    # Without the fraction, of which Python 3.10 reads only some lengths.
-    return datetime.fromisoformat(told.partition(".")[0]).replace(tzinfo=timezone.utc)
+def _instant(text: str) -> datetime:
+    # Python 3.10 reads only some lengths of the fraction, so it is removed.
+    return datetime.fromisoformat(text.partition(".")[0]).replace(tzinfo=timezone.utc)
 
 
 def _day_after(uploaded: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""The interpreters of this machine, found at run time: from pyenv, from uv, on PATH."""
+"""Find the interpreters of this machine: from pyenv, from uv and on PATH."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from runner.python import uv
 
 ASK_TIMEOUT_S = 20.0
 DOWNLOAD_TIMEOUT_S = 300.0
-# The prefix is that of the interpreter itself, also when a virtual environment's is asked.
+# In a virtual environment, base_prefix belongs to the interpreter that made it.
 _ASK = """
 import sys
 print(sys.implementation.name + getattr(sys, "abiflags", "").replace("m", ""))
@@ -38,22 +38,22 @@ class Interpreter:
 
 
 def machine_platform() -> str:
-    """Return what a lock calls this machine's platform: ``linux-x86_64``."""
+    """Return the platform of this machine as a lock names it: ``linux-x86_64``."""
     return f"{platform.system()}-{platform.machine()}".lower()
 
 
 @cache
 def available() -> tuple[Interpreter, ...]:
-    """Return the interpreters of this machine, one for each minor version, the newest first.
+    """Return the interpreters of this machine, one for each minor version, newest first.
 
-    Those of pyenv and uv come before those on PATH: they stand in folders of their own, from which
-    a base can be assembled. Each was asked for its version; what does not answer is left out.
+    Those from pyenv and uv come before those on PATH: each has its own folder, from which a base
+    can be assembled. Executables that do not report a version are left out.
     """
     return choose(_candidates())
 
 
 def choose(candidates: Iterable[Path]) -> tuple[Interpreter, ...]:
-    """Return the first interpreter that answers for each minor version, the newest first."""
+    """Return the first working interpreter for each minor version, newest first."""
     found: dict[str, Interpreter] = {}
     for path in candidates:
         if path.name.removeprefix("python") not in found:
@@ -64,24 +64,24 @@ def choose(candidates: Iterable[Path]) -> tuple[Interpreter, ...]:
 
 
 def find(minor: str) -> Interpreter:
-    """Return the interpreter of a minor version, which uv downloads where it can.
+    """Return the interpreter of a minor version; uv downloads it if it is missing.
 
-    PackagesError if this machine has none and none can be had.
+    PackagesError if the download fails.
     """
     interpreter = _found(minor) or _downloaded(minor)
     if interpreter is None:
         others = ", ".join(one.minor for one in available())
         raise PackagesError(
-            f"this machine has no Python {minor} (it has {others}) and uv could not download one: "
+            f"this machine has no Python {minor} (it has {others}) and uv could not download it: "
             f"install it, for example with `pyenv install {minor}`, and try again."
         )
     return interpreter
 
 
 def examine(path: Path) -> Interpreter | None:
-    """Return the interpreter behind an executable; ``None`` if it is not a released CPython."""
+    """Return the interpreter of an executable; ``None`` if it is not a released CPython."""
     try:
-        told = subprocess.run(
+        lines = subprocess.run(
             [str(path), "-I", "-S", "-c", _ASK],
             capture_output=True,
             text=True,
@@ -90,11 +90,11 @@ def examine(path: Path) -> Interpreter | None:
         ).stdout.splitlines()
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    if len(told) != 3 or told[0] != "cpython" or not told[1].endswith("final"):  # noqa: PLR2004  _ASK prints three lines
+    if len(lines) != 3 or lines[0] != "cpython" or not lines[1].endswith("final"):  # noqa: PLR2004  _ASK prints three lines
         return None
-    version = told[1].removesuffix("final")
+    version = lines[1].removesuffix("final")
     name = f"python{version.rpartition('.')[0]}"
-    original = Path(told[2], "bin", name)
+    original = Path(lines[2], "bin", name)
     return Interpreter(path=original if original.exists() else path.resolve(), version=version)
 
 
@@ -103,7 +103,7 @@ def _found(minor: str) -> Interpreter | None:
 
 
 def _downloaded(minor: str) -> Interpreter | None:
-    """Let uv download an interpreter; ``None`` where the network does not allow it."""
+    """Download an interpreter with uv; ``None`` if that fails."""
     try:
         uv.call(
             ["python", "install", minor, "--no-bin"],
@@ -111,13 +111,13 @@ def _downloaded(minor: str) -> Interpreter | None:
             timeout_s=DOWNLOAD_TIMEOUT_S,
         )
     except PackagesError:
-        return None  # the caller says what to do
+        return None  # the caller reports it
     available.cache_clear()
     return _found(minor)
 
 
 def _candidates() -> Iterator[Path]:
-    """Yield executables named ``python3.N``, the preferred places first."""
+    """Yield executables named ``python3.N``, from preferred places first."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from _versions(pyenv / "versions")
     yield from _versions(_managed_folder())
@@ -127,13 +127,13 @@ def _candidates() -> Iterator[Path]:
 
 
 def _managed_folder() -> Path:
-    """Return where uv keeps the interpreters it downloaded."""
+    """Return the folder of the interpreters that uv has downloaded."""
     answer = uv.call(["python", "dir"], purpose="name its interpreters", timeout_s=ASK_TIMEOUT_S)
     return Path(answer.text.strip())
 
 
 def _versions(folder: Path) -> Iterator[Path]:
-    """Yield the executables of a folder with one folder for each version, the newest first."""
+    """Yield the executables of a folder that has a folder for each version, newest first."""
     if folder.is_dir():
         for one in sorted(folder.iterdir(), key=lambda one: _numbers(one.name), reverse=True):
             yield from _executables(one / "bin")

@@ -1,4 +1,4 @@
-"""How locked packages come into a folder, and what their resolution has to share with that."""
+"""Install locked packages into a folder, with the settings that resolved them."""
 
 import os
 import re
@@ -22,10 +22,10 @@ FILE_DATE = (0, 0)  # access and modification, seconds since 1970
 
 
 def install(environment: Environment, interpreter: Interpreter, folder: Path) -> None:
-    """Make ``lib/python<minor>/site-packages`` in ``folder``: the locked packages, with bytecode.
+    """Install the locked packages with bytecode in ``lib/python<minor>/site-packages``.
 
-    Every file has the same date, so that equal environments make equal trees. Files may be hard
-    links into uv's cache: replace them, never write into them. PackagesError if it fails.
+    Every file gets the same date, so that equal environments give equal trees. Files may be hard
+    links into the cache of uv: replace them, never write into them. PackagesError if it fails.
     """
     site = folder / "lib" / f"python{environment.python}" / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
         if answer.verdict is not Verdict.YES:
             raise PackagesError(
                 f"the locked packages of {label} cannot be installed: {answer.reason}. Remove its "
-                "entry from the lock and lock it again."
+                "entry from the lock and lock again."
             )
     shutil.rmtree(site / "bin", ignore_errors=True)  # console scripts name this interpreter
     (site / ".lock").unlink(missing_ok=True)
@@ -56,7 +56,7 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
 
 
 def settings(interpreter: Interpreter, as_of: datetime, tools: Sequence[str]) -> list[str]:
-    """Return the options that resolution and installation must share."""
+    """Return the options that resolution and installation share."""
     settings = ["--python", str(interpreter.path), "--exclude-newer", _stamp(as_of)]
     for tool in tools:
         name = tool.partition("==")[0]
@@ -65,10 +65,9 @@ def settings(interpreter: Interpreter, as_of: datetime, tools: Sequence[str]) ->
 
 
 def parse_locked(text: str) -> tuple[Package, ...]:
-    """Read the packages from a ``pylock.toml`` of uv, with the hashes of what it would install.
+    """Return the packages of a ``pylock.toml`` from uv, with the hashes of the files to install.
 
-    Those are the wheels that fit the interpreter and this platform; of a package that has none,
-    the source.
+    These are the wheels for the interpreter and this platform, or the source if there are none.
     """
     packages = []
     for block in text.split("[[packages]]")[1:]:
@@ -80,7 +79,7 @@ def parse_locked(text: str) -> tuple[Package, ...]:
         if name is None or version is None or not hashes:
             raise PackagesError(
                 f"{name[1] if name else 'a package'} has no version and hash on a package index, "
-                "so it cannot be locked: name packages of the index only."
+                "so it cannot be locked: use only packages from an index."
             )
         checks = tuple(f"sha256:{one}" for one in sorted(hashes))
         packages.append(Package(name=name[1], version=version[1], hashes=checks))
@@ -97,17 +96,17 @@ def _locked_line(package: Package) -> str:
 
 
 def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
-    """Compile all modules, so that no trial has to, and give every file the same date."""
+    """Compile all modules before any trial, and give every file the same date."""
     command = [str(interpreter.path), "-I", "-m", "compileall", "-qq", "-j", "0"]
     command += ["-d", f"lib/python{interpreter.minor}/site-packages"]
-    if interpreter.minor != "3.6":  # 3.6 knows only the date of the source, which is fixed before
+    if interpreter.minor != "3.6":  # 3.6 can only check the date of the source, which is fixed
         command += ["--invalidation-mode", "unchecked-hash"]
     _date_files(site)
     try:
         done = child.run([*command, "."], timeout_s=BYTECODE_TIMEOUT_S, folder=site)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackagesError(f"the packages of {label} could not be compiled: {error}.") from error
-    if done.returncode not in (0, 1):  # 1: a file is not for this Python, as some always are
+    if done.returncode not in (0, 1):  # 1: some files are for other Pythons
         last = done.stderr.strip().rpartition("\n")[2]
         raise PackagesError(f"the packages of {label} could not be compiled: {last}.")
     _date_files(site)

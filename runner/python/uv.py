@@ -1,7 +1,7 @@
-"""The only module that runs uv: where it is, what it may see, and what its words mean.
+"""Run uv: where it is, what it may see, and what its output means.
 
-uv has no stable machine-readable answers, so its sentences are read here; ``pyproject.toml`` pins
-the range of versions whose sentences these are.
+uv has no stable machine-readable answers, so its sentences are parsed here. ``pyproject.toml`` pins
+the versions that print these sentences.
 """
 
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 from runner.errors import PackagesError
 from runner.system import child, tempdir
 
-# What uv may see of the user's environment: how to reach the index, and where files belong.
-# Everything else (VIRTUAL_ENV, UV_RESOLUTION, PYTHONPATH, ...) could change what is resolved.
+# The environment variables that uv may see: how to reach the index, and where files belong.
+# Others (VIRTUAL_ENV, UV_RESOLUTION, PYTHONPATH, ...) could change what is resolved.
 KEPT = frozenset(
     {
         "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NETRC",
@@ -30,7 +30,7 @@ KEPT = frozenset(
 KEPT_PREFIX = "UV_INDEX"  # UV_INDEX, UV_INDEX_URL, UV_INDEX_<NAME>_USERNAME and _PASSWORD
 NO_COMPILER = "no-compiler-in-reach"
 _REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
-"""An index that refuses: uv takes that for "no such package" and gives but a hint."""
+"""An index that refuses a request: uv reports "no such package" and mentions it only in a hint."""
 
 
 class Verdict(Enum):
@@ -43,32 +43,32 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What uv said: its standard output if the verdict is yes, else its reasons in full."""
+    """The answer of uv: its standard output if the verdict is yes, else the full error."""
 
     verdict: Verdict
     text: str
 
     @property
     def reason(self) -> str:
-        """The conclusion in one line, without its hints."""
+        """The conclusion in one line, without hints."""
         return conclusion(self.text)
 
 
 def binary() -> str:
-    """Return the path of the uv that was installed with the runner; PackagesError if it is gone."""
-    from uv import find_uv_bin  # noqa: PLC0415  only what resolves or installs needs it
+    """Return the path of the uv installed with the runner. PackagesError if it is missing."""
+    from uv import find_uv_bin  # noqa: PLC0415  needed only to resolve or install
 
     try:
         return os.fsdecode(find_uv_bin())
     except FileNotFoundError as error:
         raise PackagesError(
-            "uv is missing, which resolves and installs packages: install the runner again, or "
-            "`pip install uv` beside it."
+            "uv, which resolves and installs packages, is missing: run `pip install uv` in the "
+            "environment of the runner."
         ) from error
 
 
 def cache_folder(compiler: bool) -> Path:
-    """Return our own cache: the user's may hold wheels that were built with a compiler."""
+    """Return our own cache; the user's may contain wheels that were built with a compiler."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "matrix-runner" / "uv" / ("compiled" if compiler else "plain")
 
@@ -81,11 +81,10 @@ def call(
     files: Mapping[str, str] | None = None,
     compiler: bool = False,
 ) -> Answer:
-    """Run uv in an empty folder that holds just ``files``, and return how it answered.
+    """Run uv in a folder that contains only ``files``, and return its answer.
 
-    ``purpose`` completes "uv could not ...". Source packages are built with a compiler in reach
-    only if ``compiler``. PackagesError if the index did not answer, uv failed at its own work, or
-    ``timeout_s`` seconds went by.
+    ``purpose`` completes "uv could not ...". ``compiler`` allows a compiler for source packages.
+    PackagesError if the index does not answer, uv fails, or ``timeout_s`` seconds pass.
     """
     command = [binary(), *arguments, "--no-progress", "--color", "never"]
     command += ["--cache-dir", str(cache_folder(compiler))]
@@ -96,27 +95,27 @@ def call(
             done = child.run(
                 command,
                 timeout_s=timeout_s,
-                folder=folder,  # no pyproject.toml here whose settings uv could take
+                folder=folder,  # without a pyproject.toml that could change settings
                 environment=environment(folder, compiler),
             )
         except subprocess.TimeoutExpired as error:
             raise PackagesError(
-                f"uv could not {purpose} within {timeout_s:.0f} s: look at the network and the "
+                f"uv could not {purpose} within {timeout_s:.0f} s: check the network and the "
                 "package index, then try again."
             ) from error
         except OSError as error:
-            raise PackagesError(f"uv could not be started to {purpose}: {error}.") from error
+            raise PackagesError(f"uv could not start to {purpose}: {error}.") from error
     return understand(done.returncode, done.stdout, done.stderr, purpose)
 
 
 def understand(code: int, output: str, words: str, purpose: str) -> Answer:
-    """Turn an exit code and what uv wrote into an answer; PackagesError if it is none."""
+    """Turn the exit code and the output of uv into an answer. PackagesError if uv failed."""
     if code == 0:
         return Answer(verdict=Verdict.YES, text=output)
     if "is missing an upload date" in words:
         raise PackagesError(
-            f"uv could not {purpose}: this package index does not tell when its files were "
-            "uploaded, which `as_of` needs; use one that does."
+            f"uv could not {purpose}: this package index does not publish upload times, which "
+            "`as_of` needs; use an index that does."
         )
     error = _error(words)
     refused = _REFUSED.search(error)
@@ -127,13 +126,13 @@ def understand(code: int, output: str, words: str, purpose: str) -> Answer:
         return Answer(verdict=Verdict.UNBUILDABLE, text=error)
     why = refused[1].rstrip(".") if refused else conclusion(error) or f"exit code {code}"
     raise PackagesError(
-        f"uv could not {purpose}: {why}. Look at the network, the package index and the free disk "
+        f"uv could not {purpose}: {why}. Check the network, the package index and the free disk "
         "space, then try again."
     )
 
 
 def conclusion(error: str) -> str:
-    """Condense an error of uv to one line: its first sentence and its last cause, no hints."""
+    """Shorten an error of uv to one line: its first sentence and its last cause, no hints."""
     body = error.partition("\nhint:")[0]
     first, *causes = re.split(r"\n\s*cause: ", body)
     if first.startswith("No solution found"):
@@ -143,7 +142,7 @@ def conclusion(error: str) -> str:
 
 
 def _error(words: str) -> str:
-    """Return what uv wrote from its ``error:`` on, or all of it; no address keeps a password."""
+    """Return the output of uv from ``error:`` on, or all of it, without passwords."""
     found = re.search(r"^error: (.*)", words, re.MULTILINE | re.DOTALL)
     return re.sub(r"(\w://)[^/\s@]*@", r"\1", found[1] if found else words).strip()
 
@@ -155,9 +154,9 @@ def environment(folder: Path, compiler: bool) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.upper() in KEPT or name.startswith(KEPT_PREFIX)
     }
-    # The build scripts of old packages read their UTF-8 files with the locale's encoding.
+    # Build scripts of old packages read UTF-8 files with the encoding of the locale.
     kept["LC_ALL"] = "C.UTF-8"
-    kept.setdefault("UV_PYTHON_DOWNLOADS", "manual")  # only where `python install` asks for one
+    kept.setdefault("UV_PYTHON_DOWNLOADS", "manual")  # download only for `python install`
     if compiler:
         return kept | {"PATH": os.environ.get("PATH", os.defpath)}
     return kept | {"PATH": f"{folder}/empty", "CC": NO_COMPILER, "CXX": NO_COMPILER}

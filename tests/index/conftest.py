@@ -1,4 +1,4 @@
-"""What the tests share that need the package index."""
+"""Skip these tests if the package index does not answer."""
 
 import os
 import sys
@@ -9,12 +9,12 @@ from runner.errors import PackagesError
 from runner.python import uv
 
 REQUIRE = "MATRIX_RUNNER_REQUIRE_INDEX"
-"""Set in CI: where the index does not answer, these tests fail instead of being skipped."""
+"""Set in CI: if the index does not answer, these tests fail instead of being skipped."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _index() -> None:
-    """Skip where the package index does not answer, or fail where it has to."""
+    """Skip if the package index does not answer, or fail if it must."""
     try:
         uv.call(
             ["pip", "compile", "wanted.txt", "--no-deps", "--python", sys.executable],

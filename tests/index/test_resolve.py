@@ -1,6 +1,6 @@
-"""Locking and installing with the real uv and the real package index.
+"""Lock and install with the real uv and the real package index.
 
-The packages of the founding study come to about 150 MB, downloaded once into the runner's cache.
+The packages of the founding study take about 150 MB, downloaded once into the cache of the runner.
 """
 
 import re
@@ -54,7 +54,7 @@ def _pins(environment: Environment) -> dict[str, str]:
 
 
 def _import_all(tree: Path, interpreter: Interpreter, statement: str) -> str:
-    """Run a statement in the virtual environment that an image makes of a tree."""
+    """Run a statement in a tree of packages, as in an image."""
     (tree / "pyvenv.cfg").write_text(f"home = {interpreter.path.parent}\n")
     (tree / "bin").mkdir()
     (tree / "bin" / "python").symlink_to(interpreter.path)
@@ -65,7 +65,7 @@ def _import_all(tree: Path, interpreter: Interpreter, statement: str) -> str:
 
 
 def test_release_day_gives_the_packages_of_that_day(old: Environment) -> None:
-    """TensorFlow 1.15.0 gets the protobuf it was made for, with no pin written by hand."""
+    """TensorFlow 1.15.0 gets the protobuf of its time, without a pin written by hand."""
     pins = _pins(old)
     assert pins["tensorflow-cpu"] == "1.15.0"
     assert pins["protobuf"] == "3.10.0"
@@ -74,7 +74,7 @@ def test_release_day_gives_the_packages_of_that_day(old: Environment) -> None:
 
 
 def test_second_distribution_serves_what_the_first_lacks(python37: Interpreter) -> None:
-    """There is no tensorflow-cpu 2.0.0, so tensorflow 2.0.0 is taken."""
+    """There is no tensorflow-cpu 2.0.0, so tensorflow 2.0.0 is used."""
     entry = resolve(_request("2.0.0"))
     assert isinstance(entry, Environment)
     assert _pins(entry)["tensorflow"] == "2.0.0"
@@ -84,9 +84,9 @@ def test_second_distribution_serves_what_the_first_lacks(python37: Interpreter) 
 
 @pytest.mark.parametrize("version", ["1.15.0", "1.4.1"])
 def test_no_package_is_newer_than_its_lock(version: str) -> None:
-    """Every file that the lock allows was uploaded before its date, also with build tools exempt.
+    """Every locked file was uploaded before the date, also if build tools are exempt.
 
-    uv's own list tells the upload time of each file, asked without any date.
+    uv lists the upload time of each file when it gets no date.
     """
     entry = resolve(_request(version))
     if isinstance(entry, Unsupported):
@@ -110,7 +110,7 @@ def test_no_package_is_newer_than_its_lock(version: str) -> None:
 
 
 def test_version_that_does_not_exist_is_unsupported() -> None:
-    """The reason says under which names it was looked for, and what the newest version is."""
+    """The reason gives the names that were looked up, and the newest version."""
     entry = resolve(_request("9.9.9"))
     assert isinstance(entry, Unsupported)
     assert re.fullmatch(
@@ -121,7 +121,7 @@ def test_version_that_does_not_exist_is_unsupported() -> None:
 
 
 def test_python_without_a_wheel_is_unsupported() -> None:
-    """The reason says which Pythons the version has wheels for."""
+    """The reason lists the Pythons that have wheels."""
     newest = interpreters.available()[0].minor
     entry = resolve(_request("1.15.0", python=newest))
     assert isinstance(entry, Unsupported)
@@ -137,7 +137,7 @@ def test_package_for_other_platforms_is_unsupported() -> None:
 
 
 def test_old_release_is_resolved_with_newer_build_tools() -> None:
-    """TensorFlow 1.4.1 cannot be built with its day's tools; the installed ones are still old."""
+    """TensorFlow 1.4.1 cannot be built with the tools of its day, which are installed anyway."""
     entry = resolve(_request("1.4.1"))
     if isinstance(entry, Unsupported):
         pytest.skip(entry.reason)
@@ -148,7 +148,7 @@ def test_old_release_is_resolved_with_newer_build_tools() -> None:
 def test_locked_packages_are_installed_and_work(
     old: Environment, python37: Interpreter, tmp_path: Path
 ) -> None:
-    """The tree is a site folder in which TensorFlow imports, pure Python where it can be."""
+    """TensorFlow can be imported, and packages are pure Python where possible."""
     packages.install(old, python37, tmp_path)
     site = tmp_path / "lib" / "python3.7" / "site-packages"
     assert not (site / "bin").exists()
@@ -164,7 +164,7 @@ def test_locked_packages_are_installed_and_work(
 
 
 def test_bytecode_needs_no_date(python37: Interpreter, old: Environment, tmp_path: Path) -> None:
-    """Every module is compiled, to bytecode that stays valid whatever date its source gets."""
+    """Every module is compiled to bytecode that does not depend on the date of its source."""
     small = replace(old, packages=tuple(one for one in old.packages if one.name == "six"))
     packages.install(small, python37, tmp_path)
     site = tmp_path / "lib" / "python3.7" / "site-packages"
@@ -176,7 +176,7 @@ def test_bytecode_needs_no_date(python37: Interpreter, old: Environment, tmp_pat
 def test_changed_file_is_not_installed(
     python37: Interpreter, old: Environment, tmp_path: Path
 ) -> None:
-    """A download whose hash is not the locked one is refused."""
+    """A download with another hash is refused."""
     wrong = (Package(name="six", version="1.12.0", hashes=("sha256:" + "0" * 64,)),)
     with pytest.raises(PackagesError, match=r"install the packages of tensorflow=1\.15\.0.*six"):
         packages.install(replace(old, packages=wrong), python37, tmp_path)

@@ -12,8 +12,8 @@ from runner.errors import PackagesError
 pytestmark = pytest.mark.index
 
 
-def test_all_that_the_runner_needs_is_there(tmp_path: Path) -> None:
-    """Itself, pip, and what is installed here; for another Python what fits that one."""
+def test_all_needed_wheels_are_collected(tmp_path: Path) -> None:
+    """The runner, pip and the installed packages, in wheels that fit each Python."""
     other = "3.13" if wheels.this_python() != "3.13" else "3.12"
     wheels.collect(tmp_path, [wheels.this_python(), other])
     names = [path.name for path in tmp_path.iterdir()]
@@ -29,7 +29,7 @@ def test_all_that_the_runner_needs_is_there(tmp_path: Path) -> None:
     )
 
 
-def test_what_pip_complains_of_is_told(tmp_path: Path) -> None:
+def test_a_failure_of_pip_is_reported(tmp_path: Path) -> None:
     """No Python 3.99 has wheels."""
     with pytest.raises(PackagesError, match=r"pip could not download the runner's wheels for Pyth"):
         wheels.collect(tmp_path, ["3.99"])

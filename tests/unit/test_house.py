@@ -67,7 +67,6 @@ OWNERS = {
     "pydantic": {
         "bundle.file",
         "execute.script_result",
-        "lock.file",
         "read.fields",
         "read.validation",
         "read.schema",

@@ -1,4 +1,4 @@
-"""The interpreters of this machine: which are taken, and which are left out."""
+"""How the interpreters of this machine are found."""
 
 import sys
 import venv
@@ -12,7 +12,7 @@ from runner.python.interpreters import Interpreter, choose, examine, find
 
 
 def _executable(folder: Path, version: str, kind: str = "cpython", level: str = "final") -> Path:
-    """Make a program that answers as an interpreter of that version would."""
+    """Make a program that answers like an interpreter of that version."""
     minor = version.rpartition(".")[0]
     path = folder / "bin" / f"python{minor}"
     path.parent.mkdir(parents=True)
@@ -23,7 +23,7 @@ def _executable(folder: Path, version: str, kind: str = "cpython", level: str = 
 
 
 def test_newest_first_and_one_for_each_minor_version(tmp_path: Path) -> None:
-    """Minor versions count as numbers, and the first candidate of each is taken."""
+    """Minor versions are compared as numbers, and the first candidate of each is used."""
     paths = [
         _executable(tmp_path / str(number), version)
         for number, version in enumerate(["3.9.18", "3.10.2", "3.9.19", "3.13.0"])
@@ -35,7 +35,7 @@ def test_newest_first_and_one_for_each_minor_version(tmp_path: Path) -> None:
     )
 
 
-def test_next_candidate_stands_in_for_a_broken_one(tmp_path: Path) -> None:
+def test_a_broken_candidate_is_replaced_by_the_next(tmp_path: Path) -> None:
     """A shim that cannot start its interpreter does not hide another of the same version."""
     shim = tmp_path / "python3.7"
     shim.write_text("#!/bin/sh\nexit 127\n")
@@ -48,17 +48,17 @@ def test_next_candidate_stands_in_for_a_broken_one(tmp_path: Path) -> None:
     ("kind", "level"), [("pypy", "final"), ("cpython", "candidate"), ("cpythont", "final")]
 )
 def test_only_released_cpython_counts(tmp_path: Path, kind: str, level: str) -> None:
-    """Other implementations, previews and builds without the lock are left out."""
+    """Other implementations, previews and builds without the GIL are left out."""
     assert examine(_executable(tmp_path / "other", "3.13.0", kind, level)) is None
 
 
 def test_nothing_executable_is_no_interpreter(tmp_path: Path) -> None:
-    """A path where nothing can be started is left out."""
+    """A path without a program is left out."""
     assert examine(tmp_path / "python3.9") is None
 
 
 def test_virtual_environment_leads_to_its_interpreter(tmp_path: Path) -> None:
-    """The interpreter of a virtual environment is the one it was made from."""
+    """The interpreter of a virtual environment is the one that made it."""
     venv.create(tmp_path / "v", symlinks=True)
     found = examine(tmp_path / "v" / "bin" / "python")
     assert found is not None
@@ -67,15 +67,19 @@ def test_virtual_environment_leads_to_its_interpreter(tmp_path: Path) -> None:
 
 
 def test_minor_version_is_made_of_two_numbers() -> None:
-    """An environment names the minor version of its interpreter."""
+    """The minor version has two numbers."""
     assert Interpreter(path=Path("python3.10"), version="3.10.13").minor == "3.10"
 
 
-def test_absent_interpreter_is_told_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an interpreter is missing and cannot be had, the error says what there is and to do."""
+def test_a_missing_interpreter_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error lists the interpreters of this machine and says how to install the missing one."""
     here = (Interpreter(path=Path("python3.11"), version="3.11.7"),)
     monkeypatch.setattr(interpreters, "available", lambda: here)
-    monkeypatch.setattr(interpreters, "_downloaded", lambda minor: None)
+
+    def offline(*_: object, **__: object) -> None:
+        raise PackagesError("no network")
+
+    monkeypatch.setattr("runner.python.uv.call", offline)
     assert find("3.11") == here[0]
     with pytest.raises(PackagesError, match=r"no Python 3\.7 \(it has 3\.11\).*pyenv install 3\.7"):
         find("3.7")

@@ -1,4 +1,4 @@
-"""How uv's sentences are understood, and what uv may see."""
+"""How the output of uv is understood, and what uv may see."""
 
 import re
 from pathlib import Path
@@ -38,26 +38,26 @@ OFFLINE_BUILD = """error: Failed to download and build `old==1`
             "uv could not resolve x: An index URL could not be queried due to a lack of",
         ),
         (FORBIDDEN, r"x: An index \(http://index.invalid/simple\) returned a 403 Forbidden error"),
-        (UNDATED, "does not tell when its files were uploaded"),
+        (UNDATED, "does not publish upload times"),
         (OFFLINE_BUILD, "Failed to fetch"),
         ("", "exit code 2"),
     ],
 )
-def test_trouble_is_never_taken_for_an_answer(words: str, says: str) -> None:
-    """An index that is away, refuses or tells no dates says nothing about packages."""
+def test_a_failure_is_never_an_answer(words: str, says: str) -> None:
+    """An index that is unreachable, refuses or has no dates says nothing about packages."""
     with pytest.raises(PackagesError, match=says):
         understand(2, "", words, "resolve x")
 
 
-def test_no_password_of_an_index_is_told() -> None:
-    """A reason is stored in locks and reports."""
+def test_messages_contain_no_password() -> None:
+    """Reasons are stored in locks and reports."""
     said = "error: Failed to fetch: https://me:s3cret@index.invalid/simple/six/ via http://p@ss:1/"
     with pytest.raises(PackagesError, match=r"https://index\.invalid/simple/six/ via http://ss:1/"):
         understand(2, "", said, "resolve x")
 
 
-def test_answers_are_told_apart() -> None:
-    """What cannot be solved and what cannot be built are answers, with a reason in one line."""
+def test_answers_have_a_verdict_and_a_reason() -> None:
+    """Unsolvable and unbuildable are answers, with a reason in one line."""
     unsolvable = understand(
         1,
         "",
@@ -89,7 +89,7 @@ def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(
 
 
 def test_compiler_is_in_reach_only_where_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without permission uv finds no program at all; what was compiled has a cache of its own."""
+    """Without permission uv finds no programs, and compiled packages have a separate cache."""
     monkeypatch.setenv("PATH", "/somewhere/bin")
     assert uv.environment(Path("folder"), compiler=True)["PATH"] == "/somewhere/bin"
     without = uv.environment(Path("folder"), compiler=False)
