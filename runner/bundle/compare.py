@@ -268,13 +268,13 @@ def _numbers(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
 
 def _ok(stored: StoredRun, cell: Cell) -> Mapping[int, TrialResult]:
     """Return the result of each planned block in which the cell ended ok."""
-    planned = {trial.place for trial in stored.plan.trials}
+    planned = {trial.slot for trial in stored.plan.trials}
     return {
         one.trial.block: one
         for one in Attempts(stored.results).counting()
         if (one.trial.cell, one.trial.control) == (cell.id, False)
         and one.status is Status.OK
-        and one.trial.place in planned
+        and one.trial.slot in planned
     }
 
 

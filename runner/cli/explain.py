@@ -61,11 +61,11 @@ def _trials(
     cell: Cell, matrix: Matrix, plan: Plan, results: Sequence[TrialResult]
 ) -> Iterator[str]:
     """Yield a line for each trial of the cell."""
-    waiting = {trial.place: trial for trial in pending(matrix, plan, results)}
+    waiting = {trial.slot: trial for trial in pending(matrix, plan, results)}
     attempts = Attempts(results)
     for trial in plan.trials:
         if trial.cell == cell.id:
-            yield f"  {_trial(trial, attempts.of(trial), waiting.get(trial.place))}"
+            yield f"  {_trial(trial, attempts.of(trial), waiting.get(trial.slot))}"
     if cell.id in plan.left:
         yield f"  left the plan after block {plan.left[cell.id]}: everything about it is decided"
 

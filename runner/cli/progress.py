@@ -84,8 +84,8 @@ class Progress:
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
         """Make the trial the current activity. A repeated trial adds one to the total."""
-        self._total += trial.place in self._started
-        self._started.add(trial.place)
+        self._total += trial.slot in self._started
+        self._started.add(trial.slot)
         name = f"{self._count(self._done + 1)} {cell.id}  b{trial.block}"
         self._activity = _Activity(name, self._clock())
 

@@ -56,13 +56,12 @@ class Samples:
 
 def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
     """Return the results of the first ``blocks`` blocks that say something about their cell."""
-    planned = {trial.place for trial in plan.trials if trial.block <= blocks}
+    planned = {trial.slot for trial in plan.trials if trial.block <= blocks}
     expected = {cell.id: cell.expect for cell in matrix.cells}
     telling = [
         one
         for one in results
-        if one.trial.place in planned
-        and one.says_something(expected.get(one.trial.cell, Status.OK))
+        if one.trial.slot in planned and one.says_something(expected.get(one.trial.cell, Status.OK))
     ]
     counting = sorted(Attempts(telling).counting(), key=lambda one: one.trial.block)
     grouped: dict[tuple[str, bool], tuple[TrialResult, ...]] = {}

@@ -16,18 +16,18 @@ class Attempts:
     def __init__(self, results: Iterable[TrialResult]) -> None:
         grouped: dict[tuple[str, int, bool], list[TrialResult]] = {}
         for result in results:
-            grouped.setdefault(result.trial.place, []).append(result)
-        self._by_place = {
-            place: tuple(sorted(found, key=lambda one: one.trial.attempt))
-            for place, found in grouped.items()
+            grouped.setdefault(result.trial.slot, []).append(result)
+        self._by_slot = {
+            slot: tuple(sorted(found, key=lambda one: one.trial.attempt))
+            for slot, found in grouped.items()
         }
 
     def __iter__(self) -> Iterator[tuple[TrialResult, ...]]:
-        return iter(self._by_place.values())
+        return iter(self._by_slot.values())
 
     def of(self, trial: Trial) -> tuple[TrialResult, ...]:
         """Return the attempts of a trial, the oldest first."""
-        return self._by_place.get(trial.place, ())
+        return self._by_slot.get(trial.slot, ())
 
     def next(self, trial: Trial) -> Trial:
         """Return the trial as the attempt that would come next."""

@@ -28,8 +28,8 @@ class Trial(Record):
         return f"{self.cell}@b{self.block}{'t' if self.control else ''}.{self.attempt}"
 
     @property
-    def place(self) -> tuple[str, int, bool]:
-        """What all attempts of a trial share: cell, block, and whether it is the control."""
+    def slot(self) -> tuple[str, int, bool]:
+        """Cell, block and whether it is the control: the same for all attempts of a trial."""
         return self.cell, self.block, self.control
 
 

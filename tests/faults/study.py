@@ -133,8 +133,8 @@ def inspect(
     """
     (run,) = run_folders(folder)
     results = [one for one in run.results() if one.says_something()]
-    planned = {trial.place for trial in run.plan().trials}
-    said = Counter(result.trial.place for result in results)
+    planned = {trial.slot for trial in run.plan().trials}
+    said = Counter(result.trial.slot for result in results)
     kept = saved(folder)
     return Found(
         lost=sum(kept.get(path) != content for path, content in before.items()),

@@ -43,7 +43,7 @@ def changed(matrix: Matrix) -> Run:
 
 def result(plan: Plan, block: int, status: Status, reason: str | None = None) -> TrialResult:
     """Return a result of the first cell."""
-    (trial,) = [one for one in plan.trials if one.place == (CELL.id, block, False)]
+    (trial,) = [one for one in plan.trials if one.slot == (CELL.id, block, False)]
     return replace(founding_results()[0], trial=trial, status=status, reason=reason, disturbed=None)
 
 

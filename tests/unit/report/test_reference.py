@@ -58,8 +58,8 @@ def test_every_claim_is_judged_and_the_policy_decided() -> None:
 def test_the_founding_study_was_made_in_full() -> None:
     """Seven blocks, a result for each trial: all ok but what the article could not run."""
     stored = RunFolder(FOUNDING).stored()
-    assert {result.trial.place for result in stored.results} == {
-        trial.place for trial in stored.plan.trials
+    assert {result.trial.slot for result in stored.results} == {
+        trial.slot for trial in stored.plan.trials
     }
     assert stored.plan.blocks == 7
     for result in stored.results:
