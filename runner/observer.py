@@ -1,4 +1,4 @@
-"""What can be told while a run goes on. ``progress`` shows it to a person, tests keep a list."""
+"""Everything that can be reported during a run. The command line shows it to a person."""
 
 from typing import Protocol
 
@@ -8,36 +8,36 @@ from runner.records.study import Cell
 
 
 class Observer(Protocol):
-    """Hears every step of a run as it happens."""
+    """Gets every step of a run as it happens."""
 
     def note(self, text: str) -> None:
-        """Something a person should know, in one line."""
+        """Show one line to the user."""
         ...
 
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
-        """The trials are known; ``done`` of them were executed before."""
+        """The trials are planned; ``done`` of them are already executed."""
         ...
 
     def image_started(self, label: str) -> None:
-        """An image is about to be built."""
+        """The build of an image starts."""
         ...
 
     def image_ready(self, image: Image, seconds: float) -> None:
-        """An image was built in that many seconds."""
+        """An image was built."""
         ...
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
-        """A trial is about to be executed."""
+        """A trial starts."""
         ...
 
     def trial_output(self, trial: Trial, line: str) -> None:
-        """The experiment printed a line; untrusted text."""
+        """The experiment printed a line. It is untrusted text."""
         ...
 
     def trial_finished(self, result: TrialResult, cell: Cell) -> None:
-        """A trial ended and its result is saved."""
+        """A trial ended, and its result is saved."""
         ...
 
     def block_finished(self, block: int, blocks: int) -> None:
-        """All trials of a block ended and the report is rewritten."""
+        """All trials of a block ended, and the report is rewritten."""
         ...

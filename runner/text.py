@@ -11,7 +11,7 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 LONGEST_QUOTE = 60
 MOST_SUGGESTIONS = 300
-"""Searching more words than this for a similar one takes too long."""
+"""Comparing a word with more words than this takes too long."""
 
 _LARGEST_READABLE = 99
 _TERMINAL_SEQUENCE = re.compile(
@@ -80,14 +80,14 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def listed(items: Sequence[str], word: str = "and") -> str:
-    """Return a list as a sentence has it: ``a``, ``a and b``, ``a, b and c``."""
+    """Return a list as part of a sentence: ``a``, ``a and b``, ``a, b and c``."""
     if len(items) <= 1:
         return "".join(items)
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
 def unbroken(text: str) -> str:
-    """Return the text with spaces at which no line is broken."""
+    """Return the text with no-break spaces."""
     return text.replace(" ", NO_BREAK_SPACE)
 
 

@@ -1,8 +1,8 @@
-"""The nouns: frozen records that pass between the verbs.
+"""Frozen records that the verbs exchange.
 
-Sequences are tuples. Durations end in ``_s`` (seconds), sizes in ``_bytes``, instants are aware
-UTC datetimes. ``None`` means "does not exist", never zero. Every record can be stored as JSON
-(``store`` and ``lockfile`` do it with pydantic, strictly); nothing here imports pydantic.
+Sequences are tuples. Names of durations end in ``_s`` (seconds) and names of sizes in ``_bytes``.
+Instants are datetimes in UTC. ``None`` means "does not exist" and never zero. ``system.stored``
+reads and writes records as JSON; nothing here imports pydantic.
 """
 
 from typing import ClassVar
@@ -10,11 +10,11 @@ from typing import ClassVar
 FORMAT = 5
 """The format of every stored file.
 
-1: the first. 2: how metrics are compared and which pairs, in matrices; looks, guards, cells that
-left and the second copy of the baseline, in plans; what disturbed a trial, in results. 3: the limit
-on files; the digests of our own files, in runs. 4: the engine's machine, in runs; the processor, in
-results. 5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``,
-``control`` was ``twin``.
+1: the first. 2: matrices have the scale of metrics and the named comparisons; plans have looks,
+guards, cells that left and the control; results have the disturbance. 3: the limit on files; runs
+have the digests of our own files. 4: runs have the engine's machine; results have the processor.
+5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``, ``control``
+was ``twin``.
 """
 
 
@@ -31,17 +31,17 @@ Coordinates = tuple[tuple[str, Value], ...]
 
 
 class Record:
-    """What all nouns share: their stored form refuses unknown fields, wrong types and NaN."""
+    """Base of all records: their stored form refuses unknown fields, wrong types and NaN."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[dict[str, object]] = {
         "strict": True,
         "extra": "forbid",
         "allow_inf_nan": False,
-        "defer_build": True,  # a stored form is made when it is first used
+        "defer_build": True,  # until a record is first stored or read
     }
 
 
 def shown(value: Scalar) -> str:
-    """Return the value as an id and a person read it: ``true``, not ``True``."""
+    """Return the value as ids and people write it: ``true`` instead of ``True``."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Environments: what a cell asks for, what it came to, and the image built from it."""
+"""Environments: the request of a cell, its entry in the lock, and the image built from it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from runner.records import FORMAT, Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement(Record):
-    """One package of a request: the first of ``distributions`` that serves ``version``."""
+    """One package of a request: the first of ``distributions`` that has ``version``."""
 
     axis: str
     distributions: tuple[str, ...]
@@ -18,11 +18,11 @@ class Requirement(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRequest(Record):
-    """What a cell asks of its environment.
+    """The environment that a cell requests.
 
     ``python`` is ``auto`` (the newest interpreter with a wheel) or a minor version such as ``3.7``.
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
-    date. ``packages`` are further requirement lines without a version. ``compile`` allows a
+    date. ``packages`` are further requirements without exact versions. ``compile`` allows a
     compiler while source packages are built.
     """
 
@@ -50,10 +50,10 @@ class Package(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment(Record):
-    """A lock entry that can be built: interpreter minor version and exact packages.
+    """A lock entry that can be built: the interpreter's minor version and exact packages.
 
-    ``as_of`` is the instant the index was looked at. ``build_tools`` names build requirements that
-    were exempted from it because a source package could not be built with those of the day.
+    Packages are resolved from the index as it was at ``as_of``. ``build_tools`` may be newer,
+    because a source package could not be built with those of that day.
     """
 
     request: EnvironmentRequest
@@ -66,7 +66,7 @@ class Environment(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Record):
-    """A lock entry that cannot exist, with the reason."""
+    """A lock entry for an environment that cannot exist, with the reason."""
 
     request: EnvironmentRequest
     reason: str
@@ -74,12 +74,12 @@ class Unsupported(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock(Record):
-    """What every request of a matrix came to."""
+    """The resolved requests of a matrix."""
 
     entries: tuple[Environment | Unsupported, ...]
 
     def entry(self, request: EnvironmentRequest) -> Environment | Unsupported | None:
-        """What that request came to; ``None`` while it is not locked."""
+        """Return the entry of a request; None if it is not locked yet."""
         for entry in self.entries:
             if entry.request == request:
                 return entry
@@ -96,7 +96,7 @@ class BaseKind(Enum):
 
     @property
     def made_here(self) -> bool:
-        """Whether it consists of an interpreter of this machine."""
+        """Whether it is made from an interpreter of this machine."""
         return self in {BaseKind.ASSEMBLED, BaseKind.INTERPRETER}
 
 

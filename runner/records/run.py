@@ -1,4 +1,4 @@
-"""A run: its plan, its trials with their results, and where it was made."""
+"""Runs: the plan, the trials and their results, and the machines they ran on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from runner.records.study import Matrix, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial(Record):
-    """One container, once: one cell in one block. ``position`` is its place in the block."""
+    """One execution of a cell in a container of its own, at ``position`` in its block."""
 
     cell: str
     block: int
@@ -20,27 +20,27 @@ class Trial(Record):
     seed: int
     attempt: int = 1
     control: bool = False
-    """Whether this is the second copy of the baseline, by which a run checks itself."""
+    """Whether this is the A/A control, a second copy of the baseline."""
 
     @property
     def id(self) -> str:
-        """``<cell id>@b<block>.<attempt>``; that of a control has a ``t`` after the block."""
+        """``<cell id>@b<block>.<attempt>``; the block of a control ends in ``t``."""
         return f"{self.cell}@b{self.block}{'t' if self.control else ''}.{self.attempt}"
 
     @property
     def slot(self) -> tuple[str, int, bool]:
-        """Cell, block and whether it is the control: the same for all attempts of a trial."""
+        """The cell, the block and the control flag, which all attempts of a trial share."""
         return self.cell, self.block, self.control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards(Record):
-    """When the machine, and never the result, disturbs a trial. Fixed before a run.
+    """When a trial counts as disturbed by the machine. Fixed before the run.
 
     Shares are of the measured cores' time. A trial waits up to ``patience_s`` for a window of
-    ``window_s`` in which strangers take less than ``foreign_share``. One that is disturbed is
-    repeated at most ``repeats`` times. Wall times are not judged where more than
-    ``most_disturbed`` of the trials stay disturbed.
+    ``window_s`` in which other processes take less than ``foreign_share``. A disturbed trial is
+    repeated at most ``repeats`` times. Wall times are not judged if more than ``most_disturbed``
+    of the trials stay disturbed.
     """
 
     foreign_share: float = 0.05
@@ -55,8 +55,8 @@ class Guards(Record):
 class Plan(Record):
     """The ordered trials of a run.
 
-    ``looks`` are the numbers of complete blocks at which verdicts are read. ``left`` holds the
-    cells that left the plan because all was decided, each with its last block.
+    ``looks`` are the numbers of complete blocks after which verdicts are read. ``left`` maps each
+    decided cell that left the plan to its last block.
     """
 
     format: int = FORMAT
@@ -70,10 +70,11 @@ class Plan(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Record):
-    """What the launcher measured from inside; ``None`` where the kernel has no figure.
+    """What the launcher measured inside the container; None if the kernel has no figure.
 
-    ``cpu_s`` is the container's own, ``core_busy_s`` and ``core_steal_s`` are those of the measured
-    cores, whoever used them, so that their difference is what strangers took.
+    ``cpu_s`` is the CPU time of the container. ``core_busy_s`` is the busy time of the measured
+    cores, so the difference is what other processes took. ``core_steal_s`` is the time that the
+    hypervisor took from those cores.
     """
 
     wall_s: float
@@ -92,17 +93,17 @@ class Reading(Record):
     oom_kills: int | None
     log_left_out_bytes: int
     waited_s: float = 0.0
-    """How long the trial waited, before its script began, for the measured cores to be quiet."""
+    """How long the trial waited for quiet cores before its script started."""
     foreign_share_before: float | None = None
-    """What strangers took of the measured cores in the last moment before."""
+    """The share of the measured cores that other processes took just before that."""
     processor: str | None = None
     cpu_flags: tuple[str, ...] = ()
-    """The instruction sets that decide which numeric kernels a framework takes."""
+    """The instruction sets that decide which numeric kernels a framework uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult(Record):
-    """What we concluded of a trial. Values and series are raw, as the script wrote them."""
+    """The result of a trial. Values and series are as the script wrote them."""
 
     format: int = FORMAT
     trial: Trial
@@ -114,11 +115,11 @@ class TrialResult(Record):
     adapted: str | None = None
     reading: Reading | None = None
     disturbed: str | None = None
-    """What the machine did while the trial ran that makes its times doubtful."""
+    """What the machine did during the trial that makes its times doubtful."""
     image: str | None = None
     started_at: datetime
     duration_s: float | None
-    """From creating the container to removing it; ``None`` where nothing was executed."""
+    """From creating the container to removing it; None if nothing was executed."""
 
     def says_something(self, expected: Status = Status.OK) -> bool:
         """Whether the attempt says something about its cell.
@@ -132,7 +133,7 @@ class TrialResult(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts(Record):
-    """What an engine says of itself and of the machine it runs on."""
+    """What an engine reports about itself and its machine."""
 
     name: str
     version: str
@@ -145,7 +146,7 @@ class EngineFacts(Record):
     kernel: str
     system: str
     machine: str | None = None
-    """A digest of its machine's name; None where a socket of the runner's machine leads to it."""
+    """A digest of its machine's name; None if a local socket leads to the engine."""
 
 
 SANDBOXES = ("bwrap", "unshare")
@@ -172,7 +173,7 @@ def isolation(version: str, cgroup: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host(Record):
-    """The machine the runner runs on, which need not be the engine's.
+    """The machine that the runner runs on, which may not be the engine's.
 
     ``id`` is a digest of the machine's own id.
     """
@@ -189,7 +190,7 @@ class Host(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Record):
-    """What is known when a run begins. ``key`` digests all that makes two runs the same."""
+    """What is known when a run begins. Two runs with the same ``key`` can be continued as one."""
 
     format: int = FORMAT
     id: str
@@ -204,17 +205,17 @@ class Run(Record):
     script_digest: str
     data_digests: Mapping[str, str]
     own_digests: Mapping[str, str] = field(default_factory=dict)
-    """Of what is ours in a container: launcher and recipe. None in runs of an earlier format."""
+    """The digests of our files in the container; empty in runs of format 1 and 2."""
     host: Host
     engine: EngineFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How a run was asked for.
+    """How the user wants a run to start.
 
-    ``root`` is the folder of matrix.yaml. ``seed`` and ``blocks`` are ``None`` if the run decides
-    itself. A replay has a seed of its own and never continues a run with another one.
+    ``root`` is the folder of matrix.yaml. Without ``seed`` the run chooses one, and without
+    ``blocks`` the matrix decides. A replay never continues a run that has another seed.
     """
 
     root: Path

@@ -10,7 +10,7 @@ from runner.records.environment import EnvironmentRequest
 
 
 class Status(Enum):
-    """What we concluded of a trial. The value is the word that a person reads."""
+    """How a trial ended. The value is the word that users read."""
 
     OK = "ok"
     FAILED = "failed"
@@ -31,10 +31,7 @@ class Better(Enum):
 
 
 class Scale(Enum):
-    """How two cells are compared in a metric.
-
-    ``RATIO``: by log ratios within blocks. ``DIFFERENCE``: by differences over seeds.
-    """
+    """How two cells are compared: by log ratios within blocks, or by differences over seeds."""
 
     RATIO = "ratio"
     DIFFERENCE = "difference"
@@ -42,7 +39,7 @@ class Scale(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis(Record):
-    """A named list of values; a build axis also names the distributions that may serve it."""
+    """A named list of values. A build axis also names the distributions that may have them."""
 
     name: str
     values: tuple[Value, ...]
@@ -50,13 +47,13 @@ class Axis(Record):
 
     @property
     def builds(self) -> bool:
-        """Whether the axis changes the environment, and not only parameters."""
+        """Whether the axis changes the environment."""
         return bool(self.distributions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell(Record):
-    """One value on every axis, with what a trial of it needs."""
+    """One value on every axis, and everything that its trials need."""
 
     coordinates: Coordinates
     request: EnvironmentRequest
@@ -64,17 +61,17 @@ class Cell(Record):
     timeout_s: float
     expect: Status = Status.OK
     blocks: int | None = None
-    """How many blocks hold this cell; ``None``: all."""
+    """The number of blocks that contain this cell; None for all."""
 
     @property
     def id(self) -> str:
-        """The only key of a cell: ``tensorflow=2.0.0,model=sequential``."""
+        """The id of the cell: ``tensorflow=2.0.0,model=sequential``."""
         return ",".join(f"{axis}={shown(value)}" for axis, value in self.coordinates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric(Record):
-    """A number the experiment promises: a value, or a series that the runner reduces."""
+    """A number that the experiment promises: a value, or a series that the runner reduces."""
 
     name: str
     unit: str
@@ -82,10 +79,9 @@ class Metric(Record):
     title: str
     scale: Scale = Scale.RATIO
     margin: float = 0.03
-    """The largest change that is called negligible: a share on the scale of ratios, else in the
-    metric's unit."""
+    """The largest negligible change: a share for ratios, otherwise in the metric's unit."""
     cpu_time: str | None = None
-    """The metric that gives the same as CPU time, which a busy host disturbs far less."""
+    """The metric with the same quantity as CPU time, which a busy host disturbs far less."""
 
     @property
     def change_margin(self) -> float:
@@ -95,7 +91,7 @@ class Metric(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair(Record):
-    """Two cells that are compared in some metrics, as named before the run."""
+    """Two cells that are compared in some metrics, chosen before the run."""
 
     of: str
     against: str
@@ -112,10 +108,10 @@ class Experiment(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(Record):
-    """What a trial may use.
+    """The resources of a trial.
 
-    ``temporary_bytes`` bounds /tmp, ``output_bytes`` bounds /out, ``files`` is the number of files
-    and folders in each of them.
+    ``temporary_bytes`` limits /tmp, ``output_bytes`` limits /out, and ``files`` limits the number
+    of files and folders in each.
     """
 
     cpus: int = 1
@@ -131,7 +127,7 @@ class Limits(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published(Record):
-    """What a publication printed about one cell: values by metric, or a note where it has none."""
+    """What a publication says about one cell: values by metric, or a note instead."""
 
     cell: str
     values: Mapping[str, float]
@@ -140,11 +136,11 @@ class Published(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Record):
-    """A published sentence.
+    """A published statement.
 
-    Either it compares ``metric`` of the cell ``of`` with that of the cell ``against`` and ``says``
-    which way it goes (lower, higher, or ``neither`` for "no change"), with the two published
-    numbers where there are any; or it says that the cell ``of`` ends in ``status``.
+    It either compares ``metric`` of the cells ``of`` and ``against`` and ``says`` in which
+    direction it changes (``neither`` for "no change"), possibly with the two published numbers; or
+    it states that the cell ``of`` ends in ``status``.
     """
 
     id: str
@@ -187,19 +183,19 @@ class Matrix(Record):
     limits: Limits
     blocks: int
     base: str = "auto"
-    """``auto`` (pulled, else assembled), ``pull``, ``host``, or the name of an image."""
+    """``auto`` (pulled, or else assembled), ``pull``, ``host``, or the name of an image."""
     title: str = ""
     source: str | None = None
     """Where the published numbers and claims were published."""
     baseline: Coordinates = ()
     compare: tuple[Pair, ...] = ()
-    """The comparisons that were named before the run."""
+    """The comparisons that were chosen before the run."""
     looks: int = 4
-    """How often verdicts may be read while blocks are added."""
+    """How many times verdicts may be read while blocks are added."""
     repeats: int = 2
-    """How often a trial is repeated that the machine disturbed."""
+    """How many times a disturbed trial is repeated."""
     matched: bool = False
-    """Whether every cell is handed the same initial weights and order of samples."""
+    """Whether every cell gets the same initial weights and order of samples."""
     published: tuple[Published, ...] = ()
     claims: tuple[Claim, ...] = ()
     policy: tuple[PolicyLimit, ...] = ()
@@ -207,21 +203,21 @@ class Matrix(Record):
     """The parameters that ``--quick`` replaces."""
 
     def cell(self, cell_id: str) -> Cell:
-        """Return the cell with that id; KeyError if there is none."""
+        """Return the cell with this id, or raise KeyError."""
         for cell in self.cells:
             if cell.id == cell_id:
                 return cell
         raise KeyError(cell_id)
 
     def metric(self, name: str) -> Metric:
-        """Return the metric of that name; KeyError if there is none."""
+        """Return the metric with this name, or raise KeyError."""
         for metric in self.metrics:
             if metric.name == name:
                 return metric
         raise KeyError(name)
 
     def baseline_cell(self) -> Cell | None:
-        """Return the first cell of the baseline that is in every block and expected to end well."""
+        """Return the first baseline cell that is in every block and expected to be ok."""
         wanted = set(self.baseline)
         sound = [one for one in self.cells if one.expect is Status.OK and one.blocks is None]
         return next(
@@ -229,18 +225,18 @@ class Matrix(Record):
         )
 
     def against_baseline(self) -> list[tuple[Cell, Cell]]:
-        """Return each cell with the cell of the baseline that it would replace."""
+        """Return each cell with the baseline cell that it would replace."""
         return against_baseline(self.axes, self.cells, self.baseline)
 
 
 def against_baseline(
     axes: Sequence[Axis], cells: Sequence[Cell], baseline: Coordinates
 ) -> list[tuple[Cell, Cell]]:
-    """Return each cell with the cell of the baseline that it would replace.
+    """Return each cell with the baseline cell that it would replace.
 
-    The two differ on the first axis that the baseline names and agree on all others: versions are
-    compared model by model. Cells that are expected to fail have no counterpart, nor have cells
-    that are in some blocks only.
+    The two differ on the first axis of the baseline and agree on all others, so versions are
+    compared model by model. Cells that are expected to fail, or that are not in every block, are
+    left out.
     """
     usual = dict(baseline)
     named = [axis.name for axis in axes if axis.name in usual]

@@ -50,10 +50,11 @@ def load(path: Path, kind: type[_T]) -> _T:
 def _upgraded(written: dict[str, Any]) -> object:
     """Rename the fields that had other names before format 5."""
     trials = written.get("trials", [written.get("trial")])
+    trials = trials if isinstance(trials, list) else []
     for part, old, new in (
         (written, "tainted", "disturbed"),
         (written.get("guards"), "most_tainted", "most_disturbed"),
-        *((trial, "twin", "control") for trial in trials if isinstance(trials, list)),
+        *((trial, "twin", "control") for trial in trials),
     ):
         if isinstance(part, dict) and old in part:
             part[new] = part.pop(old)

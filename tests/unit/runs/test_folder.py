@@ -161,6 +161,7 @@ def test_a_file_in_place_of_the_reports_is_reported(tmp_path: Path) -> None:
         (b"\xff\xfe", "is damaged (the whole file: Invalid JSON"),
         (b"[" * 10_000, "is damaged (the whole file: Invalid JSON"),
         (b'{"format": 1}', "is damaged (seed: Field required"),
+        (b'{"format": 1, "seed": 1, "blocks": 1, "trials": 5}', "is damaged (trials: "),
         (b'{"format": 1, "seed": 1, "blocks": 1, "trials": [], "more": 1}', "is damaged (more: "),
         (b'{"format": 1, "seed": 1.5, "blocks": 1, "trials": []}', "is damaged (seed: "),
     ],
