@@ -207,10 +207,11 @@ def _ends(estimate: Estimate, metric: Metric, write: Callable[..., str]) -> str:
 # Verdicts
 
 
-def subject(evidence: Evidence, comparison: Comparison) -> str:
-    """Say what is compared: the coordinates that both cells share, and the metric."""
+def headline(evidence: Evidence, comparison: Comparison) -> str:
+    """Return what both cells share, the metric, and the verdict with its interval."""
     shared = sides(evidence, comparison)[2]
-    return ", ".join(filter(None, (shared, comparison.measured.title)))
+    subject = ", ".join(filter(None, (shared, comparison.measured.title)))
+    return f"{subject}: {finding(evidence, comparison)}"
 
 
 def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
@@ -229,31 +230,26 @@ def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
 def finding(evidence: Evidence, comparison: Comparison) -> str:
     """Return a verdict with its interval: ``2.0.0 is 44 % slower than 1.15.0 (36 % to 53 %)``."""
     of, against, _ = sides(evidence, comparison)
-    matrix, metric, estimate = evidence.run.matrix, comparison.measured, comparison.estimate
-    match comparison.verdict:
-        case Verdict.LOWER | Verdict.HIGHER if estimate is not None:
-            change = amount(estimate.mean, metric)
-            if _is_time(matrix, metric):
-                ends = _ends(estimate, metric, amount)
-                return f"{of} is {change} {_speed(estimate.mean)} than {against} ({ends})"
-            ends = _signed_ends(estimate, metric)
-            return f"{of} is {change} {comparison.verdict.value} than {against} ({ends})"
-        case Verdict.EQUIVALENT if comparison.identical:
-            return f"{of} and {against} gave the same numbers in every block"
-        case Verdict.EQUIVALENT:
-            found = f"no difference larger than {margin(metric)} between {of} and {against}"
-        case Verdict.CANNOT_TELL:
-            found = f"no clear difference yet between {of} and {against}"
-        case _:
-            return f"{of} and {against} cannot be compared"
-    if estimate is None or estimate.sd == 0:
-        return found
-    return f"{found} ({interval(matrix, estimate, metric)})"
+    matrix, metric, estimate = evidence.run.matrix, comparison.measured, comparison.usable
+    if comparison.verdict is Verdict.NO_COMPARISON:
+        return f"{of} and {against} cannot be compared"
+    if comparison.identical:
+        return f"{of} and {against} gave the same numbers in every block"
+    if estimate is not None and comparison.verdict in {Verdict.LOWER, Verdict.HIGHER}:
+        timed = _is_time(matrix, metric)
+        ends = _ends(estimate, metric, amount) if timed else _signed_ends(estimate, metric)
+        word = _speed(estimate.mean) if timed else comparison.verdict.value
+        return f"{of} is {amount(estimate.mean, metric)} {word} than {against} ({ends})"
+    difference = "clear difference yet"
+    if comparison.verdict is Verdict.EQUIVALENT:
+        difference = f"difference larger than {margin(metric)}"
+    range_ = f" ({interval(matrix, estimate, metric)})" if estimate else ""
+    return f"no {difference} between {of} and {against}{range_}"
 
 
 def basis(evidence: Evidence, comparison: Comparison) -> str:
     """Return the basis of a verdict: interval and blocks, or the reason why there is none."""
-    estimate, metric = comparison.estimate, comparison.measured
+    estimate, metric = comparison.usable, comparison.measured
     sentences = []
     if metric != comparison.metric:
         state = evidence.judgement.disturbance
@@ -261,26 +257,20 @@ def basis(evidence: Evidence, comparison: Comparison) -> str:
             f"{metric.title} replaces {comparison.metric.title}, because {state.stayed} of "
             f"{counted(state.trials, 'trial')} stayed disturbed."
         )
-    if estimate is None or comparison.verdict is Verdict.NO_COMPARISON:
+    if estimate is None:
         sentences.append(f"Reason: {comparison.reason}.")
     elif comparison.identical:
         sentences.append(f"{counted(estimate.n, 'block')}.")
-    elif estimate.sd > 0:
-        sentences += _interval_and_forecast(comparison, estimate)
-    elif comparison.verdict is Verdict.CANNOT_TELL:
-        sentences.append(f"Reason: {comparison.reason}.")
-    else:
+    elif estimate.sd == 0:
         sentences.append(f"The same change in each of {counted(estimate.n, 'block')}.")
+    else:
+        sentences += _interval_and_forecast(comparison, estimate)
     return " ".join(sentences)
 
 
 def _interval_and_forecast(comparison: Comparison, estimate: Estimate) -> Iterator[str]:
-    samples = (
-        counted(estimate.n, "block")
-        if comparison.paired
-        else f"{counted(estimate.n, 'trial')} on each side"
-    )
-    yield f"{interval_name(estimate)}, {samples}."
+    samples = counted(estimate.n, "block" if comparison.paired else "trial")
+    yield f"{interval_name(estimate)}, {samples}{'' if comparison.paired else ' on each side'}."
     if comparison.verdict is not Verdict.CANNOT_TELL:
         return
     if (more := comparison.forecast) is not None:

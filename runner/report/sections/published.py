@@ -43,7 +43,7 @@ def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
             unit = words.symbol(compared.metric)
             change = words.signed(size, compared.metric)
             sentences.append(f"Published: {f'{numbers} {unit}'.rstrip()} ({change}).")
-        found = f"{words.subject(evidence, compared)}: {words.finding(evidence, compared)}"
+        found = words.headline(evidence, compared)
         sentences.append(f"Here: {found}; {words.basis(evidence, compared)}")
     return Statement(head, " ".join([*sentences, *judged.evidence]))
 

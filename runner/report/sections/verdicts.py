@@ -97,11 +97,10 @@ def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
     compared = limit.comparison
     if compared is None:
         return f"{limit.of}: {limit.reason}."
-    found = f"{words.subject(evidence, compared)}: {words.finding(evidence, compared)}."
     if compared.usable is None:
-        return f"{found} {words.basis(evidence, compared)}"
-    beyond = f"{limit.reason} of {_limit(evidence, limit.limit)}"
-    return f"{found} {beyond[0].upper()}{beyond[1:]}."
+        return f"{words.headline(evidence, compared)}. {words.basis(evidence, compared)}"
+    reason = limit.reason.replace("the limit", f"the limit of {_limit(evidence, limit.limit)}")
+    return f"{words.headline(evidence, compared)}. {reason[0].upper()}{reason[1:]}."
 
 
 def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
@@ -165,7 +164,6 @@ def _since_look(evidence: Evidence) -> Iterator[str]:
             f"{cell} after {counted(blocks, 'block')}" for cell, blocks in sorted(plan.left.items())
         )
         yield f"These cells left the plan because everything about them was decided: {cells}."
-
     if state.busy:
         yield (
             f"The host was too busy for verdicts on wall time: {state.stayed} of "
@@ -181,8 +179,9 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Statement:
         room = words.margin(comparison.measured)
         notes.append(f"The difference is smaller than {room}, which we call negligible.")
     notes += [*_also_changed(evidence, comparison), *_adaptations(evidence, comparison)]
-    head = f"{words.subject(evidence, comparison)}: {words.finding(evidence, comparison)}"
-    return Statement(head, words.basis(evidence, comparison), tuple(notes))
+    return Statement(
+        words.headline(evidence, comparison), words.basis(evidence, comparison), tuple(notes)
+    )
 
 
 def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
@@ -207,33 +206,24 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
 
 def _adaptations(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     """Yield what the script had to do differently in only one of the cells."""
-    reported = {
-        cell_id: {
-            one.adapted
-            for one in evidence.settled(evidence.run.matrix.cell(cell_id))
-            if one.adapted is not None
-        }
-        for cell_id in (comparison.of, comparison.against)
-    }
-    both = reported[comparison.of] & reported[comparison.against]
-    for cell_id, sentences in reported.items():
-        for sentence in sorted(sentences - both):
-            yield f"Adapted in {cell_id}: {shortened(sentence)}"
+    cells = [evidence.run.matrix.cell(one) for one in (comparison.of, comparison.against)]
+    ours, theirs = ({one.adapted or "" for one in evidence.settled(cell)} for cell in cells)
+    for cell, only in zip(cells, (ours - theirs, theirs - ours), strict=True):
+        for sentence in sorted(only - {""}):
+            yield f"Adapted in {cell.id}: {shortened(sentence)}"
 
 
 def _figures(evidence: Evidence, named: Sequence[Comparison], level: float) -> Iterator[Figure]:
     """Draw one figure for each metric that was measured."""
     metrics: dict[str, Metric] = {one.measured.name: one.measured for one in named}
     for metric in metrics.values():
-        rows = [(_label(evidence, one), one) for one in named if one.measured == metric]
+        rows = []
+        for one in (one for one in named if one.measured == metric):
+            of, against, shared = words.sides(evidence, one)
+            rows.append((f"{of} against {against}" + (f" ({shared})" if shared else ""), one))
         figure = figures.changes(f"change-of-{metric.name}", metric, rows, level)
         if figure is not None:
             yield figure
-
-
-def _label(evidence: Evidence, comparison: Comparison) -> str:
-    of, against, shared = words.sides(evidence, comparison)
-    return f"{of} against {against}" + (f" ({shared})" if shared else "")
 
 
 def sensitivity(evidence: Evidence) -> Section | None:
@@ -250,14 +240,14 @@ def sensitivity(evidence: Evidence) -> Section | None:
 
 def _checked(evidence: Evidence, check: Check) -> Statement:
     compared, metric = check.comparison, check.comparison.measured
-    if compared.estimate is None or compared.verdict is Verdict.NO_COMPARISON:
+    if (estimate := compared.usable) is None:
         return Statement(f"{metric.title}: no check", f"Reason: {compared.reason}.")
     if compared.identical:
         head = f"{metric.title}: identical in both copies"
         return Statement(head, "The seed alone determines this metric.")
     false_alarm = compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
     found = "a difference that is not real" if false_alarm else "no difference"
-    sentences = [f"{words.interval_name(compared.estimate)}."]
+    sentences = [f"{words.interval_name(estimate)}."]
     if false_alarm:
         sentences.append("Treat verdicts on this metric with caution.")
     if check.smallest is not None:
@@ -265,7 +255,7 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
             f"The smallest change that would be found nine times out of ten is "
             f"{words.amount(check.smallest, metric)}."
         )
-    span = words.interval(evidence.run.matrix, compared.estimate, metric)
+    span = words.interval(evidence.run.matrix, estimate, metric)
     return Statement(f"{metric.title}: {found} ({span})", " ".join(sentences))
 
 
