@@ -1,8 +1,8 @@
-"""Strike real runs at random instants, and count what is lost: ``python -m tests.faults``.
+"""Inject faults into real runs and count the damage: ``python -m tests.faults``.
 
-Every kind of fault strikes as often as asked, each time at another instant of a run on a daemon of
-its own. Afterwards the same command is repeated until the run is complete; then no finished trial
-may be lost or be there twice, no status be wrong, and nothing be left behind.
+Every kind of fault strikes as many times as requested, each time at another instant of a run on its
+own daemon. Then the same command is repeated until the run is complete. No finished trial may be
+lost or doubled, no status may be wrong, and nothing may be left behind.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from tests.faults.study import declare, ended, start
 from tests.support.daemons import POSSIBLE, REASON, Daemon
 
 HEADS = (
-    *("fault", "instants", "went on", "lost", "twice", "wrong", "missing", "orphans"),
-    "said wrongly",
+    *("fault", "instants", "ended ok", "lost", "doubled", "wrong", "missing", "orphans"),
+    "bad output",
 )
 
 
 class Lane:
-    """One daemon of each sort, and faults one after the other."""
+    """One daemon of each sort, into which faults are injected one after the other."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,13 +39,13 @@ class Lane:
         self._spans: dict[bool, float] = {}
 
     def strike(self, kind: Kind, seed: str) -> Injected:
-        """Inject a fault into a run of its own."""
+        """Inject a fault into a new run."""
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
         daemon = self.daemon(live_restore=kind.live_restore, small=kind.small_storage)
         return inject(kind, daemon, folder, self.span_s(kind), random.Random(seed))
 
     def daemon(self, *, live_restore: bool = False, small: bool = False) -> Daemon:
-        """Return a daemon that runs, where it is ``small`` on a disk of its own."""
+        """Return a running daemon; a ``small`` one has its own small disk."""
         sort = "live" if live_restore else "small" if small else "plain"
         if sort not in self._daemons:
             daemon = Daemon(self._folder / sort, live_restore=live_restore)
@@ -57,7 +57,7 @@ class Lane:
         return self._daemons[sort]
 
     def span_s(self, kind: Kind) -> float:
-        """Return how long a run takes that nothing happens to."""
+        """Return how long a run takes without a fault."""
         if kind.cold not in self._spans:
             folder = Path(tempfile.mkdtemp(prefix="span-", dir=self._folder))
             daemon = self.daemon()
@@ -75,7 +75,7 @@ class Lane:
 
 
 def strike_all(faults: Iterable[tuple[Kind, str]], lanes: int, place: Path) -> list[Injected]:
-    """Strike with all faults, in as many lanes; say what goes wrong as it does."""
+    """Inject all faults in so many lanes, and print each problem immediately."""
     waiting: queue.SimpleQueue[tuple[Kind, str]] = queue.SimpleQueue()
     for fault in faults:
         waiting.put(fault)
@@ -105,7 +105,7 @@ def strike_all(faults: Iterable[tuple[Kind, str]], lanes: int, place: Path) -> l
 
 
 def table(injected: Sequence[Injected]) -> str:
-    """Return the counts, a line for each kind of fault."""
+    """Return the counts as a table with a line for each kind of fault."""
     rows = []
     for kind in dict.fromkeys(one.kind for one in injected):
         mine = [one for one in injected if one.kind == kind]
@@ -128,7 +128,7 @@ def table(injected: Sequence[Injected]) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Strike, print the table, and return 1 if anything was wrong."""
+    """Inject the faults, print the table, and return 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--instants", type=int, default=20, help="of each kind (default: 20)")
     parser.add_argument("--kind", action="append", help="only this kind; may be repeated")

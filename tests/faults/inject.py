@@ -1,4 +1,4 @@
-"""One fault at one instant of one run, and going on until the run is complete."""
+"""Injects one fault into one run, and resumes the run until it is complete."""
 
 import random
 import time
@@ -11,7 +11,7 @@ import docker
 from runner.engines.docker.trials import DockerEngine
 from runner.errors import Exit
 from runner.prepare.recipe import environment_digest
-from tests.faults.kinds import Kind, Scene, disk, is_told, surroundings
+from tests.faults.kinds import Kind, Scene, disk, ended_properly, variables
 from tests.faults.study import Ended, Found, declare, ended, inspect, saved, start
 from tests.support.daemons import Daemon
 from tests.support.trials import build, plain_environment
@@ -21,7 +21,7 @@ RESUMES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injected:
-    """What came of one fault. ``found`` is None if the run could not be completed."""
+    """The consequences of one fault. ``found`` is None if the run could not be completed."""
 
     kind: str
     instant_s: float
@@ -39,12 +39,12 @@ class Injected:
 def inject(
     kind: Kind, daemon: Daemon, folder: Path, span_s: float, chance: random.Random
 ) -> Injected:
-    """Strike a run at a random instant of its ``span_s`` seconds, then repeat the command."""
+    """Inject a fault at a random instant of ``span_s`` seconds, then repeat the command."""
     instant_s = chance.uniform(0.0, span_s)
     declare(folder, fills_after=chance.uniform(0, 0.5) if kind.fills else None)
     prepared(daemon, folder, cold=kind.cold)
     with disk(kind, folder):
-        program = start(folder, daemon.address, surroundings(kind, folder))
+        program = start(folder, daemon.address, variables(kind, folder))
         try:
             time.sleep(instant_s)
             kind.strike(Scene(program=program, folder=folder, daemon=daemon, chance=chance))
@@ -70,18 +70,18 @@ def inject(
 
 
 def _problem(kind: Kind, struck: Ended, last: Ended) -> str | None:
-    """Say what is wrong with how the program ended, if anything."""
+    """Return what is wrong with the way the program ended."""
     if struck.code not in kind.codes:
         return f"ended with {struck.code}: {struck.err or struck.out[-500:]}"
-    if not (is_told(struck) and is_told(last)):
-        return f"said more than a sentence: {struck.err} {last.err}"
+    if not (ended_properly(struck) and ended_properly(last)):
+        return f"printed more than one line: {struck.err} {last.err}"
     if last.code not in {int(Exit.OK), int(Exit.CELL_FAILED)}:
-        return f"did not go on, {last.code}: {last.err or last.out[-500:]}"
+        return f"was not resumed, {last.code}: {last.err or last.out[-500:]}"
     return None
 
 
 def prepared(daemon: Daemon, folder: Path, *, cold: bool) -> None:
-    """Have the image of the study on the daemon, or have none."""
+    """Make sure that the daemon has the image of the study, or with ``cold`` that it has none."""
     client = docker.DockerClient(daemon.address)
     with closing(DockerEngine(client, "fault-tests")) as engine:
         if cold:

@@ -1,4 +1,4 @@
-"""The faults: what is done to a run at some instant, and how the program may end of it."""
+"""The kinds of faults, and the exit codes that the program may end with."""
 
 import os
 import random
@@ -20,9 +20,9 @@ from runner.records.study import Status
 from tests.faults.study import Ended, ended, start
 from tests.support.daemons import Daemon
 
-GOES_ON = frozenset({int(Exit.OK)})
+CONTINUES = frozenset({int(Exit.OK)})
 WAITS = frozenset({int(Exit.OK), int(Exit.ENGINE)})
-"""It waits for an engine that it began with, and for none before."""
+"""The program waits for an engine that it lost, but not for one that it never reached."""
 REFUSED = frozenset({int(Exit.OK), int(Exit.RUN_FOLDER)})
 STOPS = frozenset({int(Exit.INTERRUPTED), int(Exit.OK)})
 KILLED = frozenset({-signal.SIGKILL, int(Exit.OK)})
@@ -32,7 +32,7 @@ SMALL = "size=256m"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A run that goes on while something is done to it."""
+    """A running program that a fault strikes."""
 
     program: subprocess.Popen[str]
     folder: Path
@@ -46,23 +46,23 @@ class Kind:
 
     name: str
     strike: Callable[[Scene], None]
-    codes: frozenset[int] = GOES_ON
-    """How the program may end that it struck; a program that had ended before ends with 0."""
+    codes: frozenset[int] = CONTINUES
+    """The allowed exit codes, including that of a program that ended before the fault."""
     cold: bool = False
-    """Whether the image is yet to be built."""
+    """Whether the image has to be built first."""
     live_restore: bool = False
     small_disk: str | None = None
-    """The folder of the study that has a small disk of its own."""
+    """The folder of the study that has its own small disk."""
     small_storage: bool = False
-    """Whether the engine has one."""
+    """Whether the engine has its own small disk."""
     clock: bool = False
     fills: bool = False
     failing: Mapping[int, Status] = field(default_factory=dict)
-    """The cells, by size, that are to fail, and how."""
+    """The expected status of cells that fail, by size."""
 
 
 def signalled(*numbers: signal.Signals) -> Callable[[Scene], None]:
-    """Return how to send signals to the program, a moment apart."""
+    """Send signals to the program, a moment apart."""
 
     def strike(scene: Scene) -> None:
         for number in numbers:
@@ -74,7 +74,7 @@ def signalled(*numbers: signal.Signals) -> Callable[[Scene], None]:
 
 
 def restarted(number: signal.Signals | None) -> Callable[[Scene], None]:
-    """Return how to end the daemon, None: its whole machine, and start it again a bit later."""
+    """End the daemon, or its whole machine for None, and restart it a little later."""
 
     def strike(scene: Scene) -> None:
         if number is None:
@@ -88,19 +88,19 @@ def restarted(number: signal.Signals | None) -> Callable[[Scene], None]:
 
 
 def to_the_container(act: Callable[[Container], object]) -> Callable[[Scene], None]:
-    """Return how to do something to the container of the next trial that runs."""
+    """Do something to the next running container of a trial."""
 
     def strike(scene: Scene) -> None:
         client = docker.DockerClient(scene.daemon.address)
-        mark = {"label": LABEL + "trial", "status": "running"}
+        labels = {"label": LABEL + "trial", "status": "running"}
         try:
             while scene.program.poll() is None:
-                if found := client.api.containers(filters=mark):
+                if found := client.api.containers(filters=labels):
                     act(client.containers.get(found[0]["Id"]))
                     return
                 time.sleep(0.01)
         except docker.errors.APIError:
-            return  # it ended by itself just now
+            return  # it has just ended
         finally:
             client.close()
 
@@ -122,8 +122,8 @@ def suspended(scene: Scene) -> None:
         scene.program.send_signal(signal.SIGCONT)
 
 
-def past_the_engine(name: str) -> Callable[[Scene], None]:
-    """Return how to kill a process of the engine's or a container's, as an operator may."""
+def process_killed(name: str) -> Callable[[Scene], None]:
+    """Kill a process of the engine or of a container."""
 
     def strike(scene: Scene) -> None:
         while scene.program.poll() is None and not scene.daemon.kill(name):
@@ -133,7 +133,7 @@ def past_the_engine(name: str) -> Callable[[Scene], None]:
 
 
 def without_image(scene: Scene) -> None:
-    """Remove the image between two of its trials: while one is executed the engine refuses."""
+    """Remove the image between two trials; the engine refuses that during a trial."""
     client = docker.DockerClient(scene.daemon.address)
     try:
         while scene.program.poll() is None:
@@ -146,9 +146,9 @@ def without_image(scene: Scene) -> None:
 
 
 def full(folder: str | None) -> Callable[[Scene], None]:
-    """Return how to fill a small disk, for a moment or for longer than the program waits.
+    """Fill the small disk of a folder, or that of the engine, for a shorter or longer time.
 
-    It is that of a folder of the study, or of the engine.
+    The longest time is longer than the program waits.
     """
 
     def strike(scene: Scene) -> None:
@@ -162,7 +162,7 @@ def full(folder: str | None) -> Callable[[Scene], None]:
 
 
 def _fill(filling: Path) -> None:
-    """Write until there is no room for another byte."""
+    """Write until no further byte fits."""
     with filling.open("wb", buffering=0) as file:
         try:
             while True:
@@ -173,7 +173,7 @@ def _fill(filling: Path) -> None:
 
 
 def _write_one(file: int) -> bool:
-    """Write one more byte; tell whether it fitted."""
+    """Write one more byte; return whether it fitted."""
     try:
         return os.write(file, b"\0") == 1
     except OSError:
@@ -181,19 +181,19 @@ def _write_one(file: int) -> bool:
 
 
 def second_runner(scene: Scene) -> None:
-    """Start the program a second time, which is refused or finds all done."""
+    """Start the program a second time: it is refused, or finds a complete run."""
     second = ended(start(scene.folder, scene.daemon.address))
     assert second.code in REFUSED, second.err
-    assert is_told(second), second.err
+    assert ended_properly(second), second.err
 
 
 def jumped(scene: Scene) -> None:
-    """Set the program's clock by up to a day, forwards or backwards."""
+    """Move the program's clock by up to a day, forwards or backwards."""
     _set(scene.folder, scene.chance.uniform(-DAY_S, DAY_S))
 
 
 def nothing(_: Scene) -> None:
-    """Do nothing: the study itself does it."""
+    """Do nothing: the script of the study is the fault."""
 
 
 KINDS = (
@@ -225,9 +225,9 @@ KINDS = (
     Kind(name="container killed", strike=to_the_container(Container.kill)),
     Kind(name="container stopped", strike=to_the_container(Container.stop)),
     Kind(name="container paused", strike=to_the_container(paused)),
-    Kind(name="first process killed", strike=past_the_engine("init")),
-    Kind(name="shim killed", strike=past_the_engine("containerd-shim")),
-    Kind(name="containerd killed", strike=past_the_engine("containerd"), codes=WAITS),
+    Kind(name="first process killed", strike=process_killed("init")),
+    Kind(name="shim killed", strike=process_killed("containerd-shim")),
+    Kind(name="containerd killed", strike=process_killed("containerd"), codes=WAITS),
     Kind(
         name="engine hangs",
         strike=lambda scene: scene.daemon.suspend(scene.chance.uniform(0, 6)),
@@ -266,7 +266,7 @@ KINDS = (
 )
 
 
-def surroundings(kind: Kind, folder: Path) -> dict[str, str]:
+def variables(kind: Kind, folder: Path) -> dict[str, str]:
     """Return the environment variables that a kind of fault needs."""
     if not kind.clock:
         return {}
@@ -275,20 +275,20 @@ def surroundings(kind: Kind, folder: Path) -> dict[str, str]:
 
 
 def _set(folder: Path, seconds: float) -> None:
-    """Make the program's clock wrong, in one step."""
+    """Set the error of the program's clock, in one step."""
     fresh = folder / "clock.fresh"
     fresh.write_text(str(seconds))
     fresh.replace(folder / "clock")
 
 
 def disk(kind: Kind, folder: Path) -> AbstractContextManager[None]:
-    """Give a folder of the study a small disk of its own where the kind of fault needs one."""
+    """Give a folder of the study a small disk if the kind of fault needs one."""
     return nullcontext() if kind.small_disk is None else small_disk(folder / kind.small_disk)
 
 
 @contextmanager
 def small_disk(place: Path) -> Iterator[None]:
-    """Give a folder a small disk of its own, and take it away again, also one still in use."""
+    """Mount a small disk on a folder, and unmount it again even if it is in use."""
     place.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", SMALL, "none", place], check=True)
     try:
@@ -297,6 +297,6 @@ def small_disk(place: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
-def is_told(program: Ended) -> bool:
-    """Whether the program ended as it should: with at most one sentence and no traceback."""
+def ended_properly(program: Ended) -> bool:
+    """Whether the program printed at most one line of errors and no traceback."""
     return "Traceback" not in program.err and program.err.count("\n") <= 1

@@ -1,7 +1,7 @@
-"""The program as it is, in a world of the tests' own: ``python -m tests.faults.program WORD...``.
+"""The program with other guards and another clock: ``python -m tests.faults.program ARGUMENT...``.
 
-Its trials do not wait for a quiet core, which is most of a short trial. Its clock is wrong by as
-many seconds as the file says that ``CLOCK`` names.
+Its trials do not wait for a quiet core, which would take most of their time. Its clock is wrong by
+the number of seconds in the file that the variable ``CLOCK`` names.
 """
 
 import os
@@ -16,26 +16,26 @@ from runner.engines.docker import trials
 from runner.records.run import Guards
 from runner.runs import enter as runs
 
-TELL = time.time
+RIGHT_TIME = time.time
 
 
 def wrong_by() -> float:
-    """Return by how many seconds the clock is wrong now."""
+    """Return the current error of the clock in seconds."""
     return float(Path(os.environ["CLOCK"]).read_text())
 
 
 class WrongDatetime(datetime):
-    """The instants of a clock that is wrong."""
+    """A datetime with a wrong clock."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> "WrongDatetime":
-        """Return what that clock shows."""
+        """Return the time of the wrong clock."""
         return super().now(tz) + timedelta(seconds=wrong_by())
 
 
 def set_clock() -> None:
-    """Have everything in this process look at the wrong clock."""
-    time.time = lambda: TELL() + wrong_by()
+    """Make everything in this process use the wrong clock."""
+    time.time = lambda: RIGHT_TIME() + wrong_by()
     for module in (trials, execute, runs):
         vars(module)["datetime"] = WrongDatetime
 

@@ -1,4 +1,4 @@
-"""The study that faults are injected into: what it ought to say, and what is there after it."""
+"""The study that faults are injected into, and the check of its results."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def declare(
     seconds: float = 0.4,
     fills_after: float | None = None,
 ) -> None:
-    """Write the study into a folder; its second cell may fill its disk some seconds after start."""
+    """Write the study into a folder. Its second cell may fill its disk after some seconds."""
     script = SCRIPT.format(seconds=seconds)
     if fills_after is not None:
         script = script.replace("x = order", FILLS.format(seconds=fills_after) + "x = order")
@@ -58,7 +58,7 @@ def declare(
 def start(
     folder: Path, address: str, more: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start the program on the study, with temporary files of its own, until it takes signals."""
+    """Start the program with its own temporary folder, and wait until it handles signals."""
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
     program = subprocess.Popen(
@@ -76,13 +76,13 @@ def start(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while program.poll() is None and not _takes_signals(program.pid):
+    while program.poll() is None and not _handles_signals(program.pid):
         time.sleep(0.01)
     return program
 
 
-def _takes_signals(pid: int) -> bool:
-    """Whether a process is more than an interpreter that starts."""
+def _handles_signals(pid: int) -> bool:
+    """Whether a process has installed its signal handlers."""
     caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
@@ -103,13 +103,13 @@ def ended(program: subprocess.Popen[str], within_s: float | None = TIMEOUT_S) ->
 
 
 def saved(folder: Path) -> dict[Path, bytes]:
-    """Return the files of the results that are saved now."""
+    """Return the files of the saved results."""
     return {path: path.read_bytes() for path in folder.glob("reports/2*/trials/*.json")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is wrong after a fault and going on; all zero is what was promised."""
+    """The number of problems after a fault and its resumed run; all should be zero."""
 
     lost: int
     duplicated: int
@@ -126,10 +126,10 @@ class Found:
 def inspect(
     folder: Path, before: Mapping[Path, bytes], address: str, failing: Mapping[int, Status]
 ) -> Found:
-    """Compare the study, once it is complete, with what it ought to be.
+    """Check a complete study.
 
-    ``before`` are the results saved when the fault had struck. ``failing`` are the cells, by size,
-    that ought to fail, and how.
+    ``before`` are the results that were saved when the fault struck. ``failing`` has the expected
+    status of cells that fail, by size.
     """
     (run,) = run_folders(folder)
     results = [one for one in run.results() if one.says_something()]
@@ -146,7 +146,7 @@ def inspect(
 
 
 def _right(result: TrialResult, failing: Mapping[int, Status]) -> bool:
-    """Whether a result says what happened, and has a number only where all went well."""
+    """Whether a result has the expected status, and numbers only if it is ok."""
     size = int(result.trial.cell.partition("=")[2])
     if not result.says_something():
         return not result.values and bool(result.reason)
@@ -158,7 +158,7 @@ def _right(result: TrialResult, failing: Mapping[int, Status]) -> bool:
 
 
 def orphans(folder: Path, run: RunFolder, address: str) -> list[str]:
-    """Return what is left that nobody needs: on the engine, on disk, among processes."""
+    """Return whatever is left on the engine, on the disk and as processes."""
     client = docker.DockerClient(address)
     try:
         found = [str(one.name) for one in client.containers.list(all=True)]
@@ -171,7 +171,7 @@ def orphans(folder: Path, run: RunFolder, address: str) -> list[str]:
 
 
 def _processes(folder: Path) -> list[str]:
-    """Return the processes that work in the study's folder."""
+    """Return the processes that run in the study's folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

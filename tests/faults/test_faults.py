@@ -1,4 +1,4 @@
-"""Each kind of fault once, at a random instant; ``make test-faults`` strikes far more often."""
+"""Each kind of fault once, at a random instant; ``make test-faults`` injects many more."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON
 
 @pytest.fixture(scope="module")
 def lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-    """Return daemons that may be killed."""
+    """Return daemons that faults may kill."""
     lane = Lane(tmp_path_factory.mktemp("lane"))
     yield lane
     lane.close()
@@ -24,12 +24,12 @@ def lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_nothing_is_lost_and_nothing_is_left(lane: Lane, kind: Kind) -> None:
-    """Going on completes the run: no finished trial lost or twice, no status wrong, no orphan."""
+    """The resumed run is complete: nothing is lost, doubled, wrong or left behind."""
     seed = os.urandom(4).hex()
     injected = lane.strike(kind, seed)
     assert injected.sound, f"{seed}: {injected}"
 
 
 def test_many_trials_and_many_faults(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Whatever strikes a run every few seconds, in the end each trial has one correct result."""
+    """With a fault every few seconds, each trial still has exactly one correct result."""
     assert thousand(["--blocks", "2", "--seed", str(os.getpid())]) == 0, capfd.readouterr().out

@@ -1,7 +1,7 @@
-"""A thousand trials, and a random fault every few seconds: ``python -m tests.faults.thousand``.
+"""A thousand trials with a random fault every few seconds: ``python -m tests.faults.thousand``.
 
-The same command is repeated whenever the program ends, until the run is complete. Then there must
-be one correct result for each of the trials.
+The command is repeated whenever the program ends, until the run is complete. Then each trial must
+have exactly one correct result.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.faults.study import declare, ended, inspect, saved, start
 from tests.support.daemons import POSSIBLE, REASON, Daemon
 from tests.support.studies import run_folders
 
-CELLS = 24  # and the control of the first one
+CELLS = 24  # without the control
 NAMES = (
     *("runner killed", "SIGINT", "SIGTERM", "SIGINT twice", "container removed"),
     *("container killed", "container stopped", "daemon SIGTERM", "daemon SIGKILL", "image removed"),
@@ -32,7 +32,7 @@ FAULTS = tuple(kind for kind in KINDS if kind.name in NAMES)
 
 
 class Faults(threading.Thread):
-    """Strikes whatever program is running, every few seconds, until it is told to stop."""
+    """Injects a fault into the running program every few seconds, until it is stopped."""
 
     def __init__(self, folder: Path, daemon: Daemon, chance: random.Random, every_s: float) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Faults(threading.Thread):
         self._chance, self._every_s = chance, every_s
 
     def run(self) -> None:
-        """Wait and strike."""
+        """Wait and inject faults."""
         while not self.stopped.wait(self._chance.uniform(0.5, 2 * self._every_s - 0.5)):
             scene = self.scene
             if scene is not None and scene.program.poll() is None:
@@ -55,7 +55,7 @@ class Faults(threading.Thread):
 def execute(
     folder: Path, daemon: Daemon, chance: random.Random, every_s: float
 ) -> tuple[int, Counter[str]]:
-    """Repeat the command until the run is complete; return how often, and the faults."""
+    """Repeat the command until the run is complete; return the number of commands and faults."""
     faults = Faults(folder, daemon, chance, every_s)
     faults.start()
     commands, last = 0, None
@@ -74,7 +74,7 @@ def execute(
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Execute, print what was counted, and return 1 if anything is wrong."""
+    """Run the study, print the counts, and return 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.thousand", description=__doc__)
     parser.add_argument("--blocks", type=int, default=40, help=f"of {CELLS + 1} trials each")
     parser.add_argument("--every", type=float, default=6.0, help="seconds between faults")

@@ -1,7 +1,7 @@
 """A zoo of experiments: each animal is hostile or broken in one way, and a few are honest.
 
-The order names the animal: ``cell.animal`` is the name of a function below, with hyphens. Standard
-library only, Python 3.6 to 3.13. None of them may ever run outside a container.
+``cell.animal`` in the parameters is the name of a function below, with hyphens. The script needs
+only the standard library of Python 3.6 to 3.13. Never run it outside a container.
 """
 
 # Plain paths and files inside a container, on the oldest Python:
@@ -54,15 +54,15 @@ TERMINAL = (
     "\x1bP+q544e\x1b\\\x1b[6n\x05 questions that a terminal answers",
     "back\rward\x08\x08\x7f\x00\x0b\x0c\x85\u2028\u2029",
     "\u202edesrever\u2066\u200b\ufeff",
-    "half a letter: \ud800",
+    "lone surrogate: \ud800",
 )
 
 
-# --- the honest ones, and what the others need ---------------------------------------------------
+# --- honest animals and shared functions ----------------------------------------------------------
 
 
 def write(content: str) -> None:
-    """Write the result as it is."""
+    """Write the result unchanged."""
     with open(RESULT, "w") as file:
         file.write(content)
 
@@ -73,13 +73,13 @@ def write_number(literal: str = "1.5") -> None:
 
 
 def say(text: str) -> None:
-    """Print, whatever the text holds."""
+    """Print any text."""
     sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass") + b"\n")
     sys.stdout.buffer.flush()
 
 
 def honest() -> None:
-    """Measure the seed, and say which command line this is."""
+    """Report the seed, and print the command line."""
     with open("/proc/self/cmdline") as file:
         say(file.read())
     with open(PARAMS) as file:
@@ -89,11 +89,11 @@ def honest() -> None:
 honest_first = honest_middle = honest_last = honest
 
 
-# --- words that want to be more than words -------------------------------------------------------
+# --- text that tries to be markup or commands -----------------------------------------------------
 
 
 def speak(*words: str) -> None:
-    """Say such words wherever the contract has room for words, and be right otherwise."""
+    """Use these texts wherever the contract allows text, in a valid result."""
     for word in words:
         say(word)
     names = {word: word for word in words}
@@ -108,7 +108,7 @@ def speak(*words: str) -> None:
 
 
 def fail_with(*words: str) -> NoReturn:
-    """Print such words and die with all of them as the error."""
+    """Print these texts and fail with all of them as the error."""
     for word in words:
         say(word)
     sys.stdout.flush()
@@ -117,42 +117,42 @@ def fail_with(*words: str) -> NoReturn:
 
 
 def speaks_markup() -> None:
-    """Have the page run a script."""
+    """Try to make the page run a script."""
     speak(*MARKUP)
 
 
 def speaks_markdown() -> None:
-    """Have the report hold links, tables and headings of the animal's own."""
+    """Try to add links, tables and headings to the report."""
     speak(*MARKDOWN)
 
 
 def speaks_terminal() -> None:
-    """Have the terminal change its title, clear itself, and take a clipboard."""
+    """Try to change the terminal's title, screen and clipboard."""
     speak(*TERMINAL)
 
 
 def fails_with_markup() -> None:
-    """Have the reason of a failure run a script."""
+    """Try to run a script with the reason of a failure."""
     fail_with(*MARKUP)
 
 
 def fails_with_markdown() -> None:
-    """Have the reason of a failure be a document."""
+    """Try to add Markdown with the reason of a failure."""
     fail_with(*(" ".join(word.split()) for word in MARKDOWN))
 
 
 def fails_with_escapes() -> None:
-    """Have the reason of a failure rule the terminal."""
+    """Try to control the terminal with the reason of a failure."""
     fail_with(*TERMINAL)
 
 
 def adds_a_hostile_key() -> None:
-    """Have the complaint about an unknown key repeat the key."""
+    """Try to inject an unknown key into its error message."""
     write(json.dumps({"format": 1, "values": {"x": 1}, MARKUP[1] + TERMINAL[0]: 1}))
 
 
 def hides_a_hostile_value() -> None:
-    """Have the complaint about a value repeat its name."""
+    """Try to inject the name of a value into its error message."""
     write(json.dumps({"format": 1, "values": {"x": 1, MARKUP[0] + "\x1b[2J|`": "text"}}))
 
 
@@ -162,50 +162,50 @@ def write_series(series: object) -> None:
 
 
 def draws_a_thousand_curves() -> None:
-    """Have the report draw a plot for each of a thousand names."""
+    """Try to make the report draw a thousand figures."""
     write_series({"series %d" % number: [1, 2] for number in range(1000)})
 
 
 def draws_an_endless_curve() -> None:
-    """Have the report draw as many points as a result can hold."""
+    """Try to make the report draw as many points as a result can contain."""
     write_series({"long": [0] * 80000})
 
 
 def ends_the_quotation() -> None:
-    """Have a name end the quotation that a plot puts around it."""
+    """Try to end the quotation of a name in a figure."""
     write_series({'\\"]: alert(1), "': [1, 2], "\\u ends with \\": [1, 2]})
 
 
 def names_what_javascript_knows() -> None:
-    """Have a name be one that every object of a page has already."""
+    """Use names that every JavaScript object already has."""
     write_series({name: [1, 2] for name in ("constructor", "toString", "__proto__")})
 
 
-# --- those that take all there is ----------------------------------------------------------------
+# --- animals that use up a resource ---------------------------------------------------------------
 
 
 def fork_bomb() -> None:
-    """Take every process."""
+    """Create processes without end."""
     while True:
         with contextlib.suppress(OSError):
             os.fork()
 
 
 def thread_bomb() -> None:
-    """Take every thread."""
+    """Create threads without end."""
     while True:
         threading.Thread(target=time.sleep, args=(FOREVER,), daemon=True).start()
 
 
 def memory_bomb() -> None:
-    """Take all memory."""
+    """Allocate memory without end."""
     keep = []
     while True:
         keep.append(b"\1" * MIB)
 
 
 def memory_bomb_in_a_child() -> None:
-    """Have a child take all memory, and be well oneself."""
+    """Let a child allocate memory without end, and write a valid result."""
     if os.fork() == 0:
         memory_bomb()
     os.wait()
@@ -213,7 +213,7 @@ def memory_bomb_in_a_child() -> None:
 
 
 def memory_bomb_that_points_at_the_launcher() -> None:
-    """Take all memory, and have the launcher be the first to go."""
+    """Allocate memory, after telling the kernel to kill the launcher first."""
     for process, score in ((os.getppid(), "1000"), (os.getpid(), "-1000")):
         with contextlib.suppress(OSError), open("/proc/%d/oom_score_adj" % process, "w") as file:
             file.write(score)
@@ -221,7 +221,7 @@ def memory_bomb_that_points_at_the_launcher() -> None:
 
 
 def recursion_bomb() -> None:
-    """Call oneself."""
+    """Recurse without end."""
     recursion_bomb()
 
 
@@ -234,14 +234,14 @@ def log_bomb() -> None:
 
 
 def endless_line() -> None:
-    """Print a GB in one line, and be well."""
+    """Print 1 GB in one line, and write a valid result."""
     for _ in range(1024):
         os.write(1, b"x" * MIB)
     write_number()
 
 
 def floods_past_the_launcher() -> None:
-    """Write past the launcher what it would have left out, on both of its streams."""
+    """Bypass the launcher's log limit by writing to both of its streams."""
     write_number()
     for number in (1, 2):
         with open("/proc/%d/fd/%d" % (os.getppid(), number), "wb", 0) as stream:
@@ -249,14 +249,14 @@ def floods_past_the_launcher() -> None:
 
 
 def fill(folder: str) -> None:
-    """Write into a folder until no more fits."""
+    """Write into a folder until it is full."""
     with contextlib.suppress(OSError), open(os.path.join(folder, "full"), "wb", 0) as file:
         while True:
             file.write(b"x" * MIB)
 
 
 def fills_the_disk() -> None:
-    """Fill every folder that can be written, and then write the result."""
+    """Fill every writable folder, and then write the result."""
     for folder in ("/dev/shm", "/tmp", os.path.dirname(RESULT)):
         fill(folder)
     write_number()
@@ -270,12 +270,12 @@ def many_files() -> None:
 
 
 def many_empty_files() -> None:
-    """Write millions of files that take no room at all."""
+    """Write millions of empty files."""
     for number in range(10**7):
         os.close(os.open("/dev/shm/%d" % number, os.O_CREAT | os.O_WRONLY))
 
 
-# --- those that do not end -----------------------------------------------------------------------
+# --- animals that do not end ----------------------------------------------------------------------
 
 
 def infinite_loop() -> None:
@@ -294,52 +294,52 @@ def deaf() -> None:
 
 
 def stops_its_parent() -> None:
-    """Stop the launcher, so that nobody watches the time."""
+    """Stop the launcher, which watches the time."""
     os.kill(os.getppid(), signal.SIGSTOP)
     time.sleep(FOREVER)
 
 
-# --- results that are none -----------------------------------------------------------------------
+# --- invalid results ------------------------------------------------------------------------------
 
 
 def result_too_large() -> None:
-    """Write a result that is valid, and larger than allowed."""
+    """Write a valid result that is too large."""
     write_number("1.5" + " " * MIB)
 
 
 def result_of_a_terabyte() -> None:
-    """Write a result that takes no room and is 1 TB long."""
+    """Write a sparse result of 1 TB."""
     with open(RESULT, "wb") as file:
         file.truncate(10**12)
 
 
 def result_is_a_link() -> None:
-    """Have the launcher read a file of its own choice."""
+    """Try to make the launcher read another file."""
     os.symlink("/etc/passwd", RESULT)
 
 
 def result_is_a_hard_link() -> None:
-    """Do the same with a link that looks like a file."""
+    """Try the same with a hard link."""
     os.link("/etc/passwd", RESULT)
 
 
 def result_is_a_pipe() -> None:
-    """Have the launcher wait for a writer."""
+    """Try to make the launcher wait for a writer."""
     os.mkfifo(RESULT)
 
 
 def result_is_a_device() -> None:
-    """Have the launcher read zeros without end."""
+    """Try to make the launcher read zeros without end."""
     os.mknod(RESULT, stat.S_IFCHR | 0o666, os.makedev(1, 5))
 
 
 def result_is_a_socket() -> None:
-    """Have the launcher open what cannot be opened."""
+    """Try to make the launcher open a socket."""
     socket.socket(socket.AF_UNIX).bind(RESULT)
 
 
 def result_is_a_folder() -> None:
-    """Have the launcher read a folder."""
+    """Try to make the launcher read a folder."""
     os.mkdir(RESULT)
 
 
@@ -350,27 +350,27 @@ def result_is_locked() -> None:
 
 
 def result_is_half() -> None:
-    """Stop writing in the middle."""
+    """Write half a result."""
     write('{"format": 1, "values": {"x": 1.')
 
 
 def result_is_empty() -> None:
-    """Open the result and forget it."""
+    """Write an empty result."""
     write("")
 
 
 def result_lacks_its_metric() -> None:
-    """Break the promise."""
+    """Write no promised metric."""
     write('{"format": 1, "values": {"y": 1}}')
 
 
 def result_is_not_a_number() -> None:
-    """Write what Python's own json module writes for a division of zeros."""
+    """Write NaN, as Python's json module does."""
     write(json.dumps({"format": 1, "values": {"x": float("nan")}}))
 
 
 def result_is_infinite() -> None:
-    """Write a number that no float can hold."""
+    """Write a number that is too large for a float."""
     write_number("1e999")
 
 
@@ -385,21 +385,21 @@ def result_is_deep() -> None:
 
 
 def result_is_not_text() -> None:
-    """Write bytes that are no UTF-8."""
+    """Write bytes that are not UTF-8."""
     with open(RESULT, "wb") as file:
         file.write(b'{"format": 1, "values": {"x": 1}, "adapted": "\xff\xfe"}')
 
 
 def result_says_it_twice() -> None:
-    """Give two values to one name."""
+    """Write the same name twice."""
     write('{"format": 1, "values": {"x": 1, "x": 2}}')
 
 
-# --- those that look around and reach out --------------------------------------------------------
+# --- animals that try to get out ------------------------------------------------------------------
 
 
 def tries_the_network() -> None:
-    """Ask for a name, then talk to an address."""
+    """Resolve a name, then connect to an address."""
     try:
         say(str(socket.getaddrinfo("example.org", 80)))
     except OSError as error:
@@ -408,7 +408,7 @@ def tries_the_network() -> None:
 
 
 def tries_the_doors() -> None:
-    """Read what is the host's, write where nobody should, ask for rights; tell what worked."""
+    """Try to read the host, write to the system and gain rights; fail if anything works."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(name: str, *arguments: Any) -> None:
@@ -444,7 +444,7 @@ def tries_the_doors() -> None:
     for name, knock in doors.items():
         try:
             knock()
-        except (OSError, ValueError) as error:  # as a limit is refused
+        except (OSError, ValueError) as error:  # setrlimit raises ValueError
             say("%s: %s" % (name, error))
         else:
             opened.append(name)
@@ -454,7 +454,7 @@ def tries_the_doors() -> None:
 
 
 def run_from(folder: str) -> None:
-    """Run a program that was just written into a folder."""
+    """Write a program into a folder and run it."""
     path = os.path.join(folder, "program")
     with open(path, "w") as file:
         file.write("#!/bin/sh\n")
@@ -468,7 +468,7 @@ def run_from(folder: str) -> None:
 
 
 def prints_all_environments() -> None:
-    """Print the environment of every process there is, and every file that may hold a secret."""
+    """Print the environment of every visible process, and files that may contain secrets."""
     say(repr(dict(os.environ)))
     for name in os.listdir("/proc"):
         for kind in ("environ", "cmdline", "mountinfo", "cgroup"):
@@ -478,7 +478,7 @@ def prints_all_environments() -> None:
 
 
 def deletes_its_inputs() -> None:
-    """Delete the script, what lies beside it, and the parameters; tell what worked."""
+    """Delete the inputs and the parameters; fail if an input is gone."""
     inputs = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     gone = []
     for where, _, names in os.walk(inputs):
@@ -492,7 +492,7 @@ def deletes_its_inputs() -> None:
     write_number()
 
 
-# --- those that turn on the launcher -------------------------------------------------------------
+# --- animals that attack the launcher -------------------------------------------------------------
 
 
 def kills_its_parent() -> None:
@@ -502,20 +502,20 @@ def kills_its_parent() -> None:
 
 
 def kills_everybody() -> None:
-    """Kill every process that can be seen."""
+    """Kill every visible process."""
     write_number()
     os.kill(-1, signal.SIGKILL)
 
 
 def terminates_the_container() -> None:
-    """Ask the first process of the container to end."""
+    """Terminate the first process of the container."""
     write_number()
     os.kill(1, signal.SIGTERM)
     time.sleep(FOREVER)
 
 
 def traces_its_parent() -> None:
-    """Take hold of the launcher as a debugger does."""
+    """Attach to the launcher like a debugger."""
     write_number()
     ptrace_attach = 16
     if ctypes.CDLL(None, use_errno=True).ptrace(ptrace_attach, os.getppid(), 0, 0) != 0:
@@ -523,7 +523,7 @@ def traces_its_parent() -> None:
 
 
 def leaves_many_orphans() -> None:
-    """Have grandchildren end that nobody waits for, more than there may be processes."""
+    """Leave more zombies than the process limit allows."""
     for _ in range(500):
         if os.fork() == 0:
             os.fork()
@@ -533,7 +533,7 @@ def leaves_many_orphans() -> None:
 
 
 def forges_its_document() -> None:
-    """Send the document that a launcher would send about a script that is well, and fail."""
+    """Send a forged document about a valid result, and fail."""
     zero = (
         "wall_s waited_s cpu_s user_s system_s major_faults largest_process_bytes "
         "memory_peak_bytes log_left_out_bytes oom_kills cgroup"
@@ -555,37 +555,37 @@ def forges_its_document() -> None:
 
 
 def prints_a_document() -> None:
-    """Send a document where only the log is."""
+    """Print a forged document into the log."""
     say('MATRIX-DOCUMENT 2\n{}\nMATRIX-DOCUMENT 99\n{"format": 1, "exit_code": 0}')
     write_number()
 
 
-# --- those that end badly ------------------------------------------------------------------------
+# --- animals that end abnormally ------------------------------------------------------------------
 
 
 def segfaults() -> None:
-    """Read where nothing is."""
+    """Read an invalid address."""
     ctypes.string_at(0)
 
 
 def aborts() -> None:
-    """Die as an assertion of C does."""
+    """Abort like a failed assertion in C."""
     os.abort()
 
 
 def leaves_without_a_word() -> None:
-    """End well and write nothing."""
+    """Exit with 0 and write nothing."""
     raise SystemExit(0)
 
 
 def fails_with_a_result() -> None:
-    """Write a result and fail."""
+    """Write a valid result and fail."""
     write_number()
     raise SystemExit(1)
 
 
 def leaves_daemons() -> None:
-    """Leave grandchildren that hold the streams open, and be well oneself."""
+    """Leave grandchildren that keep the streams open, and write a valid result."""
     for _ in range(3):
         if os.fork() == 0:
             os.setsid()
@@ -597,13 +597,13 @@ def leaves_daemons() -> None:
 
 
 def closes_its_streams() -> None:
-    """Close everything that is open, and be well."""
+    """Close all open files, and write a valid result."""
     os.closerange(0, 1024)
     write_number()
 
 
 def main() -> None:
-    """Be the animal that the order names."""
+    """Run the animal that the parameters name."""
     with open(PARAMS) as file:
         name = json.load(file)["cell"]["animal"]
     globals()[name.replace("-", "_")]()

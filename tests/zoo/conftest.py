@@ -1,4 +1,4 @@
-"""What the zoo takes from other tests."""
+"""Fixtures that the zoo shares with other tests."""
 
 from tests.browser.test_report_in_chromium import chromium
 from tests.engine.conftest import readable

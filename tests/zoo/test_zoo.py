@@ -1,6 +1,6 @@
-"""Hostile and broken experiments through the whole program: each ends as it should, alone.
+"""Hostile and broken experiments in a whole run: each ends as expected and harms no other trial.
 
-One run of ``animals.py`` is looked at from all sides: results, screen, disk, engine, host, report.
+One run of ``animals.py`` is checked from all sides: results, screen, disk, engine, host, report.
 """
 
 import ast
@@ -41,11 +41,11 @@ HONEST = ("honest-first", "honest-middle", "honest-last")
 BLOCKS = 2
 TIMEOUT_S = 20
 SHORT_S = 2
-"""The time limit of those that only their time limit ends."""
+"""The time limit of animals that only their time limit stops."""
 AROUND_S = 15
-"""What making, stopping and removing a container may take on a busy machine."""
+"""How long creating, stopping and removing a container may take on a busy machine."""
 GRACE_S = 30
-"""What venv waits beyond the time limit for a launcher that does not answer."""
+"""How long venv waits after the time limit for a launcher that does not respond."""
 PATIENCE_S = 600
 LOG_BYTES = RESULT_BYTES = 256 * 1024
 GIB = 2**30
@@ -126,10 +126,10 @@ ENDINGS = {
     "leaves-daemons": (OK, ""),
     "closes-its-streams": (OK, ""),
 }
-"""How each animal ends: its status, and a piece of the reason."""
+"""The status of each animal, and a part of the reason."""
 
 ON_VENV = {
-    # Behind bubblewrap the launcher is the second process, and no engine says what was written.
+    # In bubblewrap the launcher is the second process.
     "stops-its-parent": (
         LATE,
         f"stopped after {SHORT_S + GRACE_S} s; the launcher did not respond",
@@ -142,14 +142,14 @@ ON_VENV = {
     "many-empty-files": (FULL, MEMORY),
     "tries-the-doors": (FAILED, "opened: another core, a namespace, a program of the file system"),
 }
-"""What ends otherwise as a process behind bubblewrap."""
+"""The animals that end differently as processes in bubblewrap."""
 ENGINES = [
     pytest.param("docker", marks=pytest.mark.engine),
     pytest.param(
         "venv",
         marks=pytest.mark.skipif(
             shutil.which("bwrap") is None and not os.environ.get(REQUIRE),
-            reason="there is no bubblewrap on PATH",
+            reason="bubblewrap is not on PATH",
         ),
     ),
 ]
@@ -160,15 +160,15 @@ from runner import plan
 plan.GUARDS = plan.Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
 runpy.run_module("runner", run_name="__main__")
 """
-"""``python -m runner`` on a machine that need not be quiet, as ``calm_machine`` does for others."""
+"""``python -m runner`` with guards that ignore a busy machine, like ``calm_machine``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """The one run on an engine: how the program ended, and what it left."""
+    """The run on one engine: how the program ended, and what it left."""
 
     engine: str
-    surroundings: dict[str, str]
+    environment: dict[str, str]
     """The environment variables of the program."""
     exit_code: int
     out: str
@@ -177,9 +177,9 @@ class Visit:
     results: tuple[TrialResult, ...]
     peak_bytes: int
     marker: str
-    """In the command line of every process of every trial."""
+    """It is in the command line of every process of every trial."""
     secret: str
-    """In the environment of the program, and nowhere else."""
+    """It is in the environment of the program and must appear nowhere else."""
 
     def of(self, animal: str) -> TrialResult:
         """Return the result of an animal in the first block."""
@@ -187,13 +187,13 @@ class Visit:
         return found
 
     def log(self, animal: str) -> str:
-        """Return what an animal printed."""
+        """Return the log of an animal."""
         name = file_name(self.of(animal).trial.id)
         return (self.folder.path / "logs" / f"{name}.log").read_text(errors="replace")
 
 
 def write_zoo(folder: Path, marker: str) -> None:
-    """Write a matrix of all animals among the honest ones, with its script and its lock."""
+    """Write a matrix of all animals between the honest ones, with its script and its lock."""
     environment = plain_environment()
     shutil.copy(ANIMALS, folder / f"{marker}.py")
     hostile = list(ENDINGS)
@@ -226,12 +226,12 @@ repeats: 0
 
 
 def ending(animal: str, engine: str) -> tuple[Status, str]:
-    """Return how an animal ends on an engine."""
+    """Return the status and the reason of an animal on an engine."""
     return ON_VENV.get(animal, ENDINGS[animal]) if engine == "venv" else ENDINGS[animal]
 
 
 def limit(status: Status) -> int:
-    """Return the time limit of an animal that ends so."""
+    """Return the time limit of an animal with this status."""
     return SHORT_S if status is LATE else TIMEOUT_S
 
 
@@ -239,29 +239,29 @@ def limit(status: Status) -> int:
 def visit(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, readable: Path
 ) -> Visit:
-    """Execute all animals once, as a person does, and return what came of it."""
+    """Run all animals once from the command line."""
     folder = tmp_path_factory.mktemp("zoo")
     marker, secret = f"zoo-{secrets.token_hex(8)}", secrets.token_hex(16)
     write_zoo(folder, marker)
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "MY_TOKEN": secret}
-    surroundings[CACHE] = str(readable / "cache")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MY_TOKEN": secret}
+    environment[CACHE] = str(readable / "cache")
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         program = subprocess.Popen(
             [sys.executable, "-c", CALM, "--engine", request.param],
             cwd=folder,
-            env=surroundings,
+            env=environment,
             stdout=out,
             stderr=err,
         )
         alarm = threading.Timer(PATIENCE_S, program.kill)
         alarm.start()
-        _, status, usage = os.wait4(program.pid, 0)  # the only way to learn what it used
+        _, status, usage = os.wait4(program.pid, 0)  # the only way to get its resource usage
         alarm.cancel()
     program.returncode = os.waitstatus_to_exitcode(status)
     [found] = run_folders(folder)
     return Visit(
         engine=request.param,
-        surroundings=surroundings,
+        environment=environment,
         exit_code=program.returncode,
         out=(folder / "out").read_text(),
         err=(folder / "err").read_text(),
@@ -273,24 +273,24 @@ def visit(
     )
 
 
-def test_the_animals_run_on_any_python() -> None:
-    """The script keeps to the syntax of Python 3.6."""
+def test_the_animals_run_on_python_36() -> None:
+    """The script uses only the syntax of Python 3.6."""
     ast.parse(ANIMALS.read_text(), feature_version=(3, 6))
 
 
-# --- how the animals end -------------------------------------------------------------------------
+# --- how the animals end --------------------------------------------------------------------------
 
 
 def test_the_program_survives_the_zoo(visit: Visit) -> None:
-    """It says in its exit code that cells failed, and complains of nothing."""
+    """The exit code says that cells failed, and stderr is empty."""
     assert (visit.exit_code, visit.err) == (1, "")
     assert len(visit.results) == len(ENDINGS) + BLOCKS * (len(HONEST) + 1)  # and the control
     assert f"block {BLOCKS} of {BLOCKS} done" in visit.out
 
 
 @pytest.mark.parametrize("animal", ENDINGS)
-def test_each_animal_ends_as_it_should(visit: Visit, animal: str) -> None:
-    """It has the right status, a reason that makes sense, and numbers only if it is ok."""
+def test_each_animal_ends_as_expected(visit: Visit, animal: str) -> None:
+    """It has the right status and reason, and numbers only if it is ok."""
     result = visit.of(animal)
     status, reason = ending(animal, visit.engine)
     assert result.status is status, (result.reason, visit.log(animal)[-2000:])
@@ -302,8 +302,8 @@ def test_each_animal_ends_as_it_should(visit: Visit, animal: str) -> None:
 
 
 @pytest.mark.parametrize("animal", ENDINGS)
-def test_no_animal_outstays_its_time(visit: Visit, animal: str) -> None:
-    """Each is gone soon after its time limit; where it stopped its launcher, after a grace."""
+def test_no_animal_exceeds_its_time(visit: Visit, animal: str) -> None:
+    """Each ends soon after its time limit, or after a grace period if the launcher is stopped."""
     grace = GRACE_S if (animal, visit.engine) == ("stops-its-parent", "venv") else 0
     duration = visit.of(animal).duration_s
     assert duration is not None
@@ -312,7 +312,7 @@ def test_no_animal_outstays_its_time(visit: Visit, animal: str) -> None:
 
 @pytest.mark.parametrize("animal", HONEST)
 def test_the_honest_are_unharmed(visit: Visit, animal: str) -> None:
-    """In every block they have the number they measured, whoever was before them."""
+    """They have the right numbers in every block, whichever animal ran before them."""
     found = [one for one in visit.results if one.trial.cell == f"animal={animal}"]
     assert {one.trial.block for one in found} == set(range(1, BLOCKS + 1))
     for one in found:
@@ -320,12 +320,12 @@ def test_the_honest_are_unharmed(visit: Visit, animal: str) -> None:
     assert visit.marker in visit.log(animal)
 
 
-# --- what they leave -----------------------------------------------------------------------------
+# --- what animals leave ---------------------------------------------------------------------------
 
 
 def test_nothing_is_left_on_the_engine(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a container nor a volume of the run."""
-    monkeypatch.setenv(CACHE, visit.surroundings[CACHE])
+    """The run leaves neither containers nor volumes."""
+    monkeypatch.setenv(CACHE, visit.environment[CACHE])
     with closing(connect(visit.engine, this_host().id, print)) as engine:
         owned = engine.owned()
     assert [thing.kind for thing in owned if thing.kind == "image"]
@@ -333,7 +333,7 @@ def test_nothing_is_left_on_the_engine(visit: Visit, monkeypatch: pytest.MonkeyP
 
 
 def test_no_process_is_left_on_the_host(visit: Visit) -> None:
-    """Neither a launcher, nor an animal, nor what it forked."""
+    """No launcher, no animal and no process that it forked."""
     alive = [
         path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if named(path, visit)
     ]
@@ -349,7 +349,7 @@ def named(path: Path, visit: Visit) -> bool:
 
 
 def test_no_secret_of_the_host_gets_out(visit: Visit) -> None:
-    """What is in the environment of the program is in no log, no result and no report."""
+    """The environment of the program is in no log, result or report."""
     assert "RESULT_PATH" in visit.log("prints-all-environments")
     texts = [path.read_bytes() for path in files(visit)]
     assert len(texts) > 2 * len(ENDINGS)
@@ -357,8 +357,8 @@ def test_no_secret_of_the_host_gets_out(visit: Visit) -> None:
     assert not any(visit.secret.encode() in text for text in texts)
 
 
-def test_the_disk_and_the_memory_are_bounded(visit: Visit) -> None:
-    """Logs keep to their limit, whatever was printed, and so does the program."""
+def test_disk_and_memory_are_limited(visit: Visit) -> None:
+    """Logs and the memory of the program stay within limits, however much is printed."""
     for path in visit.folder.path.glob("logs/*.log"):
         assert path.stat().st_size <= 2 * LOG_BYTES + 1024, path.name
     assert sum(path.stat().st_size for path in files(visit)) < 32 * 2**20
@@ -374,18 +374,18 @@ def files(visit: Visit) -> list[Path]:
     return [path for path in visit.folder.path.rglob("*") if path.is_file()]
 
 
-# --- what people see -----------------------------------------------------------------------------
+# --- what people see ------------------------------------------------------------------------------
 
 DRAWN = {"circle", "clippath", "defs", "g", "line", "path", "rect", "style", "svg", "text", "title"}
 WRITTEN = {"a", "br", "code", "details", "em", "h1", "h2", "h3", "li", "p", "pre", "strong"}
 WRITTEN |= {"summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 PAGE = {"body", "caption", "div", "figcaption", "figure", "head", "html", "meta", "section"}
 PLOTS = {"form", "script"}
-"""The elements of a drawing, of what both documents say, of a page, and of Vega at work."""
+"""Elements of figures, of both reports, of the page, and of Vega in a browser."""
 
 
 class Seen(HTMLParser):
-    """What a browser would find: tags, and attributes."""
+    """The tags and attributes that a browser would find."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -398,7 +398,7 @@ class Seen(HTMLParser):
 
 
 def seen(page: str) -> Seen:
-    """Read a page as a browser does."""
+    """Read a page like a browser."""
     found = Seen()
     found.feed(page)
     found.close()
@@ -406,7 +406,7 @@ def seen(page: str) -> Seen:
 
 
 def leads_away(found: Seen) -> list[tuple[str, str]]:
-    """Return the attributes that do something, or lead anywhere but to our own files."""
+    """Return the attributes that run code or lead to anything but our own files."""
     return [
         (name, value)
         for name, value in found.attributes
@@ -419,18 +419,18 @@ def leads_away(found: Seen) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["out", "err", "report.md", "report.html"])
-def test_nothing_rules_a_terminal(visit: Visit, name: str) -> None:
-    """No text that people see holds a control character, or one that turns the text around."""
+def test_no_text_controls_a_terminal(visit: Visit, name: str) -> None:
+    """No text contains control characters or characters that change its direction."""
     own = {"out": visit.out, "err": visit.err}
     text = own[name] if name in own else (visit.folder.path / name).read_text()
     if name != "err":
-        assert "half a letter" in text
-    strange = {letter for letter in text if not letter.isprintable()}
+        assert "lone surrogate" in text
+    strange = {character for character in text if not character.isprintable()}
     assert strange <= set("\n\t\N{NO-BREAK SPACE}")
 
 
-def test_a_real_terminal_is_not_ruled(visit: Visit) -> None:
-    """A screen with a live line gets the runner's own colours and movements, and nothing else."""
+def test_animals_cannot_control_a_real_terminal(visit: Visit) -> None:
+    """A terminal gets only the runner's own colours and cursor movements."""
     loud = "animal=speaks-terminal,speaks-markup,fails-with-escapes,adds-a-hostile-key"
     ours, theirs = pty.openpty()
     program = subprocess.Popen(
@@ -439,7 +439,7 @@ def test_a_real_terminal_is_not_ruled(visit: Visit) -> None:
             *("--reports", "on-a-terminal", "-s", loud),
         ],
         cwd=visit.folder.path.parents[1],
-        env={**visit.surroundings, "TERM": "xterm-256color"},
+        env={**visit.environment, "TERM": "xterm-256color"},
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,
@@ -452,23 +452,23 @@ def test_a_real_terminal_is_not_ruled(visit: Visit) -> None:
     assert program.wait(PATIENCE_S) == 1, written
     text = re.sub(r"\x1b\[(?:[\d;]*m|\d*A|2K|\?25[hl])", "", written.decode())
     assert text != written.decode()
-    assert "half a letter" in text
-    assert {letter for letter in text if not letter.isprintable()} <= set("\r\n")
+    assert "lone surrogate" in text
+    assert {one for one in text if not one.isprintable()} <= set("\r\n")
 
 
 def test_the_figures_are_drawings(visit: Visit) -> None:
-    """Every figure is well-formed and holds nothing but shapes and texts."""
+    """Every figure is well-formed and contains only shapes and texts."""
     figures = {path.stem: path.read_text() for path in visit.folder.path.glob("figures/*.svg")}
     assert "&lt;/script&gt;" in figures["learning-curves"]
     for figure in figures.values():
-        ET.fromstring(figure)  # noqa: S314 (a drawing of ours, without entities)
+        ET.fromstring(figure)  # noqa: S314 (our own figure, without entities)
         found = seen(figure)
         assert found.tags <= DRAWN
         assert leads_away(found) == []
 
 
-def test_the_markdown_is_a_report_and_no_more(visit: Visit) -> None:
-    """Where raw HTML is allowed, it holds no element and no link but its own."""
+def test_the_markdown_contains_no_hostile_element(visit: Visit) -> None:
+    """Even if raw HTML is allowed, it has only its own elements and links."""
     text = (visit.folder.path / "report.md").read_text()
     permissive = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     page = permissive.render(text)
@@ -482,8 +482,8 @@ def test_the_markdown_is_a_report_and_no_more(visit: Visit) -> None:
     assert not [line for line in headings if "a heading" in line]
 
 
-def test_the_page_is_a_report_and_no_more(visit: Visit, chromium: str, tmp_path: Path) -> None:
-    """In a browser no hostile text becomes an element, a link or a script that runs."""
+def test_the_page_contains_no_hostile_element(visit: Visit, chromium: str, tmp_path: Path) -> None:
+    """In a browser no hostile text becomes an element, a link or a running script."""
     page = (visit.folder.path / "report.html").read_text()
     document = rendered(chromium, page, tmp_path)
     assert "&lt;script&gt;document.title=" in document
