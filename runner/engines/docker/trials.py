@@ -177,9 +177,12 @@ class DockerEngine(DockerImages):
                 if labels.is_ours(image["RepoTags"])
             }
         return (
-            *map(_container, containers),
-            *map(_volume, volumes),
-            *map(_image, images.values()),
+            *(_owned("container", one, one["Labels"][labels.RUN]) for one in containers),
+            *(
+                _owned("volume", one, one["Name"], one["Labels"].get(labels.BYTES))
+                for one in volumes
+            ),
+            *(_owned("image", one, _name(one), one["Size"]) for one in images.values()),
         )
 
     def discard(self, thing: Owned) -> None:
@@ -221,30 +224,18 @@ def _ending(container: Container, overdue: bool) -> tuple[int | None, bool, str 
     return exit_code, out_of_memory, trouble
 
 
-def _container(entry: Mapping[str, Any]) -> Owned:
-    run = entry["Labels"][labels.RUN]
-    return Owned(kind="container", id=entry["Id"], label=run, run=run)
-
-
-def _volume(entry: Mapping[str, Any]) -> Owned:
-    size = entry["Labels"].get(labels.BYTES)
+def _owned(kind: str, entry: Mapping[str, Any], label: str, size: str | int | None = None) -> Owned:
     return Owned(
-        kind="volume",
-        id=entry["Name"],
-        label=entry["Name"],
+        kind=kind,
+        id=entry.get("Id") or entry["Name"],
+        label=label,
         size_bytes=None if size is None else int(size),
         run=entry["Labels"].get(labels.RUN),
     )
 
 
-def _image(entry: Mapping[str, Any]) -> Owned:
-    return Owned(
-        kind="image",
-        id=entry["Id"],
-        label=str((entry["RepoTags"] or [entry["Id"]])[0]),
-        size_bytes=entry["Size"],
-        run=entry["Labels"].get(labels.RUN),
-    )
+def _name(image: Mapping[str, Any]) -> str:
+    return str((image["RepoTags"] or [image["Id"]])[0])
 
 
 @contextlib.contextmanager
