@@ -50,7 +50,7 @@ class Date:
     text: str
 
 
-class _FileError(Exception):
+class _BadFileError(Exception):
     """Nothing can be read from the file."""
 
     def __init__(self, sentence: str, place: Place | None = None) -> None:
@@ -58,7 +58,7 @@ class _FileError(Exception):
         self.place = place
 
 
-class _ValueError(Exception):
+class _BadValueError(Exception):
     """A single key or value cannot be used."""
 
 
@@ -67,7 +67,7 @@ def load(path: Path) -> Source:
     try:
         reader = _Reader()
         plain = reader.value(_root(_text(path)), ())
-    except _FileError as error:
+    except _BadFileError as error:
         where = "".join(f":{number}" for number in error.place or ())
         raise ConfigError(f"{path}{where}: {error}") from None
     return Source(str(path), plain, reader.values, reader.keys, reader.texts, reader.problems)
@@ -78,20 +78,20 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
-        raise _FileError("file not found; name another one with --matrix") from None
+        raise _BadFileError("file not found; name another one with --matrix") from None
     except IsADirectoryError:
-        raise _FileError("this is a folder; name a file in it with --matrix") from None
+        raise _BadFileError("this is a folder; name a file in it with --matrix") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         sentence = f"the file cannot be read ({reason}); name another one with --matrix"
-        raise _FileError(sentence) from None
+        raise _BadFileError(sentence) from None
     if len(raw) > LARGEST_BYTES:
-        raise _FileError("the file is larger than the limit of 1 MiB; split the study")
+        raise _BadFileError("the file is larger than the limit of 1 MiB; split the study")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place = _end(raw[: error.start].decode("utf-8-sig"))
-        raise _FileError("from here on, this is not UTF-8; save it as UTF-8", place) from None
+        raise _BadFileError("from here on, this is not UTF-8; save it as UTF-8", place) from None
 
 
 def _end(text: str) -> Place:
@@ -109,11 +109,11 @@ def _root(text: str) -> yaml.Node:
     except yaml.reader.ReaderError as error:
         found = quoted(text[error.position : error.position + 1])
         sentence = f"the character {found} is not allowed in YAML; remove it"
-        raise _FileError(sentence, _end(text[: error.position])) from None
+        raise _BadFileError(sentence, _end(text[: error.position])) from None
     except yaml.YAMLError as error:
-        raise _FileError(f"this is not YAML: {error}") from None
+        raise _BadFileError(f"this is not YAML: {error}") from None
     if root is None:
-        raise _FileError("the file is empty; begin it with `format: 1`")
+        raise _BadFileError("the file is empty; begin it with `format: 1`")
     return root
 
 
@@ -125,27 +125,27 @@ def _check_bounds(text: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         count += isinstance(event, yaml.NodeEvent)
         if depth > DEEPEST:
-            raise _FileError(_TOO_DEEP, _place(event))
+            raise _BadFileError(_TOO_DEEP, _place(event))
         if count > MOST_VALUES:
-            raise _FileError(f"more than {MOST_VALUES:,} values; split the study", _place(event))
+            raise _BadFileError(f"more than {MOST_VALUES:,} values; split the study", _place(event))
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _FileError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _BadFileError:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return _FileError(f"this is not YAML: {error.problem}")
+        return _BadFileError(f"this is not YAML: {error.problem}")
     place = (mark.line + 1, mark.column + 1)
     if "nesting depth" in (error.problem or ""):  # libyaml's own bound, which is met first
-        return _FileError(_TOO_DEEP, (place[0], DEEPEST + 1))
+        return _BadFileError(_TOO_DEEP, (place[0], DEEPEST + 1))
     line = "".join(text.splitlines()[mark.line : mark.line + 1])[: place[1]]
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent or line.endswith("\t"):
-        return _FileError("YAML does not allow a tab here; use spaces", place)
+        return _BadFileError("YAML does not allow a tab here; use spaces", place)
     sentence = f"this is not YAML: {error.problem}"
     if error.context and error.context_mark and error.context_mark.line != mark.line:
         sentence += f", {error.context} that begins on line {error.context_mark.line + 1}"
     hints = [hint for words, hint in _HINTS.items() if words in (error.problem or "")]
-    return _FileError("; ".join([sentence, *hints[:1]]), place)
+    return _BadFileError("; ".join([sentence, *hints[:1]]), place)
 
 
 def _place(at: yaml.Node | yaml.Event) -> Place:
@@ -176,7 +176,7 @@ class _Reader:
                 return self.mapping(node, path)
             _check_tag(node, "seq")
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        except _ValueError as error:
+        except _BadValueError as error:
             self.problems.append(Problem(path, str(error)))
             return None
 
@@ -185,7 +185,7 @@ class _Reader:
         self.count += 1
         self.characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         if self.count > MOST_VALUES or self.characters > LARGEST_BYTES or depth > DEEPEST:
-            raise _FileError(
+            raise _BadFileError(
                 "the aliases expand to too many values; write the values", _place(node)
             )
 
@@ -196,7 +196,7 @@ class _Reader:
             self.check_bounds(key_node, len(path))
             try:
                 key = _key(key_node)
-            except _ValueError as error:
+            except _BadValueError as error:
                 self.problems.append(Problem(path, str(error), place=place))
                 continue
             here = (*path, key)
@@ -212,21 +212,21 @@ class _Reader:
 
 def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise _ValueError("a key must be text")
+        raise _BadValueError("a key must be text")
     if node.tag == _TAG + "merge":
-        raise _ValueError(
+        raise _BadValueError(
             "merge keys (`<<`) are not supported; write out the entries, or use an alias for all "
             "of them"
         )
     if node.tag != _TAG + "str":
-        raise _ValueError(f"a key must be text; quote it: {quoted(node.value)}")
+        raise _BadValueError(f"a key must be text; quote it: {quoted(node.value)}")
     return _storable(node.value)
 
 
 def _check_tag(node: yaml.Node, kind: str) -> None:
     if node.tag != _TAG + kind:
         tag = node.tag.replace(_TAG, "!!")
-        raise _ValueError(f"the tag {quoted(tag)} is not supported; remove it")
+        raise _BadValueError(f"the tag {quoted(tag)} is not supported; remove it")
 
 
 def _scalar(node: yaml.ScalarNode) -> object:
@@ -247,9 +247,9 @@ def _scalar(node: yaml.ScalarNode) -> object:
         case "timestamp":
             value = Date(_storable(text))
         case "null" if not text:
-            raise _ValueError("there is no value; write one, or remove the key")
+            raise _BadValueError("there is no value; write one, or remove the key")
         case _ if kind in _AMBIGUOUS:
-            raise _ValueError(f"{_AMBIGUOUS[kind]}, or quote it: {quoted(text)}")
+            raise _BadValueError(f"{_AMBIGUOUS[kind]}, or quote it: {quoted(text)}")
         case _:
             _check_tag(node, "str")
     return value
@@ -258,12 +258,12 @@ def _scalar(node: yaml.ScalarNode) -> object:
 def _number(text: str) -> float:
     number = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(number):
-        raise _ValueError(f"{quoted(text)} is not a finite number; write another one")
+        raise _BadValueError(f"{quoted(text)} is not a finite number; write another one")
     return number
 
 
 def _storable(text: str) -> str:
     found = _NOT_STORABLE.search(text)
     if found:
-        raise _ValueError(f"the character {quoted(found.group())} is not allowed; remove it")
+        raise _BadValueError(f"the character {quoted(found.group())} is not allowed; remove it")
     return text
