@@ -1,16 +1,16 @@
-"""Every error a user can meet, and the exit code of each.
+"""Every error that a user can see, and its exit code.
 
 ::
 
     RunnerError                     1   (only its children are raised)
-    ├── ConfigError                 2   matrix.yaml, the lock or the command line is wrong
-    ├── NothingSelectedError        3   the selection leaves no cell
-    ├── EngineError                 5   no engine, or it failed at its own work
+    ├── ConfigError                 2   the matrix, the lock or the command line is wrong
+    ├── NothingSelectedError        3   no cell is selected
+    ├── EngineError                 5   no engine answers, or the engine failed
     │   ├── ImageBuildError         5   one image could not be built; its cells get ``no-image``
-    │   └── EngineLostError         5   it went away, or lost something, while it was needed
+    │   └── EngineLostError         5   it went away or lost something during its work
     ├── RunFolderError              6   a run folder cannot be read, written or shared
     │   ├── NoSpaceError            6   the disk is full
-    │   └── DamagedError            6   a stored file does not hold what it should
+    │   └── DamagedError            6   a stored file is damaged
     ├── BundleError                 6   a bundle cannot be read or written
     └── PackagesError               5   packages could not be resolved or installed
 
@@ -35,34 +35,31 @@ class Exit(IntEnum):
 
 
 class RunnerError(Exception):
-    """Base of the family. ``str(error)`` is the whole message for the user."""
+    """The base of all errors. ``str(error)`` is the whole message for the user."""
 
     exit_code = Exit.CELL_FAILED
 
 
 class ConfigError(RunnerError):
-    """The matrix, the lock or the command line is wrong. Holds every problem found, one a line."""
+    """The matrix, the lock or the command line is wrong. The message lists every problem."""
 
     exit_code = Exit.CONFIG
 
 
 class NothingSelectedError(RunnerError):
-    """The selection leaves no cell to execute."""
+    """No cell is selected."""
 
     exit_code = Exit.NOTHING_SELECTED
 
 
 class EngineError(RunnerError):
-    """The engine cannot be reached or failed at its own work; never the fault of an experiment."""
+    """The engine cannot be reached, or it failed. An experiment never causes this."""
 
     exit_code = Exit.ENGINE
 
 
 class ImageBuildError(EngineError):
-    """One image could not be built.
-
-    ``log`` holds what the build printed, for the run folder.
-    """
+    """One image could not be built. ``log`` is the output of the build."""
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
@@ -70,11 +67,11 @@ class ImageBuildError(EngineError):
 
 
 class EngineLostError(EngineError):
-    """The engine went away, failed, or lost what it had: the same may go well a moment later."""
+    """The engine went away, failed or lost something. The same step may succeed later."""
 
 
 class PackagesError(RunnerError):
-    """Packages could not be resolved or installed for a reason that is not the matrix's fault."""
+    """Packages could not be resolved or installed, and the matrix did not cause it."""
 
     exit_code = Exit.ENGINE
 
@@ -86,14 +83,14 @@ class RunFolderError(RunnerError):
 
 
 class NoSpaceError(RunFolderError):
-    """The disk is full, which may pass."""
+    """The disk is full. This may pass."""
 
 
 class DamagedError(RunFolderError):
-    """A stored file does not hold what it should."""
+    """A stored file is damaged."""
 
 
 class BundleError(RunnerError):
-    """A bundle cannot be read or written, or is not whole."""
+    """A bundle cannot be read or written, or is incomplete."""
 
     exit_code = Exit.RUN_FOLDER

@@ -69,7 +69,7 @@ def _compared(matrix: Matrix) -> str:
     metrics = dict.fromkeys(name for pair in matrix.compare for name in pair.metrics)
     if not metrics:
         return "nothing"
-    return f"{counted(len(matrix.compare), 'pair')} of cells, in {', '.join(metrics)}"
+    return f"{counted(len(matrix.compare), 'pair')} of cells, in {listed([*metrics])}"
 
 
 def as_json(found: Preview) -> str:

@@ -122,7 +122,9 @@ def _engine(facts: EngineFacts) -> Diagnosis:
     cores = counted(facts.cpus, "core")
     if facts.name == "venv":
         sandbox = isolation(facts.version, facts.cgroup)
-        return Diagnosis("engine", True, f"Trials run as processes on {cores}, {sandbox}")
+        return Diagnosis(
+            "engine", True, f"Trials run as processes on {cores}. Isolation: {sandbox}"
+        )
     text = (
         f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "
         f"{facts.storage}, {cores}."

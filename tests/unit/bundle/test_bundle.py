@@ -1,4 +1,4 @@
-"""Bundles: what goes into one, what comes out elsewhere, and what is refused."""
+"""Bundles: their contents, replays on another machine, and damaged bundles."""
 
 import io
 import json
@@ -41,14 +41,14 @@ json.dump({{"format": 1, "values": values}}, open(os.environ["RESULT_PATH"], "w"
 
 
 class Machines:
-    """The engine that commands reach now; ``elsewhere`` there is another one, and no network."""
+    """The engine that commands use; ``elsewhere`` switches to a machine without a network."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.engine = QuickEngine()
         self._patch = patch
 
     def elsewhere(self) -> QuickEngine:
-        """Go to a machine where nothing is, and nothing can be had."""
+        """Switch to an empty machine without a network."""
         self.engine = QuickEngine()
         self._patch.setattr("runner.python.uv.call", _no_network)
         self._patch.setattr("runner.python.packages.install", _no_network)
@@ -61,13 +61,13 @@ def _no_network(*_: object, **__: object) -> None:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the first test leaves run and bundle for the others."""
+    """The folder where the first test saves run and bundle for the others."""
     return tmp_path_factory.mktemp("kept")
 
 
 @pytest.fixture
 def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Machines:
-    """A study that is ready to run, in the working folder."""
+    """A study in the working folder, ready to run."""
     found = Machines(monkeypatch)
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: found.engine)
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
@@ -87,7 +87,7 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Mac
 
 @pytest.fixture
 def packed(machines: Machines, kept: Path) -> Path:
-    """A bundle with results, and the run that it was made of."""
+    """A bundle with results, and its run."""
     if not (kept / BUNDLE).exists():
         assert main([]) == Exit.OK
         assert main(["bundle"]) == Exit.OK
@@ -100,8 +100,8 @@ def packed(machines: Machines, kept: Path) -> Path:
 
 
 @pytest.mark.usefixtures("machines")
-def test_a_bundle_is_one_file_with_all(packed: Path) -> None:
-    """Study, environment, base, wheels, results and the program that replays them."""
+def test_a_bundle_is_one_file_with_everything(packed: Path) -> None:
+    """Study, environment, base, wheels, results and the script that replays them."""
     with tarfile.open(packed) as tar:
         entries = {one.name.removeprefix("two-bundle/"): one for one in tar}
     run = Path("reports/latest").resolve()
@@ -127,7 +127,7 @@ def test_a_bundle_is_one_file_with_all(packed: Path) -> None:
 def test_a_replay_reproduces(
     machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On another machine the same is built, executed with the same seeds, and found again."""
+    """Another machine builds the same image and uses the same seeds, with the same result."""
     first = RunFolder(Path("reports/latest")).plan()
     there = machines.elsewhere()
     assert main(["replay", str(packed), "--reports", "there"]) == Exit.OK
@@ -153,20 +153,20 @@ def test_a_replay_cleans_up_after_dead_runs(
     assert removed in capsys.readouterr().out.partition("[1/")[0]
 
 
-def test_what_is_slower_elsewhere_is_not_reproduced(
+def test_another_result_elsewhere_is_not_reproduced(
     machines: Machines, packed: Path, kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code says it, too."""
+    """The exit code is 1."""
     machines.elsewhere()
     (kept / "factor").write_text("0.25")
     assert main(["replay", str(packed), "--reports", "there"]) == Exit.CELL_FAILED
     assert "**not reproduced**" in capsys.readouterr().out
 
 
-def test_a_replay_goes_on_and_never_takes_the_bundled_run_for_itself(
+def test_a_replay_resumes_itself_and_never_the_bundled_run(
     machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It has a folder of its own beside the run, also on the machine of the bundle."""
+    """Its folder is separate, even on the machine that made the bundle."""
     machines.elsewhere()
     assert main(["replay", str(packed), "--blocks", "2"]) == Exit.OK
     assert "**cannot tell**" in capsys.readouterr().out
@@ -177,10 +177,10 @@ def test_a_replay_goes_on_and_never_takes_the_bundled_run_for_itself(
     assert len(list(Path("reports").glob("2*"))) == 1
 
 
-def test_an_unpacked_bundle_is_replayed_where_it_lies(
+def test_an_unpacked_bundle_is_replayed_in_place(
     machines: Machines, packed: Path, tmp_path: Path
 ) -> None:
-    """As its own script does."""
+    """Its own script does the same."""
     with tarfile.open(packed) as tar:
         tar.extractall(tmp_path / "x", filter="data")
     machines.elsewhere()
@@ -198,8 +198,8 @@ esac
 
 
 @pytest.mark.usefixtures("machines")
-def test_its_script_sets_up_once_and_starts_no_other_runner(packed: Path, tmp_path: Path) -> None:
-    """Whatever lies in the working folder; and what fails there is no verdict."""
+def test_replay_sh_sets_up_the_runner_once(packed: Path, tmp_path: Path) -> None:
+    """It starts no other runner, and a failed set-up has its own exit code."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     with tarfile.open(packed) as tar:
         tar.extractall(tmp_path / "a place", filter="data")
@@ -230,7 +230,7 @@ def test_its_script_sets_up_once_and_starts_no_other_runner(packed: Path, tmp_pa
 def test_a_bundle_without_results_is_executed(
     machines: Machines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A study can be carried to a machine without a network before it is executed anywhere."""
+    """A study can move to a machine without a network before its first run."""
     assert main(["bundle", "--output", "new.tar.gz"]) == Exit.OK
     said = capsys.readouterr().out
     assert "the bundle will contain no results" in said
@@ -241,10 +241,10 @@ def test_a_bundle_without_results_is_executed(
     assert len(there.executed) == 3
 
 
-def test_results_of_another_script_are_not_bundled(
+def test_a_run_of_another_script_is_not_bundled(
     machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is packed is what was measured."""
+    """A bundle contains only what was measured."""
     script = Path("script.py")
     script.write_text(f"{script.read_text()}\n# edited\n")
     assert main(["bundle"]) == Exit.CONFIG
@@ -254,8 +254,8 @@ def test_results_of_another_script_are_not_bundled(
 
 
 @pytest.mark.usefixtures("machines", "packed")
-def test_where_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its folder is named like the file, of whatever letters, and the words can be pasted."""
+def test_the_bundle_has_the_requested_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its folder has the same name, and the printed command works with any characters."""
     assert main(["bundle", "--output", "tf 1.15 \u00e9.tar.gz"]) == Exit.OK
     said = capsys.readouterr().out.splitlines()[-1].removeprefix("on the other machine: ")
     assert subprocess.run(["/bin/sh", "-c", said.partition(" && ")[0]], check=False).returncode == 0
@@ -266,8 +266,8 @@ def test_where_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "x.zip", ".tar.gz", "folder/.x.tar.gz"])
-def test_what_is_no_name_of_a_bundle(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder of the same name could not be made beside it, or would be hidden."""
+def test_other_names_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder could not have the same name, or would be hidden."""
     with pytest.raises(SystemExit):
         main(["bundle", "--output", name])
     assert "expected NAME.tar.gz" in capsys.readouterr().err
@@ -295,7 +295,7 @@ def test_a_run_of_another_matrix_or_lock_is_not_bundled(
     after: str,
     said: str | None,
 ) -> None:
-    """What lies in ``study/`` is what the results are of; it may have had fewer cells."""
+    """``study/`` belongs to the results. The run may have had fewer cells."""
     path = Path(name)
     assert before in path.read_text()
     path.write_text(path.read_text().replace(before, after))
@@ -306,17 +306,15 @@ def test_a_run_of_another_matrix_or_lock_is_not_bundled(
 
 @pytest.mark.usefixtures("machines", "packed")
 def test_a_quick_run_of_some_cells_is_bundled() -> None:
-    """The matrix is the same, though the run had not all of it."""
+    """The run has the same matrix, but only a part of it."""
     matrix = Path("matrix.yaml")
     matrix.write_text(matrix.read_text() + "parameters: {epochs: 9}\n")
     assert main(["run", "--quick", "-s", "size=2"]) == Exit.OK
     assert main(["bundle", "--output", "x.tar.gz"]) == Exit.OK
 
 
-def test_a_replay_of_another_run_of_the_study_has_its_own_seeds(
-    machines: Machines, packed: Path
-) -> None:
-    """It does not go on with the replay of the first."""
+def test_replays_of_two_runs_have_different_seeds(machines: Machines, packed: Path) -> None:
+    """The second does not resume the first."""
     assert main(["run", "--new", "--blocks", "1"]) == Exit.OK
     second = RunFolder(Path("reports/latest")).plan().seed
     assert main(["bundle", "--output", "second.tar.gz"]) == Exit.OK
@@ -326,11 +324,11 @@ def test_a_replay_of_another_run_of_the_study_has_its_own_seeds(
     assert RunFolder(Path("there/replays/latest")).plan().seed == second
 
 
-# --- what somebody else may have made ------------------------------------------------------------
+# --- damaged and hostile bundles -----------------------------------------------------------------
 
 
 def repacked(packed: Path, change: Callable[[Path], None], folder: Path) -> Path:
-    """Return the folder of a bundle that somebody has changed."""
+    """Return the folder of a changed bundle."""
     with tarfile.open(packed) as tar:
         tar.extractall(folder, filter="data")
     change(folder / "two-bundle")
@@ -348,7 +346,7 @@ def _contents(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], No
 
 
 def _stored(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    """Return what changes a file of the results, with its digest."""
+    """Return a function that changes a file of the results and its digest."""
 
     def changed(folder: Path) -> None:
         path = folder / f"results/{name}.json"
@@ -432,7 +430,7 @@ def test_a_changed_bundle_is_refused(
     change: Callable[[Path], None],
     said: str,
 ) -> None:
-    """In a sentence, before anything of it is executed."""
+    """With one sentence, and before anything in it runs."""
     folder = repacked(packed, change, Path("x"))
     there = machines.elsewhere()
     assert main(["replay", str(folder)]) == Exit.RUN_FOLDER
@@ -440,8 +438,8 @@ def test_a_changed_bundle_is_refused(
     assert there.executed == []
 
 
-def test_only_what_the_study_needs_is_built(machines: Machines, packed: Path) -> None:
-    """The digest of an environment names a folder of the cache: only one that is ours counts."""
+def test_only_needed_environments_are_built(machines: Machines, packed: Path) -> None:
+    """A digest becomes the name of a folder in the cache: only expected ones are used."""
     strange = _contents(
         lambda one: one["environments"].append({**one["environments"][0], "digest": "../../x"})
     )
@@ -453,10 +451,10 @@ def test_only_what_the_study_needs_is_built(machines: Machines, packed: Path) ->
 
 @pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 @pytest.mark.parametrize("name", ["pyvenv.cfg", "lib/x"])
-def test_no_environment_of_a_bundle_leads_out_of_the_cache(
+def test_a_bundled_environment_cannot_write_outside_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bytes, name: str
 ) -> None:
-    """Neither what is unpacked nor what is written afterwards follows a link of somebody."""
+    """Neither unpacking nor later writes follow a link in it."""
     outside = tmp_path / "outside"
     outside.write_text("mine")
     with tarfile.open(tmp_path / "environment.tar", "w") as tar:
@@ -477,8 +475,8 @@ def test_no_environment_of_a_bundle_leads_out_of_the_cache(
 
 
 @pytest.mark.parametrize("kind", ["outside", "absolute", "link", "device", "text", "half", "none"])
-def test_what_is_no_bundle_is_refused(kind: str, tmp_path: Path) -> None:
-    """Nothing is written outside of the folder that it is unpacked into."""
+def test_other_archives_are_refused(kind: str, tmp_path: Path) -> None:
+    """Nothing is written outside the folder where they are unpacked."""
     path = tmp_path / "b.tar.gz"
     outside = tmp_path / "outside"
     with tarfile.open(path, "w:gz") as tar:
@@ -499,8 +497,8 @@ def test_what_is_no_bundle_is_refused(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> None:
-    """Whatever else than a TarError is raised by reading it."""
+def test_unreadable_archives_are_refused(sparse: bool, tmp_path: Path) -> None:
+    """Even if reading them raises another error than TarError."""
     path = tmp_path / "b.tar.gz"
     entry = tarfile.TarInfo("b/x")
     entry.size = 512
@@ -515,14 +513,16 @@ def test_what_cannot_be_unpacked_is_refused(sparse: bool, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["nowhere.tar.gz", "x" * 5000])
-def test_a_bundle_that_is_not_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The sentence names it."""
+def test_a_missing_bundle_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names it."""
     assert main(["replay", name]) == Exit.RUN_FOLDER
     assert f"there is no readable bundle at {name}" in capsys.readouterr().err
 
 
-def test_half_a_bundle_is_never_there(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where packing is cut short, what was there before stays."""
+def test_an_interrupted_bundle_leaves_the_old_one(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle is written completely or not at all."""
     Path(BUNDLE).write_text("an earlier one")
 
     def interrupted(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Replays: what is called reproduced, what is not, and what nobody can tell."""
+"""Verdicts about replays: reproduced, not reproduced, or cannot tell."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,20 +34,20 @@ GIVEN = [93.1, 93.3, 92.9, 93.2, 93.0, 93.4, 93.1]
 def with_results(
     run: StoredRun, change: Callable[[TrialResult], TrialResult | None], cell: str = "v=b"
 ) -> StoredRun:
-    """The run with the results of one cell changed, or left out."""
+    """The run with changed or removed results of one cell."""
     changed = [change(one) if one.trial.cell == cell else one for one in run.results]
     return replace(run, results=tuple(one for one in changed if one))
 
 
 def failing(run: StoredRun, status: Status = Status.FAILED, blocks: int = 7) -> StoredRun:
-    """The run in whose first blocks a cell did not end well."""
+    """The run with a failing cell in its first blocks."""
     return with_results(
         run, lambda one: failed_result(one.trial, status) if one.trial.block <= blocks else one
     )
 
 
 def of_status(found: Reproduction) -> list[Finding]:
-    """The findings of how cells ended."""
+    """The findings about statuses."""
     return [one for one in found.findings if one.metric is None]
 
 
@@ -57,7 +57,7 @@ def of_metric(found: Reproduction) -> list[Finding]:
 
 
 def test_the_same_change_on_a_slower_host_is_reproduced() -> None:
-    """Noise is another one and every time is doubled: what counts is the change."""
+    """All times double and the noise differs, but the change is the same."""
     slower_host = {"a": [2 * one for one in LIKE_BASE], "b": [2.4 * one for one in BASE]}
     found = reproduction(stored({"a": BASE, "b": SLOWER}), stored(slower_host))
     assert found.verdict is REPRODUCED
@@ -69,7 +69,7 @@ def test_the_same_change_on_a_slower_host_is_reproduced() -> None:
 
 
 def test_a_faster_cell_that_is_slower_here_is_not_reproduced() -> None:
-    """The direction turned."""
+    """The change has the opposite direction."""
     found = reproduction(stored({"a": BASE, "b": FASTER}), stored({"a": BASE, "b": SLOWER}))
     assert found.verdict is NOT_REPRODUCED
     assert found.reason == "1 of 2 findings in the bundle came out differently here"
@@ -80,34 +80,34 @@ def test_a_faster_cell_that_is_slower_here_is_not_reproduced() -> None:
     assert (one.before.verdict, one.after.verdict) == (Verdict.LOWER, Verdict.HIGHER)
 
 
-def test_equivalent_there_and_slower_here_is_not_reproduced() -> None:
-    """No difference is a finding like others."""
-    here = stored({"a": BASE, "b": [1.1 * one for one in LIKE_BASE]})
-    found = reproduction(stored({"a": BASE, "b": LIKE_BASE}), here)
+def test_an_equivalent_cell_that_is_slower_here_is_not_reproduced() -> None:
+    """That there is no difference is a finding, too."""
+    replay = stored({"a": BASE, "b": [1.1 * one for one in LIKE_BASE]})
+    found = reproduction(stored({"a": BASE, "b": LIKE_BASE}), replay)
     assert found.verdict is NOT_REPRODUCED
 
 
-def test_another_size_in_the_same_direction_is_reproduced_and_told() -> None:
-    """The verdict is what is reproduced; that its size is another one is said."""
-    here = stored({"a": BASE, "b": [1.5 * one for one in LIKE_BASE]})
-    found = reproduction(stored({"a": BASE, "b": SLOWER}), here)
+def test_another_size_in_the_same_direction_is_reproduced() -> None:
+    """The verdict counts, and the reason mentions the size."""
+    replay = stored({"a": BASE, "b": [1.5 * one for one in LIKE_BASE]})
+    found = reproduction(stored({"a": BASE, "b": SLOWER}), replay)
     [one] = of_metric(found)
     assert one.verdict is REPRODUCED
     assert one.reason == "the verdict is the same, but the change has a different size here"
 
 
 def test_verdicts_that_differ_by_less_than_the_margin_are_reproduced() -> None:
-    """A small change there and none here are hardly two findings."""
+    """A small change in the bundle and none here hardly differ."""
     quiet = [1 + 0.1 * noise for noise in NOISE]
-    here = stored({"a": quiet, "b": [1.01 * one for one in reversed(quiet)]})
-    found = reproduction(stored({"a": quiet, "b": list(reversed(quiet))}), here)
+    replay = stored({"a": quiet, "b": [1.01 * one for one in reversed(quiet)]})
+    found = reproduction(stored({"a": quiet, "b": list(reversed(quiet))}), replay)
     [one] = of_metric(found)
     assert one.verdict is REPRODUCED
     assert one.reason.endswith("but the difference is smaller than the margin")
 
 
-def test_luck_tells_nothing() -> None:
-    """Verdicts differ, but the intervals are too wide to say that the changes do."""
+def test_noise_does_not_decide() -> None:
+    """The verdicts differ, but the intervals are too wide to show that the changes do."""
     noisy = [1.35, 0.95, 1.3, 1.0, 1.25, 0.9, 1.2]
     found = reproduction(stored({"a": BASE, "b": SLOWER}), stored({"a": BASE, "b": noisy}))
     assert found.verdict is CANNOT_TELL
@@ -115,31 +115,31 @@ def test_luck_tells_nothing() -> None:
     assert of_metric(found)[0].reason.endswith("but noise could explain that; run more blocks")
 
 
-def test_a_direction_that_was_named_needs_no_second_verdict() -> None:
-    """It is shown here at 95 %, for one question; the other direction would tell nothing."""
+def test_the_same_direction_is_enough() -> None:
+    """A 95 % interval shows it without a verdict. The opposite direction is not reproduced."""
     noisy = [1.42, 0.98, 1.35, 1.05, 1.32, 1.02, 1.28]
-    here = stored({"a": BASE, "b": noisy})
-    [one] = of_metric(reproduction(stored({"a": BASE, "b": SLOWER}), here))
+    replay = stored({"a": BASE, "b": noisy})
+    [one] = of_metric(reproduction(stored({"a": BASE, "b": SLOWER}), replay))
     assert one.after is not None
     assert one.after.verdict is Verdict.CANNOT_TELL
     assert (one.verdict, one.reason) == (REPRODUCED, "the change has the same direction here")
     faster = [1 / slower for slower in SLOWER]
-    [one] = of_metric(reproduction(stored({"a": BASE, "b": faster}), here))
+    [one] = of_metric(reproduction(stored({"a": BASE, "b": faster}), replay))
     assert one.verdict is not REPRODUCED
 
 
-def test_before_a_look_nothing_can_be_told() -> None:
-    """It is said how many blocks there are and how many it takes."""
-    there = stored({"a": BASE, "b": SLOWER})
-    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, blocks=3))
+def test_before_the_first_look_there_is_no_verdict() -> None:
+    """The reason says how many blocks there are and how many are needed."""
+    bundled = stored({"a": BASE, "b": SLOWER})
+    found = reproduction(bundled, stored({"a": BASE, "b": SLOWER}, blocks=3))
     assert found.verdict is CANNOT_TELL
     assert of_metric(found)[0].reason == ("a verdict needs 7 complete blocks, and here there are 3")
 
 
 def test_a_busy_host_cannot_repeat_wall_times() -> None:
-    """CPU time here is not set beside wall time there."""
-    there = stored({"a": BASE, "b": SLOWER})
-    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, disturbed=range(1, 6)))
+    """CPU time here is not compared with wall time in the bundle."""
+    bundled = stored({"a": BASE, "b": SLOWER})
+    found = reproduction(bundled, stored({"a": BASE, "b": SLOWER}, disturbed=range(1, 6)))
     assert found.verdict is CANNOT_TELL
     assert of_metric(found)[0].reason == (
         "time was judged in the bundle and CPU time here: one of the hosts was too busy to judge "
@@ -147,10 +147,10 @@ def test_a_busy_host_cannot_repeat_wall_times() -> None:
     )
 
 
-def test_without_named_comparisons_the_screened_ones_count() -> None:
-    """Each cell is set beside the baseline in every metric."""
-    there = stored({"a": BASE, "b": SLOWER}, compared=False)
-    found = reproduction(there, stored({"a": BASE, "b": SLOWER}, compared=False))
+def test_without_named_comparisons_all_others_count() -> None:
+    """Each cell is compared with the baseline in every metric."""
+    bundled = stored({"a": BASE, "b": SLOWER}, compared=False)
+    found = reproduction(bundled, stored({"a": BASE, "b": SLOWER}, compared=False))
     assert found.verdict is REPRODUCED
     assert {one.metric.name for one in of_metric(found) if one.metric and one.counts} == {
         "seconds",
@@ -159,8 +159,8 @@ def test_without_named_comparisons_the_screened_ones_count() -> None:
 
 
 @pytest.mark.parametrize(("blocks", "told"), [(3, []), (7, ["'cannot tell' in the bundle"])])
-def test_what_was_open_there_does_not_count(blocks: int, told: list[str]) -> None:
-    """Of a run without verdicts nothing can be reproduced, and that cells are ok is not enough."""
+def test_an_undecided_comparison_does_not_count(blocks: int, told: list[str]) -> None:
+    """A run without verdicts has nothing to reproduce, even if its cells are ok."""
     noisy = stored({"a": BASE, "b": [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]}, blocks=blocks)
     found = reproduction(noisy, stored({"a": BASE, "b": SLOWER}))
     assert found.verdict is CANNOT_TELL
@@ -171,8 +171,8 @@ def test_what_was_open_there_does_not_count(blocks: int, told: list[str]) -> Non
     assert not any(one.counts for one in of_metric(found))
 
 
-def test_comparisons_that_were_open_there_take_their_share_of_the_error() -> None:
-    """Those that are tested must not be picked by how they came out there."""
+def test_undecided_comparisons_share_the_error_rate() -> None:
+    """The outcome in the bundle must not select the comparisons to test."""
     noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
     both = stored({"a": BASE, "b": SLOWER, "c": noisy})
     decided, opened = of_metric(reproduction(both, both))
@@ -182,8 +182,8 @@ def test_comparisons_that_were_open_there_take_their_share_of_the_error() -> Non
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_cell_that_fails_on_one_side_only_is_not_reproduced(turned: bool) -> None:
-    """Whichever side it is; there is no number of it."""
+def test_a_cell_that_fails_in_one_run_only_is_not_reproduced(turned: bool) -> None:
+    """It does not matter in which one."""
     sound = stored({"a": BASE, "b": SLOWER})
     sides = (failing(sound), sound) if turned else (sound, failing(sound))
     found = reproduction(*sides)
@@ -191,21 +191,21 @@ def test_a_cell_that_fails_on_one_side_only_is_not_reproduced(turned: bool) -> N
     same, one = of_status(found)
     assert (same.of, same.reason) == (None, "1 of 2 cells ended as in the bundle")
     told = ["7 ok", "7 failed"]
-    there, here = reversed(told) if turned else told
-    assert (one.of, one.reason) == ("v=b", f"in the bundle {there}; here {here}")
+    before, after = reversed(told) if turned else told
+    assert (one.of, one.reason) == ("v=b", f"in the bundle {before}; here {after}")
     assert all(not one.difference for one in found.findings)
 
 
-def test_a_cell_that_fails_now_and_then_tells_nothing() -> None:
-    """Some of its trials ended well."""
+def test_a_cell_that_fails_sometimes_does_not_decide() -> None:
+    """Some of its trials are ok."""
     sound = stored({"a": BASE, "b": SLOWER})
     _, one = of_status(reproduction(sound, failing(sound, blocks=2)))
     assert one.verdict is CANNOT_TELL
     assert one.reason == "in the bundle 7 ok; here 2 failed, 5 ok"
 
 
-def test_a_cell_that_fails_as_it_did_is_the_same() -> None:
-    """An expected failure is reproduced by failing, but it is no finding about a number."""
+def test_a_cell_that_fails_in_both_runs_is_the_same() -> None:
+    """But a failure alone is not enough for a verdict."""
     both = failing(stored({"a": BASE, "b": SLOWER}))
     found = reproduction(both, both)
     assert [one.reason for one in of_status(found)] == ["2 of 2 cells ended as in the bundle"]
@@ -215,31 +215,31 @@ def test_a_cell_that_fails_as_it_did_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.ENGINE_LOST, None])
-def test_without_a_trial_here_nothing_can_be_told(status: Status | None) -> None:
-    """A trial that the machine lost is none."""
+def test_without_a_trial_here_there_is_no_verdict(status: Status | None) -> None:
+    """A lost trial does not count."""
     sound = stored({"a": BASE, "b": SLOWER})
-    here = with_results(sound, lambda one: failed_result(one.trial, status) if status else None)
-    _, one = of_status(reproduction(sound, here))
+    replay = with_results(sound, lambda one: failed_result(one.trial, status) if status else None)
+    _, one = of_status(reproduction(sound, replay))
     assert one.verdict is CANNOT_TELL
     assert one.reason == "no trial ran here; in the bundle 7 ok"
 
 
-def test_without_an_image_nothing_can_be_told() -> None:
-    """That an image could not be built here says nothing of the experiment."""
+def test_without_an_image_there_is_no_verdict() -> None:
+    """A failed build says nothing about the experiment."""
     sound = stored({"a": BASE, "b": SLOWER})
     _, one = of_status(reproduction(sound, failing(sound, Status.NO_IMAGE)))
     assert one.verdict is CANNOT_TELL
 
 
-def accuracies(there: Numbers, here: Numbers, blocks: int = 7) -> Reproduction:
-    """What is said of two runs that gave these accuracies and nothing else."""
+def accuracies(before: Numbers, after: Numbers, blocks: int = 7) -> Reproduction:
+    """Compare two runs with these accuracies and no other metric."""
     return reproduction(
-        stored(accuracies=there), stored(accuracies=here, blocks=min(blocks, len(here["a"])))
+        stored(accuracies=before), stored(accuracies=after, blocks=min(blocks, len(after["a"])))
     )
 
 
 def test_one_block_with_the_same_accuracy_is_reproduced() -> None:
-    """Numbers that are equal need no interval."""
+    """Equal numbers need no interval."""
     found = accuracies({"a": GIVEN}, {"a": GIVEN}, blocks=1)
     assert found.verdict is REPRODUCED
     assert [one.reason for one in of_metric(found)] == [
@@ -261,45 +261,45 @@ def test_one_block_with_the_same_accuracy_is_reproduced() -> None:
     ],
 )
 def test_accuracies_are_compared_by_block(changes: list[float], verdict: Reproduced) -> None:
-    """The same seed was in the same block: the margin and the interval decide."""
-    here = [one + change for one, change in zip(GIVEN, changes, strict=False)]
-    found = accuracies({"a": GIVEN}, {"a": here}, len(here))
+    """Equal blocks have equal seeds, so margin and interval decide."""
+    replay = [one + change for one, change in zip(GIVEN, changes, strict=False)]
+    found = accuracies({"a": GIVEN}, {"a": replay}, len(replay))
     assert [one.verdict for one in of_metric(found)] == [verdict]
 
 
-def test_other_seeds_are_not_paired() -> None:
-    """Of other seeds the means are compared, which says less."""
-    there = stored(accuracies={"a": GIVEN})
-    here = with_results(
+def test_different_seeds_are_not_paired() -> None:
+    """The means are compared, which is less precise."""
+    bundled = stored(accuracies={"a": GIVEN})
+    replay = with_results(
         stored(accuracies={"a": [one + 0.01 for one in GIVEN]}),
         lambda one: replace(one, trial=replace(one.trial, seed=one.trial.seed + 1)),
         "v=a",
     )
-    [one] = of_metric(reproduction(there, here))
+    [one] = of_metric(reproduction(bundled, replay))
     assert one.verdict is CANNOT_TELL
     assert one.difference
     assert one.difference.df > 6
 
 
-def test_times_are_no_numbers_of_a_cell() -> None:
-    """Not even where a matrix compares them by differences."""
+def test_times_are_not_compared_as_numbers() -> None:
+    """Not even if a matrix compares them by difference."""
     timed = replace(ACCURACY, unit="s")
-    there, here = (
+    bundled, replay = (
         replace(one, run=replace(one.run, matrix=replace(one.run.matrix, metrics=(timed,))))
         for one in (stored(accuracies={"a": GIVEN}), stored(accuracies={"a": GIVEN[::-1]}))
     )
-    there, here = (
+    bundled, replay = (
         replace(one, run=replace(one.run, matrix=replace(one.run.matrix, compare=())))
-        for one in (there, here)
+        for one in (bundled, replay)
     )
-    assert of_metric(reproduction(there, here)) == []
+    assert of_metric(reproduction(bundled, replay)) == []
 
 
 # --- in words --------------------------------------------------------------------------------
 
 
 def founding() -> StoredRun:
-    """The run of the founding study, as it may lie in a bundle."""
+    """The run of the founding study in a bundle."""
     return StoredRun(
         run=founding_run(),
         plan=founding_plan(),
@@ -310,33 +310,33 @@ def founding() -> StoredRun:
 
 
 def elsewhere() -> StoredRun:
-    """The same on another host, where one cell is faster, one fails and a package differs."""
-    there = founding()
+    """The same run on another host: one cell is faster, one fails, one package differs."""
+    bundled = founding()
     new = "tensorflow=2.0.0,model="
     run = replace(
-        there.run,
-        host=replace(there.run.host, kernel="6.12.1", cores=16, python="3.13.2"),
-        engine=replace(there.run.engine, name="venv", version="bwrap 0.8.0", kernel="6.12.1"),
+        bundled.run,
+        host=replace(bundled.run.host, kernel="6.12.1", cores=16, python="3.13.2"),
+        engine=replace(bundled.run.engine, name="venv", version="bwrap 0.8.0", kernel="6.12.1"),
         lock=replace(
-            there.run.lock,
+            bundled.run.lock,
             entries=tuple(
                 replace(one, packages=one.packages[1:]) if isinstance(one, Environment) else one
-                for one in there.run.lock.entries
+                for one in bundled.run.lock.entries
             ),
         ),
         script_digest="0" * 64,
     )
     reading = replace(READING, processor="Other CPU", cpu_flags=("avx", "fma"))
-    here = replace(
-        there,
+    replay = replace(
+        bundled,
         run=run,
         images=tuple(
-            replace(one, base=replace(one.base, kind=BaseKind.PULLED)) for one in there.images
+            replace(one, base=replace(one.base, kind=BaseKind.PULLED)) for one in bundled.images
         ),
-        results=tuple(replace(one, reading=reading) for one in there.results),
+        results=tuple(replace(one, reading=reading) for one in bundled.results),
     )
-    here = with_results(here, _halved, f"{new}sequential")
-    return with_results(here, lambda one: failed_result(one.trial), f"{new}functional")
+    replay = with_results(replay, _halved, f"{new}sequential")
+    return with_results(replay, lambda one: failed_result(one.trial), f"{new}functional")
 
 
 def _halved(result: TrialResult) -> TrialResult:
@@ -344,48 +344,48 @@ def _halved(result: TrialResult) -> TrialResult:
     return replace(result, series=series)
 
 
-def text_of(there: StoredRun, here: StoredRun) -> str:
-    """What is said of a replay."""
-    return as_text(reproduction(there, here), there, here)
+def text_of(bundled: StoredRun, replay: StoredRun) -> str:
+    """The text about a replay."""
+    return as_text(reproduction(bundled, replay), bundled, replay)
 
 
-def test_what_is_said_of_a_replay_is_as_accepted(gold: Callable[[str, str], None]) -> None:
-    """The whole text equals the accepted one."""
+def test_the_text_is_as_accepted(gold: Callable[[str, str], None]) -> None:
+    """All of it."""
     gold("reproduction.md", text_of(founding(), elsewhere()))
 
 
-def test_a_replay_that_differs_in_nothing_says_so() -> None:
-    """The verdict comes first, and one line names what is the same."""
+def test_an_identical_replay() -> None:
+    """The verdict comes first, and one line lists what is the same."""
     text = text_of(founding(), founding())
     assert text.startswith("**reproduced**: 25 of 25 findings in the bundle came out")
     assert "- nothing\n\nThe same: script, 1 data file, 2 environments of 16 packages" in text
 
 
-def test_nothing_untrusted_gets_out_of_hand() -> None:
+def test_untrusted_names_are_escaped() -> None:
     """Names from a bundle cannot end a line, be a link or colour a terminal."""
     bad = "x\x1b[31m](http://e.vil)\n# <b>*"
-    there, here = founding(), founding()
+    bundled, replay = founding(), founding()
     reading = replace(READING, processor=bad, cpu_flags=(bad,))
-    here = replace(
-        here,
-        run=replace(here.run, host=replace(here.run.host, kernel=bad, system=bad)),
-        results=tuple(replace(one, reading=reading) for one in here.results),
+    replay = replace(
+        replay,
+        run=replace(replay.run, host=replace(replay.run.host, kernel=bad, system=bad)),
+        results=tuple(replace(one, reading=reading) for one in replay.results),
     )
-    text = text_of(there, here)
+    text = text_of(bundled, replay)
     assert "\x1b" not in text
     assert "<b>" not in text
     assert "x\\](http\\://e.vil) # &lt;b&gt;\\*" in text
     assert [line for line in text.splitlines() if line.startswith("#")] == ["## What differs"]
 
 
-def test_no_list_is_endless() -> None:
-    """Of many differences and findings only the first are shown, and how many more there are."""
-    there = stored({"a": BASE, "b": SLOWER})
+def test_lists_are_cut() -> None:
+    """Only the first differences and findings are shown, with the number of the others."""
+    bundled = stored({"a": BASE, "b": SLOWER})
     many = {f"{name:04}": "b" * 64 for name in range(500)}
-    here = replace(there, run=replace(there.run, data_digests=many))
-    whole = reproduction(there, here)
+    replay = replace(bundled, run=replace(bundled.run, data_digests=many))
+    whole = reproduction(bundled, replay)
     repeated = replace(whole, findings=whole.findings * MOST_FINDINGS)
-    findings, differences = as_text(repeated, there, here).split("## What differs")
+    findings, differences = as_text(repeated, bundled, replay).split("## What differs")
     assert findings.count("\n- ") == MOST_FINDINGS + 1
     assert f"- and {MOST_FINDINGS} more" in findings
     assert differences.count("\n- ") == MOST_DIFFERENCES + 1

@@ -1,4 +1,4 @@
-"""The command line: what a person types, and what comes back."""
+"""The command line: arguments, commands, messages and exit codes."""
 
 import json
 import os
@@ -30,12 +30,12 @@ from runner.runs.folder import RunFolder, point_latest
 from runner.system import tempdir
 from tests.support.fakes import FakeEngine, Holding
 from tests.support.matrices import FULL, SMALL, study
-from tests.support.samples import founding_images, founding_plan, founding_results, founding_run
+from tests.support.samples import founding_run
 
 ROOT = Path(__file__).parents[3]
 
 
-# --- words ---------------------------------------------------------------------------------------
+# --- arguments -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,10 @@ def test_a_command_line_becomes_options(words: str, options: Options) -> None:
         ("--seed x", "invalid int value: 'x'"),
     ],
 )
-def test_a_wrong_option_is_told(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong command line ends with 2 and names what is wrong."""
+def test_a_wrong_option_is_refused(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 2, and the message names the problem."""
     with pytest.raises(SystemExit) as raised:
         main(words.split())
     assert raised.value.code == Exit.CONFIG
@@ -83,7 +85,7 @@ def test_a_wrong_option_is_told(words: str, said: str, capsys: pytest.CaptureFix
 
 
 def test_help_names_every_verb_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    """--help alone tells what there is."""
+    """--help lists all of them."""
     with pytest.raises(SystemExit) as raised:
         main(["--help"])
     assert raised.value.code == 0
@@ -113,7 +115,7 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Every error is told once, on stderr, without a traceback."""
+    """Every error is printed once, to stderr, without a traceback."""
 
     def fails(_: Options) -> Exit:
         raise error
@@ -124,8 +126,8 @@ def test_an_error_is_a_sentence_and_an_exit_code(
 
 
 @pytest.mark.parametrize("verb", ["run", "lock", "plan", "prepare"])
-def test_without_a_matrix_nothing_begins(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file that is missing is named."""
+def test_a_missing_matrix_is_refused(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the missing file."""
     assert main([verb, "--matrix", "absent.yaml"]) == Exit.CONFIG
     said = capsys.readouterr().err
     assert said.startswith("absent.yaml")
@@ -147,8 +149,8 @@ UNSUPPORTED = [
 ]
 
 
-def test_a_reader_who_leaves_is_no_traceback(tmp_path: Path) -> None:
-    """When the output is piped into something that closes it, the program ends quietly."""
+def test_a_closed_pipe_causes_no_traceback(tmp_path: Path) -> None:
+    """The program ends quietly."""
     study(tmp_path, SMALL)
     with subprocess.Popen(
         [sys.executable, "-m", "runner", "plan"],
@@ -173,17 +175,16 @@ FULL_DISK = (
     ("line", "code", "err"),
     [
         ("--version >/dev/full", 6, FULL_DISK),
-        ("plan >/dev/full", 6, FULL_DISK),
         ("plan >&-", 0, ""),
         ("plan <&- >&- 2>&-", 0, ""),
         ("--matrix none.yaml 2>/dev/full", 2, ""),
         ("--matrix none.yaml 2>&-", 2, ""),
     ],
 )
-def test_streams_that_take_nothing_are_no_traceback(
+def test_full_or_closed_streams_cause_no_traceback(
     tmp_path: Path, line: str, code: int, err: str
 ) -> None:
-    """Where a stream is full or closed, the exit code still says what happened."""
+    """The exit code still says what happened."""
     study(tmp_path, SMALL)
     done = subprocess.run(
         ["/bin/sh", "-c", f"{STARTED} {line}"],
@@ -195,8 +196,8 @@ def test_streams_that_take_nothing_are_no_traceback(
     assert (done.returncode, done.stdout, done.stderr) == (code, "", err)
 
 
-def test_letters_that_a_terminal_lacks_are_spelt_out(tmp_path: Path) -> None:
-    """An old encoding costs letters and not the answer."""
+def test_characters_outside_the_encoding_are_escaped(tmp_path: Path) -> None:
+    """An old encoding does not prevent the output."""
     study(tmp_path, SMALL)
     done = subprocess.run(
         [sys.executable, "-m", "runner", "explain", "lib=1.0,size=1", "--reports", "größe"],
@@ -212,7 +213,7 @@ def test_letters_that_a_terminal_lacks_are_spelt_out(tmp_path: Path) -> None:
 def test_nohup_is_respected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A signal that whoever started the program had ignored stays ignored."""
+    """A signal that was ignored before the start stays ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert main(["schema"]) == Exit.OK
@@ -224,28 +225,31 @@ def test_nohup_is_respected(
 # --- verbs that need no engine -------------------------------------------------------------------
 
 
-def test_schema_prints_the_file_that_editors_use(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is printed is what the modeline of matrix.yaml leads to."""
+def test_schema_prints_the_schema_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """The output equals the file that the modeline of matrix.yaml names."""
     assert main(["schema"]) == Exit.OK
     assert capsys.readouterr().out == (ROOT / "matrix.schema.json").read_text()
 
 
-def test_a_report_needs_only_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    """The report of the newest run is made again where no engine answers."""
-    folder = RunFolder(Path("reports/1-founding"))
-    folder.save_run(founding_run())
-    folder.save_plan(founding_plan())
-    folder.save_images(founding_images())
-    for result in founding_results():
-        folder.save_result(result, "a log")
-    point_latest(folder)
-    assert main(["report"]) == Exit.OK
-    assert Path(capsys.readouterr().out.strip()).samefile("reports/1-founding/report.md")
+def test_report_needs_only_the_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It rebuilds the report of the newest run, or of a named one, without an engine."""
+    monkeypatch.setattr("runner.cli.commands.write_report", lambda folder: folder.path)
+    folders = [RunFolder(Path("reports", name)) for name in ("1-founding", "2-founding")]
+    for folder in folders:
+        folder.save_run(founding_run())
+        point_latest(folder)
+    for words, folder in (([], folders[1]), (["1-founding"], folders[0])):
+        assert main(["report", *words]) == Exit.OK
+        assert Path(capsys.readouterr().out.strip()).samefile(folder.path)
     assert main(["report", "nothing"]) == Exit.RUN_FOLDER
 
 
-def test_a_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Cells with what is special in them, what is not locked, and how long it takes."""
+def test_plan_shows_the_trials_and_their_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cells with their notes, environments to lock and to build, and the duration."""
     study(tmp_path, FULL)
     assert main(["plan", "--engine", "docker"]) == Exit.OK
     said = capsys.readouterr().out.splitlines()
@@ -259,8 +263,8 @@ def test_a_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not Path("reports").exists()
 
 
-def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The JSON names cells, trials in their order, what is to lock and to build, and seconds."""
+def test_plan_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It lists cells, trials in order, environments to lock and to build, and seconds."""
     study(tmp_path, SMALL)
     Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED[:1]}))
     words = ["plan", "--json", "-s", "size=1", "--blocks", "2", "--seed", "5"]
@@ -293,10 +297,10 @@ def test_a_plan_can_be_read_by_programs(tmp_path: Path, capsys: pytest.CaptureFi
     }
 
 
-def test_a_plan_asks_a_local_engine_without_its_sdk(
+def test_plan_asks_a_local_engine_without_its_sdk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the engine on a Unix socket lists is not built again."""
+    """Images that the engine on a Unix socket lists are not built again."""
     study(tmp_path, SMALL)
     monkeypatch.setenv("DOCKER_HOST", "unix://engine.sock")
     with socket.socket(socket.AF_UNIX) as listening:
@@ -318,10 +322,10 @@ def test_a_plan_asks_a_local_engine_without_its_sdk(
     assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
 
 
-def test_a_plan_asks_an_engine_elsewhere(
+def test_plan_asks_a_remote_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An engine that is reached over the network is asked as for a run."""
+    """An engine on the network is asked in the same way as for a run."""
     study(tmp_path, SMALL)
     monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: FakeEngine())
@@ -329,10 +333,8 @@ def test_a_plan_asks_an_engine_elsewhere(
     assert "to build: lib=1.0, lib=2.0" in capsys.readouterr().out
 
 
-def test_a_complete_lock_is_left_as_it_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Where nothing is missing, `lock` resolves nothing and says how much is locked."""
+def test_a_complete_lock_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`lock` resolves nothing and prints the number of environments."""
     study(tmp_path, SMALL)
     Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
     before = Path("matrix.lock").read_bytes()
@@ -353,7 +355,7 @@ IMAGE = Owned(kind="image", id="i", label="an image", size_bytes=2_000_000)
 
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
-    """An engine with an image and with what two runs left, of which the second one lives."""
+    """An engine with an image and the remains of two runs, the second of which is still alive."""
     runs = [registry.remember(Path("reports", name)) for name in ("1-dead", "2-living")]
     things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
     box = Owned(kind="container", id="c", label=runs[0], run=runs[0])
@@ -362,8 +364,10 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
     return engine
 
 
-def test_clean_removes_what_is_ours(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is to go is shown with its size first, then all of it is removed."""
+def test_clean_removes_everything_of_ours(
+    holding: Holding, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It lists everything with its size, then removes it."""
     assert main(["clean", "--yes"]) == Exit.OK
     assert holding.things == []
     said = capsys.readouterr().out
@@ -375,14 +379,16 @@ def test_clean_removes_what_is_ours(holding: Holding, capsys: pytest.CaptureFixt
 def test_clean_asks(
     holding: Holding, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
 ) -> None:
-    """Nothing is removed but by a yes."""
+    """Nothing is removed without a yes."""
     monkeypatch.setattr("builtins.input", lambda _: answer)
     assert main(["clean"]) == Exit.OK
     assert len(holding.things) == left
 
 
-def test_clean_takes_silence_for_a_no(holding: Holding, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody can answer, nothing is removed."""
+def test_clean_removes_nothing_if_nobody_answers(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No answer means no."""
 
     def nobody(_: str) -> str:
         raise EOFError
@@ -392,8 +398,8 @@ def test_clean_takes_silence_for_a_no(holding: Holding, monkeypatch: pytest.Monk
     assert len(holding.things) == 4
 
 
-def test_clean_spares_what_lives(holding: Holding) -> None:
-    """While a run is executed its volume stays, and every image, as it may need any."""
+def test_clean_keeps_what_a_running_process_needs(holding: Holding) -> None:
+    """During a run its volume stays, and every image, because the run may need any of them."""
     living = RunFolder(Path("reports/2-living"))
     assert living.occupy()
     for words in ((), ("--all",)):
@@ -405,10 +411,10 @@ def test_clean_spares_what_lives(holding: Holding) -> None:
     living.leave()
 
 
-def test_clean_leaves_what_other_runs_left_unless_it_is_to_take_all(
+def test_clean_removes_remains_of_other_folders_only_with_all(
     holding: Holding, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What belongs to runs of another folder is counted; --all removes it."""
+    """Without --all they are only counted."""
     assert main(["clean", "--yes", "--reports", "elsewhere"]) == Exit.OK
     assert "kept 3: in use, or only removed with --all\n" in capsys.readouterr().out
     assert {thing.kind for thing in holding.things} == {"container", "volume"}
@@ -416,8 +422,8 @@ def test_clean_leaves_what_other_runs_left_unless_it_is_to_take_all(
     assert holding.things == []
 
 
-def test_clean_spares_images_of_a_run_that_has_left_no_trace_yet(holding: Holding) -> None:
-    """A run that still builds has nothing on the engine but needs its images."""
+def test_clean_keeps_images_while_another_process_builds(holding: Holding) -> None:
+    """A run that still builds has no volume on the engine yet, but needs its images."""
     holding.things = [IMAGE]
     with tempdir.folder():
         assert main(["clean", "--yes", "--all"]) == Exit.OK
@@ -425,7 +431,7 @@ def test_clean_spares_images_of_a_run_that_has_left_no_trace_yet(holding: Holdin
 
 
 def test_clean_has_nothing_to_do(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nothing is ours it says so and asks nothing."""
+    """It says so and asks nothing."""
     holding.things = []
     assert main(["clean"]) == Exit.OK
     assert capsys.readouterr().out == "nothing to remove on the engine\n"

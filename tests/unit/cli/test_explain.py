@@ -1,4 +1,4 @@
-"""explain: which trials of a cell are executed and why, and what makes a run another one."""
+"""explain: which trials of a cell would run and why, and when a new run begins."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def said(now: Run, folder: RunFolder, plan: Plan | None = None) -> list[str]:
-    """Return what is explained of the first cell."""
+    """Return the lines about the first cell."""
     plan = plan or make_plan(now.matrix, 1, 2)
     then = founding_run()
     then, now = replace(then, key=key(then)), replace(now, key=key(now))
@@ -47,7 +47,7 @@ def result(plan: Plan, block: int, status: Status, reason: str | None = None) ->
     return replace(founding_results()[0], trial=trial, status=status, reason=reason, disturbed=None)
 
 
-def test_a_run_that_goes_on_says_what_becomes_of_each_trial(folder: RunFolder) -> None:
+def test_a_resumed_run_explains_each_trial(folder: RunFolder) -> None:
     """Done, lost, disturbed, or without a result."""
     plan = make_plan(replace(MATRIX, compare=()), 1, 5)
     folder.save_result(result(plan, 1, Status.OK), "")
@@ -65,8 +65,8 @@ def test_a_run_that_goes_on_says_what_becomes_of_each_trial(folder: RunFolder) -
     ]
 
 
-def test_fields_that_differ_are_named_with_both_values(folder: RunFolder) -> None:
-    """Parameters, limits, packages, script and data of this cell; other cells in one line."""
+def test_changed_fields_are_listed_with_both_values(folder: RunFolder) -> None:
+    """Fields of this cell and of the run have a line each, all other cells share one."""
     cells = tuple(
         replace(cell, parameters={**cell.parameters, "epochs": 3})
         if cell.id in {CELL.id, OTHER.id}
@@ -87,15 +87,15 @@ def test_fields_that_differ_are_named_with_both_values(folder: RunFolder) -> Non
 
 
 def test_the_stored_key_decides(folder: RunFolder) -> None:
-    """As it does when a run begins: one of a version that made keys otherwise is another run."""
+    """As for `run`: a version that computes keys differently begins a new run."""
     then = replace(founding_run(), key="another", runner_version="0.0.1")
     lines = list(explain(CELL, then, founding_run(), folder, make_plan(MATRIX, 1, 1)))
     assert lines[1].startswith("begins a new run, because it differs from ")
     assert lines[2] == "  matrix-runner: 0.0.1 -> 0.1.0"
 
 
-def test_a_package_that_differs_is_named(folder: RunFolder) -> None:
-    """Of a lock that changed, the version before and after."""
+def test_a_changed_package_is_listed(folder: RunFolder) -> None:
+    """With the version before and after."""
     run = founding_run()
     entry = run.lock.entry(CELL.request)
     assert isinstance(entry, Environment)
@@ -119,13 +119,13 @@ def test_a_package_that_differs_is_named(folder: RunFolder) -> None:
         replace(MATRIX, cells=MATRIX.cells[::-1]),
     ],
 )
-def test_what_touches_no_measurement_makes_no_other_run(same: Matrix) -> None:
-    """A claim, a title, an expectation or the order of the file may be edited in mid-run."""
+def test_changes_that_affect_no_measurement_keep_the_run(same: Matrix) -> None:
+    """A claim, a title, an expectation or the order of cells can be edited during a run."""
     assert key(changed(same)) == key(founding_run())
 
 
 def test_the_newest_run_of_the_matrix_is_taken(folder: RunFolder) -> None:
-    """Other matrices and damaged runs are passed over."""
+    """Other matrices and damaged runs are skipped."""
     reports = folder.path.parent
     for name, matrix in (("1", MATRIX), ("3", replace(MATRIX, name="another"))):
         RunFolder(reports / f"{name}-x").save_run(changed(matrix))
@@ -137,8 +137,8 @@ def test_the_newest_run_of_the_matrix_is_taken(folder: RunFolder) -> None:
     assert newest_run(replace(MATRIX, name="none"), reports) is None
 
 
-def test_a_cell_that_is_not_there_is_told_with_those_that_are() -> None:
-    """With the nearest one named."""
+def test_an_unknown_cell_is_refused() -> None:
+    """The message suggests the most similar cell and lists all."""
     assert find_cell(MATRIX, CELL.id) == CELL
     with pytest.raises(NothingSelectedError, match="did you mean") as raised:
         find_cell(MATRIX, CELL.id[:-1])

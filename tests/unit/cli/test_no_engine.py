@@ -1,4 +1,4 @@
-"""What a person reads where no engine answers."""
+"""Messages if no engine answers."""
 
 import os
 import socket
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.studies import ROOT, ended, started, write_study
+from runner.cli import main
+from runner.errors import Exit
+from tests.support.studies import ROOT, write_study
 from tests.support.trials import NUMBER, plain_environment
 
 AS_NOBODY = """
@@ -30,23 +32,28 @@ runner.engines.docker.connect("nobody")
         ("clean", "carrier-pigeon://here", "carrier-pigeon"),
     ],
 )
-def test_no_engine_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, address: str, cause: str
+def test_a_missing_engine_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    address: str,
+    cause: str,
 ) -> None:
-    """Exit code 5, the cause, and what to do; no run is begun."""
+    """It names the address, the cause and what to do. The exit code is 5, and no run begins."""
     monkeypatch.setenv("DOCKER_HOST", address)
-    write_study(tmp_path, plain_environment(), NUMBER)
-    code, _, err = ended(started(tmp_path, verb, "--engine", "docker"))
-    assert (code, err.count("\n")) == (5, 1), err
+    write_study(Path(), plain_environment(), NUMBER)
+    assert main([verb, "--engine", "docker"]) == Exit.ENGINE
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
     assert err.startswith(f"no Docker engine answers at {address} (")
     assert cause in err
     assert err.endswith("): start Docker, or name an engine in DOCKER_HOST.\n")
-    assert not (tmp_path / "reports").exists()
+    assert not Path("reports").exists()
 
 
 @pytest.fixture
 def forbidden() -> Iterator[str]:
-    """Return the address of an engine that only root may talk to."""
+    """Return the address of an engine that only root may use."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         path = Path(folder, "docker.sock")
         listening.bind(str(path))
@@ -56,8 +63,8 @@ def forbidden() -> Iterator[str]:
         yield f"unix://{path}"
 
 
-def test_an_engine_of_others_says_what_to_do(forbidden: str) -> None:
-    """Who may not talk to the engine is told how to become one who may."""
+def test_an_engine_without_permission_is_one_sentence(forbidden: str) -> None:
+    """It says how to get the permission."""
     done = subprocess.run(
         [sys.executable, "-c", AS_NOBODY],
         env={**os.environ, "DOCKER_HOST": forbidden, "PYTHONPATH": str(ROOT)},

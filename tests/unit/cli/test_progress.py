@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on."""
+"""The progress of a run, in plain lines and on a terminal."""
 
 import contextlib
 import errno
@@ -33,7 +33,7 @@ CLEANED = "[bold red]x[/] [/nothing] :bomb:\\u202e\\x08\\x00 end"
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -90,7 +90,7 @@ def make_result(
 
 @pytest.fixture
 def stream() -> StringIO:
-    """Return a stream that is no terminal."""
+    """Return a stream that is not a terminal."""
     return StringIO()
 
 
@@ -128,10 +128,8 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
     ]
 
 
-def test_a_disturbed_trial_is_told_and_its_repeat_is_one_more(
-    stream: StringIO, clock: Clock
-) -> None:
-    """What the machine did stands below the line, and the count never passes its total."""
+def test_a_disturbed_trial_is_shown_and_its_repeat_counts(stream: StringIO, clock: Clock) -> None:
+    """The disturbance has its own line, and the count never exceeds the total."""
     seen = Progress(stream, clock)
     seen.planned(replace(PLAN, trials=PLAN.trials[:1], blocks=1), 0, None)
     first = PLAN.trials[0]
@@ -145,8 +143,8 @@ def test_a_disturbed_trial_is_told_and_its_repeat_is_one_more(
     ]
 
 
-def test_a_continued_run_counts_on(stream: StringIO, clock: Clock) -> None:
-    """What was done before is told, and the first trial is the next one."""
+def test_a_resumed_run_continues_its_count(stream: StringIO, clock: Clock) -> None:
+    """The first trial has the number after those that are done."""
     seen = Progress(stream, clock)
     seen.planned(PLAN, 11, 60.0)
     seen.trial_finished(make_result(PLAN.trials[-2], Status.OK), CELLS[2])
@@ -156,8 +154,8 @@ def test_a_continued_run_counts_on(stream: StringIO, clock: Clock) -> None:
     ]
 
 
-def test_silence_is_broken_every_half_minute(stream: StringIO, clock: Clock) -> None:
-    """However much the experiment prints, its last line is shown each 30 s, and no other."""
+def test_the_current_line_appears_every_half_minute(stream: StringIO, clock: Clock) -> None:
+    """However much the experiment prints, only its last line is shown, every 30 s."""
     seen = Progress(stream, clock)
     seen.planned(PLAN, 0, 600.0)
     seen.trial_started(PLAN.trials[0], CELLS[0], IMAGE)
@@ -171,10 +169,8 @@ def test_silence_is_broken_every_half_minute(stream: StringIO, clock: Clock) -> 
     ]
 
 
-def test_the_heart_beats_in_silence_and_stops(
-    stream: StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A trial or build that prints nothing has lines too; no thread is left at the end."""
+def test_the_heartbeat_starts_and_stops(stream: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build without output has lines, too, and no thread is left at the end."""
     monkeypatch.setattr(screen, "HEARTBEAT_S", 0.0)
     monkeypatch.setattr(screen, "POLL_S", 0.01)
     before = threading.active_count()
@@ -187,8 +183,8 @@ def test_the_heart_beats_in_silence_and_stops(
     assert threading.active_count() == before
 
 
-def test_no_heart_beats_while_nothing_goes_on(stream: StringIO, clock: Clock) -> None:
-    """Between trials there is nothing to tell."""
+def test_there_is_no_heartbeat_between_trials(stream: StringIO, clock: Clock) -> None:
+    """There is nothing to report."""
     seen = Progress(stream, clock)
     clock.now += 100
     seen.trial_output(PLAN.trials[0], "late")
@@ -196,7 +192,7 @@ def test_no_heart_beats_while_nothing_goes_on(stream: StringIO, clock: Clock) ->
 
 
 def test_time_left_counts_the_running_trial(stream: StringIO, clock: Clock) -> None:
-    """What the current trial has used is taken off, but never more than a mean trial."""
+    """The time of the current trial is subtracted, up to the mean of a trial."""
     seen = Progress(stream, clock)
     seen.planned(PLAN, 0, None)
     seen.trial_finished(make_result(PLAN.trials[0], duration_s=300.0), CELLS[0])
@@ -211,8 +207,8 @@ def test_time_left_counts_the_running_trial(stream: StringIO, clock: Clock) -> N
     ]
 
 
-def test_untrusted_text_cannot_steer_a_terminal(stream: StringIO, clock: Clock) -> None:
-    """Escapes and unprintable characters of reasons and printed lines are not written."""
+def test_untrusted_text_cannot_control_a_terminal(stream: StringIO, clock: Clock) -> None:
+    """Control characters in reasons and printed lines are not written."""
     seen = Progress(stream, clock)
     seen.planned(PLAN, 0, None)
     seen.trial_started(PLAN.trials[0], CELLS[0], IMAGE)
@@ -229,8 +225,8 @@ def test_untrusted_text_cannot_steer_a_terminal(stream: StringIO, clock: Clock) 
     assert lines[4] == CLEANED
 
 
-def test_a_stream_without_unicode_still_gets_lines() -> None:
-    """What the encoding of the stream lacks becomes a question mark."""
+def test_a_stream_without_unicode_gets_lines() -> None:
+    """Characters outside the encoding become question marks."""
     raw = BytesIO()
     Progress(TextIOWrapper(raw, encoding="ascii")).note("5 µs … 日本")
     assert raw.getvalue().decode() == "5 ?s ? ??\n"
@@ -248,8 +244,8 @@ class Refusing(StringIO):
         raise self.error
 
 
-def test_a_run_goes_on_where_its_lines_cannot_be_written() -> None:
-    """Results are saved elsewhere; only a reader who leaves ends it."""
+def test_a_run_continues_if_its_lines_cannot_be_written() -> None:
+    """Results are saved elsewhere. Only a closed pipe ends the run."""
     with Progress(Refusing(OSError(errno.ENOSPC, "full"))) as observer:
         observer.note("goes nowhere")
     unread = Progress(Refusing(BrokenPipeError()))
@@ -257,8 +253,8 @@ def test_a_run_goes_on_where_its_lines_cannot_be_written() -> None:
         observer.note("nobody reads this")
 
 
-def test_a_run_goes_on_where_its_terminal_is_gone(environment: pytest.MonkeyPatch) -> None:
-    """It is then that a terminal answers with an error."""
+def test_a_run_continues_if_its_terminal_is_closed(environment: pytest.MonkeyPatch) -> None:
+    """A closed terminal answers with an error."""
     ours, theirs = pty.openpty()
     stream = os.fdopen(theirs, "w", encoding="utf-8")
     with Progress(stream) as observer:
@@ -305,7 +301,7 @@ def terminal() -> Iterator[tuple[TextIO, list[bytes]]]:
 
 
 def show_hostile_run(stream: TextIO) -> None:
-    """Show a run whose texts try everything."""
+    """Show a run with hostile texts."""
     with Progress(stream) as seen:
         seen.planned(PLAN, 0, 600.0)
         seen.image_started("any")
@@ -319,7 +315,7 @@ def show_hostile_run(stream: TextIO) -> None:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Return the environment, as that of an ordinary terminal of 100 columns."""
+    """Set the variables of an ordinary terminal with 100 columns."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -328,7 +324,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
-    """The live line shows the running trial, finished ones scroll above it; markup stays text."""
+    """It shows the running trial below the finished ones. Markup stays text."""
     threads = set(threading.enumerate())
     with terminal() as (stream, written):
         show_hostile_run(stream)
@@ -349,7 +345,7 @@ def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_no_color_is_honoured(environment: pytest.MonkeyPatch) -> None:
-    """With NO_COLOR the live line stays and no text is coloured."""
+    """The live line stays, without colours."""
     environment.setenv("NO_COLOR", "1")
     with terminal() as (stream, written):
         show_hostile_run(stream)
@@ -359,7 +355,7 @@ def test_no_color_is_honoured(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dumb_terminal_gets_plain_lines(environment: pytest.MonkeyPatch) -> None:
-    """Where TERM is dumb there is not one control code."""
+    """They contain no control codes."""
     environment.setenv("TERM", "dumb")
     with terminal() as (stream, written):
         show_hostile_run(stream)

@@ -1,4 +1,4 @@
-"""doctor: a sentence for each finding, what to do, and an exit code."""
+"""doctor: what is wrong with this machine, and what to do."""
 
 import platform
 from collections import namedtuple
@@ -27,7 +27,7 @@ QUIET = Steadiness(times_s=(0.050,) * 50 + (0.051,) * 50, others_share=0.01)
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a quiet core, and room on the disk."""
+    """Provide a quiet core and free disk space."""
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: QUIET)
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(100e9, 50e9, 50e9))
 
@@ -47,32 +47,33 @@ def found(
     engine: FakeEngine | EngineError | None = None,
     reports: Path = Path("reports"),
 ) -> dict[str, Diagnosis]:
-    """Return the findings by subject."""
+    """Return the diagnoses by subject."""
     matrix, complete = plain()
     findings = examine(matrix, lock or complete, host, engine or FakeEngine(), reports)
     return {finding.subject: finding for finding in findings}
 
 
-def with_image() -> FakeEngine:
-    """Return an engine that holds the image of the only cell."""
-    engine = FakeEngine()
-    key = environment_digest(plain_environment())
-    base = engine.base("host", INTERPRETER)
-    image = Image(environment=key, label="plain", id="sha256:1", size_bytes=1, base=base)
-    engine._images[key] = image
-    return engine
+class WithImage(FakeEngine):
+    """An engine with the image of the only cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        key = environment_digest(plain_environment())
+        base = self.base("host", INTERPRETER)
+        image = Image(environment=key, label="plain", id="sha256:1", size_bytes=1, base=base)
+        self._images[key] = image
 
 
-def test_a_sound_machine_is_told_so() -> None:
-    """What needs an image says that there is none yet."""
+def test_a_sound_machine() -> None:
+    """Every check passes, except the one that needs an image."""
     findings = found()
     overhead = findings.pop("overhead")
     assert {finding.sound for finding in findings.values()} == {True}, findings
     assert (overhead.sound, overhead.remedy) == (None, "Run `python -m runner prepare`.")
 
 
-def test_without_an_engine_the_rest_is_still_found() -> None:
-    """The sentence is that of every other command."""
+def test_without_an_engine_the_other_checks_run() -> None:
+    """The engine has the same message as in other commands."""
     findings = found(engine=EngineError("no engine answers: start one."))
     assert findings["engine"] == Diagnosis(
         "engine", sound=False, text="no engine answers: start one."
@@ -80,8 +81,8 @@ def test_without_an_engine_the_rest_is_still_found() -> None:
     assert {"processor", "interpreters", "last run", "noise"} < set(findings)
 
 
-def test_what_is_wrong_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Processor, disk, noise, and a schedule that died."""
+def test_every_problem_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Processor, disk, noise, and a schedule that no longer runs."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(100e9, 99e9, 1e9))
     noisy = replace(QUIET, others_share=0.4)
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: noisy)
@@ -97,10 +98,10 @@ def test_what_is_wrong_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.parametrize("others_share", [None, 0.0])
-def test_times_that_vary_are_noise(
+def test_varying_times_are_noise(
     monkeypatch: pytest.MonkeyPatch, others_share: float | None
 ) -> None:
-    """Whoever makes them vary, and whether or not the kernel tells."""
+    """Whether or not the kernel reports other processes."""
     times = Steadiness(times_s=(0.05,) * 80 + (0.08,) * 20, others_share=others_share)
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: times)
     noise = found()["noise"]
@@ -109,8 +110,8 @@ def test_times_that_vary_are_noise(
     assert ("other processes took" in noise.text) == (others_share is not None)
 
 
-def test_a_core_that_is_not_ours_cannot_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that was given other cores."""
+def test_noise_is_unknown_on_a_reserved_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container can be limited to other cores."""
 
     def refused(_: int) -> Steadiness:
         raise OSError(22, "Invalid argument")
@@ -130,31 +131,32 @@ def test_a_core_that_is_not_ours_cannot_be_tried(monkeypatch: pytest.MonkeyPatch
 def test_overhead_is_judged_by_pairs(
     monkeypatch: pytest.MonkeyPatch, ratios: tuple[float, ...], sound: bool | None, interval: str
 ) -> None:
-    """Dear is what the whole interval calls so; one that holds both tells nothing."""
+    """It is bad if the whole interval is too large, and unknown if the interval is too wide."""
     waiting = [OverheadPair(inside_s=ratio, outside_s=1.0, container_s=2.0) for ratio in ratios * 3]
     monkeypatch.setattr("runner.doctor.measured_pair", lambda *_: waiting.pop())
-    overhead = found(engine=with_image())["overhead"]
+    overhead = found(engine=WithImage())["overhead"]
     assert overhead.sound is sound
     assert f"(95% interval {interval}, 7 pairs)" in overhead.text
 
 
-def test_the_same_work_is_done_inside_and_outside() -> None:
-    """For real, on the fake, which is a process as well."""
-    overhead = found(engine=with_image())["overhead"]
+def test_the_same_work_runs_inside_and_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two real pairs on the fake engine, which runs processes."""
+    monkeypatch.setattr("runner.doctor.PAIRS", 2)
+    overhead = found(engine=WithImage())["overhead"]
     assert "times as long in a container as outside" in overhead.text
 
 
-def test_an_engine_that_fails_is_a_finding() -> None:
-    """Not the end of the examination."""
-    engine = with_image()
+def test_a_failing_engine_is_a_diagnosis() -> None:
+    """It does not end the examination."""
+    engine = WithImage()
     engine.dies_at_trial = 0
     assert found(engine=engine)["overhead"] == Diagnosis(
-        subject="overhead", sound=False, text="the engine went away"
+        "overhead", sound=False, text="the engine went away"
     )
 
 
-def test_a_line_has_a_word_a_subject_a_sentence_and_what_to_do() -> None:
-    """One line, whatever the finding."""
+def test_a_diagnosis_is_one_line() -> None:
+    """It has a word, a subject, a sentence, and a remedy unless all is well."""
     assert as_text(
         Diagnosis(subject="disk", sound=False, text="It is full.", remedy="Free some space.")
     ) == ("bad  disk         It is full. Free some space.")
@@ -163,8 +165,8 @@ def test_a_line_has_a_word_a_subject_a_sentence_and_what_to_do() -> None:
     )
 
 
-def test_an_engine_elsewhere_is_not_judged_by_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processor, noise and overhead of this machine say nothing of where trials run."""
+def test_a_remote_engine_is_not_judged_by_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processor, noise and overhead are unknown here."""
     engine = FakeEngine()
     facts = replace(engine.describe(), machine="another")
     monkeypatch.setattr(engine, "describe", lambda: facts)
