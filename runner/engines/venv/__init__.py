@@ -171,8 +171,8 @@ class VenvEngine:
                 out_of_memory = group is not None and group.ran_out_of_memory()
         except OSError as error:
             raise EngineLostError(
-                f"the trial {launch.trial} could not be executed ({error}). Repair that and run "
-                "the same command to resume."
+                f"the trial {launch.trial} could not be executed ({error}). Fix this and run the "
+                "same command to resume (finished trials are kept)."
             ) from error
         failed = code != 0 and in_time and not out_of_memory
         return Outcome(
@@ -248,23 +248,16 @@ class VenvEngine:
             parent_on_stdin=True,
             cgroup=str(folder / "cgroup"),
         )
-        variables = {  # as in a container
-            "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(inside.temporary),
-            "TMPDIR": str(inside.temporary),
-            "KERAS_HOME": f"{inside.temporary}/keras",
-        }
+        variables = _variables(environment, str(inside.temporary))
         if self._environments.is_copy(interpreter):
             variables["LD_LIBRARY_PATH"] = str(prefix / "lib")
         processes = None
         if group is None:  # so limit the processes of the user
             user = NOBODY if os.geteuid() == 0 else os.getuid()
             processes = process.count(user) + launch.limits.pids
+        wrapper = self._sandbox.wrapper(folders, launch.limits)
         return process.run(
-            [
-                *self._sandbox.wrapper(folders, launch.limits),
-                *(str(python), f"{inside.inputs}/launcher.py", spec),
-            ],
+            [*wrapper, str(python), f"{inside.inputs}/launcher.py", spec],
             variables,
             cores=self._cores[-launch.limits.cpus :],
             cgroups=() if group is None else tuple(dict.fromkeys(group.folders.values())),
@@ -286,23 +279,7 @@ class VenvEngine:
 
     def owned(self) -> tuple[Owned, ...]:
         """Return everything that this machine's runs left in the cache, and all environments."""
-        found: list[Owned] = []
-        for folder in sorted(self._environments.runs.iterdir()):
-            with suppress(OSError, ValueError, KeyError):
-                label = json.loads((folder / LABEL).read_text())
-                if label["machine"] != self._machine:
-                    continue
-                run, size = str(label["run"]), int(label["bytes"])
-                found += [
-                    Owned(kind="container", id=str(trial), label=run, run=run)
-                    for trial in sorted(folder.glob("trials/*"))
-                ]
-                found.append(
-                    Owned(
-                        kind="volume", id=str(folder), label=folder.name, size_bytes=size, run=run
-                    )
-                )
-        found += [
+        environments = (
             Owned(
                 kind="image",
                 id=str(self._environments.path(image.id)),
@@ -310,12 +287,25 @@ class VenvEngine:
                 size_bytes=image.size_bytes,
             )
             for image in self.images().values()
-        ]
-        found += [
+        )
+        interpreters = (
             Owned(kind="image", id=str(path), label=f"python {path.name}")
             for path in self._environments.interpreters()
-        ]
-        return tuple(found)
+        )
+        return (*self._left_by_runs(), *environments, *interpreters)
+
+    def _left_by_runs(self) -> Iterator[Owned]:
+        """Yield the folders of trials and of inputs, except those of other machines."""
+        for folder in sorted(self._environments.runs.iterdir()):
+            with suppress(OSError, ValueError, KeyError):
+                label = json.loads((folder / LABEL).read_text())
+                if label["machine"] == self._machine:
+                    run, size = str(label["run"]), int(label["bytes"])
+                    for trial in sorted(folder.glob("trials/*")):
+                        yield Owned(kind="container", id=str(trial), label=run, run=run)
+                    yield Owned(
+                        kind="volume", id=str(folder), label=folder.name, size_bytes=size, run=run
+                    )
 
     def discard(self, thing: Owned) -> None:
         """Remove one thing of ours; nothing happens if it is gone."""
@@ -326,5 +316,15 @@ class VenvEngine:
                 self._environments.remove(Path(thing.id))
         except OSError as error:
             raise EngineError(
-                f"{thing.id} cannot be removed ({error}). Repair that and repeat the command."
+                f"{thing.id} cannot be removed ({error}). Fix this and run the command again."
             ) from error
+
+
+def _variables(environment: Path, temporary: str) -> dict[str, str]:
+    """Return all environment variables of a trial: the same ones as in a container."""
+    return {
+        "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": temporary,
+        "TMPDIR": temporary,
+        "KERAS_HOME": f"{temporary}/keras",
+    }
