@@ -465,7 +465,7 @@ def test_a_killed_run_is_resumed(own_cache: Path, tmp_path: Path) -> None:
     assert left(str(own_cache)) == []
     code, out, err = ended(started(tmp_path, "--engine", "venv"))
     assert (code, err) == (0, ""), out
-    assert "removed what a killed run left on the engine: 1 container, 1 volume" in out
+    assert "removed 1 container and 1 volume that a dead run left on the engine" in out
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
 
 
