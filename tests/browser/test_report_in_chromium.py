@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: its plots come alive, and nothing hostile in it does."""
+"""The HTML report in a real browser: plots are interactive, hostile texts stay texts."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.support.samples import (
 )
 
 REQUIRE = "MATRIX_RUNNER_REQUIRE_BROWSER"
-"""Set in CI: where there is no browser, these tests fail instead of being skipped."""
+"""Set in CI: without a browser, these tests fail instead of being skipped."""
 
 OWNED = "document.body.setAttribute('data-owned','yes')"
 HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg onload="{OWNED}">'
@@ -26,7 +26,7 @@ HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg o
 
 @pytest.fixture
 def chromium() -> str:
-    """Return the browser, or skip where there is none."""
+    """Return the browser, or skip the test if there is none."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
     if found is None and not os.environ.get(REQUIRE):
         pytest.skip("there is no chromium on PATH")
@@ -35,7 +35,7 @@ def chromium() -> str:
 
 
 def rendered(chromium: str, page: str, folder: Path) -> str:
-    """Return the document as it is once its scripts have run."""
+    """Return the document after its scripts have run."""
     (folder / "report.html").write_text(page, encoding="utf-8")
     done = subprocess.run(
         [
@@ -56,8 +56,8 @@ def rendered(chromium: str, page: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_plots_come_alive_and_hostile_texts_do_not(chromium: str, tmp_path: Path) -> None:
-    """Titles, reasons and logs that hold scripts are read as what they are: texts."""
+def test_plots_are_interactive_and_hostile_texts_stay_texts(chromium: str, tmp_path: Path) -> None:
+    """Titles, reasons and logs that contain scripts are shown as texts."""
     matrix = replace(founding_matrix(), title=HOSTILE)
     results = tuple(
         replace(one, reason=HOSTILE) if one.trial.cell == AS_PUBLISHED else one

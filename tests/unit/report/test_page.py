@@ -1,4 +1,4 @@
-"""The HTML page: the same words as the Markdown, and no text in it that does anything."""
+"""The HTML page: the same content as the Markdown, and only text from outside."""
 
 import json
 import re
@@ -14,43 +14,43 @@ from tests.support.samples import founding_stored
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m&amp;"
 
 
-class Seen(HTMLParser):
-    """What a browser would find: elements with their attributes, and the text between them."""
+class Parsed(HTMLParser):
+    """A page as a browser sees it: elements with their attributes, and the text between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
-        self.elements: list[tuple[str, list[tuple[str, str | None]]]] = []
-        self.text: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, attrs))
+        self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
-def seen(page: str) -> Seen:
-    """Read a page as a browser does."""
-    found = Seen()
-    found.feed(page)
-    return found
+        self.text += data
 
 
 @pytest.fixture(scope="module")
 def founding() -> ReportView:
-    """What the report of the founding study says."""
+    """The content of the report of the founding study."""
     return view(founding_stored())
 
 
-def test_the_page_says_what_the_markdown_says(founding: ReportView) -> None:
+@pytest.fixture(scope="module")
+def page(founding: ReportView) -> str:
+    """The HTML page of the founding study."""
+    return html_page(founding)
+
+
+def test_the_page_has_the_content_of_the_markdown(founding: ReportView, page: str) -> None:
     """Every heading and every finding is in both."""
-    page, text = "".join(seen(html_page(founding)).text), markdown(founding)
+    shown, text = Parsed(page).text, markdown(founding)
     assert founding.sections
     for section in founding.sections:
-        assert section.title in page
+        assert section.title in shown
         assert f"## {section.title}" in text
         for statement in section.statements:
-            assert statement.head in page
+            assert statement.head in shown
 
 
 def test_the_decision_comes_first(founding: ReportView) -> None:
@@ -61,60 +61,48 @@ def test_the_decision_comes_first(founding: ReportView) -> None:
     assert decision.head == "Do not upgrade to tensorflow 2.0.0 (hold)"
 
 
-def test_every_figure_is_drawn_and_alive(founding: ReportView) -> None:
-    """It is there as SVG without any script, and the script has its definition."""
-    page = html_page(founding)
-    figures = [figure for section in founding.sections for figure in section.figures]
-    assert len(figures) == 3
-    assert page.count("<svg") >= len(figures)
-    assert page.count("vegaEmbed(document.getElementById(") == len(figures)
+def test_every_figure_is_drawn_and_interactive(founding: ReportView, page: str) -> None:
+    """The page holds each figure as an SVG that needs no script, and its definition for Vega."""
+    assert len(founding.figures) == 3
+    assert page.count("<svg") >= 3
+    assert page.count("vegaEmbed(document.getElementById(") == 3
 
 
-def test_the_page_fetches_nothing(founding: ReportView) -> None:
-    """No element loads anything, and the policy of the page forbids it to scripts."""
-    found = seen(html_page(founding))
+def test_the_page_fetches_nothing(page: str) -> None:
+    """No element loads anything, and the content security policy forbids it to scripts."""
+    elements = Parsed(page).elements
     loading = {"src", "srcset", "data", "action", "poster"}
-    for tag, attributes in found.elements:
+    for tag, attributes in elements:
         assert tag not in {"link", "iframe", "object", "embed", "img"}
-        assert not loading & {name for name, _ in attributes}
+        assert not loading & attributes.keys()
     [policy] = [
-        dict(attributes)["content"]
-        for tag, attributes in found.elements
-        if tag == "meta" and ("http-equiv", "Content-Security-Policy") in attributes
+        attributes["content"]
+        for _, attributes in elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policy
     assert policy.startswith("default-src 'none'")
 
 
 def test_hostile_texts_stay_texts() -> None:
-    """Whatever a script, a framework or a matrix says becomes neither element nor script."""
+    """No text of a script, a framework or a matrix becomes an element or a script."""
     chart = {"mark": "point", "data": {"values": [{"a": HOSTILE}]}, "encoding": {}}
-    hostile = ReportView(
-        title=HOSTILE,
-        lead=(HOSTILE,),
-        sections=(
-            Section(
-                title=HOSTILE,
-                lead=(HOSTILE,),
-                statements=(Statement(head=HOSTILE, text=HOSTILE, notes=(HOSTILE,)),),
-                figures=(Figure(name=HOSTILE, caption=HOSTILE, chart=chart),),
-                tables=(
-                    Table(caption=HOSTILE, columns=(HOSTILE,), rows=((HOSTILE,),), folded=True),
-                ),
-                notes=(HOSTILE,),
-                excerpts=(
-                    Excerpt(title=HOSTILE, sentences=(HOSTILE,), lines=(HOSTILE,), path=HOSTILE),
-                ),
-            ),
-        ),
+    section = Section(
+        HOSTILE,
+        (HOSTILE,),
+        (Statement(HOSTILE, HOSTILE, (HOSTILE,)),),
+        (Figure(HOSTILE, HOSTILE, chart),),
+        (Table(HOSTILE, (HOSTILE,), ((HOSTILE,),), folded=True),),
+        (HOSTILE,),
+        (Excerpt(HOSTILE, (HOSTILE,), (HOSTILE,), HOSTILE),),
     )
-    page = html_page(hostile)
-    found = seen(page)
-    assert [tag for tag, _ in found.elements if tag == "script"] == ["script"] * 2
-    assert "img" not in [tag for tag, _ in found.elements]
-    assert not any(name.startswith("on") for _, attrs in found.elements for name, _ in attrs)
+    page = html_page(ReportView(HOSTILE, (HOSTILE,), (section,)))
+    elements = Parsed(page).elements
+    assert [tag for tag, _ in elements if tag == "script"] == ["script"] * 2
+    assert "img" not in [tag for tag, _ in elements]
+    assert not any(name.startswith("on") for _, attributes in elements for name in attributes)
     assert "\x1b" not in page
     [drawn] = re.findall(r"vegaEmbed\(document\.getElementById\((.*)\), (\{.*\}), \{actions", page)
-    [anchor] = [dict(attrs)["id"] for tag, attrs in found.elements if dict(attrs).get("id")]
+    [anchor] = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert json.loads(drawn[0]) == anchor
     assert json.loads(drawn[1]) == chart

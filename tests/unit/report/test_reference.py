@@ -1,4 +1,4 @@
-"""The published run in ``reports/reference/``: it can be read, and its report made again."""
+"""The published run in ``reports/reference/`` can be read, and its report rendered again."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def rendered(folder: Path) -> list[Path]:
 
 
 def test_every_claim_is_judged_and_the_policy_decided() -> None:
-    """The published run answers what was asked of it."""
+    """The published run answers all questions of its matrix."""
     stored = RunFolder(FOUNDING).stored()
     judged = judge(stored.run.matrix, stored.plan, stored.results)
     assert judged.look
@@ -55,8 +55,8 @@ def test_every_claim_is_judged_and_the_policy_decided() -> None:
     assert [one.candidate for one in judged.decisions] == ["tensorflow=2.0.0"]
 
 
-def test_the_founding_study_was_made_in_full() -> None:
-    """Seven blocks, a result for each trial: all ok but what the article could not run."""
+def test_the_founding_study_is_complete() -> None:
+    """Seven blocks have a result for each trial; only the article's own script fails."""
     stored = RunFolder(FOUNDING).stored()
     assert {result.trial.slot for result in stored.results} == {
         trial.slot for trial in stored.plan.trials

@@ -1,10 +1,11 @@
-"""The report: what it says of a run at any time, and that nothing untrusted gets out of hand."""
+"""The content of a report at any time of a run, and untrusted text in it."""
 
 import math
 import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from runner.report.view import view
 from runner.report.words import amount, heading, median_and_range, number, printed, signed
 from runner.runs.folder import RunFolder
 from runner.summarise import Summary
-from runner.text import memory, one_line, size
+from runner.text import one_line
 from tests.fuzz.targets import READING
 from tests.support.samples import (
     AS_PUBLISHED,
@@ -51,8 +52,14 @@ def report(
     logs: dict[str, str] | None = None,
     run: Run | None = None,
 ) -> str:
-    """The report of the founding study, with what a test changes in it."""
+    """The report of the founding study, with the changes of a test."""
     return markdown(view(founding_stored(results, matrix, logs, run)))
+
+
+@cache
+def founding_report() -> str:
+    """The unchanged report of the founding study."""
+    return report()
 
 
 def section(text: str, title: str) -> str:
@@ -71,22 +78,22 @@ def row(text: str, *beginning: str) -> list[str]:
 
 def test_the_founding_report_is_as_accepted(gold: Callable[[str, str], None]) -> None:
     """The whole report of a finished run equals the accepted one."""
-    gold("report.md", report())
+    gold("report.md", founding_report())
 
 
 def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
-    """What a run folder holds gives the same report as the records that were stored in it."""
+    """The files of a run folder give the same report as the records stored in it."""
     folder = RunFolder(tmp_path / "run")
     folder.save_run(founding_run())
     folder.save_plan(founding_plan())
     folder.save_images(founding_images())
     for result in founding_results():
         folder.save_result(result, founding_logs().get(result.trial.id, "epoch 1"))
-    assert write(folder).read_text(encoding="utf-8") == report()
+    assert write(folder).read_text(encoding="utf-8") == founding_report()
 
 
 def test_the_unfinished_report_is_as_accepted(gold: Callable[[str, str], None]) -> None:
-    """After one block and a half, with one cell that fails, the report equals the accepted one."""
+    """After one and a half blocks, with one failing cell, the report equals the accepted one."""
     results = list(founding_results(10))
     broken = results[8].trial
     results[8] = failed_result(broken, Status.TIMED_OUT, "stopped at its time limit of 900 s")
@@ -94,8 +101,8 @@ def test_the_unfinished_report_is_as_accepted(gold: Callable[[str, str], None]) 
     gold("report-unfinished.md", report(tuple(results), logs=logs))
 
 
-def test_an_unfinished_run_says_how_far_it_is() -> None:
-    """While trials are missing the report names complete blocks and trials, and warns."""
+def test_an_unfinished_run_reports_its_progress() -> None:
+    """While trials are missing, the report counts complete blocks and trials, and warns."""
     lead = report(founding_results(9)).split("## ")[0]
     assert "Not finished yet: 1 of 7 blocks complete, 8 of 43 trials done." in lead
 
@@ -110,8 +117,8 @@ def test_a_run_without_results_has_no_numbers() -> None:
 
 
 def test_an_expected_failure_is_not_marked() -> None:
-    """A cell that fails as the matrix expects says so, has no number, and is no surprise."""
-    text = report()
+    """A cell that fails as the matrix expects has no number and is not counted as unexpected."""
+    text = founding_report()
     assert "All cells ended as expected." in text
     assert CROSS not in text
     assert row(text, "1.15.0", "subclassed-as-published")[2] == "failed, as expected"
@@ -120,7 +127,7 @@ def test_an_expected_failure_is_not_marked() -> None:
 
 
 def test_an_unexpected_failure_is_marked() -> None:
-    """A cell that fails now and then is marked, counted, and named in the first lines."""
+    """A cell that fails sometimes is marked, and counted in the first lines."""
     results = founding_results()
     text = report((failed_result(results[0].trial), *results[1:]))
     assert "1 cell ended unexpectedly." in text.split("## ")[0]
@@ -130,7 +137,7 @@ def test_an_unexpected_failure_is_marked() -> None:
 
 
 def test_an_unexpected_success_is_marked() -> None:
-    """A cell that was expected to fail and did not is as much a surprise."""
+    """A cell that was expected to fail and did not is marked, too."""
     good = replace(founding_results()[0].trial, cell="tensorflow=1.15.0,model=subclassed")
     lucky = replace(founding_result(good), trial=replace(good, cell=AS_PUBLISHED))
     others = tuple(r for r in founding_results() if r.trial.cell != AS_PUBLISHED)
@@ -153,19 +160,19 @@ def test_all_failed_gives_a_report_without_numbers() -> None:
     assert row(measured, "2.0.0", "functional")[2:] == [f"{DASH} no-image"] * 4
 
 
-def test_a_lost_engine_is_told_and_not_counted() -> None:
-    """A trial that lost its engine is not done, and its cell is no surprise."""
+def test_a_lost_engine_is_reported_and_not_counted() -> None:
+    """A trial that lost its engine is not done, and its cell is not unexpected."""
     lost = failed_result(founding_plan().trials[0], Status.ENGINE_LOST, "docker went away")
     text = report((lost,), logs={})
     assert "0 of 43 trials done" in text
     texts = row(text, *(value for _, value in coordinates(lost.trial.cell)))
     assert texts[2:4] == ["engine lost, will be repeated", "docker went away"]
-    told = section(text, "Lost attempts")
-    assert f"| {lost.trial.id} " in told.replace("<!-- -->", "")
-    assert "docker went away" in told
+    table = section(text, "Lost attempts")
+    assert f"| {lost.trial.id} " in table.replace("<!-- -->", "")
+    assert "docker went away" in table
 
 
-def test_an_attempt_that_was_lost_and_repeated_is_told() -> None:
+def test_an_attempt_that_was_lost_and_repeated_is_listed() -> None:
     """Also where the trial has ended well since; of very many the first ones are shown."""
     results = founding_results()
     trial = results[0].trial
@@ -174,14 +181,14 @@ def test_an_attempt_that_was_lost_and_repeated_is_told() -> None:
         failed_result(replace(trial, attempt=number), Status.ENGINE_LOST, "somebody killed it")
         for number in range(1, 26)
     ]
-    told = section(report((*results[1:], *lost, again)), "Lost attempts")
-    assert told.count("somebody killed it") == 20
-    assert "5 more attempts not shown here" in told
+    text = section(report((*results[1:], *lost, again)), "Lost attempts")
+    assert text.count("somebody killed it") == 20
+    assert "5 more attempts not shown here" in text
     assert "Lost attempts" not in report(results)
 
 
 def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
-    """A cell that is not ok has its reason, its own error line, its last lines and their file."""
+    """A cell that is not ok shows its reason, its error line, and the end of its log."""
     lines = [f"line {number}" for number in range(60)] + ["ValueError: 3", "cleaning up"]
     trial = founding_results()[0].trial
     results = (failed_result(trial, reason="exit code 1: cleaning up"),)
@@ -195,7 +202,7 @@ def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
 
 
 def test_many_failures_do_not_flood_the_report() -> None:
-    """Of very many failing cells some have their logs shown, and the others are counted."""
+    """Of very many failing cells only some show their logs; the others are counted."""
     matrix = large_matrix(50)
     results = tuple(failed_result(trial) for trial in founding_plan(matrix).trials)
     text = report(results, matrix=matrix, logs={result.trial.id: "x" for result in results})
@@ -204,14 +211,14 @@ def test_many_failures_do_not_flood_the_report() -> None:
 
 
 def test_an_error_line_is_the_last_that_names_an_error() -> None:
-    """Python's own last words are found also if others follow; a log without any has none."""
+    """Python's error line is found even if other lines follow; some logs have none."""
     assert error_line(("a.b.KeyError: 'x'", "done")) == "a.b.KeyError: 'x'"
     assert error_line(("epoch 1", "  TypeError: shown in a quoted line")) is None
 
 
 def test_published_numbers_stand_beside_ours() -> None:
-    """Published numbers keep their digits and have our median and range beside them."""
-    text = section(report(), "Published numbers beside ours")
+    """A published number keeps its digits, with our median and range beside it."""
+    text = section(founding_report(), "Published numbers beside ours")
     beginning = ("2.0.0", "sequential", "best train accuracy (%)")
     assert row(text, *beginning)[3:] == ["93.4", "93.33<br>(93.31 to 93.35)".replace(" ", NO_BREAK)]
     texts = row(text, "1.15.0", "subclassed-as-published", "does it run?")
@@ -219,8 +226,8 @@ def test_published_numbers_stand_beside_ours() -> None:
 
 
 def test_a_claim_is_judged_with_its_evidence() -> None:
-    """A claim has its verdict, the published pair, our interval and the answers in words."""
-    text = section(report(), "Published claims").replace(NO_BREAK, " ")
+    """A claim shows its verdict, the two published numbers, our interval, and the evidence."""
+    text = section(founding_report(), "Published claims").replace(NO_BREAK, " ")
     assert "Newer TensorFlow trains faster.” Contradicted on this machine.**" in text
     assert (
         "Published: 65 against 80 \N{MICRO SIGN}s (\N{MINUS SIGN}19 %). Here: model=sequential, "
@@ -230,8 +237,8 @@ def test_a_claim_is_judged_with_its_evidence() -> None:
     assert "cannot be run on TensorFlow 1.15.0.” Reproduced.**" in text
 
 
-def test_a_selection_leaves_claims_it_cannot_compare() -> None:
-    """A run of some cells says which claims it does not cover."""
+def test_a_selection_of_cells_lists_the_claims_that_it_cannot_judge() -> None:
+    """A claim about a cell outside the run is inconclusive."""
     matrix = founding_matrix()
     few = replace(matrix, cells=matrix.cells[:3])
     results = tuple(one for one in founding_results() if "1.15.0" in one.trial.cell)
@@ -240,7 +247,7 @@ def test_a_selection_leaves_claims_it_cannot_compare() -> None:
 
 
 def test_cells_without_trials_are_left_out() -> None:
-    """Cells that the plan does not hold are counted and not listed."""
+    """Cells outside the plan are counted and not listed."""
     plan = founding_plan()
     some = tuple(trial for trial in plan.trials if trial.cell != AS_PUBLISHED)
     text = markdown(view(replace(founding_stored((), logs={}), plan=replace(plan, trials=some))))
@@ -248,17 +255,17 @@ def test_cells_without_trials_are_left_out() -> None:
     assert "subclassed-as-published |" not in section(text, "Cells")
 
 
-def test_a_quick_look_is_called_one() -> None:
-    """A run with the quick parameters warns that it cannot be set beside published numbers."""
+def test_a_quick_look_is_announced() -> None:
+    """A run with the quick parameters warns that published numbers cannot be compared."""
     matrix = founding_matrix()
     cells = tuple(replace(cell, parameters={"epochs": 3}) for cell in matrix.cells)
     assert "This is a quick look with epochs = 3." in report(matrix=replace(matrix, cells=cells))
-    assert "quick look" not in report()
+    assert "quick look" not in founding_report()
 
 
 def test_environments_show_what_differs() -> None:
-    """Packages that differ or are absent are listed, the identical ones only counted."""
-    text = section(report(), "Environments")
+    """Packages that differ or are missing are listed; identical ones are only counted."""
+    text = section(founding_report(), "Environments")
     differing = text.split("Packages that differ (3)", 1)[1]
     assert row(differing, "tensorflow-cpu")[1:] == ["1.15.0", DASH]
     assert "protobuf" not in text
@@ -267,7 +274,7 @@ def test_environments_show_what_differs() -> None:
 
 
 def test_any_matrix_has_a_report() -> None:
-    """One cell without axes, published numbers, claims, policy, parameters or lock will do."""
+    """One cell without axes, published numbers, claims, policy, parameters or lock is enough."""
     cell = Cell(coordinates=(), request=request("9"), parameters={}, timeout_s=1.0)
     matrix = replace(
         founding_matrix(),
@@ -299,7 +306,7 @@ def test_a_thousand_cells_are_reported_in_seconds() -> None:
 
 
 def large_matrix(count: int) -> Matrix:
-    """One block of so many cells in one environment."""
+    """One block of many cells in one environment."""
     axes = (
         Axis(name="number", values=tuple(map(str, range(count)))),
         Axis(name="m", values=("m",)),
@@ -339,8 +346,10 @@ def coordinates(cell_id: str) -> list[tuple[str, str]]:
         (None, "s", DASH),
     ],
 )
-def test_a_number_has_the_digits_that_matter(value: float | None, unit: str, expected: str) -> None:
-    """Three digits, two decimals for per cent, and never an exponent for ordinary values."""
+def test_a_number_has_three_significant_digits(
+    value: float | None, unit: str, expected: str
+) -> None:
+    """Per cent have two decimals, and ordinary values never have an exponent."""
     assert number(value, unit) == expected
 
 
@@ -371,15 +380,8 @@ def test_a_share_never_exceeds_100_per_cent(factor: float, size: str, with_sign:
 
 
 def test_published_numbers_keep_their_digits() -> None:
-    """A published number gets no digit that was not published."""
+    """A published number gets no additional digits."""
     assert [printed(value) for value in (5.0, 93.27, 0.00001)] == ["5", "93.27", "0.00001"]
-
-
-def test_sizes_have_the_unit_that_a_person_would_choose() -> None:
-    """Sizes on disk are decimal, sizes of memory binary."""
-    assert size(851_000_000).replace(NO_BREAK, " ") == "851 MB"
-    assert memory(4 * 1024**3) == "4 GiB"
-    assert memory(512 * 1024**2) == "512 MiB"
 
 
 def test_a_long_axis_is_shortened() -> None:
@@ -404,12 +406,12 @@ NASTY = st.text(
 
 
 def flat(text: str) -> str:
-    """The text as a reader should see it: in one line."""
+    """The text on one line, as a reader should see it."""
     return re.sub(" +", " ", one_line(text)).strip()
 
 
 def shown_by(source: str) -> str:
-    """What a reader sees of Markdown, or an error if it holds more than text."""
+    """The text that a reader sees; an error if the Markdown contains more than text."""
     seen = []
     for block in GITHUB.parse(source):
         assert block.type in {"paragraph_open", "paragraph_close", "inline"}, block
@@ -429,12 +431,12 @@ def shown_by(source: str) -> str:
 @example("a\\|b | c")
 @example("\x1b[31mred\x1b[0m")
 def test_escaped_text_is_only_text(text: str) -> None:
-    """Whatever is escaped is shown as it is: no list, link, HTML or heading comes of it."""
+    """Escaped text is shown as it is: it never becomes a list, a link, HTML or a heading."""
     assert shown_by(escape(text)).strip() == flat(text)
 
 
 @given(st.lists(NASTY, min_size=2, max_size=4), NASTY)
-def test_escaped_text_stays_in_its_place_of_a_table(texts: list[str], title: str) -> None:
+def test_escaped_text_stays_in_its_table_cell(texts: list[str], title: str) -> None:
     """No text adds a row or a column to a table, or ends it."""
     table = Table(
         caption="t",
@@ -451,7 +453,7 @@ def test_escaped_text_stays_in_its_place_of_a_table(texts: list[str], title: str
 @given(st.lists(NASTY, max_size=5))
 @example(["```", "````text", "~~~", "    "])
 def test_a_log_cannot_leave_its_fence(lines: list[str]) -> None:
-    """The lines of a log are one block, whatever backticks and control characters they hold."""
+    """The lines of a log are one block, whatever backticks and control characters they contain."""
     excerpt = Excerpt(title="t", sentences=(), lines=tuple(lines), path="logs/x.log")
     tokens = GITHUB.parse(markdown(page(Section(title="t", excerpts=(excerpt,)))))
     fences = [token for token in tokens if token.type == "fence"]
@@ -465,8 +467,8 @@ def test_nothing_invisible_is_left(text: str) -> None:
     assert all(letter.isprintable() or letter == NO_BREAK for letter in one_line(text))
 
 
-def test_nobody_is_called() -> None:
-    """A name behind an at sign calls nobody, and an address or a link is only text."""
+def test_nobody_is_notified() -> None:
+    """A name after an at sign notifies nobody, and addresses are only text."""
     assert escape("@someone a@b1.1") == "@<!-- -->someone a@<!-- -->b1.1"
     assert escape("see http://x www.x") == r"see http\://x www\.x"
 
@@ -483,8 +485,8 @@ def page(section: Section) -> ReportView:
     return ReportView(title="t", lead=(), sections=(section,))
 
 
-def test_the_machine_that_was_measured_is_told_and_not_the_runner_s() -> None:
-    """Where the engine is elsewhere the processor comes from inside, the rest from the engine."""
+def test_the_report_describes_the_measured_machine_and_not_the_runner_s() -> None:
+    """If the engine is elsewhere, trials report the processor, and the engine reports the rest."""
     here = founding_run()
     far = replace(here.engine, machine="another", cpus=64, memory_bytes=2**38, kernel="6.9")
     run = replace(here, engine=replace(far, system="Far Linux 1"))
@@ -499,4 +501,4 @@ def test_the_machine_that_was_measured_is_told_and_not_the_runner_s() -> None:
     [_, runner] = row(table, "runner's machine")
     assert runner.startswith(f"may be a different one: {here.host.cpu_model}, ")
     assert "unknown processor" in report((), run=run)
-    assert "runner's machine" not in report()
+    assert "runner's machine" not in founding_report()
