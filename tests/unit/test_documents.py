@@ -47,6 +47,15 @@ def test_paths_in_the_guides_for_developers_exist(name: str) -> None:
     assert [one for one in paths if not any((top / one).exists() for top in FOLDERS)] == []
 
 
+def test_the_tree_in_the_architecture_is_the_real_one() -> None:
+    """It lists each file and folder of runner/ once."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^[├└]── (\S+)", text, re.MULTILINE)
+    hidden = {"__init__.py", "__pycache__"}
+    real = [one for one in (ROOT / "runner").iterdir() if one.name not in hidden]
+    assert sorted(listed) == sorted(f"{one.name}/" if one.is_dir() else one.name for one in real)
+
+
 def test_functions_in_the_architecture_exist() -> None:
     """``judge/compare.measure()`` names a function that can be imported from that module."""
     names = [
