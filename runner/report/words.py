@@ -276,7 +276,7 @@ def _interval_and_forecast(comparison: Comparison, estimate: Estimate) -> Iterat
     if (more := comparison.forecast) is not None:
         width = f"\N{PLUS-MINUS SIGN}{amount(more.half_width, comparison.measured)}"
         yield (
-            f"About {counted(more.blocks, 'more block')} ({more.fewest} to {more.most}) would "
+            f"About {counted(more.blocks, 'more block')} ({more.fewest:,} to {more.most:,}) would "
             f"narrow the interval to {width}."
         )
     if estimate.excludes_zero:

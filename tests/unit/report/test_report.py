@@ -1,6 +1,5 @@
 """The content of a report at any time of a run, and untrusted text in it."""
 
-import math
 import re
 import time
 from collections.abc import Callable
@@ -8,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -20,9 +18,7 @@ from runner.report.records import Excerpt, ReportView, Section, Table
 from runner.report.render import escape, markdown
 from runner.report.sections.measured import error_line
 from runner.report.view import view
-from runner.report.words import amount, heading, median_and_range, number, printed, signed
 from runner.runs.folder import RunFolder
-from runner.summarise import Summary
 from runner.text import one_line
 from tests.fuzz.targets import READING
 from tests.support.samples import (
@@ -305,6 +301,11 @@ def test_a_thousand_cells_are_reported_in_seconds() -> None:
     assert row(text, "999", "m")[2] == f"{CROSS} failed, expected: ok"
 
 
+def test_a_long_axis_is_shortened() -> None:
+    """Of many values on an axis the first paragraph gives the number, the first and the last."""
+    assert "number (36 values from 0 to 35)" in report((), matrix=large_matrix(36), logs={})
+
+
 def large_matrix(count: int) -> Matrix:
     """One block of many cells in one environment."""
     axes = (
@@ -327,71 +328,6 @@ def large_matrix(count: int) -> Matrix:
 def coordinates(cell_id: str) -> list[tuple[str, str]]:
     """The axes and values in an id of the founding study."""
     return [(pair.split("=")[0], pair.split("=")[1]) for pair in cell_id.split(",")]
-
-
-# --- numbers -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "expected"),
-    [
-        (0.83412, "s", "0.834"),
-        (80.12, "us", "80.1"),
-        (92.4149, "%", "92.41"),
-        (851.4, "MB", "851"),
-        (12345.6, "MB", "12,346"),
-        (0.00123, "s", "0.00123"),
-        (0.0, "s", "0"),
-        (-1.5, "s", "\N{MINUS SIGN}1.50"),
-        (None, "s", DASH),
-    ],
-)
-def test_a_number_has_three_significant_digits(
-    value: float | None, unit: str, expected: str
-) -> None:
-    """Per cent have two decimals, and ordinary values never have an exponent."""
-    assert number(value, unit) == expected
-
-
-def test_a_range_has_the_decimals_of_its_median() -> None:
-    """The ends of a range are written like the number they belong to."""
-    summary = Summary(cell="", metric="", n=7, n_failed=0, median=1.004, low=0.9951, high=1.0123)
-    assert median_and_range(summary, METRICS[0]) == "1.00\n(1.00 to 1.01)".replace(" ", NO_BREAK)
-
-
-@pytest.mark.parametrize(
-    ("factor", "size", "with_sign"),
-    [
-        (1.44, "44 %", "+44 %"),
-        (0.974, "2.6 %", "-2.6 %"),
-        (1.0002, "0.02 %", "+0.02 %"),
-        (378.5, "380x", "+380x"),
-        (1 / 378.5, "380x", "-99.7 %"),
-        (0.0003, "3,300x", "-99.97 %"),
-        (1e300, "1e+300x", "+1e+300x"),
-    ],
-)
-def test_a_share_never_exceeds_100_per_cent(factor: float, size: str, with_sign: str) -> None:
-    """A change of a factor of ten and more is written as a multiple; a decrease stays a share."""
-    change = math.log(factor)
-    assert amount(change, METRICS[0]).replace(NO_BREAK, " ") == size
-    expected = with_sign.replace("-", "\N{MINUS SIGN}", 1)
-    assert signed(change, METRICS[0]).replace(NO_BREAK, " ") == expected
-
-
-def test_published_numbers_keep_their_digits() -> None:
-    """A published number gets no additional digits."""
-    assert [printed(value) for value in (5.0, 93.27, 0.00001)] == ["5", "93.27", "0.00001"]
-
-
-def test_a_long_axis_is_shortened() -> None:
-    """Of many values on an axis the first paragraph gives the number, the first and the last."""
-    assert "number (36 values from 0 to 35)" in report((), matrix=large_matrix(36), logs={})
-
-
-def test_microseconds_have_their_letter() -> None:
-    """The unit ``us`` is printed with the Greek letter."""
-    assert heading(METRICS[1]) == "time per sample (\N{MICRO SIGN}s)"
 
 
 # --- untrusted text ------------------------------------------------------------------------------
