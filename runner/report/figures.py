@@ -16,7 +16,7 @@ import vl_convert
 from runner.judge.records import Comparison
 from runner.records.study import Metric, Scale
 from runner.report.records import Figure
-from runner.report.words import heading
+from runner.report.words import unit
 from runner.text import shortened
 
 WIDTH = 560
@@ -52,7 +52,8 @@ def changes(
     if not shown:
         return None
     ratio = metric.scale is Scale.RATIO
-    title = _plain(f"change of {metric.title} (%)" if ratio else f"change of {heading(metric)}")
+    title = f"change of {metric.title} ({'%' if ratio else unit(metric)})".removesuffix(" ()")
+    title = _plain(title)
     dots = [
         {"row": label, "change": _shown(change, ratio), "block": block}
         for label, one in shown
