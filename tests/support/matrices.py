@@ -1,4 +1,4 @@
-"""Matrices for tests: a small one, one with every key, and how to read a text as a matrix."""
+"""Matrices for tests: a small one, and one with every key."""
 
 from pathlib import Path
 
@@ -49,14 +49,14 @@ claims:
 
 
 def study(folder: Path, text: str) -> Matrix:
-    """Read a text as the matrix of a folder."""
+    """Write a text as the matrix of a folder, and read it."""
     (folder / "run.py").write_text("")
     (folder / "matrix.yaml").write_text(text)
     return read(folder / "matrix.yaml")
 
 
 def told(folder: Path, text: str | bytes) -> list[str]:
-    """Return what is said of a wrong matrix, a line each, without the name of the file."""
+    """Return the problems of an invalid matrix, one line each, without the file name."""
     (folder / "run.py").write_text("")
     path = folder / "matrix.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)

@@ -1,6 +1,6 @@
-"""A small run like that of the founding study, made by hand: records only, no files.
+"""A small run of the founding study, as records without files.
 
-The numbers are invented, close to what a laptop gives, and the same every time.
+The numbers are invented. They are close to those of a laptop, and always the same.
 """
 
 import zlib
@@ -83,7 +83,7 @@ _TYPICAL = {
 
 
 def request(version: str) -> EnvironmentRequest:
-    """What the cells of one TensorFlow ask of their environment."""
+    """Return the request of the cells with one version of TensorFlow."""
     need = Requirement(
         axis="tensorflow", distributions=("tensorflow-cpu", "tensorflow"), version=version
     )
@@ -91,7 +91,7 @@ def request(version: str) -> EnvironmentRequest:
 
 
 def cell(version: str, model: str) -> Cell:
-    """One cell of the founding study."""
+    """Return a cell of the founding study."""
     published = model == "subclassed-as-published"
     return Cell(
         coordinates=(("tensorflow", version), ("model", model)),
@@ -104,7 +104,7 @@ def cell(version: str, model: str) -> Cell:
 
 
 def founding_matrix() -> Matrix:
-    """The founding study: seven cells, eight metrics, what was published, claims and policy."""
+    """Return the founding study: seven cells, eight metrics, published values, claims, policy."""
     old, new = "tensorflow=1.15.0", "tensorflow=2.0.0"
     return Matrix(
         name="founding",
@@ -188,7 +188,7 @@ def founding_matrix() -> Matrix:
 
 
 def founding_lock() -> Lock:
-    """Two environments that share some packages."""
+    """Return a lock with two environments that share some packages."""
     shared = {"absl-py": "0.8.1", "termcolor": "1.1.0", "wheel": "0.33.6", "wrapt": "1.11.2"}
     old = {"tensorflow-cpu": "1.15.0", "numpy": "1.17.3", "gast": "0.2.2", "protobuf": "3.10.0"}
     new = {"tensorflow": "2.0.0", "numpy": "1.17.2", "gast": "0.2.2", "protobuf": "3.10.0"}
@@ -212,7 +212,7 @@ def founding_lock() -> Lock:
 
 
 def founding_images() -> tuple[Image, ...]:
-    """One image for each environment."""
+    """Return an image for each environment."""
     base = Base(kind=BaseKind.ASSEMBLED, name="host python 3.7.16", digest="sha256:" + "b" * 64)
     return tuple(
         Image(
@@ -227,7 +227,7 @@ def founding_images() -> tuple[Image, ...]:
 
 
 def founding_run(matrix: Matrix | None = None) -> Run:
-    """The founding study on a laptop with docker."""
+    """Return a run of the founding study on a laptop with Docker."""
     return Run(
         id="founding-20261123T093000Z",
         key="k" * 64,
@@ -266,7 +266,7 @@ def founding_run(matrix: Matrix | None = None) -> Run:
 
 
 def founding_plan(matrix: Matrix | None = None) -> Plan:
-    """All trials, each block in the order of the matrix, turned a little further."""
+    """Return a plan in which each block rotates the order of the matrix."""
     matrix = matrix or founding_matrix()
     trials = []
     for block in range(1, matrix.blocks + 1):
@@ -285,12 +285,12 @@ def founding_plan(matrix: Matrix | None = None) -> Plan:
 
 
 def founding_results(trials: int | None = None) -> tuple[TrialResult, ...]:
-    """The results of the first ``trials`` trials (``None``: of all)."""
+    """Return the results of the first ``trials`` trials, or of all trials."""
     return tuple(founding_result(trial) for trial in founding_plan().trials[:trials])
 
 
 def founding_result(trial: Trial) -> TrialResult:
-    """One trial as it is expected to end."""
+    """Return the expected result of a trial."""
     if trial.cell == AS_PUBLISHED:
         return failed_result(trial, reason=f"exit code 1: {ERROR}")
     seconds, startup, best, final, test, peak = _TYPICAL[trial.cell]
@@ -325,7 +325,7 @@ def ok_result(
     series: Mapping[str, tuple[float, ...]],
     adapted: str | None = None,
 ) -> TrialResult:
-    """A trial that ended well."""
+    """Return the result of a trial that is ok."""
     new = "2.0.0" in trial.cell
     return TrialResult(
         trial=trial,
@@ -349,7 +349,7 @@ def ok_result(
 def failed_result(
     trial: Trial, status: Status = Status.FAILED, reason: str = "exit code 1"
 ) -> TrialResult:
-    """A trial that did not end well."""
+    """Return the result of a trial that is not ok."""
     return TrialResult(
         trial=trial,
         status=status,
@@ -364,7 +364,7 @@ def failed_result(
 
 
 def founding_logs() -> dict[str, str]:
-    """The last lines of the one log that belongs to a trial that is not ok."""
+    """Return the log of the only trial that is not ok."""
     return {
         f"{AS_PUBLISHED}@b1.1": "epoch 1\n"
         "Traceback (most recent call last):\n"
@@ -380,7 +380,7 @@ def founding_stored(
     logs: dict[str, str] | None = None,
     run: Run | None = None,
 ) -> StoredRun:
-    """The founding study as its run folder holds it, with what a test changes in it."""
+    """Return the founding study as a stored run, with some changes."""
     return StoredRun(
         run=run or founding_run(matrix),
         plan=founding_plan(matrix),

@@ -1,4 +1,4 @@
-"""A study on disk: a matrix, its script and its lock in a folder, and the program run on it."""
+"""Studies on disk: a folder with matrix, script and lock, and the program that runs it."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def write_study(
     folder: Path, environment: Environment, script: str, *, blocks: int = 1, base: str = "host"
 ) -> None:
-    """Write a matrix of two cells on one environment, with its script and its lock."""
+    """Write a matrix of two cells with one environment, its script and its lock."""
     (folder / "script.py").write_text(script)
     (folder / "matrix.yaml").write_text(f"""\
 format: 1
@@ -33,7 +33,7 @@ repeats: 0
 
 
 def started(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start the program on the study of a folder, as a person does."""
+    """Start the program in the folder of a study."""
     return subprocess.Popen(
         [sys.executable, "-m", "runner", *words],
         cwd=folder,
@@ -45,13 +45,13 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def ended(program: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr of the program once it ends."""
+    """Wait for the program, and return exit code, stdout and stderr."""
     out, err = program.communicate(timeout=timeout_s)
     return program.returncode, out, err
 
 
 def run_folders(folder: Path) -> list[RunFolder]:
-    """Return the runs of the study, the newest last."""
+    """Return the runs of the study, oldest first."""
     return [RunFolder(path.parent) for path in sorted(folder.glob("reports/2*/run.json"))]
 
 
