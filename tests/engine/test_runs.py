@@ -156,7 +156,7 @@ def test_doctor_examines_a_machine(client: docker.DockerClient, tmp_path: Path) 
     findings = {line.split()[1]: line for line in out.splitlines()}
     assert (err, "bad" in out) == ("", code == 1), out
     assert findings["engine"].startswith("ok   engine       docker ")
-    assert "7 pairs); a container itself takes" in findings["overhead"]
+    assert "7 pairs); to start and stop a container takes" in findings["overhead"]
     label = f"{LABEL}run={registry.remember(tmp_path / 'reports' / 'doctor')}"
     assert client.containers.list(all=True, filters={"label": label}) == []
     assert client.volumes.list(filters={"label": label}) == []
