@@ -76,16 +76,15 @@ def _template(name: str) -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "address": lambda path: quote(path, safe="/=,@"),
+        "address": lambda path: Raw(quote(path, safe="/=,@")),
         "anchor": lambda figure: file_name(figure.name),
         "drawn": _drawn,
         "fenced": _fenced,
         "grid": _grid,
         "html": _html,
-        "image": _image,
+        "image_path": image_path,
         "json": _json,
         "lines": _lines,
-        "link": _link,
         "log": _log,
     }
     return environment.get_template(name)
@@ -128,14 +127,6 @@ def _grid(table: Table) -> Raw:
 def _html(text: str) -> Raw:
     """Escape for the inside of an HTML block, in which Markdown has no effect."""
     return Raw(html.escape(one_line(text)))
-
-
-def _image(figure: Figure) -> Raw:
-    return Raw(f"![{escape(figure.caption)}]({quote(image_path(figure))})")
-
-
-def _link(path: str) -> Raw:
-    return Raw(f"[{escape(path)}]({quote(path, safe='/=,@')})")
 
 
 # Filters for HTML
