@@ -6,7 +6,7 @@ untrusted. Whatever they contain, parsing them gives a status and never an excep
 
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from runner.engines.protocol import Launch, Outcome
@@ -60,19 +60,14 @@ class ParsedResult:
         disturbed: str | None = None,
     ) -> TrialResult:
         """Return this as the result of a trial."""
+        parsed = {one.name: getattr(self, one.name) for one in fields(self)}
         return TrialResult(
             trial=trial,
-            status=self.status,
-            reason=self.reason,
-            values=self.values,
-            series=self.series,
-            environment=self.environment,
-            adapted=self.adapted,
-            reading=self.reading,
-            disturbed=disturbed,
-            image=image,
             started_at=started_at,
             duration_s=duration_s,
+            image=image,
+            disturbed=disturbed,
+            **parsed,
         )
 
 
