@@ -192,7 +192,7 @@ def _signed_ends(estimate: Estimate, metric: Metric) -> str:
     largest = max(abs(estimate.low), abs(estimate.high)) or 1.0
     digits = min(max(0, 2 - math.floor(math.log10(largest))), 6)
     ends = (f"{end:+.{digits}f}".replace("-", _MINUS) for end in (estimate.low, estimate.high))
-    return unbroken(f"{' to '.join(ends)} {unit(metric)}".rstrip())
+    return unbroken(f"{' to '.join(dict.fromkeys(ends))} {unit(metric)}".rstrip())
 
 
 def _ends(estimate: Estimate, metric: Metric, write: Callable[..., str]) -> str:
