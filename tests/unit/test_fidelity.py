@@ -18,7 +18,7 @@ from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts, Reading, Trial, TrialResult
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
-from tests.support.fakes import FakeEngine
+from tests.support.fakes import QuickEngine
 from tests.support.samples import ok_result
 
 NOISE = (0.002, -0.003, 0.001, 0.004, -0.002, 0.0, -0.001, 0.003)
@@ -189,7 +189,7 @@ def test_engines_are_told_with_isolation_and_cores() -> None:
     assert "isolation: bubblewrap (read-only root" in row(found, "venv: ")
 
 
-class Elsewhere(FakeEngine):
+class Elsewhere(QuickEngine):
     """Holds the environment already; it runs on another machine, so that no core is kept off."""
 
     def __init__(self, cores: int = 2) -> None:
