@@ -1,0 +1,110 @@
+"""The images of a local engine, listed without the SDK."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from runner.engines import docker
+from runner.engines.docker.address import Address
+from runner.errors import EngineError
+from runner.records.environment import Base, BaseKind, Image
+
+LABELS = {
+    "matrix-runner.environment": "e" * 64,
+    "matrix-runner.label": "numpy=1.0",
+    "matrix-runner.base-kind": "pulled",
+    "matrix-runner.base-name": "python:3.11-slim",
+    "matrix-runner.base-digest": "sha256:b",
+}
+OURS = {
+    "Id": "sha256:i",
+    "Labels": LABELS,
+    "Size": 7,
+    "RepoTags": [f"matrix-runner/environment:{'e' * 16}"],
+}
+IMAGE = Image(
+    environment="e" * 64,
+    label="numpy=1.0",
+    id="sha256:i",
+    size_bytes=7,
+    base=Base(kind=BaseKind.PULLED, name="python:3.11-slim", digest="sha256:b"),
+)
+
+Serve = Callable[[str, object], Address]
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    """Return the requests that the engine got."""
+    return []
+
+
+@pytest.fixture
+def serve(requests: list[str]) -> Iterator[Serve]:
+    """Return a function that starts an engine with a fixed response, and returns its address."""
+    threads: list[threading.Thread] = []
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+
+        def respond(response: bytes) -> None:
+            connection, _ = listening.accept()
+            with connection:
+                requests.append(connection.recv(4096).decode())
+                connection.sendall(response)
+
+        def start(status: str, content: object) -> Address:
+            path = Path(folder, "socket")
+            listening.bind(str(path))
+            listening.listen()
+            listening.settimeout(10)
+            response = f"HTTP/1.0 {status}\r\n\r\n{json.dumps(content)}".encode()
+            threads.append(threading.Thread(target=respond, args=(response,)))
+            threads[0].start()
+            return Address(url=f"unix://{path}")
+
+        yield start
+        for thread in threads:
+            thread.join()
+
+
+def test_images_are_listed_by_environment(serve: Serve, requests: list[str]) -> None:
+    """Only named images of environments are asked for."""
+    assert docker.list_images(serve("200 OK", [OURS])) == {IMAGE.environment: IMAGE}
+    (request,) = requests
+    url = urlsplit(request.split()[1])
+    assert url.path == "/images/json"
+    (filters,) = parse_qs(url.query)["filters"]
+    assert json.loads(filters) == {"label": ["matrix-runner.environment"], "dangling": ["false"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "ours"),
+    [
+        (["localhost/matrix-runner/environment:1"], True),
+        (["matrix-runner/environment:1", "mine:1"], False),
+        (["mine:1"], False),
+        (["matrix-runner-of-somebody/else:1"], False),
+    ],
+)
+def test_an_image_that_others_named_is_not_ours(serve: Serve, names: list[str], ours: bool) -> None:
+    """An image that others build on ours has our labels, too."""
+    entry: dict[str, Any] = {**OURS, "RepoTags": names}
+    assert bool(docker.list_images(serve("200 OK", [entry]))) is ours
+
+
+def test_an_engine_that_fails_is_one_sentence(serve: Serve) -> None:
+    """The sentence has the status and says what to do."""
+    with pytest.raises(EngineError, match=r"could not list its images \(HTTP/1\.0 500 .*restart"):
+        docker.list_images(serve("500 Internal Server Error", {}))
+
+
+def test_a_missing_engine_is_one_sentence() -> None:
+    """The sentence names the socket and says what to do."""
+    with pytest.raises(EngineError, match=r"no engine answers on /nonexistent .*: start Docker"):
+        docker.list_images(Address(url="unix:///nonexistent"))
