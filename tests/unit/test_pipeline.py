@@ -105,6 +105,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
     # Otherwise the following tests would only use the cores that one run left them.
     monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
+    # The tests of reports draw; drawing here would take most of the time.
+    monkeypatch.setattr("runner.report.figures.changes", lambda *_: None)
     return engine
 
 
