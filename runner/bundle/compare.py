@@ -212,25 +212,22 @@ def _obstacle(before: Comparison, after: Comparison) -> str | None:
 
 
 def _compared(draft: Finding, before: Comparison, after: Comparison, level: float) -> Finding:
-    """Judge a comparison by both verdicts and by the difference between the two changes."""
-    difference = unpaired(list(after.changes.values()), list(before.changes.values()), level)
-    if difference is None:
-        return replace(draft, reason="the numbers are too large to compare")
-    draft = replace(draft, difference=difference)
-    inside = difference.is_within(before.measured.change_margin)
-    different = difference.excludes_zero and not inside
-    size = ", but the change has a different size here" if different else ""
-    if before.verdict is after.verdict:
-        return _reproduced(draft, f"the verdict is the same{size}")
-    if after.verdict is Verdict.CANNOT_TELL and _same_direction(before, after):
-        return _reproduced(draft, f"the change has the same direction here{size}")
+    """Judge a comparison by both verdicts, and if they differ by the difference of the changes."""
+    changes = list(after.changes.values()), list(before.changes.values())
     verdicts = f"{before.verdict.value!r} in the bundle and {after.verdict.value!r} here"
-    if inside:
-        return _reproduced(draft, f"{verdicts}, but the difference is smaller than the margin")
-    if different:
-        why = f"{verdicts}, and the difference is larger than noise explains"
-        return replace(draft, verdict=Reproduced.NOT_REPRODUCED, reason=why)
-    return replace(draft, reason=f"{verdicts}, but noise could explain that; run more blocks")
+    margin = before.measured.change_margin
+    judged = _judged(draft, partial(unpaired, *changes), margin, verdicts, level)
+    if before.verdict is after.verdict:
+        reason = "the verdict is the same"
+    elif after.verdict is Verdict.CANNOT_TELL and _same_direction(before, after):
+        reason = "the change has the same direction here"
+    else:
+        return judged
+    if judged.difference is None:
+        return judged
+    if judged.verdict is Reproduced.NOT_REPRODUCED:
+        reason += ", but the change has a different size here"
+    return replace(judged, verdict=Reproduced.REPRODUCED, reason=reason)
 
 
 def _same_direction(before: Comparison, after: Comparison) -> bool:
@@ -262,8 +259,8 @@ def _numbers(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
             common = sorted(before.keys() & after.keys())
             same_seeds = all(old[block].trial.seed == new[block].trial.seed for block in common)
             if before:
-                draft = Finding(of=cell.id, metric=metric)
-                yield _number(draft, before, after, common if same_seeds else None)
+                draft, margin = Finding(of=cell.id, metric=metric), metric.change_margin
+                yield _number(draft, margin, before, after, common if same_seeds else None)
 
 
 def _ok(stored: StoredRun, cell: Cell) -> Mapping[int, TrialResult]:
@@ -285,6 +282,7 @@ def _values(results: Mapping[int, TrialResult], metric: Metric) -> Mapping[int, 
 
 def _number(
     draft: Finding,
+    margin: float,
     before: Mapping[int, float],
     after: Mapping[int, float],
     common: Sequence[int] | None,
@@ -292,7 +290,8 @@ def _number(
     """Compare the numbers in ``common`` blocks pairwise; all numbers if seeds differ (``None``)."""
     if common and all(after[block] == before[block] for block in common):
         blocks = f"all {len(common)} blocks" if len(common) > 1 else "the single block"
-        return _reproduced(draft, f"the numbers are identical in {blocks}")
+        reason = f"the numbers are identical in {blocks}"
+        return replace(draft, verdict=Reproduced.REPRODUCED, reason=reason)
     n = min(len(before), len(after)) if common is None else len(common)
     if n < FEWEST_BLOCKS:
         return replace(draft, reason=f"the numbers differ, and {_too_few(n)}" if n else _too_few(n))
@@ -301,25 +300,30 @@ def _number(
     else:
         size = max(abs(before[block]) for block in common)
         estimate = partial(paired, [after[one] - before[one] for one in common], size=size)
-    return partial(_judged, draft, estimate)
+    return partial(_judged, draft, estimate, margin, "the numbers differ")
 
 
-def _judged(draft: Finding, estimate: Callable[[float], Estimate | None], level: float) -> Finding:
-    """Judge whether the numbers of a cell differ by more than the margin allows."""
-    difference, metric = estimate(level), draft.metric
-    if difference is None or metric is None:
+# --- all differences ------------------------------------------------------------------------------
+
+
+def _judged(
+    draft: Finding,
+    estimate: Callable[[float], Estimate | None],
+    margin: float,
+    observed: str,
+    level: float,
+) -> Finding:
+    """Judge a difference by its interval and the margin; ``observed`` says what differs."""
+    difference = estimate(level)
+    if difference is None:
         return replace(draft, reason="the numbers are too large to compare")
-    draft = replace(draft, difference=difference)
-    if difference.is_within(metric.change_margin):
-        return _reproduced(draft, "the numbers differ by less than the margin")
-    if difference.excludes_zero:
-        why = "the numbers differ by more than noise and the margin explain"
-        return replace(draft, verdict=Reproduced.NOT_REPRODUCED, reason=why)
-    return replace(draft, reason="the numbers differ, but noise could explain that")
-
-
-def _reproduced(draft: Finding, reason: str) -> Finding:
-    return replace(draft, verdict=Reproduced.REPRODUCED, reason=reason)
+    verdict, reason = Reproduced.CANNOT_TELL, "but noise could explain that; run more blocks"
+    if difference.is_within(margin):
+        verdict, reason = Reproduced.REPRODUCED, "but the difference is smaller than the margin"
+    elif difference.excludes_zero:
+        verdict, reason = Reproduced.NOT_REPRODUCED, "and the difference is larger than noise"
+    reason = f"{observed}, {reason}"
+    return replace(draft, difference=difference, verdict=verdict, reason=reason)
 
 
 def _too_few(n: int) -> str:

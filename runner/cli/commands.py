@@ -192,16 +192,15 @@ def clean(options: Options) -> Exit:
         owned = engine.owned()
         things = removable(owned, options.reports, options.all)
         for thing in things:
-            taken = "" if thing.size_bytes is None else f"  {size(thing.size_bytes)}"
-            print(f"{thing.kind:9} {thing.label}{taken}")
+            taken = "" if thing.size_bytes is None else size(thing.size_bytes)
+            print(f"{thing.kind:9} {thing.label}  {taken}".rstrip())
         if kept := len(owned) - len(things):
             print(f"kept {kept}: in use, or only removed with --all")
         if not things:
             print("nothing to remove on the engine")
             return Exit.OK
-        total = (
-            f"{counted(len(things), 'item')}, {size(sum(one.size_bytes or 0 for one in things))}"
-        )
+        taken = size(sum(thing.size_bytes or 0 for thing in things))
+        total = f"{counted(len(things), 'item')}, {taken}"
         if options.yes or _agreed(f"Remove {total}?"):
             for thing in things:
                 engine.discard(thing)
@@ -212,11 +211,8 @@ def clean(options: Options) -> Exit:
 
 
 COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
-    command.__name__: command
-    for command in (
-        *(run, lock, plan, prepare, explain, doctor),
-        *(bundle, replay, report, schema, clean),
-    )
+    one.__name__: one
+    for one in (run, lock, plan, prepare, explain, doctor, bundle, replay, report, schema, clean)
 }
 
 
@@ -287,7 +283,6 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
 
 
 def _known_lock(options: Options) -> Lock:
-
     return read_lock(lock_path(options.matrix))
 
 

@@ -106,7 +106,16 @@ def measured_pair(
         script.write_text(WORK)
         clear(engine, run)
         engine.stage(run, image.id, {"launcher.py": LAUNCHER, "script/work.py": script})
-        launch = _launch(run, image, limits)
+        launch = Launch(
+            run=run,
+            trial="calibration",
+            image=image.id,
+            script="script/work.py",
+            seed=0,
+            limits=limits,
+            timeout_s=TIMEOUT_S,
+            guards=Guards(window_s=0.0),
+        )
         outcome = engine.execute(launch, lambda _: None)
         parsed = parse_outcome(outcome, launch, [SECONDS])
         if parsed.status is not Status.OK:
@@ -116,19 +125,6 @@ def measured_pair(
         inside_s=parsed.values["seconds"],
         outside_s=outside_s,
         container_s=outcome.duration_s,
-    )
-
-
-def _launch(run: str, image: Image, limits: Limits) -> Launch:
-    return Launch(
-        run=run,
-        trial="calibration",
-        image=image.id,
-        script="script/work.py",
-        seed=0,
-        limits=limits,
-        timeout_s=TIMEOUT_S,
-        guards=Guards(window_s=0.0),
     )
 
 
