@@ -50,9 +50,7 @@ def _screened(matrix: Matrix) -> list[Asked]:
     known = {(one.of, one.against, one.metric.name) for one in named(matrix)}
     if baseline := matrix.baseline_cell():
         pairs += (
-            (cell.id, baseline.id)
-            for cell in matrix.cells
-            if cell != baseline and cell.expect is Status.OK and cell.blocks is None
+            (cell.id, baseline.id) for cell in matrix.cells if cell != baseline and cell.is_sound
         )
     return [
         Asked(of, against, metric, named=False)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Advice, Comparison, Decision, JudgedLimit, Look
 from runner.judge.samples import Samples
-from runner.records import shown
+from runner.records import as_id
 from runner.records.study import Better, Cell, PolicyLimit, Scale, Status
 
 
@@ -41,11 +41,8 @@ def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tupl
 def _candidate(samples: Samples, cell: Cell) -> str:
     """Return how the cell differs from the baseline: ``tensorflow=2.0.0``."""
     values = dict(cell.coordinates)
-    return ",".join(
-        f"{axis}={shown(values[axis])}"
-        for axis, usual in samples.matrix.baseline
-        if values[axis] != usual
-    )
+    baseline = samples.matrix.baseline
+    return as_id((axis, values[axis]) for axis, usual in baseline if values[axis] != usual)
 
 
 def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:

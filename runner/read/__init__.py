@@ -6,6 +6,7 @@ problems at once.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from runner.read.claims import (
@@ -24,14 +25,12 @@ from runner.read.yaml import load
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
     Axis,
-    Cell,
     Experiment,
     Limits,
     Matrix,
     Metric,
     Pair,
     Scale,
-    against_baseline,
 )
 from runner.text import quoted
 
@@ -140,23 +139,19 @@ def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
 
 
 def _matrix(document: Document, grid: Grid) -> Matrix:
-    every = cells(grid, document)
-    baseline = _baseline(document, grid)
-    return Matrix(
+    experiment = document.experiment
+    matrix = Matrix(
         name=document.name,
         title=document.title or document.name,
         axes=grid.axes,
-        cells=every,
-        experiment=Experiment(
-            script=document.experiment.script, data=tuple(document.experiment.data)
-        ),
+        cells=cells(grid, document),
+        experiment=Experiment(script=experiment.script, data=tuple(experiment.data)),
         metrics=tuple(_metric(name, section) for name, section in document.metrics.items()),
         limits=Limits(**dict(document.limits)),
         blocks=document.blocks,
         base=document.environment.base,
         source=document.published.source if document.published else None,
-        baseline=baseline,
-        compare=_named_pairs(document, grid) or _default_pairs(document, grid, every, baseline),
+        baseline=_baseline(document, grid),
         looks=document.looks,
         repeats=document.repeats,
         matched=document.matched,
@@ -165,6 +160,7 @@ def _matrix(document: Document, grid: Grid) -> Matrix:
         policy=policy(document),
         quick=_quick(document),
     )
+    return replace(matrix, compare=_pairs(document, grid, matrix))
 
 
 def _baseline(document: Document, grid: Grid) -> Coordinates:
@@ -197,33 +193,22 @@ def _default_margin(section: MetricSection) -> tuple[float, bool]:
     return (RATIO_MARGIN, True) if _scale(section) is Scale.RATIO else (POINTS_MARGIN, False)
 
 
-def _named_pairs(document: Document, grid: Grid) -> tuple[Pair, ...]:
-    """Return the comparisons that the document names, cell by cell."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for entry in document.compare or ():
-        for pair in grid.pairs(entry.of, entry.against):
-            found.setdefault(pair, []).extend(entry.metrics or _headline(document))
-    return tuple(
-        Pair(of=of, against=against, metrics=tuple(dict.fromkeys(metrics)))
-        for (of, against), metrics in found.items()
-    )
-
-
-def _default_pairs(
-    document: Document, grid: Grid, every: tuple[Cell, ...], baseline: Coordinates
-) -> tuple[Pair, ...]:
-    return tuple(
-        Pair(of=of.id, against=against.id, metrics=_headline(document))
-        for of, against in against_baseline(grid.axes, every, baseline)
-    )
-
-
-def _headline(document: Document) -> tuple[str, ...]:
-    """Return the metrics of comparisons that name none: those of the policy, else the first."""
-    return tuple(document.policy) or tuple(document.metrics)[:1]
-
-
 def _quick(document: Document) -> Mapping[str, Scalar]:
     if document.quick is None:
         return {"epochs": 3} if "epochs" in document.parameters else {}
     return document.quick
+
+
+def _pairs(document: Document, grid: Grid, matrix: Matrix) -> tuple[Pair, ...]:
+    """Return the named comparisons; by default those of each cell with its baseline cell."""
+    headline = list(document.policy) or list(document.metrics)[:1]
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in document.compare or ():
+        for pair in grid.pairs(entry.of, entry.against):
+            found.setdefault(pair, []).extend(entry.metrics or headline)
+    if not found:
+        found = {(of.id, against.id): headline for of, against in matrix.against_baseline()}
+    return tuple(
+        Pair(of=of, against=against, metrics=tuple(dict.fromkeys(metrics)))
+        for (of, against), metrics in found.items()
+    )

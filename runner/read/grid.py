@@ -16,7 +16,7 @@ from functools import partial
 from runner.read.fields import EXPECTED, VERSION, AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, BuildAxis, Document, IncludeSection
-from runner.records import Coordinates, Scalar, Value, shown
+from runner.records import Coordinates, Scalar, Value, as_id, shown
 from runner.records.environment import EnvironmentRequest, Requirement
 from runner.records.study import Axis, Cell, Status
 from runner.text import did_you_mean, listed, quoted
@@ -49,7 +49,7 @@ class Grid:
 
     def id(self, given: Given) -> str:
         """Return the id of the cell with these coordinates."""
-        return _id((axis, given.get(axis, "")) for axis in self.values)
+        return as_id((axis, given.get(axis, "")) for axis in self.values)
 
     def coordinates(self, given: Given) -> Coordinates:
         """Return known values in the order of the axes, as the axes declare them."""
@@ -155,11 +155,7 @@ def _combinations(axes: tuple[Axis, ...]) -> dict[str, Coordinates]:
     names = [axis.name for axis in axes]
     combinations = itertools.product(*(axis.values for axis in axes))
     every = (tuple(zip(names, values, strict=True)) for values in combinations)
-    return {_id(coordinates): coordinates for coordinates in every}
-
-
-def _id(coordinates: Iterable[tuple[str, Value]]) -> str:
-    return ",".join(f"{axis}={shown(value)}" for axis, value in coordinates)
+    return {as_id(coordinates): coordinates for coordinates in every}
 
 
 def _exclude(
@@ -194,8 +190,8 @@ def _include(
         problems += wrong
         if not wrong and not matching:
             coordinates = tuple((axis.name, given[axis.name]) for axis in axes)
-            matching = [_id(coordinates)]
-            added[_id(coordinates)] = coordinates
+            matching = [as_id(coordinates)]
+            added[as_id(coordinates)] = coordinates
         for cell in [] if wrong else matching:
             entries[cell].append(entry)
     return added, entries, problems

@@ -5,6 +5,7 @@ Instants are datetimes in UTC. ``None`` means "does not exist" and never zero. `
 reads and writes records as JSON; nothing here imports pydantic.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 FORMAT = 5
@@ -45,3 +46,8 @@ class Record:
 def shown(value: Scalar) -> str:
     """Return the value as ids and people write it: ``true`` instead of ``True``."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_id(coordinates: Iterable[tuple[str, Value]]) -> str:
+    """Return the id of a cell with these coordinates: ``tensorflow=2.0.0,model=sequential``."""
+    return ",".join(f"{axis}={shown(value)}" for axis, value in coordinates)

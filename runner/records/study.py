@@ -1,11 +1,11 @@
 """The study that a matrix declares: cells, metrics, limits, claims and policy."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from runner.records import Coordinates, Record, Scalar, Value, shown
+from runner.records import Coordinates, Record, Scalar, Value, as_id
 from runner.records.environment import EnvironmentRequest
 
 
@@ -66,7 +66,12 @@ class Cell(Record):
     @property
     def id(self) -> str:
         """The id of the cell: ``tensorflow=2.0.0,model=sequential``."""
-        return ",".join(f"{axis}={shown(value)}" for axis, value in self.coordinates)
+        return as_id(self.coordinates)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is expected to end ok and is in every block, as comparisons need it."""
+        return self.expect is Status.OK and self.blocks is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,34 +222,25 @@ class Matrix(Record):
         raise KeyError(name)
 
     def baseline_cell(self) -> Cell | None:
-        """Return the first baseline cell that is in every block and expected to be ok."""
+        """Return the first sound cell of the baseline, or else the first sound cell."""
         wanted = set(self.baseline)
-        sound = [one for one in self.cells if one.expect is Status.OK and one.blocks is None]
+        sound = [cell for cell in self.cells if cell.is_sound]
         return next(
             (one for one in sound if wanted <= set(one.coordinates)), next(iter(sound), None)
         )
 
     def against_baseline(self) -> list[tuple[Cell, Cell]]:
-        """Return each cell with the baseline cell that it would replace."""
-        return against_baseline(self.axes, self.cells, self.baseline)
+        """Return each cell with the baseline cell that it would replace.
 
-
-def against_baseline(
-    axes: Sequence[Axis], cells: Sequence[Cell], baseline: Coordinates
-) -> list[tuple[Cell, Cell]]:
-    """Return each cell with the baseline cell that it would replace.
-
-    The two differ on the first axis of the baseline and agree on all others, so versions are
-    compared model by model. Cells that are expected to fail, or that are not in every block, are
-    left out.
-    """
-    usual = dict(baseline)
-    named = [axis.name for axis in axes if axis.name in usual]
-    sound = {cell.id: cell for cell in cells if cell.expect is Status.OK and cell.blocks is None}
-    found = []
-    for cell in sound.values() if named else ():
-        moved = {**dict(cell.coordinates), named[0]: usual[named[0]]}
-        other = sound.get(",".join(f"{name}={shown(value)}" for name, value in moved.items()))
-        if other is not None and other != cell and usual.items() <= moved.items():
-            found.append((cell, other))
-    return found
+        The two differ on the first axis of the baseline and agree on all others, so versions are
+        compared model by model. Only sound cells are paired.
+        """
+        usual = dict(self.baseline)
+        sound = {cell.id: cell for cell in self.cells if cell.is_sound}
+        found = []
+        for cell in sound.values():
+            moved = {**dict(cell.coordinates), **dict(self.baseline[:1])}
+            other = sound.get(as_id(moved.items()))
+            if other is not None and other != cell and usual.items() <= moved.items():
+                found.append((cell, other))
+        return found
