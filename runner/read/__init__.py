@@ -9,27 +9,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from runner.read.claims import (
-    claim_problems,
-    claims,
-    policy,
-    policy_problems,
-    published,
-    published_problems,
-)
+from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, cells, expand
 from runner.read.problems import Keys, Problem, refused, repeated, unknown
-from runner.read.schema import SETTINGS, Document, MetricSection, json_schema
+from runner.read.schema import SETTINGS, ClaimSection, Document, MetricSection, json_schema
 from runner.read.validation import validated
 from runner.read.yaml import load
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
     Axis,
+    Claim,
     Experiment,
     Limits,
     Matrix,
     Metric,
     Pair,
+    PolicyLimit,
+    Published,
     Scale,
 )
 from runner.text import quoted
@@ -139,7 +135,7 @@ def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
 
 
 def _matrix(document: Document, grid: Grid) -> Matrix:
-    experiment = document.experiment
+    experiment, published = document.experiment, document.published
     matrix = Matrix(
         name=document.name,
         title=document.title or document.name,
@@ -150,14 +146,20 @@ def _matrix(document: Document, grid: Grid) -> Matrix:
         limits=Limits(**dict(document.limits)),
         blocks=document.blocks,
         base=document.environment.base,
-        source=document.published.source if document.published else None,
+        source=published.source if published else None,
         baseline=_baseline(document, grid),
         looks=document.looks,
         repeats=document.repeats,
         matched=document.matched,
-        published=published(document, grid),
-        claims=claims(document, grid),
-        policy=policy(document),
+        published=tuple(
+            Published(cell=grid.id(one.cell), values=one.values or {}, note=one.note)
+            for one in (published.cells if published else ())
+        ),
+        claims=tuple(_claim(section, grid) for section in document.claims),
+        policy=tuple(
+            PolicyLimit(metric=name, change=change, relative=relative)
+            for name, (change, relative) in document.policy.items()
+        ),
         quick=_quick(document),
     )
     return replace(matrix, compare=_pairs(document, grid, matrix))
@@ -191,6 +193,19 @@ def _scale(section: MetricSection) -> Scale:
 
 def _default_margin(section: MetricSection) -> tuple[float, bool]:
     return (RATIO_MARGIN, True) if _scale(section) is Scale.RATIO else (POINTS_MARGIN, False)
+
+
+def _claim(section: ClaimSection, grid: Grid) -> Claim:
+    return Claim(
+        id=section.id,
+        text=section.text,
+        of=grid.id(section.of),
+        against=None if section.against is None else grid.id(section.against),
+        metric=section.metric,
+        says=section.says,
+        published=(section.published[0], section.published[1]) if section.published else None,
+        status=section.status,
+    )
 
 
 def _quick(document: Document) -> Mapping[str, Scalar]:

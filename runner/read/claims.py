@@ -1,11 +1,11 @@
-"""Published numbers, claims and the policy: what must hold for them, and their records."""
+"""Problems of published numbers, claims and the policy."""
 
 from collections.abc import Iterator
 
 from runner.read.grid import Grid
 from runner.read.problems import Keys, Problem, repeated, unknown
 from runner.read.schema import ClaimSection, Document
-from runner.records.study import Better, Claim, PolicyLimit, Published
+from runner.records.study import Better
 from runner.text import listed
 
 
@@ -19,14 +19,6 @@ def policy_problems(document: Document) -> Iterator[Problem]:
             yield Problem(path, f"{sentence}; remove the limit")
         if relative and change <= -1:
             yield Problem(path, "nothing falls by 100% or more; write a smaller percentage")
-
-
-def policy(document: Document) -> tuple[PolicyLimit, ...]:
-    """Return the limits of a document without problems."""
-    return tuple(
-        PolicyLimit(metric=name, change=change, relative=relative)
-        for name, (change, relative) in document.policy.items()
-    )
 
 
 def published_problems(document: Document, grid: Grid) -> Iterator[Problem]:
@@ -43,14 +35,6 @@ def published_problems(document: Document, grid: Grid) -> Iterator[Problem]:
     yield from repeated(
         (("published", "cells", index, "cell"), grid.id(entry.cell))
         for index, entry in enumerate(cells)
-    )
-
-
-def published(document: Document, grid: Grid) -> tuple[Published, ...]:
-    """Return the published numbers of a document without problems."""
-    return tuple(
-        Published(cell=grid.id(entry.cell), values=entry.values or {}, note=entry.note)
-        for entry in (document.published.cells if document.published else ())
     )
 
 
@@ -81,20 +65,3 @@ def _form_problems(claim: ClaimSection, path: Keys) -> Iterator[Problem]:
         yield Problem(path, sentence)
     if claim.status is not None and (len(missing) < len(keys) or claim.published):
         yield Problem(path, "a claim is either a comparison or a `status`; remove the other keys")
-
-
-def claims(document: Document, grid: Grid) -> tuple[Claim, ...]:
-    """Return the claims of a document without problems."""
-    return tuple(
-        Claim(
-            id=claim.id,
-            text=claim.text,
-            of=grid.id(claim.of),
-            against=None if claim.against is None else grid.id(claim.against),
-            metric=claim.metric,
-            says=claim.says,
-            published=(claim.published[0], claim.published[1]) if claim.published else None,
-            status=claim.status,
-        )
-        for claim in document.claims
-    )

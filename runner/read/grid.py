@@ -40,10 +40,10 @@ class Grid:
     """
 
     axes: tuple[Axis, ...]
-    values: Mapping[str, Mapping[str, Value]]
+    values: dict[str, dict[str, Value]]
     """The values of each axis and of ``include``, by the text that an id shows."""
-    cells: Mapping[str, Coordinates]
-    entries: Mapping[str, list[IncludeSection]]
+    cells: dict[str, Coordinates]
+    entries: dict[str, list[IncludeSection]]
     """The include entries that hold for each cell."""
     problems: list[Problem]
 
@@ -114,30 +114,25 @@ def expand(document: Document, other_values: int) -> Grid:
 
     ``other_values`` is the number of values outside ``axes``.
     """
-    axes = tuple(_axis(name, declared) for name, declared in document.axes.items())
+    axes = tuple(
+        Axis(name=name, values=tuple(axis.versions), distributions=tuple(axis.package))
+        if isinstance(axis, BuildAxis)
+        else Axis(name=name, values=tuple(axis))
+        for name, axis in document.axes.items()
+    )
     values = {axis.name: {shown(value): value for value in axis.values} for axis in axes}
-    problems = _size_problems(axes, other_values)
-    cells: dict[str, Coordinates] = {}
-    entries: dict[str, list[IncludeSection]] = {}
-    if not problems:
-        cells = _combinations(axes)
-        problems += _exclude(document.exclude, cells, values)
-        added, entries, wrong = _include(document.include, cells, axes)
-        cells |= added
-        problems += wrong
-    if not (cells or problems):
-        problems.append(Problem(("exclude",), "this leaves no cell; remove an entry"))
+    grid = Grid(axes, values, {}, defaultdict(list), _size_problems(axes, other_values))
+    if not grid.problems:
+        pairs = ([(axis.name, value) for value in axis.values] for axis in axes)
+        grid.cells.update((as_id(cell), cell) for cell in itertools.product(*pairs))
+        grid.problems.extend(_exclude(document.exclude, grid))
+        grid.problems.extend(_include(document.include, grid))
+    if not (grid.cells or grid.problems):
+        grid.problems.append(Problem(("exclude",), "this leaves no cell; remove an entry"))
     for entry in document.include:
         for axis, value in entry.coordinates.items():
             values.get(axis, {}).setdefault(shown(value), value)
-    return Grid(axes, values, cells, entries, problems)
-
-
-def _axis(name: str, declared: BuildAxis | list[Value]) -> Axis:
-    if isinstance(declared, BuildAxis):
-        versions, package = tuple(declared.versions), tuple(declared.package)
-        return Axis(name=name, values=versions, distributions=package)
-    return Axis(name=name, values=tuple(declared))
+    return grid
 
 
 def _size_problems(axes: tuple[Axis, ...], other_values: int) -> list[Problem]:
@@ -151,50 +146,35 @@ def _size_problems(axes: tuple[Axis, ...], other_values: int) -> list[Problem]:
     return []
 
 
-def _combinations(axes: tuple[Axis, ...]) -> dict[str, Coordinates]:
-    names = [axis.name for axis in axes]
-    combinations = itertools.product(*(axis.values for axis in axes))
-    every = (tuple(zip(names, values, strict=True)) for values in combinations)
-    return {as_id(coordinates): coordinates for coordinates in every}
-
-
-def _exclude(
-    excluded: list[AxisValues],
-    combinations: dict[str, Coordinates],
-    values: Mapping[str, Mapping[str, Value]],
-) -> list[Problem]:
+def _exclude(excluded: list[AxisValues], grid: Grid) -> list[Problem]:
     """Remove the matching combinations; return the problems of wrong entries."""
     problems = []
     for index, given in enumerate(excluded):
-        path = ("exclude", index)
-        wrong = [*_wrong_names(given, path, values)]
-        for cell in [] if wrong else _matching(combinations, given):
-            del combinations[cell]
+        wrong = [*_wrong_names(given, ("exclude", index), grid.values)]
+        for cell in [] if wrong else _matching(grid.cells, given):
+            del grid.cells[cell]
         problems += wrong
     return problems
 
 
-def _include(
-    included: list[IncludeSection], combinations: Mapping[str, Coordinates], axes: tuple[Axis, ...]
-) -> tuple[dict[str, Coordinates], dict[str, list[IncludeSection]], list[Problem]]:
-    """Return the additional cells, the entries that hold for each cell, and all problems."""
+def _include(included: list[IncludeSection], grid: Grid) -> list[Problem]:
+    """Apply the entries to their cells, and add cells; return the problems of wrong entries."""
     added: dict[str, Coordinates] = {}
-    entries: dict[str, list[IncludeSection]] = defaultdict(list)
     problems = []
     for index, entry in enumerate(included):
         given, path = entry.coordinates, ("include", index)
-        matching = _matching(combinations, given)
-        wrong = [*_entry_problems(entry, path, axes)]
+        matching = _matching(grid.cells, given)
+        wrong = [*_entry_problems(entry, path, grid.axes)]
         if not wrong and not matching:
-            wrong = [*_addition_problems(given, path, axes, added)]
+            wrong = [*_addition_problems(given, path, grid.axes, added)]
         problems += wrong
         if not wrong and not matching:
-            coordinates = tuple((axis.name, given[axis.name]) for axis in axes)
-            matching = [as_id(coordinates)]
-            added[as_id(coordinates)] = coordinates
+            matching = [grid.id(given)]
+            added[grid.id(given)] = tuple((axis.name, given[axis.name]) for axis in grid.axes)
         for cell in [] if wrong else matching:
-            entries[cell].append(entry)
-    return added, entries, problems
+            grid.entries[cell].append(entry)
+    grid.cells.update(added)
+    return problems
 
 
 def _matching(cells: Iterable[str], given: Given) -> list[str]:
@@ -254,40 +234,35 @@ def _wrong_names(
 
 def cells(grid: Grid, document: Document) -> tuple[Cell, ...]:
     """Return the cells in the order of the axes, the first varying slowest."""
-    return tuple(
-        _cell(coordinates, grid.entries.get(cell, []), grid.axes, document)
-        for cell, coordinates in grid.cells.items()
-    )
+    return tuple(_cell(cell, grid, document) for cell in grid.cells)
 
 
-def _cell(
-    coordinates: Coordinates,
-    entries: list[IncludeSection],
-    axes: tuple[Axis, ...],
-    document: Document,
-) -> Cell:
-    """Make the cell; a later include entry overrides an earlier one."""
-    by_axis = [(axis, value) for axis, (_, value) in zip(axes, coordinates, strict=True)]
-    run_values = {axis.name: value for axis, value in by_axis if not axis.builds}
+def _cell(cell: str, grid: Grid, document: Document) -> Cell:
+    """Make a cell; a later include entry overrides an earlier one."""
+    environment, values = document.environment, dict(grid.cells[cell])
+    run_values = {axis.name: values[axis.name] for axis in grid.axes if not axis.builds}
     parameters: dict[str, Scalar] = {**document.parameters, **run_values}
     timeout_s, expect, blocks = document.limits.timeout_s, Status.OK, None
-    for entry in entries:
+    for entry in grid.entries[cell]:
         parameters |= entry.parameters or {}
-        expect = expect if entry.expect is None else entry.expect
-        blocks = blocks if entry.blocks is None else entry.blocks
-        timeout_s = timeout_s if entry.timeout is None else entry.timeout
+        timeout_s = entry.timeout or timeout_s
+        expect = entry.expect or expect
+        blocks = entry.blocks or blocks
+    requirements = (
+        Requirement(
+            axis=axis.name, distributions=axis.distributions, version=str(values[axis.name])
+        )
+        for axis in grid.axes
+        if axis.builds
+    )
     return Cell(
-        coordinates=coordinates,
+        coordinates=grid.cells[cell],
         request=EnvironmentRequest(
-            requirements=tuple(
-                Requirement(axis=axis.name, distributions=axis.distributions, version=str(value))
-                for axis, value in by_axis
-                if axis.builds
-            ),
-            python=document.environment.python,
-            as_of=document.environment.as_of,
-            packages=tuple(document.environment.packages),
-            compile=document.environment.compile,
+            requirements=tuple(requirements),
+            python=environment.python,
+            as_of=environment.as_of,
+            packages=tuple(environment.packages),
+            compile=environment.compile,
         ),
         parameters=parameters,
         timeout_s=timeout_s,
