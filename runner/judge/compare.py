@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from runner.judge import estimate as statistics
 from runner.judge.records import FEWEST_BLOCKS, Check, Comparison, Estimate, Forecast, Look, Verdict
 from runner.judge.samples import Samples, changes
+from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status
 from runner.summarise import is_time
 
@@ -131,6 +132,12 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
     found = changes(ours, theirs, metric.scale)
     by_block = found or {}
     paired = metric.scale is Scale.RATIO or _matched(samples, asked)
+    if paired:
+        size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()), default=0.0)
+        n, estimate = len(by_block), statistics.paired(list(by_block.values()), level, size)
+    else:
+        n = min(len(ours), len(theirs))
+        estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
     draft = Comparison(
         of=asked.of,
         against=asked.against,
@@ -139,29 +146,26 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
         named=asked.named,
         verdict=Verdict.NO_COMPARISON,
         reason="",
+        estimate=estimate,
         changes=by_block,
         paired=paired,
         identical=bool(by_block) and not any(by_block.values()),
     )
     if found is None:
         reason = f"a ratio needs numbers above zero, and {metric.title} has others; compare it by "
-        return replace(draft, reason=f"{reason}`scale: difference`")
-    if not ours or not theirs:
-        reason = _missing(samples, asked, ours_missing=not ours, control=control)
-        return replace(draft, reason=reason)
-    if paired:
-        size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()))
-        n, estimate = len(by_block), statistics.paired(list(by_block.values()), level, size)
+        reason += "`scale: difference`"
+    elif not ours:
+        reason = _missing(asked.of, samples.of(asked.of, control=control))
+    elif not theirs:
+        reason = _missing(asked.against, samples.of(asked.against))
+    elif n < FEWEST_BLOCKS:
+        reason = f"{n} of the {FEWEST_BLOCKS} blocks that a comparison needs; add blocks with "
+        reason += "--blocks"
+    elif estimate is None:
+        reason = "the numbers are too large for arithmetic"
     else:
-        n = min(len(ours), len(theirs))
-        estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
-    draft = replace(draft, estimate=estimate)
-    if n < FEWEST_BLOCKS:
-        reason = f"{n} of the {FEWEST_BLOCKS} blocks that a comparison needs"
-        return replace(draft, reason=f"{reason}; add blocks with --blocks")
-    if estimate is None:
-        return replace(draft, reason="the numbers are too large for arithmetic")
-    return _judged(draft, estimate)
+        return _judged(draft, estimate)
+    return replace(draft, reason=reason)
 
 
 def _matched(samples: Samples, asked: Asked) -> bool:
@@ -177,10 +181,8 @@ def _matched(samples: Samples, asked: Asked) -> bool:
     return bool(received) and all(len(one) == 1 and None not in one for one in received.values())
 
 
-def _missing(samples: Samples, asked: Asked, *, ours_missing: bool, control: bool) -> str:
+def _missing(cell: str, results: Sequence[TrialResult]) -> str:
     """Say why a side has no numbers."""
-    cell = asked.of if ours_missing else asked.against
-    results = samples.of(cell, control=control and ours_missing)
     if not results:
         return f"no trial of {cell} was executed"
     statuses = sorted({one.status.value for one in results if one.status is not Status.OK})
@@ -208,7 +210,9 @@ def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
             verdict=Verdict.HIGHER if estimate.mean > 0 else Verdict.LOWER,
             reason="the interval excludes no change",
             negligible=within_margin,
-            outlier_sensitive=_depends_on_outliers(draft, estimate),
+            outlier_sensitive=draft.paired
+            and estimate.sd > 0
+            and statistics.depends_on_outliers(list(draft.changes.values()), estimate.level),
         )
     if within_margin:
         reason = "the interval lies inside the margin"
@@ -219,12 +223,6 @@ def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
         reason="the interval includes no change, but also changes beyond the margin",
         forecast=_forecast(draft),
     )
-
-
-def _depends_on_outliers(comparison: Comparison, estimate: Estimate) -> bool:
-    if not comparison.paired or estimate.sd == 0:
-        return False
-    return statistics.depends_on_outliers(list(comparison.changes.values()), estimate.level)
 
 
 def _forecast(comparison: Comparison) -> Forecast | None:

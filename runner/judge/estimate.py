@@ -144,8 +144,7 @@ def smallest_detectable(estimate: Estimate) -> float | None:
 
 def one_repeat(estimate: Estimate) -> tuple[float, float]:
     """Return the interval into which the change of a single repeat of both trials falls."""
-    room = float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
-    room *= math.sqrt(1 + 1 / estimate.n)
+    room = noise(estimate) * math.sqrt(1 + 1 / estimate.n)
     return estimate.mean - room, estimate.mean + room
 
 

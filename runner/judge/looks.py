@@ -13,6 +13,7 @@ from runner.judge.records import (
     ClaimVerdict,
     Comparison,
     Goal,
+    JudgedLimit,
     Judgement,
     Look,
     NextPlan,
@@ -20,7 +21,7 @@ from runner.judge.records import (
 )
 from runner.plan import looks_of, make_plan
 from runner.records.run import Plan
-from runner.records.study import Cell, Matrix, Scale
+from runner.records.study import Cell, Claim, Matrix, Scale
 
 LEVEL_OF_ONE = 0.95
 LEVEL_OF_EACH = 0.984
@@ -86,20 +87,12 @@ def _may_leave(cell: Cell, matrix: Matrix) -> bool:
 def _undecided(judgement: Judgement) -> frozenset[str]:
     """Return the cells with an undecided named comparison, limit or claim."""
     limits = [limit for decision in judgement.decisions for limit in decision.limits]
-    pairs = [
-        *((one.of, one.against) for one in judgement.comparisons if _is_open(one)),
-        *((one.of, one.against) for one in limits if one.advice is Advice.CANNOT_TELL),
-        *(
-            (one.claim.of, one.claim.against or one.claim.of)
-            for one in judgement.claims
-            if one.verdict is ClaimVerdict.INCONCLUSIVE
-        ),
+    undecided: list[Comparison | JudgedLimit | Claim] = [
+        *(one for one in judgement.comparisons if one.named and one.verdict not in DECIDED),
+        *(one for one in limits if one.advice is Advice.CANNOT_TELL),
+        *(one.claim for one in judgement.claims if one.verdict is ClaimVerdict.INCONCLUSIVE),
     ]
-    return frozenset(cell for pair in pairs for cell in pair)
-
-
-def _is_open(comparison: Comparison) -> bool:
-    return comparison.named and comparison.verdict not in DECIDED
+    return frozenset(cell for one in undecided for cell in (one.of, one.against or one.of))
 
 
 def _imprecise(judgement: Judgement, goal: Goal | None) -> frozenset[str]:

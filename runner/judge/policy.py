@@ -33,7 +33,7 @@ def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tupl
             one = known.get((of.id, against.id, limit.metric))
             found.append(_judged(samples, limit, one or measure(samples, asked, look.level)))
     return tuple(
-        Decision(candidate=candidate, advice=_together(found), limits=tuple(found))
+        Decision(candidate=candidate, advice=_worst(found), limits=tuple(found))
         for candidate, found in limits.items()
     )
 
@@ -62,7 +62,22 @@ def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:
 
 
 def _judged(samples: Samples, limit: PolicyLimit, compared: Comparison) -> JudgedLimit:
-    advice, reason = _read(compared, _bound(samples, limit, compared))
+    """Compare the interval with a limit."""
+    estimate, bound = compared.usable, _bound(samples, limit, compared)
+    advice = Advice.CANNOT_TELL
+    if estimate is None:
+        reason = compared.reason
+    elif bound is None:
+        reason = "no change can reach the limit"
+    else:
+        sign = -1 if compared.metric.better is Better.HIGHER else 1  # from here on, more is worse
+        best, worst = sorted((sign * estimate.low, sign * estimate.high))
+        if worst <= sign * bound:
+            advice, reason = Advice.ADOPT, "even the bad end of the interval is within the limit"
+        elif best > sign * bound:
+            advice, reason = Advice.HOLD, "the whole interval is beyond the limit"
+        else:
+            reason = "the limit lies inside the interval"
     return JudgedLimit(
         limit=limit,
         of=compared.of,
@@ -87,25 +102,6 @@ def _bound(samples: Samples, limit: PolicyLimit, compared: Comparison) -> float 
     return math.log1p(limit.change / mean) if limit.change > -mean else None
 
 
-def _read(compared: Comparison, bound: float | None) -> tuple[Advice, str]:
-    """Compare the interval with a limit."""
-    estimate = compared.usable
-    if estimate is None:
-        return Advice.CANNOT_TELL, compared.reason
-    if bound is None:
-        return Advice.CANNOT_TELL, "no change can reach the limit"
-    sign = -1 if compared.metric.better is Better.HIGHER else 1  # from here on, more is worse
-    best, worst = sorted((sign * estimate.low, sign * estimate.high))
-    if worst <= sign * bound:
-        return Advice.ADOPT, "even the bad end of the interval is within the limit"
-    if best > sign * bound:
-        return Advice.HOLD, "the whole interval is beyond the limit"
-    return Advice.CANNOT_TELL, "the limit lies inside the interval"
-
-
-def _together(limits: Sequence[JudgedLimit]) -> Advice:
-    """Return the worst advice."""
-    advice = {one.advice for one in limits}
-    if Advice.HOLD in advice:
-        return Advice.HOLD
-    return Advice.CANNOT_TELL if Advice.CANNOT_TELL in advice or not advice else Advice.ADOPT
+def _worst(limits: Sequence[JudgedLimit]) -> Advice:
+    advice = {one.advice for one in limits} or {Advice.CANNOT_TELL}
+    return next(one for one in (Advice.HOLD, Advice.CANNOT_TELL, Advice.ADOPT) if one in advice)

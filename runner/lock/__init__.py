@@ -1,16 +1,14 @@
 """Lock every environment that the cells of a matrix need, as exact packages."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from runner.errors import ConfigError
 from runner.lock.resolve import resolve as resolve_request
 from runner.python.interpreters import machine_platform
 from runner.records.environment import Environment, EnvironmentRequest, Lock, Unsupported
 from runner.records.study import Matrix
+from runner.system.parallel import in_parallel
 from runner.text import counted
-
-AT_ONCE = 2  # resolving waits for the index about half of its time
 
 Resolve = Callable[[EnvironmentRequest], Environment | Unsupported]
 
@@ -46,20 +44,15 @@ def lock_matrix(
     Entries are in the order of the cells; entries that no cell needs are dropped. ``note`` gets a
     line for each new environment. PackagesError if the index does not answer.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = []
-        try:
-            for entry in pool.map(resolve, absent):
-                found.append(entry)
-                if isinstance(entry, Environment):  # the caller reports unsupported ones
-                    packages = counted(len(entry.packages), "package")
-                    note(
-                        f"locked {entry.request.label}: Python {entry.python}, {packages} as of "
-                        f"{entry.as_of.date()}"
-                    )
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # do not start the others
-            raise
+    found = []
+    for entry in in_parallel(resolve, absent):
+        found.append(entry)
+        if isinstance(entry, Environment):  # the caller reports unsupported ones
+            packages = counted(len(entry.packages), "package")
+            note(
+                f"locked {entry.request.label}: Python {entry.python}, {packages} as of "
+                f"{entry.as_of.date()}"
+            )
     every = Lock(entries=(*known.entries, *found))
     entries = (every.entry(request) for request in requests(matrix))
     return Lock(entries=tuple(entry for entry in entries if entry is not None))
