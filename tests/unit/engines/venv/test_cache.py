@@ -42,9 +42,7 @@ def context(folder: Path, key: str) -> BuildContext:
     return BuildContext(folder=folder, environment=key, label="a label", base=BASE)
 
 
-def test_an_environment_uses_its_interpreter(
-    environments: Environments, tmp_path: Path
-) -> None:
+def test_an_environment_uses_its_interpreter(environments: Environments, tmp_path: Path) -> None:
     """It is unpacked, linked to its interpreter, and found again."""
     image = environments.add(context(tmp_path / "context", "key"), INTERPRETER.path)
     assert environments.images() == {"key": image}
@@ -92,9 +90,7 @@ def test_an_unusable_environment_is_not_found(environments: Environments, tmp_pa
     assert environments.images() == {}
 
 
-def test_a_damaged_context_makes_no_environment(
-    environments: Environments, tmp_path: Path
-) -> None:
+def test_a_damaged_context_makes_no_environment(environments: Environments, tmp_path: Path) -> None:
     """Nothing is left behind."""
     broken = context(tmp_path / "context", "key")
     (broken.folder / "environment.tar").write_text("no tar" * 1000)
@@ -133,7 +129,9 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         Environments(tmp_path / "file" / "cache").prepare()
 
 
-def test_the_cache_has_a_place_for_users_and_one_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_has_a_place_for_users_and_one_for_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Everybody can read the one of root."""
     monkeypatch.delenv("MATRIX_RUNNER_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
