@@ -39,6 +39,20 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+COUNTERS = {
+    1: {
+        "cpu_s": ("cpuacct/cpuacct.usage", "", 1e-9),
+        "throttled_s": ("cpu/cpu.stat", "throttled_time", 1e-9),
+        "memory_peak_bytes": ("memory/memory.max_usage_in_bytes", "", 1),
+        "oom_kills": ("memory/memory.oom_control", "oom_kill", 1),
+    },
+    2: {
+        "cpu_s": ("cpu.stat", "usage_usec", 1e-6),
+        "throttled_s": ("cpu.stat", "throttled_usec", 1e-6),
+        "memory_peak_bytes": ("memory.peak", "", 1),
+        "oom_kills": ("memory.events", "oom_kill", 1),
+    },
+}  # of each version of control groups: a file, the name in it, and a unit
 PEAKS = ("memory_peak_bytes", "largest_process_bytes")
 PR_SET_DUMPABLE = 4
 
@@ -201,18 +215,14 @@ class LogRelay:
 
     def relay(self, stream: Any) -> None:
         """Read the stream to its end, even beyond the limit: otherwise the script would block."""
-        while True:
-            chunk = os.read(stream.fileno(), 65536)
-            if not chunk:
-                return
+        for chunk in iter(lambda: os.read(stream.fileno(), 65536), b""):
             with self.lock:
                 now = chunk[: self.half - self.relayed]
                 self.relayed += len(now)
                 self.tail += chunk[len(now) :]
-                excess = len(self.tail) - self.half
-                if excess > 0:
-                    del self.tail[:excess]
-                    self.left_out += excess
+                excess = max(0, len(self.tail) - self.half)
+                del self.tail[:excess]
+                self.left_out += excess
             write_all(2, now)
 
     def finish(self) -> int:
@@ -253,29 +263,19 @@ def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
     """Read the kernel's counters of the script, of this container and of its cores."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy, steal = core_seconds(cores)
-    shared = {
-        "user_s": usage.ru_utime,
-        "system_s": usage.ru_stime,
-        "major_faults": usage.ru_majflt,
-        "largest_process_bytes": usage.ru_maxrss * 1024,
-        "core_busy_s": busy,
-        "core_steal_s": steal,
-        "swapped_in_pages": number_in("/proc/vmstat", "pswpin"),
+    found = {
+        name: number_in(os.path.join(cgroup, file), key, unit)
+        for name, (file, key, unit) in COUNTERS[cgroup_version(cgroup)].items()
     }
-    if cgroup_version(cgroup) == 1:
-        return dict(
-            shared,
-            cpu_s=number_in(cgroup + "/cpuacct/cpuacct.usage", unit=1e-9),
-            throttled_s=number_in(cgroup + "/cpu/cpu.stat", "throttled_time", 1e-9),
-            memory_peak_bytes=number_in(cgroup + "/memory/memory.max_usage_in_bytes"),
-            oom_kills=number_in(cgroup + "/memory/memory.oom_control", "oom_kill"),
-        )
     return dict(
-        shared,
-        cpu_s=number_in(cgroup + "/cpu.stat", "usage_usec", 1e-6),
-        throttled_s=number_in(cgroup + "/cpu.stat", "throttled_usec", 1e-6),
-        memory_peak_bytes=number_in(cgroup + "/memory.peak"),
-        oom_kills=number_in(cgroup + "/memory.events", "oom_kill"),
+        found,
+        user_s=usage.ru_utime,
+        system_s=usage.ru_stime,
+        major_faults=usage.ru_majflt,
+        largest_process_bytes=usage.ru_maxrss * 1024,
+        core_busy_s=busy,
+        core_steal_s=steal,
+        swapped_in_pages=number_in("/proc/vmstat", "pswpin"),
     )
 
 
@@ -299,9 +299,9 @@ def number_in(path: str, name: str = "", unit: float = 1) -> Optional[float]:
 
 
 def text_in(path: str) -> str:
-    """Return the text of a file of the kernel, empty if the kernel does not provide it."""
+    """Return the text of a file of the system, empty if the system does not provide it."""
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""
@@ -321,9 +321,9 @@ def spent(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def processor() -> Dict[str, Any]:
+def processor(cpuinfo: str = "/proc/cpuinfo") -> Dict[str, Any]:
     """Return the model of the first processor and the flags that can change numeric results."""
-    text = text_in("/proc/cpuinfo")
+    text = text_in(cpuinfo)
     model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     flags = re.search(r"^flags\s*: (.*)$", text, re.MULTILINE)
     words = flags.group(1).split() if flags else []

@@ -42,6 +42,21 @@ def run(
     return subprocess.CompletedProcess(command, program.returncode, out, err)
 
 
+def output(
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str | None:
+    """Return the output of a program; None if it cannot be started, fails or takes too long."""
+    try:
+        done = run(command, timeout_s=timeout_s, folder=folder, environment=environment)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
 def kill_all() -> None:
     """Kill the programs that other threads are waiting for."""
     for program in tuple(_RUNNING):

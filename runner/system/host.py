@@ -4,31 +4,30 @@ import hashlib
 import os
 import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from runner.inside.launcher import processor, text_in
 from runner.records.run import EngineFacts, Host
+from runner.system import child
 
-# These instruction sets decide which numeric kernels a framework chooses, and so its results.
-_NUMERIC_FLAGS = re.compile(r"sse4_[12]|avx\w*|fma4?|f16c|amx\w*")
+GIT_TIMEOUT_S = 60.0
 
 
 def this_host(root: Path = Path("/")) -> Host:
     """Describe this machine from the files below ``root``, or from ``platform`` without them."""
-    processor = _fields(root / "proc/cpuinfo", ":")
-    system = _fields(root / "etc/os-release", "=")
-    flags = processor.get("flags", "").split()
+    cpu = processor(str(root / "proc/cpuinfo"))
+    release = text_in(str(root / "etc/os-release"))
+    system = re.search(r"^PRETTY_NAME=[\"']?(.+?)[\"']?$", release, re.MULTILINE)
     return Host(
         id=_id(root),
-        cpu_model=processor.get("model name") or platform.machine(),
-        cpu_flags=tuple(sorted(flag for flag in flags if _NUMERIC_FLAGS.fullmatch(flag))),
+        cpu_model=cpu["processor"] or platform.machine(),
+        cpu_flags=tuple(cpu["cpu_flags"]),
         cores=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
-        system=system.get("PRETTY_NAME", "").strip("\"'") or platform.system(),
+        system=system.group(1) if system else platform.system(),
         python=platform.python_version(),
     )
 
@@ -54,19 +53,11 @@ def git_commit(folder: Path) -> str | None:
 
     Return None if git, the repository or a commit is missing.
     """
-    git = shutil.which("git")
-    if git is None:
-        return None
     # Without tags git describes the commit by its full hash.
     naming = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    answer = subprocess.run(
-        [git, "--no-optional-locks", "-C", str(folder), *naming],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    command = ["git", "--no-optional-locks", "-C", str(folder), *naming]
+    answer = child.output(command, timeout_s=GIT_TIMEOUT_S)
+    return None if answer is None else answer.strip()
 
 
 def avoid_cores(cpus: Collection[int]) -> None:
@@ -80,23 +71,6 @@ def avoid_cores(cpus: Collection[int]) -> None:
 
 def _id(root: Path) -> str:
     """Return a digest of the machine id, which itself must not be published."""
-    texts = (_text(root / name).strip() for name in ("etc/machine-id", "var/lib/dbus/machine-id"))
-    own = next(filter(None, texts), None) or platform.node()
+    files = (str(root / name) for name in ("etc/machine-id", "var/lib/dbus/machine-id"))
+    own = next(filter(None, (text_in(file).strip() for file in files)), platform.node())
     return hashlib.sha256(own.encode()).hexdigest()[:16]
-
-
-def _fields(path: Path, separator: str) -> dict[str, str]:
-    """Read the first value of each field from lines of ``name <separator> value``."""
-    fields: dict[str, str] = {}
-    for line in _text(path).splitlines():
-        name, _, value = line.partition(separator)
-        fields.setdefault(name.strip(), value.strip())
-    return fields
-
-
-def _text(path: Path) -> str:
-    """Read a system file; return an empty text if that fails."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -40,15 +40,13 @@ def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Ite
     try:
         for thread in threads:
             thread.start()
-        try:
-            for _, future in calls:
-                yield future.result()
-        except Exception:
-            for thread in threads:
-                thread.join()
-            raise
-    except BaseException as error:
+        for _, future in calls:
+            yield future.result()
+    except Exception:  # which has emptied the queue
+        for thread in threads:
+            thread.join()
+        raise
+    except BaseException:
         waiting.clear()
-        if not isinstance(error, Exception):
-            child.kill_all()
+        child.kill_all()
         raise

@@ -61,7 +61,9 @@ def parse(
     for path, value in _leaves(record, ()):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise _invalid(path, "Number is too large")
-        if isinstance(value, datetime) and not _is_instant(value):
+        if isinstance(value, datetime) and (
+            value.tzinfo is None or value.year in {MINYEAR, MAXYEAR}  # other zones need a margin
+        ):
             raise _invalid(path, "Date needs a time zone and a usual year")
     return record
 
@@ -87,16 +89,9 @@ def _leaves(part: object, path: tuple[object, ...]) -> Iterator[tuple[tuple[obje
     if dataclasses.is_dataclass(part):
         for field in dataclasses.fields(part):
             yield from _leaves(getattr(part, field.name), (*path, field.name))
-    elif isinstance(part, Mapping):
-        for name, value in part.items():
+    elif isinstance(part, Mapping | tuple):
+        items = part.items() if isinstance(part, Mapping) else enumerate(part)
+        for name, value in items:
             yield from _leaves(value, (*path, name))
-    elif isinstance(part, tuple):
-        for index, value in enumerate(part):
-            yield from _leaves(value, (*path, index))
     else:
         yield path, part
-
-
-def _is_instant(value: datetime) -> bool:
-    """Whether a date has a time zone and can be shown in every other one."""
-    return value.tzinfo is not None and MINYEAR < value.year < MAXYEAR

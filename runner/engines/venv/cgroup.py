@@ -7,13 +7,14 @@ their names, so the next start can remove those that a killed process left.
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.inside.launcher import number_in, text_in
 from runner.records.study import Limits
+from runner.system import child
 
 CONTROLLERS = ("memory", "pids", "cpuacct")
 REMOVAL_WAITS_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -36,19 +37,16 @@ class ControlGroup:
         """Make the group with its limits; OSError if that is not permitted."""
         for folder in self.folders.values():
             folder.mkdir(exist_ok=True)
-        memory = str(limits.memory_bytes)
+        folder, most = self.folders["memory"], str(limits.memory_bytes)
         if self.version == 1:
-            self._write("memory", "memory.limit_in_bytes", memory)
-            self._write("memory", "memory.memsw.limit_in_bytes", memory, optional=True)
+            memory, swap, most_swap = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", most
         else:
-            self._write("memory", "memory.max", memory)
-            self._write("memory", "memory.swap.max", "0", optional=True)
-        self._write("pids", "pids.max", str(limits.pids))
-
-    def _write(self, controller: str, name: str, value: str, *, optional: bool = False) -> None:
-        folder = self.folders.get(controller)
-        if folder is not None and not (optional and not (folder / name).exists()):
-            (folder / name).write_text(value)
+            memory, swap, most_swap = "memory.max", "memory.swap.max", "0"
+        (folder / memory).write_text(most)
+        if (folder / swap).exists():  # not every kernel limits swap
+            (folder / swap).write_text(most_swap)
+        if "pids" in self.folders:
+            (self.folders["pids"] / "pids.max").write_text(str(limits.pids))
 
     def link(self, target: Path) -> None:
         """Link the group's counters to ``target``, arranged as in a container."""
@@ -62,8 +60,7 @@ class ControlGroup:
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel killed a process of the group because its memory ran out."""
         name = "memory.oom_control" if self.version == 1 else "memory.events"
-        counts = dict(line.split() for line in _lines(self.folders["memory"] / name))
-        return int(counts.get("oom_kill", 0)) > 0
+        return bool(number_in(str(self.folders["memory"] / name), "oom_kill"))
 
     def remove(self) -> None:
         """Kill the group's processes and remove it, which may take the kernel a moment."""
@@ -73,7 +70,7 @@ class ControlGroup:
             if not folders:
                 return
             for folder in folders:
-                for pid in _lines(folder / "cgroup.procs"):
+                for pid in text_in(str(folder / "cgroup.procs")).split():
                     with contextlib.suppress(OSError, ValueError):
                         os.kill(int(pid), signal.SIGKILL)
                 with contextlib.suppress(OSError):
@@ -87,8 +84,10 @@ def parent(root: Path = Path("/")) -> ControlGroup | None:
 
 def candidates(root: Path) -> Iterator[ControlGroup]:
     """Yield groups in which groups may be made: our own one and those around it."""
-    own = _own(root)
-    mounts = [line.split() for line in _lines(root / "proc/self/mounts")]
+    ours = text_in(str(root / "proc/self/cgroup")).splitlines()
+    parts = (line.split(":", 2) for line in ours)  # a number, controllers (none in version 2), path
+    own = {controller: path for _, names, path in parts for controller in names.split(",")}
+    mounts = [line.split() for line in text_in(str(root / "proc/self/mounts")).splitlines()]
     trees = {
         controller: Path(folder)
         for _, folder, kind, options, *_ in mounts
@@ -105,12 +104,6 @@ def candidates(root: Path) -> Iterator[ControlGroup]:
             yield ControlGroup(version=2, folders={"memory": folder, "pids": folder})
 
 
-def _own(root: Path) -> dict[str, str]:
-    """Return the group of this process for each controller; that of version 2 has no name."""
-    parts = (line.split(":", 2) for line in _lines(root / "proc/self/cgroup"))
-    return {name: path for _, names, path in parts for name in names.split(",")}
-
-
 def _below(tree: Path, path: str) -> Path:
     """Return a group's folder; in a container the tree may start at our own group."""
     folder = tree / path.lstrip("/")
@@ -123,18 +116,9 @@ def _works(parent: ControlGroup) -> bool:
     enter = 'for folder; do echo 0 > "$folder/cgroup.procs" || exit 1; done'
     try:
         group.make(Limits())
-        folders = map(str, group.folders.values())
-        command = ["sh", "-c", enter, "sh", *folders]
-        done = subprocess.run(command, capture_output=True, timeout=TRY_TIMEOUT_S, check=False)
-    except (OSError, subprocess.SubprocessError):
+        command = ["sh", "-c", enter, "sh", *map(str, group.folders.values())]
+        return child.output(command, timeout_s=TRY_TIMEOUT_S) is not None
+    except OSError:
         return False
     finally:
         group.remove()
-    return done.returncode == 0
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []

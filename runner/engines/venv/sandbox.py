@@ -6,7 +6,6 @@ that does nothing. If the runner is root, a trial runs as nobody.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import MappingProxyType
 from runner.errors import EngineError
 from runner.records.run import SANDBOXES, sandboxed
 from runner.records.study import Limits
+from runner.system import child
 
 KINDS = (*SANDBOXES, "plain")
 NOBODY = 65534
@@ -91,10 +91,10 @@ def find(kinds: Sequence[str] = KINDS) -> Sandbox:
 
 def _version(kind: str) -> str:
     """Return the kind, with the version of bubblewrap: ``bwrap 0.8.0``."""
-    if kind != "bwrap" or shutil.which(kind) is None:
+    if kind != "bwrap":
         return kind
-    done = subprocess.run([kind, "--version"], capture_output=True, text=True, check=False)
-    return f"{kind} {done.stdout.strip().rpartition(' ')[2]}".strip()
+    answer = child.output([kind, "--version"], timeout_s=TRY_TIMEOUT_S)
+    return f"{kind} {answer.split()[-1]}" if answer else kind
 
 
 def _bubblewrap(folders: Folders, inside: Folders, limits: Limits) -> list[str]:
@@ -161,16 +161,8 @@ def _without_privileges() -> list[str]:
 
 
 def _succeeds(command: Sequence[str]) -> bool:
-    try:
-        done = subprocess.run(
-            command,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath)},  # a trial inherits nothing either
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TRY_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}  # a trial inherits nothing either
+    answer = child.output(
+        command, timeout_s=TRY_TIMEOUT_S, folder=Path("/"), environment=environment
+    )
+    return answer is not None
