@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner.engines import base as assembled
+from runner.engines.base import assemble
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
@@ -66,7 +66,6 @@ class VenvEngine:
         self._cores = sorted(os.sched_getaffinity(0))  # before this process avoids some of them
         self._lock = threading.Lock()
         self._interpreters: dict[str, Path] = {}
-        self._staged: dict[str, Path] = {}
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -106,8 +105,10 @@ class VenvEngine:
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Assemble the base that a container engine would use."""
-        assembled.assemble(interpreter, file)
-        return Base(kind=BaseKind.ASSEMBLED, name=base.name, digest=f"sha256:{digest.of_file(file)}")
+        assemble(interpreter, file)
+        return Base(
+            kind=BaseKind.ASSEMBLED, name=base.name, digest=f"sha256:{digest.of_file(file)}"
+        )
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
         """Unpack the interpreter of an assembled base; an image cannot be used."""
@@ -121,9 +122,7 @@ class VenvEngine:
 
     def _register(self, interpreter: Path, version: str, content: str) -> Base:
         self._interpreters[f"sha256:{content}"] = interpreter
-        return Base(
-            kind=BaseKind.INTERPRETER, name=f"python {version}", digest=f"sha256:{content}"
-        )
+        return Base(kind=BaseKind.INTERPRETER, name=f"python {version}", digest=f"sha256:{content}")
 
     def build(self, context: BuildContext) -> Image:
         """Unpack and return the image of an environment; ImageBuildError if that fails."""
@@ -144,7 +143,7 @@ class VenvEngine:
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:  # noqa: ARG002
         """Copy the inputs of a run to a folder of the cache, with a label."""
-        staged = self._environments.runs / digest.of_content([self._machine, run])[:16]
+        staged = self._staged(run)
         with tempdir.folder(self._environments.runs) as folder:
             for name, path in sorted(inputs.items()):
                 target = folder / "inputs" / name
@@ -158,7 +157,9 @@ class VenvEngine:
             make_readable(folder)
             self._environments.remove(staged)
             folder.rename(staged)
-        self._staged[run] = staged
+
+    def _staged(self, run: str) -> Path:
+        return self._environments.runs / digest.of_content([self._machine, run])[:16]
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         """Execute one trial to its end, and remove everything that it leaves."""
@@ -190,7 +191,7 @@ class VenvEngine:
     def _trial_folder(self, launch: Launch) -> Iterator[tuple[Path, ControlGroup | None]]:
         """Make the folder and the control group of a trial; remove both at the end."""
         with signals.deferred():
-            made = tempfile.mkdtemp(prefix="trial-", dir=self._staged[launch.run] / "trials")
+            made = tempfile.mkdtemp(prefix="trial-", dir=self._staged(launch.run) / "trials")
         folder = Path(made)
         group = self._group(folder)
         try:
@@ -235,7 +236,7 @@ class VenvEngine:
         prefix = interpreter.parent.parent
         folders = Folders(
             visible=(environment, prefix, folder / "cgroup"),
-            inputs=self._staged[launch.run] / "inputs",
+            inputs=self._staged(launch.run) / "inputs",
             temporary=folder / "tmp",
             output=folder / "out",
         )
@@ -248,7 +249,12 @@ class VenvEngine:
             parent_on_stdin=True,
             cgroup=str(folder / "cgroup"),
         )
-        variables = _variables(environment, str(inside.temporary))
+        variables = {  # the same ones as in a container
+            "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(inside.temporary),
+            "TMPDIR": str(inside.temporary),
+            "KERAS_HOME": f"{inside.temporary}/keras",
+        }
         if self._environments.is_copy(interpreter):
             variables["LD_LIBRARY_PATH"] = str(prefix / "lib")
         processes = None
@@ -259,10 +265,10 @@ class VenvEngine:
         return process.run(
             [*wrapper, str(python), f"{inside.inputs}/launcher.py", spec],
             variables,
+            output,
             cores=self._cores[-launch.limits.cpus :],
-            cgroups=() if group is None else tuple(dict.fromkeys(group.folders.values())),
+            cgroups=() if group is None else group.folders.values(),
             processes=processes,
-            output=output,
             timeout_s=launch.longest_s,
         )
 
@@ -279,20 +285,15 @@ class VenvEngine:
 
     def owned(self) -> tuple[Owned, ...]:
         """Return everything that this machine's runs left in the cache, and all environments."""
-        environments = (
-            Owned(
-                kind="image",
-                id=str(self._environments.path(image.id)),
-                label=image.label,
-                size_bytes=image.size_bytes,
-            )
-            for image in self.images().values()
-        )
-        interpreters = (
-            Owned(kind="image", id=str(path), label=f"python {path.name}")
-            for path in self._environments.interpreters()
-        )
-        return (*self._left_by_runs(), *environments, *interpreters)
+        return tuple(self._owned())
+
+    def _owned(self) -> Iterator[Owned]:
+        yield from self._left_by_runs()
+        for image in self.images().values():
+            path, size = self._environments.path(image.id), image.size_bytes
+            yield Owned(kind="image", id=str(path), label=image.label, size_bytes=size)
+        for path in self._environments.interpreters():
+            yield Owned(kind="image", id=str(path), label=f"python {path.name}")
 
     def _left_by_runs(self) -> Iterator[Owned]:
         """Yield the folders of trials and of inputs, except those of other machines."""
@@ -318,13 +319,3 @@ class VenvEngine:
             raise EngineError(
                 f"{thing.id} cannot be removed ({error}). Fix this and run the command again."
             ) from error
-
-
-def _variables(environment: Path, temporary: str) -> dict[str, str]:
-    """Return all environment variables of a trial: the same ones as in a container."""
-    return {
-        "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
-        "HOME": temporary,
-        "TMPDIR": temporary,
-        "KERAS_HOME": f"{temporary}/keras",
-    }

@@ -27,8 +27,7 @@ WRITTEN_HERE = ("bin/python", "pyvenv.cfg", RECORD)
 
 def cache() -> Path:
     """Return the folder of the cache; for root it is one that every user can read."""
-    named = os.environ.get(CACHE)
-    if named:
+    if named := os.environ.get(CACHE):
         return Path(named).absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/matrix-runner")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -24,10 +24,11 @@ CHUNK_BYTES = 1 << 16
 def run(
     command: Sequence[str],
     variables: Mapping[str, str],
-    cores: Sequence[int],
-    cgroups: Sequence[Path],
-    processes: int | None,
     output: TrialOutput,
+    *,
+    cores: Sequence[int],
+    cgroups: Iterable[Path] = (),
+    processes: int | None = None,
     timeout_s: float,
 ) -> tuple[int, bool]:
     """Run a command with its descendants; return its exit code and whether it ended in time.

@@ -27,20 +27,13 @@ def main() -> int:
     spec = json.loads(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    awake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
     program = os.fork()
     if program == 0:
         start(spec)
     ended: dict[int, int] = {}
-    while program not in ended:
-        ready, _, _ = select.select([0, awake], [], [])
-        if awake in ready:
-            os.read(awake, 4096)
-            reap(ended)
-        if 0 in ready:
-            break
+    end = os.pidfd_open(program)
+    signal.signal(signal.SIGCHLD, lambda *_: reap(ended))  # or dead orphans would count as running
+    select.select([0, end], [], [])
     kill_descendants(ended)
     code = os.waitstatus_to_exitcode(ended[program])
     if code < 0:

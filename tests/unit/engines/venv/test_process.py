@@ -13,6 +13,7 @@ from runner.records.study import Limits
 
 DAEMON = "setsid sh -c 'echo $$ > daemon; exec sleep 60' >/dev/null 2>&1 & "
 """Starts a process that leaves its session and group, and whose parent ends first."""
+CORE = sorted(os.sched_getaffinity(0))[-1:]
 WRITTEN = "until [ -s daemon ]; do sleep 0.01; done; "
 
 
@@ -20,9 +21,8 @@ def run(script: str, timeout_s: float = 30.0) -> tuple[int, bool, TrialOutput]:
     """Run a shell script in this folder; return its exit code, if it was in time, its output."""
     output = TrialOutput(Limits(), lambda _: None)
     command = ["sh", "-c", f"cd {Path.cwd()}; {script}"]
-    cores = sorted(os.sched_getaffinity(0))[-1:]
     variables = {"PATH": os.defpath, "ONLY": "this"}
-    code, in_time = process.run(command, variables, cores, (), None, output, timeout_s)
+    code, in_time = process.run(command, variables, output, cores=CORE, timeout_s=timeout_s)
     return code, in_time, output
 
 
@@ -75,13 +75,13 @@ def test_an_interruption_ends_the_command() -> None:
     output = TrialOutput(Limits(), interrupt)
     script = f"cd {Path.cwd()}; {DAEMON}{WRITTEN}echo on >&2; sleep 60"
     with pytest.raises(KeyboardInterrupt):
-        process.run(["sh", "-c", script], {"PATH": os.defpath}, sorted(os.sched_getaffinity(0)), (), None, output, 30.0)
+        process.run(["sh", "-c", script], {"PATH": os.defpath}, output, cores=CORE, timeout_s=30.0)
     assert not alive(Path("daemon").read_text().strip())
 
 
 def test_a_command_that_cannot_start_is_named() -> None:
     """The message has the name of the program that reports it."""
     output = TrialOutput(Limits(), lambda _: None)
-    code, in_time = process.run(["no-such-program"], {}, sorted(os.sched_getaffinity(0)), (), None, output, 30.0)
+    code, in_time = process.run(["no-such-program"], {}, output, cores=CORE, timeout_s=30.0)
     assert (code, in_time) == (125, True)
     assert output.log().startswith("subreaper: no-such-program: ")
