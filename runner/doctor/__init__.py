@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner.doctor.calibration import OverheadPair, measured_pair, steadiness
+from runner.doctor.calibration import overhead, steadiness
 from runner.engines.protocol import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
@@ -153,17 +153,16 @@ def _disk(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> Diagnosis:
 def _noise(core: int) -> Diagnosis:
     """Check how much the time of equal pieces of work varies on a measured core."""
     try:
-        found = steadiness(core)
+        times, others_share = steadiness(core)
     except (AttributeError, OSError):  # not on Linux, or the core is reserved for others
         text = f"Unknown, because this process may not use core {core}."
         return Diagnosis("noise", None, text)
-    middle = statistics.median(found.times_s)
-    tenth = len(found.times_s) // 10
-    low, high = (sorted(found.times_s)[at] / middle - 1 for at in (tenth, -1 - tenth))
+    middle, tenth = statistics.median(times), len(times) // 10
+    low, high = (sorted(times)[at] / middle - 1 for at in (tenth, -1 - tenth))
     text = f"The time for the same work varied by {low:+.0%} to {high:+.0%} (80 % of the tries)"
-    if found.others_share is not None:
-        text += f"; other processes took {found.others_share:.1%} of the core"
-    quiet = high <= NOISY and (found.others_share or 0.0) <= GUARDS.foreign_share
+    if others_share is not None:
+        text += f"; other processes took {others_share:.1%} of the core"
+    quiet = high <= NOISY and (others_share or 0.0) <= GUARDS.foreign_share
     remedy = "Stop other programs on this machine, or expect wide intervals and more blocks."
     return Diagnosis("noise", quiet, f"{text}.", remedy)
 
@@ -182,13 +181,14 @@ def _overhead(
         return Diagnosis("overhead", None, text, remedy)
     run = registry.remember(folder.path)
     try:
-        pairs = [measured_pair(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
+        pairs = [overhead(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
     except RunnerError as error:
         return Diagnosis("overhead", False, str(error))
     finally:
         clear(engine, run)
         folder.leave()
-    return _cost(pairs)
+    ratios, startups_s = zip(*pairs, strict=True)
+    return _cost(ratios, startups_s)
 
 
 def _image_with_interpreter(
@@ -197,18 +197,20 @@ def _image_with_interpreter(
     """Return an image of the matrix and its interpreter, if both are on this machine."""
     here = {one.minor: one for one in interpreters.available()}
     for environment in used(matrix, lock):
-        image = images.get(environment_digest(environment))
-        if image is not None and environment.python in here:
-            return image, here[environment.python]
+        image, interpreter = (
+            images.get(environment_digest(environment)),
+            here.get(environment.python),
+        )
+        if image and interpreter:
+            return image, interpreter
     return None
 
 
-def _cost(pairs: Sequence[OverheadPair]) -> Diagnosis:
+def _cost(ratios: Sequence[float], startups_s: Sequence[float]) -> Diagnosis:
     """Judge how much a container costs."""
     from runner.judge.estimate import paired  # noqa: PLC0415  it needs scipy
 
-    startup = statistics.median(one.container_s - one.inside_s for one in pairs)
-    found = paired([math.log(one.inside_s / one.outside_s) for one in pairs], LEVEL)
+    found = paired([math.log(ratio) for ratio in ratios], LEVEL)
     if found is None:
         text = "The times inside and outside a container cannot be compared."
         return Diagnosis("overhead", None, text)
@@ -216,7 +218,7 @@ def _cost(pairs: Sequence[OverheadPair]) -> Diagnosis:
     text = (
         f"Work takes {mean:.2f} times as long in a container as outside ({LEVEL:.0%} interval "
         f"{low:.2f} to {high:.2f}, {found.n} pairs); to start and stop a container takes "
-        f"{startup:.1f} s."
+        f"{statistics.median(startups_s):.1f} s."
     )
     negligible = low > 1 - COSTLY and high < 1 + COSTLY
     sound = True if negligible else False if low > 1 + COSTLY else None

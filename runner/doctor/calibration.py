@@ -5,7 +5,6 @@ import os
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.engines.protocol import Engine, Launch
@@ -40,50 +39,26 @@ ON_CORE = "import os, runpy, sys; os.sched_setaffinity(0, {%d}); runpy.run_path(
 SECONDS = Metric(name="seconds", unit="s", better=Better.LOWER, title="seconds")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Steadiness:
-    """The times of equal pieces of work on one core, and the share that other processes took.
+def steadiness(core: int) -> tuple[list[float], float | None]:
+    """Return the times of equal pieces of work on a core, and the share that others took of it.
 
-    ``others_share`` is ``None`` if the kernel does not report it.
+    The share is None if the kernel does not report it. OSError if we may not use the core.
     """
-
-    times_s: tuple[float, ...]
-    others_share: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverheadPair:
-    """The times of the same work in a container and in a plain process.
-
-    ``container_s`` is the whole time of the container.
-    """
-
-    inside_s: float
-    outside_s: float
-    container_s: float
-
-
-def steadiness(core: int) -> Steadiness:
-    """Repeat a piece of work on a core for some seconds; OSError if we may not use the core."""
-    before = os.sched_getaffinity(0)
+    allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
-        return _repeated()
+        count = 1000
+        while (took := _piece(count)) < PIECE_S:
+            count = int(count * min(10.0, 1.2 * PIECE_S / took)) + 1
+        began, own, busy = time.monotonic(), time.process_time(), core_seconds({core})[0]
+        times = []
+        while (wall := time.monotonic() - began) < NOISE_S:
+            times.append(_piece(count))
+        own, after = time.process_time() - own, core_seconds({core})[0]
     finally:
-        os.sched_setaffinity(0, before)
-
-
-def _repeated() -> Steadiness:
-    count, cores = 1000, os.sched_getaffinity(0)
-    while (took := _piece(count)) < PIECE_S:
-        count = int(count * min(10.0, 1.2 * PIECE_S / took)) + 1
-    began, own, busy = time.monotonic(), time.process_time(), core_seconds(cores)[0]
-    times = []
-    while time.monotonic() - began < NOISE_S:
-        times.append(_piece(count))
-    wall, own, after = time.monotonic() - began, time.process_time() - own, core_seconds(cores)[0]
+        os.sched_setaffinity(0, allowed)
     share = None if busy is None or after is None else max(after - busy - own, 0.0) / wall
-    return Steadiness(times_s=tuple(times), others_share=share)
+    return times, share
 
 
 def _piece(count: int) -> float:
@@ -94,47 +69,40 @@ def _piece(count: int) -> float:
     return time.perf_counter() - began
 
 
-def measured_pair(
+def overhead(
     engine: Engine, run: str, image: Image, interpreter: Interpreter, limits: Limits
-) -> OverheadPair:
-    """Do the same work first in a container and then in a plain process.
+) -> tuple[float, float]:
+    """Do the same work first in a container and then in a plain process, on the same core.
 
-    EngineError if the container fails. Everything with the label ``run`` on the engine is replaced.
+    Return how many times as long it takes in the container, and how many seconds the container
+    takes to start and stop. EngineError if the container fails. Everything with the label ``run``
+    on the engine is replaced.
     """
+    launch = Launch(
+        run=run,
+        trial="calibration",
+        image=image.id,
+        script="script/work.py",
+        seed=0,
+        limits=limits,
+        timeout_s=TIMEOUT_S,
+        guards=Guards(window_s=0.0),
+    )
     with tempfile.TemporaryDirectory() as place:
-        script = Path(place, "work.py")
+        script, result = Path(place, "work.py"), Path(place, "result.json")
         script.write_text(WORK)
         clear(engine, run)
-        engine.stage(run, image.id, {"launcher.py": LAUNCHER, "script/work.py": script})
-        launch = Launch(
-            run=run,
-            trial="calibration",
-            image=image.id,
-            script="script/work.py",
-            seed=0,
-            limits=limits,
-            timeout_s=TIMEOUT_S,
-            guards=Guards(window_s=0.0),
-        )
+        engine.stage(run, image.id, {"launcher.py": LAUNCHER, launch.script: script})
         outcome = engine.execute(launch, lambda _: None)
         parsed = parse_outcome(outcome, launch, [SECONDS])
         if parsed.status is not Status.OK:
             raise EngineError(f"a container that only counts failed: {parsed.reason}")
-        outside_s = _seconds_outside(script, interpreter, engine.describe().cpus - 1)
-    return OverheadPair(
-        inside_s=parsed.values["seconds"],
-        outside_s=outside_s,
-        container_s=outcome.duration_s,
-    )
-
-
-def _seconds_outside(script: Path, interpreter: Interpreter, core: int) -> float:
-    """Do the work in a plain process, on the core that containers use."""
-    result = script.with_name("result.json")
-    subprocess.run(
-        [str(interpreter.path), "-c", ON_CORE % core, str(script)],
-        env={"RESULT_PATH": str(result), "PATH": os.defpath},
-        check=True,
-        timeout=TIMEOUT_S,
-    )
-    return float(json.loads(result.read_text())["values"]["seconds"])
+        subprocess.run(
+            [interpreter.path, "-c", ON_CORE % (engine.describe().cpus - 1), script],
+            env={"RESULT_PATH": str(result), "PATH": os.defpath},
+            check=True,
+            timeout=TIMEOUT_S,
+        )
+        outside_s = float(json.loads(result.read_text())["values"]["seconds"])
+    inside_s = parsed.values["seconds"]
+    return inside_s / outside_s, outcome.duration_s - inside_s

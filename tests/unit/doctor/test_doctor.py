@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from runner.doctor import Diagnosis, as_text, examine
-from runner.doctor.calibration import OverheadPair, Steadiness
 from runner.errors import EngineError
 from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image, Lock
@@ -22,13 +21,13 @@ from tests.support.trials import INTERPRETER, plain_environment
 
 HOST = replace(founding_run().host, cores=1, kernel=platform.release())
 USAGE = namedtuple("USAGE", "total used free")  # noqa: PYI024 (that of shutil.disk_usage)
-QUIET = Steadiness(times_s=(0.050,) * 50 + (0.051,) * 50, others_share=0.01)
+TIMES_S = [0.050] * 50 + [0.051] * 50
 
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Provide a quiet core and free disk space."""
-    monkeypatch.setattr("runner.doctor.steadiness", lambda _: QUIET)
+    monkeypatch.setattr("runner.doctor.steadiness", lambda _: (TIMES_S, 0.01))
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(100e9, 50e9, 50e9))
 
 
@@ -84,8 +83,7 @@ def test_without_an_engine_the_other_checks_run() -> None:
 def test_every_problem_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Processor, disk, noise, and a schedule that no longer runs."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(100e9, 99e9, 1e9))
-    noisy = replace(QUIET, others_share=0.4)
-    monkeypatch.setattr("runner.doctor.steadiness", lambda _: noisy)
+    monkeypatch.setattr("runner.doctor.steadiness", lambda _: (TIMES_S, 0.4))
     begun = datetime.now(timezone.utc) - timedelta(days=90)
     RunFolder(tmp_path / "1-old").save_run(replace(founding_run(), created_at=begun))
     findings = found(host=replace(HOST, cpu_flags=()), reports=tmp_path)
@@ -102,8 +100,8 @@ def test_varying_times_are_noise(
     monkeypatch: pytest.MonkeyPatch, others_share: float | None
 ) -> None:
     """Whether or not the kernel reports other processes."""
-    times = Steadiness(times_s=(0.05,) * 80 + (0.08,) * 20, others_share=others_share)
-    monkeypatch.setattr("runner.doctor.steadiness", lambda _: times)
+    times_s = [0.05] * 80 + [0.08] * 20
+    monkeypatch.setattr("runner.doctor.steadiness", lambda _: (times_s, others_share))
     noise = found()["noise"]
     assert noise.sound is False
     assert "varied by +0% to +60% (" in noise.text
@@ -113,7 +111,7 @@ def test_varying_times_are_noise(
 def test_noise_is_unknown_on_a_reserved_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container can be limited to other cores."""
 
-    def refused(_: int) -> Steadiness:
+    def refused(_: int) -> tuple[list[float], float]:
         raise OSError(22, "Invalid argument")
 
     monkeypatch.setattr("runner.doctor.steadiness", refused)
@@ -132,11 +130,12 @@ def test_overhead_is_judged_by_pairs(
     monkeypatch: pytest.MonkeyPatch, ratios: tuple[float, ...], sound: bool | None, interval: str
 ) -> None:
     """It is bad if the whole interval is too large, and unknown if the interval is too wide."""
-    waiting = [OverheadPair(inside_s=ratio, outside_s=1.0, container_s=2.0) for ratio in ratios * 3]
-    monkeypatch.setattr("runner.doctor.measured_pair", lambda *_: waiting.pop())
+    waiting = [(ratio, 1.0) for ratio in ratios * 3]
+    monkeypatch.setattr("runner.doctor.overhead", lambda *_: waiting.pop())
     overhead = found(engine=WithImage())["overhead"]
     assert overhead.sound is sound
     assert f"(95% interval {interval}, 7 pairs)" in overhead.text
+    assert overhead.text.endswith("to start and stop a container takes 1.0 s.")
 
 
 def test_the_same_work_runs_inside_and_outside(monkeypatch: pytest.MonkeyPatch) -> None:
