@@ -5,7 +5,9 @@ Gold files are accepted with ``pytest --accept-gold``.
 
 import gc
 import os
+import shutil
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +19,13 @@ from runner.errors import EngineError
 from runner.records.run import Guards
 from runner.system.retry import WAITS_S
 from runner.system.signals import SIGNALS
+from tests.support import required
+from tests.support.browser import chromium_or_skip
 
 settings.register_profile("steady", deadline=None)  # machines of CI have bad moments
 settings.load_profile("steady")
 
 GOLD = Path(__file__).parent / "gold"
-REQUIRE = "MATRIX_RUNNER_REQUIRE_ENGINE"
-"""Set in CI: where no engine answers, engine tests fail instead of being skipped."""
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,7 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the engine tests, by name and with the reason, where no engine answers."""
     marked = [item for item in items if item.get_closest_marker("engine")]
-    if not marked or os.environ.get(REQUIRE):
+    if not marked or os.environ.get(required.ENGINE):
         return
     from runner.engines.docker import connect  # noqa: PLC0415 (only where a test needs it)
 
@@ -90,6 +92,21 @@ def own_signals() -> Iterator[None]:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing in this process wait before it tries again."""
     monkeypatch.setattr("runner.system.retry.WAITS_S", (0.0,) * len(WAITS_S))
+
+
+@pytest.fixture(scope="session")
+def readable() -> Iterator[Path]:
+    """Return a folder that every user can read, like the cache of the venv engine."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="venv-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return the path of the browser, or skip the test."""
+    return chromium_or_skip()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,11 +1,8 @@
 """Fixtures for the engine tests: engines, and an image without packages."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +18,10 @@ from runner.engines.venv.cache import CACHE
 from runner.errors import EngineError
 from runner.execute import clear
 from runner.records.environment import Image
+from tests.support import required
 from tests.support.daemons import lent
-from tests.support.podman import REASON, REQUIRE, Podman, possible
+from tests.support.podman import REASON, Podman, possible
+from tests.support.served import Served
 from tests.support.trials import RUN, Execute, build, executed, plain_environment
 
 
@@ -39,7 +38,7 @@ def docker_engine() -> Iterator[Engine]:
 def podman() -> Iterator[Podman]:
     """Return a running podman service for the tests; afterwards nothing of it is left."""
     if not possible():
-        assert not os.environ.get(REQUIRE), f"CI needs it: {REASON}"
+        assert not os.environ.get(required.PODMAN), f"CI needs it: {REASON}"
         pytest.skip(REASON)
     with lent(Podman) as podman:
         yield podman
@@ -67,27 +66,6 @@ def client() -> Iterator[docker.DockerClient]:
         yield client
 
 
-@dataclass(frozen=True)
-class Served:
-    """A real engine, its image without packages, and a second connection to it."""
-
-    engine: Engine
-    image: Image
-    address: str | None
-    client: docker.DockerClient
-
-    def connect(self, timeout: int = 60) -> docker.DockerClient:
-        """Return a third connection."""
-        if self.address is None:
-            return docker.from_env(timeout=timeout)
-        return docker.DockerClient(self.address, timeout=timeout)
-
-    @property
-    def podman(self) -> bool:
-        """Whether it is podman."""
-        return self.engine.describe().name == "podman"
-
-
 @pytest.fixture(scope="session", params=["docker", "podman"])
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -106,15 +84,6 @@ def served(
 def execute(served: Served, tmp_path: Path) -> Execute:
     """Execute a script as a trial on a real engine."""
     return partial(executed, served.engine, served.image, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def readable() -> Iterator[Path]:
-    """Return a folder that every user can read, like the cache of the venv engine."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="venv-tests-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

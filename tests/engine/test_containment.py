@@ -9,7 +9,7 @@ import pytest
 from runner.engines.docker.labels import LABEL
 from runner.engines.docker.trials import DockerEngine
 from runner.records.study import Limits, Status
-from tests.engine.conftest import Served
+from tests.support.served import Served
 from tests.support.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed
 
 pytestmark = pytest.mark.engine

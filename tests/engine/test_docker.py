@@ -19,7 +19,7 @@ from runner.engines.protocol import BuildContext
 from runner.errors import EngineError
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
-from tests.engine.conftest import Served
+from tests.support.served import Served
 from tests.support.trials import INTERPRETER, LIMITS, NUMBER, RUN, Execute, executed, launch, stage
 
 pytestmark = pytest.mark.engine

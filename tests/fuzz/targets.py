@@ -46,6 +46,7 @@ from tests.fuzz.strategies import (
     sections,
 )
 from tests.support import samples
+from tests.support.fakes import QUIET
 from tests.support.matrices import FULL, SMALL
 from tests.support.trials import launch, stored_as
 
@@ -63,23 +64,6 @@ STUDIED = (
     "epoch_cpu_seconds",
     "best_train_accuracy",
     "test_accuracy",
-)
-READING = Reading(
-    wall_s=1.0,
-    cpus=(0,),
-    cgroup=2,
-    cpu_s=0.5,
-    user_s=0.4,
-    system_s=0.1,
-    core_busy_s=0.6,
-    core_steal_s=0.0,
-    throttled_s=None,
-    swapped_in_pages=0,
-    major_faults=0,
-    largest_process_bytes=1000,
-    memory_peak_bytes=None,
-    oom_kills=0,
-    log_left_out_bytes=0,
 )
 _STORED_FILE = re.compile(
     r"(run|plan|images)\.json|trials/[\w.=,@+-]{1,99}\.json|logs/[\w.-]{1,99}"
@@ -203,7 +187,7 @@ def framed(body: bytes) -> bytes:
 
 def document(result: str) -> bytes:
     """Return what the launcher sends when a script wrote this result."""
-    reading = TypeAdapter(Reading).dump_python(READING, mode="json")
+    reading = TypeAdapter(Reading).dump_python(QUIET, mode="json")
     sent = {"format": 1, "exit_code": 0, "timed_out": False, "result_problem": None}
     return json.dumps({**sent, "result": result, "reading": reading}).encode()
 
@@ -323,7 +307,7 @@ def _stored_runs() -> tuple[bytes, ...]:
     images: tuple[Image, ...] = samples.founding_images()
     logs = samples.founding_logs()
     disturbed = tuple(
-        replace(one, disturbed="other processes took 50%", reading=READING)
+        replace(one, disturbed="other processes took 50%", reading=QUIET)
         if number % 3
         else replace(one, status=Status.ENGINE_LOST, reason="gone", values={}, series={})
         for number, one in enumerate(results)

@@ -7,9 +7,7 @@ import pytest
 
 from runner.errors import PackagesError
 from runner.python import uv
-
-REQUIRE = "MATRIX_RUNNER_REQUIRE_INDEX"
-"""Set in CI: if the index does not answer, these tests fail instead of being skipped."""
+from tests.support import required
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +21,6 @@ def _index() -> None:
             files={"wanted.txt": "six"},
         )
     except PackagesError as error:
-        if os.environ.get(REQUIRE):
+        if os.environ.get(required.INDEX):
             raise
         pytest.skip(f"the package index does not answer: {error}")

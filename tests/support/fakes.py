@@ -23,8 +23,9 @@ from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.inside.launcher import read_result
+from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
-from runner.records.environment import Base, BaseKind, Image
+from runner.records.environment import Base, BaseKind, Environment, Image
 from runner.records.run import EngineFacts, Reading
 
 
@@ -62,6 +63,21 @@ class FakeEngine:
 
     def images(self) -> Mapping[str, Image]:
         return self._images
+
+    def add_image(self, environment: Environment) -> None:
+        """Hold the image of an environment as if it had been built before."""
+        key = environment_digest(environment)
+        self._images[key] = Image(
+            environment=key,
+            label=environment.request.label,
+            id=f"sha256:{key}",
+            size_bytes=1,
+            base=Base(kind=BaseKind.ASSEMBLED, name="base", digest="sha256:0"),
+        )
+
+    def forget_images(self) -> None:
+        """Lose all images."""
+        self._images.clear()
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
         return Base(kind=BaseKind.ASSEMBLED, name=f"base:{interpreter.minor}", digest="sha256:0")

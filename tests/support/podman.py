@@ -18,7 +18,6 @@ import docker
 from tests.support.daemons import NAMESPACES
 
 PROGRAMS = ("podman", "conmon", "runc", "setpriv", "unshare")
-REQUIRE = "MATRIX_RUNNER_REQUIRE_PODMAN"
 """Set in CI: without podman its tests fail instead of being skipped."""
 REASON = "a podman service for the tests needs root, podman, conmon and runc"
 

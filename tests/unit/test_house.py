@@ -253,6 +253,32 @@ def test_no_module_is_a_drawer() -> None:
     assert [path for path in files if words.search(path.stem)] == []
 
 
+def test_unit_tests_lie_where_their_modules_lie() -> None:
+    """``test_file.py`` or ``test_file_topic.py`` in ``unit/lock`` tests ``runner/lock/file.py``."""
+    unit, strays = ROOT / "tests" / "unit", []
+    for path in sorted(unit.rglob("test_*.py")):
+        folder = path.parent.relative_to(unit)
+        source = (ROOT if folder.parts[:1] == ("benchmarks",) else PACKAGE) / folder
+        names = {source.name, *(module.stem for module in source.glob("*.py"))}
+        names |= set() if folder.parts else {"house", "documents", "experiments"}
+        if not any(f"{path.stem}_".startswith(f"test_{name}_") for name in names):
+            strays.append(path.relative_to(unit))
+    assert strays == []
+
+
+def test_no_test_imports_from_another_test() -> None:
+    """Shared code lies in ``tests/support``. Only the programs in fuzz and faults have parts."""
+    tests = ROOT / "tests"
+    imports = {
+        (path.relative_to(tests).parts[0], one.split(".")[1])
+        for path in tests.rglob("*.py")
+        for one in imported(path)
+        if one.startswith("tests.")
+    }
+    inner = {(folder, of) for folder, of in imports if of != "support"}
+    assert inner == {("fuzz", "fuzz"), ("faults", "faults")}
+
+
 def test_every_error_has_its_exit_code() -> None:
     """Exit codes are distinct, explained by --help, and no error ends with 0."""
     codes = Exit.__members__.values()

@@ -1,29 +1,15 @@
 """Whole runs, from the command line to a small engine, with real files in between."""
 
 import json
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from runner.cli import main
-from runner.engines.protocol import Launch, Outcome
-from runner.errors import EngineLostError, Exit, NoSpaceError
-from runner.lock import requests
-from runner.lock.file import lock_path, write_lock
-from runner.prepare.recipe import environment_digest
-from runner.python.interpreters import machine_platform
-from runner.read import read
+from runner.errors import Exit, NoSpaceError
 from runner.records.environment import (
-    Base,
-    BaseKind,
-    Environment,
-    EnvironmentRequest,
-    Image,
-    Lock,
     Unsupported,
 )
 from runner.records.run import TrialResult
@@ -33,113 +19,25 @@ from runner.runs.folder import RunFolder
 from runner.system import retry
 from runner.system.host import this_host
 from tests.support.fakes import QuickEngine
+from tests.support.whole_runs import (
+    MATRIX,
+    WatchedEngine,
+    declare,
+    environment,
+    lock,
+    reachable,
+    study,
+)
 
-PYTHON = ".".join(map(str, sys.version_info[:2]))
-MATRIX = f"""\
-format: 1
-name: tiny
-axes:
-  model: [one, two]
-environment: {{python: "{PYTHON}"}}
-experiment: {{script: script.py, data: [numbers.txt]}}
-parameters: {{epochs: 5}}
-quick: {{epochs: 1}}
-metrics:
-  x: {{unit: s, better: lower}}
-blocks: 2
-"""
 WITH_VERSIONS = MATRIX.replace(
     "axes:\n  model: [one, two]", 'axes:\n  lib: {package: lib, versions: ["1.0", "2.0"]}'
 )
-SCRIPT = """\
-import json, os, sys
-order = json.load(open(os.environ["PARAMS_PATH"]))
-if order["parameters"].get("model") == "broken":
-    sys.exit("it broke")
-numbers = open(os.path.join(os.environ["DATA_DIR"], "numbers.txt")).read()
-values = {"x": float(numbers) * order["parameters"]["epochs"]}
-json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
-"""
-
-
-class Watched(QuickEngine):
-    """Remembers its launches, and can be interrupted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.launches: list[Launch] = []
-        self.interrupted_at_trial: int | None = None
-        self.forgets_images_at_trial: int | None = None
-        self.left: list[str] = []
-
-    def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
-        if self.interrupted_at_trial == len(self.executed):
-            raise KeyboardInterrupt
-        if self.forgets_images_at_trial == len(self.executed):
-            self.forgets_images_at_trial = None
-            self._images.clear()
-            raise EngineLostError("an image is gone that was there before")
-        self.launches.append(launch)
-        return super().execute(launch, watch)
-
-    def close(self) -> None:
-        """Remember what a run left, instead of closing."""
-        self.left = [thing.label for thing in self.owned() if thing.kind != "image"]
-
-    def holds(self, environment: Environment) -> None:
-        """Add the image of an environment."""
-        key = environment_digest(environment)
-        self._images[key] = Image(
-            environment=key,
-            label=environment.request.label,
-            id=f"sha256:{key}",
-            size_bytes=1,
-            base=Base(kind=BaseKind.ASSEMBLED, name="base", digest="sha256:0"),
-        )
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    """The engine that every command of the test reaches."""
-    engine = Watched()
-    monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
-    # Otherwise the following tests would only use the cores that one run left them.
-    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
-    # The tests of reports draw; drawing here would take most of the time.
-    monkeypatch.setattr("runner.report.figures.changes", lambda *_: None)
-    return engine
-
-
-def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentRequest, ...]:
-    """Write a study into the working folder; return the requests of its cells."""
-    Path("script.py").write_text(script)
-    Path("numbers.txt").write_text("0.5")
-    Path("matrix.yaml").write_text(text)
-    return requests(read(Path("matrix.yaml")))
-
-
-def environment(request: EnvironmentRequest) -> Environment:
-    """Return the environment of a request: this interpreter and no packages."""
-    return Environment(
-        request=request,
-        python=PYTHON,
-        platform=machine_platform(),
-        as_of=datetime(2026, 1, 1, tzinfo=timezone.utc),
-        packages=(),
-    )
-
-
-def lock(*entries: Environment | Unsupported) -> None:
-    """Write the lock of the study."""
-    write_lock(lock_path(Path("matrix.yaml")), Lock(entries=entries))
-
-
-def study(engine: Watched, text: str = MATRIX) -> None:
-    """Write a study and its lock, and add all images to the engine."""
-    entries = [environment(request) for request in declare(text)]
-    lock(*entries)
-    for entry in entries:
-        engine.holds(entry)
+def engine(monkeypatch: pytest.MonkeyPatch) -> WatchedEngine:
+    """Return the engine that every command of the test reaches."""
+    return reachable(monkeypatch)
 
 
 def folders() -> list[str]:
@@ -153,7 +51,7 @@ def statuses() -> Mapping[str, Status]:
     return {result.trial.id: result.status for result in results if not result.trial.control}
 
 
-def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
+def test_a_run_executes_every_cell_once_in_each_block(engine: WatchedEngine) -> None:
     """All results are saved, the report is written, and the exit code is 0."""
     study(engine)
     assert main([]) == Exit.OK
@@ -164,7 +62,7 @@ def test_a_run_executes_every_cell_once_in_each_block(engine: Watched) -> None:
     assert {result.values["x"] for result in results} == {2.5}
 
 
-def test_a_run_leaves_only_images_on_the_engine(engine: Watched) -> None:
+def test_a_run_leaves_only_images_on_the_engine(engine: WatchedEngine) -> None:
     """Its containers and volumes are removed."""
     study(engine)
     main(["--blocks", "1"])
@@ -172,7 +70,7 @@ def test_a_run_leaves_only_images_on_the_engine(engine: Watched) -> None:
 
 
 def test_a_run_cleans_up_after_dead_runs(
-    engine: Watched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever a killed run left on the engine is removed before the first trial."""
     study(engine)
@@ -186,7 +84,7 @@ def test_a_run_cleans_up_after_dead_runs(
     assert removed in capsys.readouterr().out.partition("[1/3]")[0]
 
 
-def test_images_are_built_once(engine: Watched) -> None:
+def test_images_are_built_once(engine: WatchedEngine) -> None:
     """A second run that needs the same image builds nothing."""
     lock(*(environment(request) for request in declare()))
     assert main(["--blocks", "1", "-s", "model=one"]) == Exit.OK
@@ -194,7 +92,7 @@ def test_images_are_built_once(engine: Watched) -> None:
     assert engine.built == ["no packages"]
 
 
-def test_trials_of_a_block_share_a_seed(engine: Watched) -> None:
+def test_trials_of_a_block_share_a_seed(engine: WatchedEngine) -> None:
     """All cells of a block have the same seed, and the next block has another one."""
     study(engine)
     main([])
@@ -205,7 +103,7 @@ def test_trials_of_a_block_share_a_seed(engine: Watched) -> None:
     assert len(set.union(*seeds.values())) == 2
 
 
-def test_the_launcher_gets_the_trial_spec(engine: Watched) -> None:
+def test_the_launcher_gets_the_trial_spec(engine: WatchedEngine) -> None:
     """It has script, parameters, cell and limits; the engine adds its own paths."""
     study(engine)
     main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
@@ -225,7 +123,7 @@ def test_the_launcher_gets_the_trial_spec(engine: Watched) -> None:
     assert registry.folders()[launch.run] == Path("reports/latest").resolve()
 
 
-def test_an_unexpected_failure_affects_no_other_trial(engine: Watched) -> None:
+def test_an_unexpected_failure_affects_no_other_trial(engine: WatchedEngine) -> None:
     """The exit code is 1, and the log of the failed trial is kept."""
     study(engine, MATRIX.replace("two", "broken"))
     assert main([]) == Exit.CELL_FAILED
@@ -238,7 +136,7 @@ def test_an_unexpected_failure_affects_no_other_trial(engine: Watched) -> None:
     assert Path("reports/latest/logs/model=broken@b1.1.log").read_text() == "it broke\n"
 
 
-def test_a_complete_run_with_failures_is_ok(engine: Watched) -> None:
+def test_a_complete_run_with_failures_is_ok(engine: WatchedEngine) -> None:
     """With nothing left to do, the exit code is 0."""
     study(engine, MATRIX.replace("two", "broken"))
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
@@ -246,7 +144,7 @@ def test_a_complete_run_with_failures_is_ok(engine: Watched) -> None:
     assert len(engine.executed) == 3
 
 
-def test_an_expected_failure_is_ok(engine: Watched) -> None:
+def test_an_expected_failure_is_ok(engine: WatchedEngine) -> None:
     """Declaring the expectation later continues the same run."""
     text = MATRIX.replace("two", "broken")
     study(engine, text)
@@ -256,11 +154,11 @@ def test_an_expected_failure_is_ok(engine: Watched) -> None:
     assert len(engine.executed) == 3
 
 
-def test_a_failed_build_affects_only_its_own_cells(engine: Watched) -> None:
+def test_a_failed_build_affects_only_its_own_cells(engine: WatchedEngine) -> None:
     """The other cells run, the exit code is 1, and the reason names the saved build log."""
     first, second = (environment(request) for request in declare(WITH_VERSIONS))
     lock(first, second)
-    engine.holds(first)
+    engine.add_image(first)
     engine.refuses_to_build = {"lib=2.0"}
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
     assert statuses() == {"lib=1.0@b1.1": Status.OK, "lib=2.0@b1.1": Status.NO_IMAGE}
@@ -270,19 +168,19 @@ def test_a_failed_build_affects_only_its_own_cells(engine: Watched) -> None:
     assert any(reason and str(log.name) in reason for reason in reasons)
 
 
-def test_a_cell_without_an_image_is_retried(engine: Watched) -> None:
+def test_a_cell_without_an_image_is_retried(engine: WatchedEngine) -> None:
     """The next command executes only that cell, once its image can be built."""
     first, second = (environment(request) for request in declare(WITH_VERSIONS))
     lock(first, second)
-    engine.holds(first)
+    engine.add_image(first)
     engine.refuses_to_build = {"lib=2.0"}
     main(["--blocks", "1"])
-    engine.holds(second)
+    engine.add_image(second)
     assert main(["--blocks", "1"]) == Exit.OK
     assert sorted(engine.executed) == ["lib=1.0@b1.1", "lib=1.0@b1t.1", "lib=2.0@b1.2"]
 
 
-def test_a_run_without_any_image_ends_normally(engine: Watched) -> None:
+def test_a_run_without_any_image_ends_normally(engine: WatchedEngine) -> None:
     """Every cell has the status no-image."""
     lock(*(environment(request) for request in declare(WITH_VERSIONS)))
     engine.refuses_to_build = {"lib=1.0", "lib=2.0"}
@@ -291,18 +189,18 @@ def test_a_run_without_any_image_ends_normally(engine: Watched) -> None:
     assert engine.left == []
 
 
-def test_an_environment_that_cannot_exist_is_unsupported(engine: Watched) -> None:
+def test_an_environment_that_cannot_exist_is_unsupported(engine: WatchedEngine) -> None:
     """The cell gets that status and the reason from the lock; the others run."""
     first, second = declare(WITH_VERSIONS)
     lock(environment(first), Unsupported(request=second, reason="lib 2.0 does not exist"))
-    engine.holds(environment(first))
+    engine.add_image(environment(first))
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
     assert statuses() == {"lib=1.0@b1.1": Status.OK, "lib=2.0@b1.1": Status.UNSUPPORTED}
     assert "lib 2.0 does not exist" in Path("reports/latest/report.md").read_text()
 
 
 def test_a_lost_engine_costs_only_the_current_trial(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Finished trials are kept, and the next command executes only the others."""
     study(engine)
@@ -322,7 +220,9 @@ def test_a_lost_engine_costs_only_the_current_trial(
     assert len(folders()) == 1
 
 
-def test_a_run_waits_for_a_lost_engine(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_waits_for_a_lost_engine(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Images and inputs are prepared again, and the lost trial is executed next."""
     study(engine)
     engine.dies_at_trial, engine.dies_so_often = 1, 2
@@ -336,7 +236,7 @@ def test_a_run_waits_for_a_lost_engine(engine: Watched, capsys: pytest.CaptureFi
     assert engine.left == []
 
 
-def test_a_removed_image_is_built_again(engine: Watched) -> None:
+def test_a_removed_image_is_built_again(engine: WatchedEngine) -> None:
     """A run does not end because somebody removed images."""
     study(engine)
     engine.forgets_images_at_trial = 1
@@ -346,7 +246,7 @@ def test_a_removed_image_is_built_again(engine: Watched) -> None:
 
 
 def test_a_lost_trial_is_repeated_in_the_same_run(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is repeated at the end of its block, and the cell has not failed."""
     study(engine)
@@ -358,7 +258,7 @@ def test_a_lost_trial_is_repeated_in_the_same_run(
 
 
 def test_a_trial_that_stays_lost_waits_for_the_next_command(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is tried three times in one command, which ends with the engine's exit code."""
     study(engine)
@@ -374,7 +274,7 @@ def test_a_trial_that_stays_lost_waits_for_the_next_command(
 
 
 def test_a_damaged_run_does_not_stop_a_new_one(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The damaged run is reported and left as it is."""
     study(engine)
@@ -390,7 +290,7 @@ def test_a_damaged_run_does_not_stop_a_new_one(
 
 
 def test_a_damaged_result_is_executed_again(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The damaged file is kept, and no other trial is repeated."""
     study(engine)
@@ -404,7 +304,7 @@ def test_a_damaged_result_is_executed_again(
 
 
 def test_a_run_waits_while_the_disk_is_full(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No trial is repeated, because results are saved later."""
     study(engine)
@@ -422,7 +322,7 @@ def test_a_run_waits_while_the_disk_is_full(
 
 
 def test_explain_needs_no_engine(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It says why each trial would run or not, with or without an earlier run."""
     study(engine)
@@ -439,7 +339,9 @@ def test_explain_needs_no_engine(
     assert "\nthe cells are:\n  model=one\n  model=two" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_is_resumed(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_is_resumed(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ctrl-C removes everything from the engine and does not wait for a report."""
     study(engine)
     engine.interrupted_at_trial = 1
@@ -452,7 +354,7 @@ def test_an_interrupted_run_is_resumed(engine: Watched, capsys: pytest.CaptureFi
     assert len(engine.executed) == len(set(engine.executed)) == 3
 
 
-def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_run_says_so(engine: WatchedEngine, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is executed, and the exit code is 0."""
     study(engine)
     main(["--blocks", "1"])
@@ -463,7 +365,7 @@ def test_a_complete_run_says_so(engine: Watched, capsys: pytest.CaptureFixture[s
     assert len(folders()) == 1
 
 
-def test_new_begins_another_run(engine: Watched) -> None:
+def test_new_begins_another_run(engine: WatchedEngine) -> None:
     """The trials are executed again, in a new folder that is the latest."""
     study(engine)
     main(["--blocks", "1", "-s", "model=one"])
@@ -473,7 +375,7 @@ def test_new_begins_another_run(engine: Watched) -> None:
     assert Path("reports/latest").resolve().name == folders()[1]
 
 
-def test_blocks_are_added_after_the_earlier_ones(engine: Watched) -> None:
+def test_blocks_are_added_after_the_earlier_ones(engine: WatchedEngine) -> None:
     """More blocks keep the order of the earlier ones; fewer blocks remove none."""
     study(engine)
     main(["--blocks", "1"])
@@ -487,7 +389,7 @@ def test_blocks_are_added_after_the_earlier_ones(engine: Watched) -> None:
     assert len(engine.executed) == 9
 
 
-def test_quick_is_another_run(engine: Watched) -> None:
+def test_quick_is_another_run(engine: WatchedEngine) -> None:
     """It uses the quick parameters in one block, apart from the full run."""
     study(engine)
     main(["--blocks", "1", "-s", "model=one"])
@@ -499,7 +401,7 @@ def test_quick_is_another_run(engine: Watched) -> None:
 
 
 @pytest.mark.parametrize("name", ["script.py", "numbers.txt"])
-def test_an_edited_input_is_a_new_run(engine: Watched, name: str) -> None:
+def test_an_edited_input_is_a_new_run(engine: WatchedEngine, name: str) -> None:
     """Results of another script or other data are never mixed."""
     study(engine)
     main(["--blocks", "1", "-s", "model=one"])
@@ -509,7 +411,7 @@ def test_an_edited_input_is_a_new_run(engine: Watched, name: str) -> None:
     assert engine.executed == ["model=one@b1.1"] * 2
 
 
-def test_changes_that_affect_no_measurement_continue_the_run(engine: Watched) -> None:
+def test_changes_that_affect_no_measurement_continue_the_run(engine: WatchedEngine) -> None:
     """Claims, policy, titles and the number of blocks are not part of the key."""
     study(engine)
     main(["--blocks", "1"])
@@ -521,7 +423,7 @@ def test_changes_that_affect_no_measurement_continue_the_run(engine: Watched) ->
     assert "Another" in Path("reports/latest/report.md").read_text()
 
 
-def test_a_selection_is_another_run(engine: Watched) -> None:
+def test_a_selection_is_another_run(engine: WatchedEngine) -> None:
     """Only the selected cells are executed."""
     study(engine)
     main(["--blocks", "1", "-s", "model=t*"])
@@ -531,7 +433,7 @@ def test_a_selection_is_another_run(engine: Watched) -> None:
 
 
 def test_an_incomplete_lock_is_refused_with_locked(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is resolved; the error names the missing entries, and the exit code is 2."""
     declare(WITH_VERSIONS)
@@ -540,7 +442,9 @@ def test_an_incomplete_lock_is_refused_with_locked(
     assert engine.executed == []
 
 
-def test_an_occupied_run_is_refused(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_occupied_run_is_refused(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A second process cannot continue the run, but can begin another one."""
     study(engine)
     main(["--blocks", "1"])
@@ -553,7 +457,7 @@ def test_an_occupied_run_is_refused(engine: Watched, capsys: pytest.CaptureFixtu
 
 
 def test_an_input_edited_during_the_build_is_refused(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every trial executes the script whose digest is in the run."""
     study(engine)
@@ -567,7 +471,7 @@ def test_an_input_edited_during_the_build_is_refused(
 
 
 def test_limits_beyond_the_engine_are_refused(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Too many cores are refused before anything is built or executed."""
     study(engine, MATRIX + "limits: {cpus: 4096}\n")
@@ -577,7 +481,7 @@ def test_limits_beyond_the_engine_are_refused(
 
 
 def test_an_engine_on_another_machine_is_another_run(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No core of this machine is kept free, and its processor is not checked."""
     study(engine)
@@ -592,7 +496,7 @@ def test_an_engine_on_another_machine_is_another_run(
 
 
 def test_the_runner_avoids_the_measured_cores(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the engine is on this machine, its highest cores are left to the trials."""
     study(engine)

@@ -9,9 +9,7 @@ from runner.cli import main
 from runner.errors import Exit
 from runner.records.run import Guards, Plan, Reading
 from runner.runs.folder import RunFolder
-from tests.unit.test_pipeline import MATRIX, Watched, engine, study
-
-__all__ = ["engine"]  # a fixture
+from tests.support.whole_runs import MATRIX, WatchedEngine, reachable, study
 
 MODELS = MATRIX.replace("[one, two]", "[one, two, three]")
 SCRIPT = """\
@@ -24,6 +22,12 @@ json.dump({"format": 1, "values": {"x": value}}, open(os.environ["RESULT_PATH"],
 """
 
 
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> WatchedEngine:
+    """Return the engine that every command of the test reaches."""
+    return reachable(monkeypatch)
+
+
 def latest() -> RunFolder:
     """Return the newest run."""
     return RunFolder(Path("reports/latest"))
@@ -34,7 +38,7 @@ def blocks_of(plan: Plan) -> Mapping[str, int]:
     return {trial.cell: trial.block for trial in plan.trials if not trial.control}
 
 
-def write(engine: Watched, text: str = MODELS) -> None:
+def write(engine: WatchedEngine, text: str = MODELS) -> None:
     """Write the study of these tests."""
     study(engine, text)
     Path("script.py").write_text(SCRIPT)
@@ -52,7 +56,7 @@ def disturb_first(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
 
 def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other trials of the block come first, and all attempts are kept."""
     write(engine)
@@ -66,7 +70,7 @@ def test_a_disturbed_trial_is_repeated_at_the_end_of_its_block(
 
 
 def test_a_disturbed_trial_is_repeated_at_most_twice(
-    engine: Watched, monkeypatch: pytest.MonkeyPatch
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After that, a later command does not repeat it either."""
     write(engine)
@@ -78,7 +82,9 @@ def test_a_disturbed_trial_is_repeated_at_most_twice(
     assert "stayed disturbed" not in (latest().path / "report.md").read_text()  # not judged yet
 
 
-def test_the_matrix_can_turn_repeats_off(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_matrix_can_turn_repeats_off(
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With ``repeats: 0`` the first attempt counts."""
     write(engine, MODELS + "repeats: 0\n")
     disturb_first(monkeypatch, 100)
@@ -86,7 +92,9 @@ def test_the_matrix_can_turn_repeats_off(engine: Watched, monkeypatch: pytest.Mo
     assert len(engine.executed) == 4
 
 
-def test_decided_cells_leave_the_plan(engine: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+def test_decided_cells_leave_the_plan(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One cell is decided at the look after six blocks; the baseline stays."""
     write(engine)
     assert main(["--blocks", "8", "--seed", "1"]) == Exit.OK
@@ -98,7 +106,7 @@ def test_decided_cells_leave_the_plan(engine: Watched, capsys: pytest.CaptureFix
     assert "look 4 of 4, after 8 blocks" in (latest().path / "report.md").read_text()
 
 
-def test_a_goal_adds_blocks_until_it_is_reached(engine: Watched) -> None:
+def test_a_goal_adds_blocks_until_it_is_reached(engine: WatchedEngine) -> None:
     """``--until`` adds the blocks up to the next look until the goal is reached."""
     write(engine, MATRIX)
     assert main(["--until", "decided", "--seed", "1"]) == Exit.OK
@@ -109,7 +117,7 @@ def test_a_goal_adds_blocks_until_it_is_reached(engine: Watched) -> None:
 
 
 def test_an_unreached_goal_ends_with_the_last_look(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """There are no more looks than planned, and the run says so."""
     write(engine)
@@ -128,7 +136,7 @@ def test_an_unreached_goal_ends_with_the_last_look(
     ],
 )
 def test_a_wrong_goal_is_refused(
-    engine: Watched, capsys: pytest.CaptureFixture[str], goal: str, said: str
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str], goal: str, said: str
 ) -> None:
     """The error comes before anything is executed."""
     write(engine)
@@ -138,7 +146,7 @@ def test_a_wrong_goal_is_refused(
 
 
 def test_no_block_begins_that_would_exceed_the_budget(
-    engine: Watched, capsys: pytest.CaptureFixture[str]
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The run stops between blocks, and the same command resumes it."""
     write(engine)
@@ -153,7 +161,9 @@ def test_no_block_begins_that_would_exceed_the_budget(
     ("policy", "code"),
     [("{x: +3%}", Exit.HOLD), ("{x: +500%}", Exit.OK)],
 )
-def test_the_gate_turns_hold_into_an_exit_code(engine: Watched, policy: str, code: Exit) -> None:
+def test_the_gate_turns_hold_into_an_exit_code(
+    engine: WatchedEngine, policy: str, code: Exit
+) -> None:
     """Both ``run`` and ``report`` do this; without --gate the code is 0."""
     text = MATRIX.replace("blocks: 2", "blocks: 5") + f"policy: {policy}\n"
     write(engine, text)
@@ -162,7 +172,7 @@ def test_the_gate_turns_hold_into_an_exit_code(engine: Watched, policy: str, cod
     assert main(["report"]) == Exit.OK
 
 
-def test_comparisons_cannot_be_changed_during_a_run(engine: Watched) -> None:
+def test_comparisons_cannot_be_changed_during_a_run(engine: WatchedEngine) -> None:
     """Choosing them after seeing the numbers would be biased."""
     write(engine)
     main(["--blocks", "1"])

@@ -31,8 +31,8 @@ from runner.records.study import Status
 from runner.runs.files import file_name
 from runner.runs.folder import RunFolder
 from runner.system.host import this_host
-from tests.browser.test_report_in_chromium import rendered
-from tests.conftest import REQUIRE
+from tests.support import required
+from tests.support.browser import rendered
 from tests.support.studies import ROOT, run_folders
 from tests.support.trials import plain_environment
 
@@ -148,7 +148,7 @@ ENGINES = [
     pytest.param(
         "venv",
         marks=pytest.mark.skipif(
-            shutil.which("bwrap") is None and not os.environ.get(REQUIRE),
+            shutil.which("bwrap") is None and not os.environ.get(required.ENGINE),
             reason="bubblewrap is not on PATH",
         ),
     ),

@@ -12,7 +12,7 @@ from runner.records.environment import BaseKind, Environment
 from runner.records.run import TrialResult
 from runner.records.study import Status
 from runner.runs.folder import StoredRun
-from tests.fuzz.targets import READING
+from tests.support.fakes import QUIET
 from tests.support.judging import ACCURACY, Numbers, stored
 from tests.support.samples import (
     failed_result,
@@ -304,7 +304,7 @@ def founding() -> StoredRun:
         run=founding_run(),
         plan=founding_plan(),
         images=founding_images(),
-        results=tuple(replace(one, reading=READING) for one in founding_results()),
+        results=tuple(replace(one, reading=QUIET) for one in founding_results()),
         logs={},
     )
 
@@ -326,7 +326,7 @@ def elsewhere() -> StoredRun:
         ),
         script_digest="0" * 64,
     )
-    reading = replace(READING, processor="Other CPU", cpu_flags=("avx", "fma"))
+    reading = replace(QUIET, processor="Other CPU", cpu_flags=("avx", "fma"))
     replay = replace(
         bundled,
         run=run,
@@ -365,7 +365,7 @@ def test_untrusted_names_are_escaped() -> None:
     """Names from a bundle cannot end a line, be a link or colour a terminal."""
     bad = "x\x1b[31m](http://e.vil)\n# <b>*"
     bundled, replay = founding(), founding()
-    reading = replace(READING, processor=bad, cpu_flags=(bad,))
+    reading = replace(QUIET, processor=bad, cpu_flags=(bad,))
     replay = replace(
         replay,
         run=replace(replay.run, host=replace(replay.run.host, kernel=bad, system=bad)),

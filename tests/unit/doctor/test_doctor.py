@@ -10,14 +10,13 @@ import pytest
 
 from runner.doctor import Diagnosis, as_text, examine
 from runner.errors import EngineError
-from runner.prepare.recipe import environment_digest
-from runner.records.environment import Image, Lock
+from runner.records.environment import Lock
 from runner.records.run import Host
 from runner.records.study import Matrix
 from runner.runs.folder import RunFolder
 from tests.support.fakes import FakeEngine
 from tests.support.samples import founding_matrix, founding_run
-from tests.support.trials import INTERPRETER, plain_environment
+from tests.support.trials import plain_environment
 
 HOST = replace(founding_run().host, cores=1, kernel=platform.release())
 USAGE = namedtuple("USAGE", "total used free")  # noqa: PYI024 (that of shutil.disk_usage)
@@ -57,10 +56,7 @@ class WithImage(FakeEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        key = environment_digest(plain_environment())
-        base = self.base("host", INTERPRETER)
-        image = Image(environment=key, label="plain", id="sha256:1", size_bytes=1, base=base)
-        self._images[key] = image
+        self.add_image(plain_environment())
 
 
 def test_a_sound_machine() -> None:

@@ -20,7 +20,7 @@ from runner.report.sections.measured import error_line
 from runner.report.view import view
 from runner.runs.folder import RunFolder
 from runner.text import one_line
-from tests.fuzz.targets import READING
+from tests.support.fakes import QUIET
 from tests.support.samples import (
     AS_PUBLISHED,
     METRICS,
@@ -426,7 +426,7 @@ def test_the_report_describes_the_measured_machine_and_not_the_runner_s() -> Non
     here = founding_run()
     far = replace(here.engine, machine="another", cpus=64, memory_bytes=2**38, kernel="6.9")
     run = replace(here, engine=replace(far, system="Far Linux 1"))
-    reading = replace(READING, processor="Far CPU", cpu_flags=("avx", "avx2"))
+    reading = replace(QUIET, processor="Far CPU", cpu_flags=("avx", "avx2"))
     results = tuple(replace(one, reading=reading) for one in founding_results())
     text = report(results, run=run)
     assert "compared on one host: Far CPU, 64 cores, 256 GiB of memory, docker" in text

@@ -12,9 +12,8 @@ from benchmarks.fidelity import MATRIX, carry_out, engine_of, lines, on_engines,
 from runner.cli.progress import Progress
 from runner.errors import EngineError, EngineLostError
 from runner.lock.file import lock_path, read_lock
-from runner.prepare.recipe import environment_digest, used
+from runner.prepare.recipe import used
 from runner.read import read
-from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts, Reading, Trial, TrialResult
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
@@ -195,13 +194,8 @@ class Elsewhere(QuickEngine):
     def __init__(self, cores: int = 2) -> None:
         super().__init__()
         self.cores = cores
-        base = Base(kind=BaseKind.ASSEMBLED, name="base", digest="sha256:0")
         for environment in used(read(MATRIX), read_lock(lock_path(MATRIX))):
-            key = environment_digest(environment)
-            label = environment.request.label
-            self._images[key] = Image(
-                environment=key, label=label, id=f"sha256:{key}", size_bytes=1, base=base
-            )
+            self.add_image(environment)
 
     def describe(self) -> EngineFacts:
         return replace(super().describe(), machine="another", cpus=self.cores)
