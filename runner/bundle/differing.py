@@ -95,11 +95,11 @@ def _flags(old: Evidence, new: Evidence) -> Iterator[str]:
 def _same(run: Run, changed: set[str]) -> Iterator[str]:
     """Yield the parts of a run's identity that have not changed."""
     locked = [entry for entry in run.lock.entries if isinstance(entry, Environment)]
-    packages = sum(len(entry.packages) for entry in locked)
+    packages = counted(sum(len(entry.packages) for entry in locked), "package")
     named = {
         "script": "script",
         "data": counted(len(run.data_digests), "data file") if run.data_digests else "",
-        "environments": f"{counted(len(locked), 'environment')} of {counted(packages, 'package')}",
+        "environments": f"{counted(len(locked), 'environment')} with {packages}",
         "cells": f"{counted(len(run.matrix.cells), 'cell')} with their parameters",
         "metrics": "metrics",
         "limits": "limits",

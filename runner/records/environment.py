@@ -34,9 +34,10 @@ class EnvironmentRequest(Record):
 
     @property
     def label(self) -> str:
-        """A name for people: ``tensorflow=1.15.0``."""
+        """A name for people: ``tensorflow=1.15.0``, or ``plain Python 3.13``."""
         pins = ",".join(f"{need.axis}={need.version}" for need in self.requirements)
-        return pins or "no packages"
+        plain = "plain Python" if self.python == "auto" else f"plain Python {self.python}"
+        return pins or plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,7 +141,7 @@ def test_an_image_built_by_hand_counts_as_prepared(
         pytest.skip("the docker command is not installed")
     try:
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        assert docker_engine.images()[key].label == "no packages"
+        assert docker_engine.images()[key].label == plain_environment().request.label
         code, out, err = ended(started(tmp_path, "prepare"))
         assert (code, out, err) == (0, "1 image ready\n", "")
     finally:

@@ -449,7 +449,7 @@ def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
     code, out, _ = ended(started(tmp_path, "explain", "size=1", "--engine", "docker"))
     assert "engine: venv (" in out
     code, out, _ = ended(started(tmp_path, "clean", "--yes"))
-    assert (code, "image     no packages" in out) == (0, True)
+    assert (code, "image     plain Python" in out) == (0, True)
     code, out, _ = ended(started(tmp_path, "clean", "--yes"))
     assert "nothing to remove" in out
 

@@ -21,6 +21,7 @@ from runner.system.host import this_host
 from tests.support.fakes import QuickEngine
 from tests.support.whole_runs import (
     MATRIX,
+    PYTHON,
     WatchedEngine,
     declare,
     environment,
@@ -89,7 +90,7 @@ def test_images_are_built_once(engine: WatchedEngine) -> None:
     lock(*(environment(request) for request in declare()))
     assert main(["--blocks", "1", "-s", "model=one"]) == Exit.OK
     assert main(["--blocks", "1", "-s", "model=two"]) == Exit.OK
-    assert engine.built == ["no packages"]
+    assert engine.built == [f"plain Python {PYTHON}"]
 
 
 def test_trials_of_a_block_share_a_seed(engine: WatchedEngine) -> None:

@@ -29,6 +29,7 @@ from tests.support.studies import write_study
 from tests.support.trials import INTERPRETER, plain_environment
 
 BUNDLE = "two-bundle.tar.gz"
+LABEL = plain_environment().request.label
 SCRIPT = """
 import json, os, random
 order = json.load(open(os.environ["PARAMS_PATH"]))
@@ -135,7 +136,7 @@ def test_a_replay_reproduces(
     said = capsys.readouterr().out
     assert "**reproduced**" in said
     assert there.loaded == [INTERPRETER.minor]
-    assert there.built == ["no packages"]
+    assert there.built == [LABEL]
     replay = RunFolder(Path("there/replays/latest"))
     assert replay.plan() == first
     assert {one.status for one in replay.results()} == {Status.OK}
@@ -278,7 +279,7 @@ def test_other_names_are_refused(name: str, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("name", "before", "after", "said"),
     [
-        ("matrix.lock", '"as_of": "20', '"as_of": "19', "(environments no packages)"),
+        ("matrix.lock", '"as_of": "20', '"as_of": "19', f"(environments {LABEL})"),
         ("matrix.yaml", "size: [1, 2]", "size: [1, 2, 3]", None),
         (
             "matrix.yaml",
@@ -397,12 +398,12 @@ def _other_dockerfile(folder: Path) -> None:
             "passwd is damaged or missing",
         ),
         (_contents(lambda one: one.update(matrix="../matrix.yaml")), "but does not contain it"),
-        (_contents(lambda one: one.update(environments=[])), "no environment for no packages"),
+        (_contents(lambda one: one.update(environments=[])), f"no environment for {LABEL}"),
         (
             _contents(lambda one: one["environments"][0].update(python="../../x")),
             "environments.0.python",
         ),
-        (_stored("run", lambda one: one["lock"].update(entries=[])), "no entry for no packages"),
+        (_stored("run", lambda one: one["lock"].update(entries=[])), f"no entry for {LABEL}"),
         (
             _stored("run", lambda one: one["matrix"].update(looks=0)),
             "not all between 1 and 10000",
@@ -447,7 +448,7 @@ def test_only_needed_environments_are_built(machines: Machines, packed: Path) ->
     folder = repacked(packed, strange, Path("x"))
     there = machines.elsewhere()
     assert main(["replay", str(folder), "--reports", "there"]) == Exit.OK
-    assert there.built == ["no packages"]
+    assert there.built == [LABEL]
 
 
 @pytest.mark.parametrize("link", [tarfile.SYMTYPE, tarfile.LNKTYPE])
@@ -469,7 +470,7 @@ def test_a_bundled_environment_cannot_write_outside_the_cache(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)  # as root others would have to enter
     environments.prepare()
     base = Base(kind=BaseKind.INTERPRETER, name="python", digest="sha256:0")
-    context = BuildContext(folder=tmp_path, environment="0", label="no packages", base=base)
+    context = BuildContext(folder=tmp_path, environment="0", label=LABEL, base=base)
     with suppress(ImageBuildError):
         environments.add(context, INTERPRETER.path)
     assert outside.read_text() == "mine"

@@ -358,7 +358,7 @@ def test_an_identical_replay() -> None:
     """The verdict comes first, and one line lists what is the same."""
     text = text_of(founding(), founding())
     assert text.startswith("**reproduced**: 25 of 25 findings in the bundle came out")
-    assert "- nothing\n\nThe same: script, 1 data file, 2 environments of 16 packages" in text
+    assert "- nothing\n\nThe same: script, 1 data file, 2 environments with 16 packages" in text
 
 
 def test_untrusted_names_are_escaped() -> None:
