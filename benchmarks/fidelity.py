@@ -39,7 +39,7 @@ from runner.records.run import EngineFacts, Plan, Trial, TrialResult, isolation
 from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Status
 from runner.report.words import NOTHING, amount, heading, margin, number, unit
 from runner.runs import registry
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, occupied
 from runner.summarise import measures_wall_time
 from runner.system import signals, tempdir
 from runner.system.host import avoid_cores, runs_here, this_host
@@ -68,8 +68,8 @@ def main() -> int:
             place = at_the_end.enter_context(tempdir.folder())
             observer = at_the_end.enter_context(Progress(sys.stdout))
             folder = RunFolder(wanted.keep or place / "fidelity")
-            at_the_end.callback(folder.leave)
-            if not folder.occupy() or folder.results():
+            ours = at_the_end.enter_context(occupied(folder.path))
+            if not ours or folder.results():
                 raise RunFolderError(f"{folder.path} is in use or holds results; name another one.")
             connected: dict[str, Engine] = {}
             for name in wanted.engines:

@@ -24,6 +24,7 @@ from runner.plan import complete_blocks, estimate, pending, to_repeat
 from runner.prepare import prepare
 from runner.prepare.recipe import to_build
 from runner.records.attempts import Attempts
+from runner.records.environment import Images
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
 from runner.report import write as write_report
@@ -114,7 +115,7 @@ class Pipeline:
         prepared = prepare(
             self._matrix, self._run.lock, self._engine, self._observer, self._folder.save_build_log
         )
-        self._folder.save_images(tuple(prepared.images.values()))
+        self._folder.save(Images(images=tuple(prepared.images.values())))
         self._check_inputs()
         self._avoid_measured_cores()
         study = Study(
@@ -192,7 +193,7 @@ class Pipeline:
             self._observer.note(note)
         if following.plan != self._plan:
             self._plan = following.plan
-            self._saved(partial(self._folder.save_plan, self._plan))
+            self._saved(partial(self._folder.save, self._plan))
             done = len(self._plan.trials) - len(self._missing())
             self._observer.planned(self._plan, done, None)
 

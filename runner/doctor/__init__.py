@@ -24,9 +24,8 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Image, Lock
 from runner.records.run import EngineFacts, Host, isolation
 from runner.records.study import Matrix
-from runner.runs import folder as store
 from runner.runs import registry
-from runner.runs.folder import RunFolder
+from runner.runs.folder import occupied, run_folders
 from runner.system.host import check_cpu, runs_here
 from runner.text import counted, listed, memory
 
@@ -106,7 +105,7 @@ def _interpreters(matrix: Matrix, lock: Lock) -> Diagnosis:
 
 def _last_run(reports: Path) -> Diagnosis:
     """Check the age of the newest run: a schedule that no longer runs reports nothing itself."""
-    for folder in store.run_folders(reports):
+    for folder in run_folders(reports):
         try:
             begun = folder.run().created_at
         except RunFolderError:
@@ -175,18 +174,18 @@ def _overhead(
     if found is None:
         text, remedy = "There is no image to test it with.", "Run `python -m runner prepare`."
         return Diagnosis("overhead", None, text, remedy)
-    folder = RunFolder(reports / "doctor")
-    if not folder.occupy():
-        text, remedy = "Another doctor is running.", "Wait for it, then run this one again."
-        return Diagnosis("overhead", None, text, remedy)
-    run = registry.remember(folder.path)
-    try:
-        pairs = [overhead(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
-    except RunnerError as error:
-        return Diagnosis("overhead", False, str(error))
-    finally:
-        clear(engine, run)
-        folder.leave()
+    folder = reports / "doctor"
+    with occupied(folder) as ours:
+        if not ours:
+            text, remedy = "Another doctor is running.", "Wait for it, then run this one again."
+            return Diagnosis("overhead", None, text, remedy)
+        run = registry.remember(folder)
+        try:
+            pairs = [overhead(engine, run, *found, matrix.limits) for _ in range(PAIRS)]
+        except RunnerError as error:
+            return Diagnosis("overhead", False, str(error))
+        finally:
+            clear(engine, run)
     ratios, startups_s = zip(*pairs, strict=True)
     return _cost(ratios, startups_s)
 

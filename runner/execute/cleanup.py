@@ -5,14 +5,14 @@ run is alive while a process holds the lock of that folder; the kernel releases 
 process ends. Things of other machines, or without our labels, are never touched.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from runner.engines.protocol import Engine, Owned
 from runner.errors import RunFolderError
 from runner.runs import registry
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, occupied
 from runner.system import tempdir
 from runner.system.retry import Note
 from runner.text import counted, listed
@@ -27,26 +27,15 @@ def clean_up(engine: Engine, note: Note) -> None:
     things = [thing for thing in engine.owned() if thing.run is not None]
     folders = registry.folders()
     for run in sorted({str(thing.run) for thing in things} & folders.keys()):
-        with _occupied(folders[run]) as is_dead:
+        if not folders[run].is_dir():
+            continue
+        # The folder of another user cannot be occupied.
+        with suppress(RunFolderError), occupied(folders[run]) as is_dead:
             if is_dead:
                 left = [thing for thing in things if thing.run == run]
                 for thing in left:
                     engine.discard(thing)
                 note(f"removed {_counted(left)} that a dead run left on the engine: {folders[run]}")
-
-
-@contextmanager
-def _occupied(path: Path) -> Iterator[bool]:
-    """Occupy a run folder if no process does, and yield whether that worked."""
-    folder = RunFolder(path)
-    try:
-        occupied = path.is_dir() and folder.occupy()
-    except RunFolderError:  # it belongs to another user
-        occupied = False
-    try:
-        yield occupied
-    finally:
-        folder.leave()
 
 
 def _counted(things: Sequence[Owned]) -> str:

@@ -16,7 +16,7 @@ from runner.records.environment import Lock
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import identity
-from runner.runs.folder import RunFolder, alone, new_name, point_latest, run_folders
+from runner.runs.folder import RunFolder, new_name, occupied, point_latest, run_folders
 from runner.system import digest
 from runner.system.host import git_commit
 from runner.system.retry import Note
@@ -80,23 +80,22 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
     RunFolderError if another process occupies it.
     """
     with contextlib.ExitStack() as at_the_end:
-        with alone(start.reports):
+        with occupied(start.reports, wait=True):  # no other run begins meanwhile
             earlier = None if start.new else _same(run, start, note)
             if earlier is not None:
                 # A comparison that is named after the run has begun could be picked by its result.
                 matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
                 run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
             folder = RunFolder(start.reports / run.id)
-            if not folder.occupy():
+            if not at_the_end.enter_context(occupied(folder.path)):
                 raise RunFolderError(
                     f"another process is executing {folder.path}; wait until it ends, or begin "
                     "another run with --new."
                 )
-            at_the_end.callback(folder.leave)
             folder.sweep()
             plan = planned(run, folder if earlier is not None else None, start)
-            folder.save_plan(plan)  # before run.json, which makes the folder a run
-            folder.save_run(run)
+            folder.save(plan)  # before run.json, which makes the folder a run
+            folder.save(run)
             point_latest(folder)
         results, damaged = folder.salvage()
         for path in damaged:

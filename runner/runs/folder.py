@@ -25,7 +25,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
 
 from runner.errors import DamagedError, RunFolderError
 from runner.records.environment import Image, Images
@@ -37,6 +36,7 @@ from runner.system import atomic
 from runner.text import quoted
 
 LATEST = "latest"
+FILES = {Run: "run.json", Plan: "plan.json", Images: "images.json"}
 LOG_TAIL_LINES = 40
 
 
@@ -52,39 +52,18 @@ class StoredRun:
     """The last lines of the log of every trial that is not ok, by trial id."""
 
 
+@dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One folder in ``reports/``. Anyone may read it; writing needs its lock (``occupy``)."""
+    """One folder in ``reports/``. Anyone may read it; writing needs its lock (``occupied``)."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock: IO[str] | None = None
-
-    def occupy(self) -> bool:
-        """Take the lock; False if another process holds it."""
-        with disk(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".occupied").open("a")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.close()
-                return False
-        self._lock = lock
-        return True
+    path: Path
 
     def is_occupied(self) -> bool:
         """Whether a process holds the lock. A missing folder is not occupied."""
         if not self.path.is_dir():
             return False
-        free = self.occupy()
-        self.leave()
-        return not free
-
-    def leave(self) -> None:
-        """Release the lock."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        with occupied(self.path) as free:
+            return not free
 
     def sweep(self) -> None:
         """Remove the temporary files of a process that was killed."""
@@ -92,17 +71,9 @@ class RunFolder:
             with disk(path):
                 path.unlink(missing_ok=True)
 
-    def save_run(self, run: Run) -> None:
-        """Save what is known when the run begins."""
-        files.save(self.path / "run.json", run)
-
-    def save_plan(self, plan: Plan) -> None:
-        """Save the ordered trials."""
-        files.save(self.path / "plan.json", plan)
-
-    def save_images(self, images: tuple[Image, ...]) -> None:
-        """Save the images that the run uses."""
-        files.save(self.path / "images.json", Images(images=images))
+    def save(self, record: Run | Plan | Images) -> None:
+        """Save the run, its plan or its images."""
+        files.save(self.path / FILES[type(record)], record)
 
     def save_result(self, result: TrialResult, log: str) -> None:
         """Save the log and then the result, so that every result has its log."""
@@ -122,7 +93,7 @@ class RunFolder:
 
     def run(self) -> Run:
         """Read what was known when the run began."""
-        path = self.path / "run.json"
+        path = self.path / FILES[Run]
         run = files.load(path, Run)
         problem = _contradiction(run.matrix)
         if problem is not None:
@@ -131,7 +102,7 @@ class RunFolder:
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
-        return files.load(self.path / "plan.json", Plan)
+        return files.load(self.path / FILES[Plan], Plan)
 
     def results(self) -> tuple[TrialResult, ...]:
         """Read the results saved so far, ordered by start time."""
@@ -154,7 +125,7 @@ class RunFolder:
 
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""
-        path = self.path / "images.json"
+        path = self.path / FILES[Images]
         return files.load(path, Images).images if path.exists() else ()
 
     def stored(self) -> StoredRun:
@@ -202,14 +173,17 @@ def _by_start(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
 
 
 @contextlib.contextmanager
-def alone(reports: Path) -> Iterator[None]:
-    """Keep other processes from finding or beginning a run in ``reports/`` meanwhile."""
-    with disk(reports):
-        reports.mkdir(parents=True, exist_ok=True)
-        lock = (reports / ".occupied").open("a")
+def occupied(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock of a folder; without ``wait``, yield False if another process holds it."""
+    with disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".occupied").open("a")
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        ours = False
+        with disk(folder), contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            ours = True
+        yield ours
 
 
 def new_name(reports: Path, name: str, now: datetime) -> str:

@@ -10,12 +10,13 @@ import pytest
 from runner.cli import main
 from runner.errors import Exit, NoSpaceError
 from runner.records.environment import (
+    Images,
     Unsupported,
 )
-from runner.records.run import TrialResult
+from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Status
 from runner.runs import registry
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, occupied
 from runner.system import retry
 from runner.system.host import this_host
 from tests.support.fakes import QuickEngine
@@ -449,12 +450,11 @@ def test_an_occupied_run_is_refused(
     """A second process cannot continue the run, but can begin another one."""
     study(engine)
     main(["--blocks", "1"])
-    other = RunFolder(Path("reports/latest"))
-    assert other.occupy()
-    assert main([]) == Exit.RUN_FOLDER
-    assert "another process is executing" in capsys.readouterr().err
-    assert main(["--blocks", "1", "--new"]) == Exit.OK
-    other.leave()
+    with occupied(Path("reports/latest")) as ours:
+        assert ours
+        assert main([]) == Exit.RUN_FOLDER
+        assert "another process is executing" in capsys.readouterr().err
+        assert main(["--blocks", "1", "--new"]) == Exit.OK
 
 
 def test_an_input_edited_during_the_build_is_refused(
@@ -463,10 +463,14 @@ def test_an_input_edited_during_the_build_is_refused(
     """Every trial executes the script whose digest is in the run."""
     study(engine)
 
-    def edited(*_: object) -> None:
-        Path("script.py").write_text("print('another')")
+    save = RunFolder.save
 
-    monkeypatch.setattr("runner.runs.folder.RunFolder.save_images", edited)
+    def edited(folder: RunFolder, record: Run | Plan | Images) -> None:
+        if isinstance(record, Images):
+            Path("script.py").write_text("print('another')")
+        save(folder, record)
+
+    monkeypatch.setattr(RunFolder, "save", edited)
     assert main([]) == Exit.CONFIG
     assert engine.executed == []
 

@@ -26,7 +26,7 @@ from runner.errors import (
     RunnerError,
 )
 from runner.runs import registry
-from runner.runs.folder import RunFolder, point_latest
+from runner.runs.folder import RunFolder, occupied, point_latest
 from runner.system import tempdir
 from tests.support.fakes import FakeEngine, Holding
 from tests.support.matrices import FULL, SMALL, study
@@ -238,7 +238,7 @@ def test_report_needs_only_the_folder(
     monkeypatch.setattr("runner.cli.commands.write_report", lambda folder: folder.path)
     folders = [RunFolder(Path("reports", name)) for name in ("1-founding", "2-founding")]
     for folder in folders:
-        folder.save_run(founding_run())
+        folder.save(founding_run())
         point_latest(folder)
     for words, folder in (([], folders[1]), (["1-founding"], folders[0])):
         assert main(["report", *words]) == Exit.OK
@@ -400,15 +400,13 @@ def test_clean_removes_nothing_if_nobody_answers(
 
 def test_clean_keeps_what_a_running_process_needs(holding: Holding) -> None:
     """During a run its volume stays, and every image, because the run may need any of them."""
-    living = RunFolder(Path("reports/2-living"))
-    assert living.occupy()
-    for words in ((), ("--all",)):
-        assert main(["clean", "--yes", *words]) == Exit.OK
-        assert [one.label for one in holding.things] == [
-            "an image",
-            registry.remember(living.path),
-        ]
-    living.leave()
+    living = Path("reports/2-living")
+    with occupied(living) as ours:
+        assert ours
+        for words in ((), ("--all",)):
+            assert main(["clean", "--yes", *words]) == Exit.OK
+            labels = [one.label for one in holding.things]
+            assert labels == ["an image", registry.remember(living)]
 
 
 def test_clean_removes_remains_of_other_folders_only_with_all(

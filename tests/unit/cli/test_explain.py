@@ -24,7 +24,7 @@ OTHER = MATRIX.cells[1]
 def folder(tmp_path: Path) -> RunFolder:
     """The folder of a founding run without results."""
     folder = RunFolder(tmp_path / "20260101-000000-founding")
-    folder.save_run(founding_run())
+    folder.save(founding_run())
     return folder
 
 
@@ -128,7 +128,7 @@ def test_the_newest_run_of_the_matrix_is_taken(folder: RunFolder) -> None:
     """Other matrices and damaged runs are skipped."""
     reports = folder.path.parent
     for name, matrix in (("1", MATRIX), ("3", replace(MATRIX, name="another"))):
-        RunFolder(reports / f"{name}-x").save_run(changed(matrix))
+        RunFolder(reports / f"{name}-x").save(changed(matrix))
     (reports / "9-x").mkdir()
     (reports / "9-x" / "run.json").write_text("{")
     found = newest_run(MATRIX, reports)

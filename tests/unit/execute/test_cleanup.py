@@ -7,7 +7,7 @@ import pytest
 from runner.engines.protocol import Owned
 from runner.execute.cleanup import clean_up, removable
 from runner.runs import registry
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, occupied
 from runner.system import tempdir
 from tests.support.fakes import Holding
 
@@ -26,17 +26,16 @@ def test_only_what_dead_runs_left_is_removed(tmp_path: Path) -> None:
     dead, living, gone = (tmp_path / name for name in ("dead", "living", "gone"))
     for path in (dead, living):
         path.mkdir()
-    occupied = RunFolder(living)
-    assert occupied.occupy()
     image = Owned(kind="image", id="i", label="an image")
     engine = Holding(image, *left_by(dead), *left_by(living), *left_by(gone))
     notes: list[str] = []
-    clean_up(engine, notes.append)
+    with occupied(living) as ours:
+        assert ours
+        clean_up(engine, notes.append)
     kept = {registry.remember(path) for path in (living, gone)}
     assert {thing.run for thing in engine.things} == {None, *kept}
     assert notes == [f"removed 1 container and 1 volume that a dead run left on the engine: {dead}"]
     assert not gone.exists()
-    occupied.leave()
 
 
 def test_a_dead_run_is_locked_during_cleanup(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from runner.records.environment import Images
 from runner.records.run import Run, TrialResult
 from runner.records.study import Axis, Cell, Matrix, Status
 from runner.report import write
@@ -80,9 +81,9 @@ def test_the_founding_report_is_as_accepted(gold: Callable[[str, str], None]) ->
 def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
     """The files of a run folder give the same report as the records stored in it."""
     folder = RunFolder(tmp_path / "run")
-    folder.save_run(founding_run())
-    folder.save_plan(founding_plan())
-    folder.save_images(founding_images())
+    folder.save(founding_run())
+    folder.save(founding_plan())
+    folder.save(Images(images=founding_images()))
     for result in founding_results():
         folder.save_result(result, founding_logs().get(result.trial.id, "epoch 1"))
     assert write(folder).read_text(encoding="utf-8") == founding_report()

@@ -15,11 +15,19 @@ from hypothesis import strategies as st
 
 from runner.errors import DamagedError, NoSpaceError, RunFolderError
 from runner.records import FORMAT
+from runner.records.environment import Images
 from runner.records.run import Guards, Plan
 from runner.records.study import Status
 from runner.report import write as write_report
 from runner.runs.files import file_name
-from runner.runs.folder import RunFolder, find_run, new_name, point_latest, run_folders
+from runner.runs.folder import (
+    RunFolder,
+    find_run,
+    new_name,
+    occupied,
+    point_latest,
+    run_folders,
+)
 from tests.support.samples import founding_images, founding_plan, founding_results, founding_run
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -35,16 +43,16 @@ def folder(tmp_path: Path) -> RunFolder:
 def begun(path: Path) -> RunFolder:
     """Begin a run in a folder."""
     folder = RunFolder(path)
-    assert folder.occupy()
-    folder.save_run(founding_run())
-    folder.save_plan(founding_plan())
-    folder.leave()
+    with occupied(path) as ours:
+        assert ours
+        folder.save(founding_run())
+        folder.save(founding_plan())
     return folder
 
 
 def test_every_record_comes_back_as_it_was_saved(folder: RunFolder) -> None:
     """Run, plan, images and results equal the saved ones."""
-    folder.save_images(founding_images())
+    folder.save(Images(images=founding_images()))
     for result in founding_results():
         folder.save_result(result, "a log")
     stored = folder.stored()
@@ -85,7 +93,7 @@ def test_a_full_disk_damages_nothing(folder: RunFolder, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunFolderError, match=r"plan\.json: No space left on device; fix this"):
-        folder.save_plan(founding_plan())
+        folder.save(founding_plan())
     with pytest.raises(RunFolderError, match="No space left on device"):
         folder.save_result(founding_results()[0], "a log")
     after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
@@ -142,15 +150,18 @@ def test_a_full_disk_has_an_error_of_its_own(
 
         monkeypatch.setattr(os, "fsync", fails)
         with pytest.raises(RunFolderError) as raised:
-            folder.save_plan(founding_plan())
+            folder.save(founding_plan())
         assert type(raised.value) is kind
 
 
 def test_a_file_in_place_of_the_reports_is_reported(tmp_path: Path) -> None:
     """The error names the path."""
     (tmp_path / "reports").write_text("")
-    with pytest.raises(RunFolderError, match="reports"):
-        RunFolder(tmp_path / "reports" / "run").occupy()
+    with (
+        pytest.raises(RunFolderError, match="reports"),
+        occupied(tmp_path / "reports" / "run"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -255,14 +266,14 @@ def test_a_newer_format_is_refused(folder: RunFolder, version: str) -> None:
 def test_one_process_writes_a_folder(folder: RunFolder) -> None:
     """A second process is refused until the first one leaves; anyone may read."""
     assert not folder.is_occupied()
-    assert folder.occupy()
-    other = RunFolder(folder.path)
-    assert other.is_occupied()
-    assert not other.occupy()
-    assert other.run() == founding_run()
-    folder.leave()
-    assert other.occupy()
-    other.leave()
+    with occupied(folder.path) as first:
+        assert first
+        assert folder.is_occupied()
+        with occupied(folder.path) as second:
+            assert not second
+        assert folder.run() == founding_run()
+    with occupied(folder.path) as second:
+        assert second
 
 
 def test_a_missing_folder_is_not_occupied(tmp_path: Path) -> None:
@@ -274,9 +285,8 @@ def test_a_missing_folder_is_not_occupied(tmp_path: Path) -> None:
 def test_a_killed_process_releases_its_folder(folder: RunFolder) -> None:
     """The folder can be occupied at once."""
     code = (
-        "import sys, time; from pathlib import Path; from runner.runs.folder import RunFolder;"
-        "folder = RunFolder(Path(sys.argv[1]));"
-        "print(folder.occupy(), flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from runner.runs.folder import occupied\n"
+        "with occupied(Path(sys.argv[1])) as ours: print(ours, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(folder.path)],
@@ -286,10 +296,10 @@ def test_a_killed_process_releases_its_folder(folder: RunFolder) -> None:
     ) as first:
         assert first.stdout
         assert first.stdout.readline() == "True\n"
-        assert not folder.occupy()
+        assert folder.is_occupied()
         first.send_signal(signal.SIGKILL)
-    assert folder.occupy()
-    folder.leave()
+    with occupied(folder.path) as ours:
+        assert ours
 
 
 def test_latest_can_point_to_another_run(tmp_path: Path) -> None:
