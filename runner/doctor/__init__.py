@@ -121,13 +121,12 @@ def _engine(facts: EngineFacts) -> Diagnosis:
     cores = counted(facts.cpus, "core")
     if facts.name == "venv":
         sandbox = isolation(facts.version, facts.cgroup)
-        return Diagnosis(
-            "engine", True, f"Trials run as processes on {cores}. Isolation: {sandbox}"
+        text = f"Trials run as processes on {cores}. Isolation: {sandbox}"
+    else:
+        text = (
+            f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "
+            f"{facts.storage}, {cores}."
         )
-    text = (
-        f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "
-        f"{facts.storage}, {cores}."
-    )
     return Diagnosis("engine", True, text)
 
 
@@ -196,12 +195,9 @@ def _image_with_interpreter(
     """Return an image of the matrix and its interpreter, if both are on this machine."""
     here = {one.minor: one for one in interpreters.available()}
     for environment in used(matrix, lock):
-        image, interpreter = (
-            images.get(environment_digest(environment)),
-            here.get(environment.python),
-        )
-        if image and interpreter:
-            return image, interpreter
+        image = images.get(environment_digest(environment))
+        if image is not None and environment.python in here:
+            return image, here[environment.python]
     return None
 
 
