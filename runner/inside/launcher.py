@@ -73,25 +73,25 @@ def main() -> None:
     wall = time.monotonic() - started
     after = counters(cgroup, cores)
     text, problem = read_result(os.path.join(spec["output"], "result.json"), spec["result_bytes"])
-    send(
-        {
-            "format": FORMAT,
-            "exit_code": exit_code,
-            "timed_out": timed_out,
-            "result": text,
-            "result_problem": problem,
-            "reading": dict(
-                spent(before, after),
-                wall_s=wall,
-                waited_s=waited,
-                foreign_share_before=foreign_share,
-                log_left_out_bytes=left_out,
-                cpus=sorted(cores),
-                cgroup=cgroup_version(cgroup),
-                **processor(),
-            ),
-        }
-    )
+    document = {
+        "format": FORMAT,
+        "exit_code": exit_code,
+        "timed_out": timed_out,
+        "result": text,
+        "result_problem": problem,
+        "reading": dict(
+            spent(before, after),
+            wall_s=wall,
+            waited_s=waited,
+            foreign_share_before=foreign_share,
+            log_left_out_bytes=left_out,
+            cpus=sorted(cores),
+            cgroup=cgroup_version(cgroup),
+            **processor(),
+        ),
+    }
+    body = json.dumps(document).encode("ascii")
+    write_all(1, b"MATRIX-DOCUMENT %d\n" % len(body) + body)
 
 
 def set_dumpable(allowed: bool) -> None:
@@ -331,12 +331,6 @@ def processor(cpuinfo: str = "/proc/cpuinfo") -> Dict[str, Any]:
         "processor": model.group(1).strip() if model else None,
         "cpu_flags": sorted(flag for flag in words if flag.startswith(NUMERIC_FLAGS)),
     }
-
-
-def send(document: Dict[str, Any]) -> None:
-    """Write the framed document to stdout."""
-    body = json.dumps(document).encode("ascii")
-    write_all(1, b"MATRIX-DOCUMENT %d\n" % len(body) + body)
 
 
 def write_all(target: int, content: bytes) -> None:
