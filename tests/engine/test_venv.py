@@ -229,7 +229,7 @@ def test_without_a_control_group_nothing_is_read(
 ) -> None:
     """The counters are unknown; the number of processes is limited nevertheless."""
     environments = Environments(readable / "cache")
-    engine = VenvEngine(environments, "engine-tests", sandbox.find((kind,)), None)
+    engine = VenvEngine(environments, "engine-tests", sandbox.find((kind,)), cgroup.ControlGroup())
     _, result, _ = executed(engine, image, tmp_path, NUMBER)
     assert result.status is Status.OK
     assert result.reading is not None
@@ -302,8 +302,7 @@ def test_an_interrupted_trial_leaves_nothing(
     assert left(mark) == []
     assert not [thing for thing in engine.owned() if thing.kind == "container"]
     [staged] = [thing.label for thing in engine.owned() if thing.run == RUN]
-    parent = cgroup.parent()
-    folders = parent.folders.values() if parent else ()
+    folders = cgroup.parent().folders.values()
     assert not [path for folder in folders for path in folder.glob(f"matrix-runner-{staged}-*")]
 
 

@@ -23,12 +23,12 @@ from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
 from runner.engines.venv.cache import Environments, cache, make_readable, settings
 from runner.engines.venv.cgroup import ControlGroup
-from runner.engines.venv.sandbox import NOBODY, Folders, Sandbox
+from runner.engines.venv.sandbox import Folders, Sandbox, trial_user
 from runner.errors import EngineError, EngineLostError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
-from runner.system import digest, signals, tempdir
+from runner.system import digest, tempdir
 from runner.system.host import this_host
 
 LABEL = "label.json"
@@ -57,7 +57,7 @@ class VenvEngine:
         environments: Environments,
         machine: str,
         sandbox: Sandbox,
-        cgroup: ControlGroup | None,
+        cgroup: ControlGroup,
     ) -> None:
         self._environments = environments
         self._machine = machine
@@ -78,7 +78,7 @@ class VenvEngine:
             version=self._sandbox.version,
             api="none",
             storage="folders",
-            cgroup=0 if self._cgroup is None else self._cgroup.version,
+            cgroup=self._cgroup.version,
             cpus=len(self._cores),
             memory_bytes=host.memory_bytes,
             architecture=platform.machine(),
@@ -101,7 +101,7 @@ class VenvEngine:
             )
         with self._lock:  # several environments are built at once
             path = self._environments.interpreter(interpreter)
-        return self._register(path, interpreter.version, digest.of_file(interpreter.path))
+        return self._register(path, interpreter.version)
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Assemble the base that a container engine would use."""
@@ -118,11 +118,12 @@ class VenvEngine:
                 "engine can use. Start one."
             )
         path = self._environments.unpacked(file, python)
-        return self._register(path, python, digest.of_file(path))
+        return self._register(path, python)
 
-    def _register(self, interpreter: Path, version: str, content: str) -> Base:
-        self._interpreters[f"sha256:{content}"] = interpreter
-        return Base(kind=BaseKind.INTERPRETER, name=f"python {version}", digest=f"sha256:{content}")
+    def _register(self, interpreter: Path, version: str) -> Base:
+        content = f"sha256:{digest.of_file(interpreter)}"
+        self._interpreters[content] = interpreter
+        return Base(kind=BaseKind.INTERPRETER, name=f"python {version}", digest=content)
 
     def build(self, context: BuildContext) -> Image:
         """Unpack and return the image of an environment; ImageBuildError if that fails."""
@@ -167,9 +168,9 @@ class VenvEngine:
         began = time.monotonic()
         output = TrialOutput(launch.limits, watch)
         try:
-            with self._trial_folder(launch) as (folder, group):
-                code, in_time = self._run(launch, folder, group, output)
-                out_of_memory = group is not None and group.ran_out_of_memory()
+            with self._trial_folder(launch) as folder:
+                code, in_time = self._run(launch, folder, output)
+                out_of_memory = self._group(folder).ran_out_of_memory()
         except OSError as error:
             raise EngineLostError(
                 f"the trial {launch.trial} could not be executed ({error}). Fix this and run the "
@@ -188,42 +189,31 @@ class VenvEngine:
         )
 
     @contextmanager
-    def _trial_folder(self, launch: Launch) -> Iterator[tuple[Path, ControlGroup | None]]:
+    def _trial_folder(self, launch: Launch) -> Iterator[Path]:
         """Make the folder and the control group of a trial; remove both at the end."""
-        with signals.deferred():
-            made = tempfile.mkdtemp(prefix="trial-", dir=self._staged(launch.run) / "trials")
-        folder = Path(made)
-        group = self._group(folder)
+        trials = self._staged(launch.run) / "trials"
+        folder = Path(tempfile.mkdtemp(prefix="trial-", dir=trials))
         try:
             folder.chmod(0o755)
             for name in ("tmp", "out"):
                 (folder / name).mkdir(mode=0o700)
-                if os.geteuid() == 0:
-                    os.chown(folder / name, NOBODY, NOBODY)
-            if group is None:
-                (folder / "cgroup").mkdir()  # empty, so that nobody reads the machine's counters
-            else:
-                group.make(launch.limits)
-                group.link(folder / "cgroup")
-            yield folder, group
+                os.chown(folder / name, trial_user(), -1)
+            self._group(folder).make(launch.limits)
+            self._group(folder).link(folder / "cgroup")
+            yield folder
         finally:
             self._remove_trial(folder)
 
-    def _group(self, folder: Path) -> ControlGroup | None:
+    def _group(self, folder: Path) -> ControlGroup:
         """Return the control group that belongs to the folder of a trial."""
-        name = f"matrix-runner-{folder.parent.parent.name}-{folder.name}"
-        return None if self._cgroup is None else self._cgroup.child(name)
+        return self._cgroup.child(f"matrix-runner-{folder.parent.parent.name}-{folder.name}")
 
     def _remove_trial(self, folder: Path) -> None:
         """Remove the folder of a trial and its control group, with any process left in it."""
-        group = self._group(folder)
-        if group is not None:
-            group.remove()
+        self._group(folder).remove()
         self._environments.remove(folder)
 
-    def _run(
-        self, launch: Launch, folder: Path, group: ControlGroup | None, output: TrialOutput
-    ) -> tuple[int, bool]:
+    def _run(self, launch: Launch, folder: Path, output: TrialOutput) -> tuple[int, bool]:
         """Run the launcher in the sandbox; return its exit code and whether it ended in time."""
         environment = self._environments.path(launch.image)
         python = environment / "bin" / "python"
@@ -258,16 +248,15 @@ class VenvEngine:
         if self._environments.is_copy(interpreter):
             variables["LD_LIBRARY_PATH"] = str(prefix / "lib")
         processes = None
-        if group is None:  # so limit the processes of the user
-            user = NOBODY if os.geteuid() == 0 else os.getuid()
-            processes = process.count(user) + launch.limits.pids
+        if not self._cgroup.version:  # so limit the processes of the user
+            processes = process.count(trial_user()) + launch.limits.pids
         wrapper = self._sandbox.wrapper(folders, launch.limits)
         return process.run(
             [*wrapper, str(python), f"{inside.inputs}/launcher.py", spec],
             variables,
             output,
             cores=self._cores[-launch.limits.cpus :],
-            cgroups=() if group is None else group.folders.values(),
+            cgroups=self._group(folder).folders.values(),
             processes=processes,
             timeout_s=launch.longest_s,
         )

@@ -64,12 +64,13 @@ class Environments:
 
     def images(self) -> dict[str, Image]:
         """Return the usable images, by the digest of their environment."""
-        images = (_read(path) for path in sorted(self._environments.glob(f"*/{RECORD}")))
-        return {
-            image.environment: image
-            for image in images
-            if image is not None and (self.path(image.id) / "bin" / "python").exists()
-        }
+        images = {}
+        for path in sorted(self._environments.glob(f"*/{RECORD}")):
+            with suppress(OSError, ValueError):  # a damaged one is built again
+                image = stored.parse(Image, path.read_bytes(), 1)
+                if (self.path(image.id) / "bin" / "python").exists():
+                    images[image.environment] = image
+        return images
 
     def path(self, image: str) -> Path:
         """Return the folder of an image."""
@@ -104,7 +105,7 @@ class Environments:
 
     def interpreter(self, found: Interpreter) -> Path:
         """Return an executable that trials can use: the interpreter itself or a copy of it."""
-        if can_execute(found.path, ["-I", "-S", "-c", "import os"]):
+        if can_execute(found.path, "import os"):
             return found.path
         key = f"{found.version}-{digest.of_file(found.path)[:12]}"
         copy = self._filled(key, lambda folder: base.copy(found, folder))
@@ -115,8 +116,8 @@ class Environments:
         key = f"{python}-{digest.of_file(tar)[:12]}"
         folder = self._filled(key, lambda folder: base.unpack(tar, python, folder))
         executable = folder / "bin" / f"python{python}"
-        variables = {"LD_LIBRARY_PATH": str(folder / "lib")}
-        if not can_execute(executable, ["-I", "-S", "-c", "import hashlib, zlib"], variables):
+        libraries = f"LD_LIBRARY_PATH={folder / 'lib'}"
+        if not can_execute(executable, "import hashlib, zlib", libraries):
             raise EngineError(
                 f"Python {python} from the bundle does not run here, perhaps because it needs a "
                 "newer C library than this machine has. Start a container engine."
@@ -157,14 +158,6 @@ def settings(interpreter: Path) -> str:
 def _contained(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
     """Refuse entries that lead out of the folder, which a bundle may have; skip our own files."""
     return None if entry.name in WRITTEN_HERE else tarfile.data_filter(entry, folder)
-
-
-def _read(path: Path) -> Image | None:
-    """Return the record of an image, or None if it is damaged."""
-    try:
-        return stored.parse(Image, path.read_bytes(), 1)
-    except (OSError, ValueError):
-        return None
 
 
 def make_readable(folder: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.inside.launcher import number_in, text_in
@@ -17,16 +17,22 @@ from runner.records.study import Limits
 from runner.system import child
 
 CONTROLLERS = ("memory", "pids", "cpuacct")
+SWAP = {"memory.memsw.limit_in_bytes", "memory.swap.max"}
+"""The files that a kernel without limits on swap does not have."""
+KILLS = ("memory.oom_control", "memory.events")
 REMOVAL_WAITS_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TRY_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlGroup:
-    """A control group, which need not exist: its folder for each controller."""
+    """A control group, which need not exist: its folder for each controller.
 
-    version: int
-    folders: Mapping[str, Path]
+    Where no group can be made, the version is 0 and there is no folder.
+    """
+
+    version: int = 0
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
     def child(self, name: str) -> "ControlGroup":
         """Return the group of this name in this one."""
@@ -35,32 +41,30 @@ class ControlGroup:
 
     def make(self, limits: Limits) -> None:
         """Make the group with its limits; OSError if that is not permitted."""
-        for folder in self.folders.values():
-            folder.mkdir(exist_ok=True)
-        folder, most = self.folders["memory"], str(limits.memory_bytes)
+        most = str(limits.memory_bytes)
+        memory = {"memory.max": most, "memory.swap.max": "0"}
         if self.version == 1:
-            memory, swap, most_swap = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", most
-        else:
-            memory, swap, most_swap = "memory.max", "memory.swap.max", "0"
-        (folder / memory).write_text(most)
-        if (folder / swap).exists():  # not every kernel limits swap
-            (folder / swap).write_text(most_swap)
-        if "pids" in self.folders:
-            (self.folders["pids"] / "pids.max").write_text(str(limits.pids))
+            memory = {"memory.limit_in_bytes": most, "memory.memsw.limit_in_bytes": most}
+        files = {"memory": memory, "pids": {"pids.max": str(limits.pids)}}
+        for controller, folder in self.folders.items():
+            folder.mkdir(exist_ok=True)
+            for name, value in files.get(controller, {}).items():
+                if name not in SWAP or (folder / name).exists():
+                    (folder / name).write_text(value)
 
     def link(self, target: Path) -> None:
         """Link the group's counters to ``target``, arranged as in a container."""
-        if self.version == 1:
-            target.mkdir()
-            for controller, folder in self.folders.items():
-                (target / controller).symlink_to(folder)
-        else:
+        if self.version == 2:  # noqa: PLR2004
             target.symlink_to(self.folders["memory"])
+            return
+        target.mkdir()  # without groups it stays empty, so that nobody reads the machine's counters
+        for controller, folder in self.folders.items():
+            (target / controller).symlink_to(folder)
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel killed a process of the group because its memory ran out."""
-        name = "memory.oom_control" if self.version == 1 else "memory.events"
-        return bool(number_in(str(self.folders["memory"] / name), "oom_kill"))
+        files = [folder / name for folder in self.folders.values() for name in KILLS]
+        return any(number_in(str(file), "oom_kill") for file in files)
 
     def remove(self) -> None:
         """Kill the group's processes and remove it, which may take the kernel a moment."""
@@ -77,9 +81,9 @@ class ControlGroup:
                     folder.rmdir()
 
 
-def parent(root: Path = Path("/")) -> ControlGroup | None:
-    """Return a group in which groups can be made, or None; the only way to know is to try."""
-    return next((group for group in candidates(root) if _works(group)), None)
+def parent(root: Path = Path("/")) -> ControlGroup:
+    """Return a group in which groups can be made; the only way to find one is to try."""
+    return next((group for group in candidates(root) if _works(group)), ControlGroup())
 
 
 def candidates(root: Path) -> Iterator[ControlGroup]:

@@ -6,10 +6,9 @@ that does nothing. If the runner is root, a trial runs as nobody.
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from runner.errors import EngineError
 from runner.records.run import SANDBOXES, sandboxed
@@ -22,6 +21,11 @@ SHARED_BYTES = 64 * 1024**2
 TRY_TIMEOUT_S = 20.0
 PRIVATE = ("/home", "/root", "/run")
 """The folders of users, and those where programs have their sockets: bubblewrap hides them."""
+
+
+def trial_user() -> int:
+    """Return the user of trials."""
+    return NOBODY if os.geteuid() == 0 else os.getuid()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,15 +142,11 @@ def _reveal(folder: Path, hidden: set[Path]) -> list[str]:
     return [*arguments, "--ro-bind", str(folder), str(target)]
 
 
-def can_execute(
-    program: Path,
-    arguments: Iterable[str],
-    variables: Mapping[str, str] = MappingProxyType({}),
-) -> bool:
-    """Whether the user of trials can execute a program at its path."""
+def can_execute(python: Path, code: str, *variables: str) -> bool:
+    """Whether the user of trials can execute an interpreter at its path."""
     # setpriv starts a program before its privileges are gone; env starts it afterwards.
-    assignments = [f"{name}={value}" for name, value in variables.items()]
-    return _succeeds([*_without_privileges(), "env", "--", *assignments, str(program), *arguments])
+    command = ["env", "--", *variables, str(python), "-I", "-S", "-c", code]
+    return _succeeds([*_without_privileges(), *command])
 
 
 def _without_privileges() -> list[str]:

@@ -77,9 +77,16 @@ def test_the_kernel_reports_that_memory_ran_out(
 
 def test_without_permission_there_is_no_parent_group(tmp_path: Path) -> None:
     """Nor is there one if a tree cannot be written."""
-    assert parent(tmp_path) is None
+    assert parent(tmp_path) == ControlGroup(version=0, folders={})
     root = machine(tmp_path, "cgroup2 /nonexistent cgroup2 rw 0 0\n", "0::/\n")
-    assert parent(root) is None
+    nowhere = parent(root)
+    assert nowhere.version == 0
+    group = nowhere.child("one")
+    group.make(LIMITS)
+    group.link(tmp_path / "shown")
+    assert list((tmp_path / "shown").iterdir()) == []
+    assert not group.ran_out_of_memory()
+    group.remove()
 
 
 def test_removing_a_missing_group_does_nothing() -> None:
