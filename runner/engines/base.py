@@ -152,9 +152,10 @@ def _standard_library(stdlib: Path) -> Iterator[tuple[Path, str]]:
 
 def _libraries(programs: Iterable[Path]) -> dict[str, Path]:
     """Return the shared libraries that the programs and common wheels link, by name."""
-    known = dict(
-        re.findall(r"^\s+(\S+) .*x86-64.*=> (\S+)$", _output([_ldconfig(), "-p"]), re.MULTILINE)
-    )
+    # Many users do not have the administrator's folders on PATH.
+    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+    ldconfig = _output([shutil.which("ldconfig", path=folders) or "ldconfig", "-p"])
+    known = dict(re.findall(r"^\s+(\S+) .*x86-64.*=> (\S+)$", ldconfig, re.MULTILINE))
     found = {name: Path(known[name]) for name in WHEEL_LIBRARIES if name in known}
     # ldd fails if one of the files links no libraries, but its output for the others is complete.
     listed = subprocess.run(
@@ -168,12 +169,6 @@ def _libraries(programs: Iterable[Path]) -> dict[str, Path]:
     for path in re.findall(r"^\s+(/\S*ld-linux\S*) \(", listed, re.MULTILINE):
         found[Path(path).name] = Path(path)
     return found
-
-
-def _ldconfig() -> str:
-    """Return the path of ldconfig: many users do not have the administrator's folders on PATH."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
-    return shutil.which("ldconfig", path=path) or "ldconfig"
 
 
 def _output(command: list[str]) -> str:

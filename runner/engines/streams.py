@@ -16,9 +16,9 @@ class TrialOutput:
 
     def __init__(self, limits: Limits, watch: Callable[[str], None]) -> None:
         # The launcher keeps to the log's limit. Take twice as much, in case it was tampered with.
-        self._log_left = 2 * limits.log_bytes
+        self._log_bytes = 2 * limits.log_bytes
         # JSON may write one byte of the result as six.
-        self._document_left = 6 * limits.result_bytes + ENVELOPE_BYTES
+        self._document_bytes = 6 * limits.result_bytes + ENVELOPE_BYTES
         self._log = bytearray()
         self._document = bytearray()
         self._line = bytearray()
@@ -27,13 +27,10 @@ class TrialOutput:
     def add(self, document: bytes | None, log: bytes | None) -> None:
         """Add what came on the two streams."""
         if document:
-            document = document[: self._document_left]
-            self._document += document
-            self._document_left -= len(document)
+            self._document += document[: self._document_bytes - len(self._document)]
         if log:
-            log = log[: self._log_left]
+            log = log[: self._log_bytes - len(self._log)]
             self._log += log
-            self._log_left -= len(log)
             self._show(log)
 
     def _show(self, log: bytes) -> None:

@@ -6,7 +6,7 @@ untrusted. Whatever they contain, parsing them gives a status and never an excep
 
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.engines.protocol import Launch, Outcome
@@ -39,7 +39,7 @@ class Document(Record):
     reading: Reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ParsedResult:
     """What an outcome says about its trial. It has numbers only if the status is ok."""
 
@@ -60,22 +60,23 @@ class ParsedResult:
         disturbed: str | None = None,
     ) -> TrialResult:
         """Return this as the result of a trial."""
-        parsed = {one.name: getattr(self, one.name) for one in fields(self)}
         return TrialResult(
             trial=trial,
             started_at=started_at,
             duration_s=duration_s,
             image=image,
             disturbed=disturbed,
-            **parsed,
+            **vars(self),
         )
 
 
 def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> ParsedResult:
     """Return what an outcome says: its status with the reason, or the numbers of the script."""
-    machine_problem = _machine_problem(outcome)
-    if machine_problem is not None:
-        return ParsedResult(status=Status.ENGINE_LOST, reason=machine_problem)
+    trouble = outcome.trouble
+    if outcome.document is None and outcome.exit_code == 0:  # the launcher sends before it ends
+        trouble = trouble or "the container ended, but its document did not arrive"
+    if trouble is not None:
+        return ParsedResult(status=Status.ENGINE_LOST, reason=trouble)
     try:
         document = read_document(outcome.document)
     except BadDocumentError as error:
@@ -83,21 +84,13 @@ def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -
     if outcome.exit_code != 0:  # a script that kills the launcher could forge the document
         return _without_document(outcome, launch, "the launcher did not end by itself")
     failure = _failure(outcome, document, launch)
-    if failure is not None:
-        status, reason = failure
-        return ParsedResult(status=status, reason=reason, reading=document.reading)
-    try:
-        return _numbers(document, metrics)
-    except BadResultError as error:
-        reason = str(error)
-        return ParsedResult(status=Status.BAD_OUTPUT, reason=reason, reading=document.reading)
-
-
-def _machine_problem(outcome: Outcome) -> str | None:
-    """Return what the machine did wrong, if anything is known."""
-    if outcome.document is None and outcome.exit_code == 0:  # the launcher sends before it ends
-        return outcome.trouble or "the container ended, but its document did not arrive"
-    return outcome.trouble
+    if failure is None:
+        try:
+            return _numbers(document, metrics)
+        except BadResultError as error:
+            failure = Status.BAD_OUTPUT, str(error)
+    status, reason = failure
+    return ParsedResult(status=status, reason=reason, reading=document.reading)
 
 
 def read_document(content: bytes | None) -> Document:

@@ -28,7 +28,7 @@ EXACT = 2**53  # up to here a float can represent every whole number
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
-class BadResultError(ValueError):
+class BadResultError(Exception):
     """The script's result breaks its contract. The message is the reason of the trial."""
 
 
@@ -107,8 +107,6 @@ def _parsed(text: str) -> object:
     try:
         # As a float, a whole number of any length can be parsed: it may become infinite.
         return json.loads(text, parse_int=float, parse_constant=refuse, object_pairs_hook=unique)
-    except BadResultError:
-        raise
     except RecursionError as error:
         raise BadResultError("the result is nested too deeply") from error
     except ValueError as error:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
-from runner.errors import ImageBuildError, PackagesError, RunnerError
+from runner.errors import ImageBuildError, PackagesError
 from runner.observer import Observer
 from runner.prepare.recipe import dockerfile, environment_digest, to_build, used
 from runner.python import interpreters, packages
@@ -22,9 +22,6 @@ from runner.records.study import Matrix
 from runner.system import tempdir
 from runner.system.parallel import in_parallel
 from runner.system.retry import retry
-
-NO_SPACE = "no space left on device"
-"""How the kernel, engines and uv describe a full disk, in lower case."""
 
 SaveLog = Callable[[str, str], Path]
 """Saves the log of a failed build under the environment's label and returns its path."""
@@ -73,7 +70,8 @@ def _image_or_reason(
             partial(observed, label, observer, build),
             (ImageBuildError, PackagesError),
             observer.note,
-            _is_disk_full,
+            # The kernel, engines and uv describe a full disk, here or on the engine, like this.
+            lambda error: "no space left on device" in str(error).lower(),
         )
     except ImageBuildError as error:
         return f"{error} (log: {save_log(label, error.log)})"
@@ -88,11 +86,6 @@ def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Imag
     image = build()
     observer.image_ready(image, time.monotonic() - began)
     return image
-
-
-def _is_disk_full(error: RunnerError) -> bool:
-    """Whether a disk is full, on this machine or the engine's."""
-    return NO_SPACE in str(error).lower()
 
 
 def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:

@@ -24,9 +24,8 @@ def to_build(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> tuple[E
 
 def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
     """Yield each environment that the matrix's cells need once."""
-    entries = {entry.request: entry for entry in lock.entries}
     for request in dict.fromkeys(cell.request for cell in matrix.cells):
-        entry = entries.get(request)
+        entry = lock.entry(request)
         if isinstance(entry, Environment):
             yield entry
 

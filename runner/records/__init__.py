@@ -43,7 +43,7 @@ class Record:
     }
 
 
-def shown(value: Scalar) -> str:
+def shown(value: object) -> str:
     """Return the value as ids and people write it: ``true`` instead of ``True``."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -81,10 +81,7 @@ class Lock(Record):
 
     def entry(self, request: EnvironmentRequest) -> Environment | Unsupported | None:
         """Return the entry of a request; None if it is not locked yet."""
-        for entry in self.entries:
-            if entry.request == request:
-                return entry
-        return None
+        return next((entry for entry in self.entries if entry.request == request), None)
 
 
 class BaseKind(Enum):

@@ -209,17 +209,11 @@ class Matrix(Record):
 
     def cell(self, cell_id: str) -> Cell:
         """Return the cell with this id, or raise KeyError."""
-        for cell in self.cells:
-            if cell.id == cell_id:
-                return cell
-        raise KeyError(cell_id)
+        return {cell.id: cell for cell in self.cells}[cell_id]
 
     def metric(self, name: str) -> Metric:
         """Return the metric with this name, or raise KeyError."""
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric
-        raise KeyError(name)
+        return {metric.name: metric for metric in self.metrics}[name]
 
     def baseline_cell(self) -> Cell | None:
         """Return the first sound cell of the baseline, or else the first sound cell."""

@@ -5,15 +5,13 @@ environments, the base, the script, data files, our own files in the container, 
 engine. Claims, policy, expected statuses and the number of blocks are not part of it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 
 from runner.records import shown
 from runner.records.environment import Environment, Unsupported
 from runner.records.run import EngineFacts, Run
 from runner.system import digest
-
-SHORT = 16
+from runner.system.stored import leaves
 
 
 def key(run: Run) -> str:
@@ -23,7 +21,9 @@ def key(run: Run) -> str:
 
 def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | None, str | None]]:
     """Return both values of each field that differs, by its path; None for a missing field."""
-    before, after = dict(_leaves(_fields(then))), dict(_leaves(_fields(now)))
+    before, after = (
+        {path: shown(value) for path, value in leaves(_fields(run))} for run in (then, now)
+    )
     return {
         path: (before.get(path), after.get(path))
         for path in sorted(before.keys() | after.keys())
@@ -44,7 +44,7 @@ def _fields(run: Run) -> Mapping[str, object]:
             }
             for cell in matrix.cells
         },
-        "limits": asdict(matrix.limits),
+        "limits": matrix.limits,
         "metrics": {metric.name: True for metric in matrix.metrics},
         "environments": {entry.request.label: _environment(entry) for entry in run.lock.entries},
         "script": {"path": matrix.experiment.script, "sha256": run.script_digest},
@@ -79,18 +79,9 @@ def _engine(engine: EngineFacts) -> str:
     return f"venv ({sandbox})" if engine.name == "venv" else engine.name
 
 
-def _leaves(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield each value in nested mappings with the names that lead to it."""
-    if isinstance(content, Mapping):
-        for name, value in content.items():
-            yield from _leaves(value, (*path, str(name)))
-    else:
-        yield path, shown(content) if isinstance(content, bool) else str(content)
-
-
 def short(value: str | None) -> str:
     """Return the value of a field as a person reads it: a digest is shortened."""
     if value is None:
         return "none"
     is_digest = len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
-    return f"{value[:SHORT]}..." if is_digest else value
+    return f"{value[:16]}..." if is_digest else value

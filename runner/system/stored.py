@@ -58,7 +58,7 @@ def parse(
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise _invalid(first["loc"], first["msg"]) from error
-    for path, value in _leaves(record, ()):
+    for path, value in leaves(record):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise _invalid(path, "Number is too large")
         if isinstance(value, datetime) and (
@@ -84,14 +84,14 @@ def _invalid(path: tuple[object, ...], problem: str) -> InvalidError:
     return InvalidError(cut(one_line(f"{where}: {problem}"), LONGEST_PROBLEM))
 
 
-def _leaves(part: object, path: tuple[object, ...]) -> Iterator[tuple[tuple[object, ...], object]]:
-    """Yield the single values of a record, each with the names that lead to it."""
+def leaves(part: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield the single values in records and mappings, each with the names that lead to it."""
     if dataclasses.is_dataclass(part):
         for field in dataclasses.fields(part):
-            yield from _leaves(getattr(part, field.name), (*path, field.name))
+            yield from leaves(getattr(part, field.name), (*path, field.name))
     elif isinstance(part, Mapping | tuple):
         items = part.items() if isinstance(part, Mapping) else enumerate(part)
         for name, value in items:
-            yield from _leaves(value, (*path, name))
+            yield from leaves(value, (*path, str(name)))
     else:
         yield path, part
