@@ -125,11 +125,10 @@ def _bubblewrap(folders: Folders, inside: Folders, limits: Limits) -> list[str]:
 
 def _hidden() -> list[str]:
     """Return the outermost folders to hide; /tmp is private to the trial anyway."""
-    home = os.environ.get("HOME") or "/"
-    folders = {Path(name).resolve() for name in (*PRIVATE, home) if Path(name).is_dir()}
-    tmp = Path("/tmp")  # noqa: S108
-    outer = {*folders, tmp}
-    return [str(one) for one in sorted(folders - {Path("/"), tmp}) if not outer & {*one.parents}]
+    root, tmp = Path("/"), Path("/tmp")  # noqa: S108
+    names = (*PRIVATE, os.environ.get("HOME") or root)
+    folders = {tmp, *(Path(name).resolve() for name in names if Path(name).is_dir())} - {root}
+    return [str(one) for one in sorted(folders - {tmp}) if not folders & {*one.parents}]
 
 
 def _reveal(folder: Path, hidden: set[Path]) -> list[str]:
