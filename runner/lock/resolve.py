@@ -54,14 +54,15 @@ def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Un
         if isinstance(release, str):
             return Unsupported(request=request, reason=release)
         releases.append(release)
-    fitting = tuple(releases[0].uploads) if releases else resolver.candidates
-    fitting = tuple(one for one in fitting if all(one in other.uploads for other in releases))
+    fitting = [*(releases[0].uploads if releases else resolver.candidates)]
+    fitting = [one for one in fitting if all(one in other.uploads for other in releases)]
     if not fitting:
         names = listed([release.line for release in releases])
         reason = f"no Python here has wheels for {names}; choose versions from the same time"
         return Unsupported(request=request, reason=reason)
-    as_of = resolver.as_of or _day_after(max(one.uploads[fitting[0]] for one in releases))
-    return resolver.solve([release.line for release in releases], fitting[0], as_of)
+    lines, uploads = [one.line for one in releases], [one.uploads[fitting[0]] for one in releases]
+    as_of = resolver.as_of or min(max(uploads) + RELEASE_MARGIN, _now())
+    return resolver.solve(lines, fitting[0], as_of)
 
 
 class _Resolver:
@@ -178,7 +179,7 @@ class _Resolver:
         if platforms := _PLATFORMS.search(text):
             machine = interpreters.machine_platform()
             return f"{subject} has wheels only for {platforms[1]}, not for {machine}"
-        pythons = ", ".join(_minor(one) for one in sorted(_wheel_minors(refusals)))
+        pythons = ", ".join(_wheel_minors(refusals))
         if not pythons:
             return f"{subject} is not available: {refusals[0].reason}"
         if self.request.python == "auto":
@@ -225,31 +226,27 @@ class _Resolver:
         )
 
 
-def _wheel_minors(refusals: Sequence[Answer]) -> set[int]:
-    """Return the N of each Python 3.N that has wheels according to uv."""
+def _wheel_minors(refusals: Sequence[Answer]) -> list[str]:
+    """Return the minor versions that have wheels according to uv, the oldest first."""
     text = " ".join(found[0] for said in refusals if (found := _PYTHONS.search(said.text)))
-    return {int(minor) for minor in re.findall(r"`cp3(\d+)\w?`", text)}
+    numbers = {int(number) for number in re.findall(r"`cp3(\d+)\w?`", text)}
+    return [f"3.{number}" for number in sorted(numbers)]
 
 
 def _download_newest(refusals: Sequence[Answer]) -> list[Interpreter]:
     """Download the newest interpreter that has wheels; return nothing if that fails."""
     here = {one.minor for one in interpreters.available()}
-    minors = {minor for minor in _wheel_minors(refusals) if _minor(minor) not in here}
+    missing = [minor for minor in _wheel_minors(refusals) if minor not in here]
     try:
-        return [interpreters.find(_minor(max(minors)))] if minors else []
+        return [interpreters.find(minor) for minor in missing[-1:]]
     except PackagesError:
         return []  # the reason of the entry names the interpreters
 
 
-def _minor(number: int) -> str:
-    return f"3.{number}"
-
-
 def _fixed_day(request: EnvironmentRequest) -> datetime | None:
     """Return the instant that a request names; ``None`` for the day of the release."""
-    now = datetime.now(timezone.utc).replace(microsecond=0)
     if request.as_of == "today" or not request.requirements:
-        return now
+        return _now()
     if request.as_of == "release":
         return None
     try:
@@ -259,14 +256,13 @@ def _fixed_day(request: EnvironmentRequest) -> datetime | None:
             f"as_of: {request.as_of!r} is not a date: write release, today or a date such as "
             "2019-10-17."
         ) from error
-    return min(day + timedelta(days=1), now)  # the end of that day
+    return min(day + timedelta(days=1), _now())  # the end of that day
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def _instant(text: str) -> datetime:
     # Python 3.10 reads only some lengths of the fraction, so it is removed.
     return datetime.fromisoformat(text.partition(".")[0]).replace(tzinfo=timezone.utc)
-
-
-def _day_after(uploaded: datetime) -> datetime:
-    now = datetime.now(timezone.utc)
-    return min(uploaded + RELEASE_MARGIN, now).replace(microsecond=0)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,14 +69,22 @@ def find(minor: str) -> Interpreter:
 
     PackagesError if the download fails.
     """
-    interpreter = _found(minor) or _downloaded(minor)
-    if interpreter is None:
-        others = ", ".join(one.minor for one in available())
-        raise PackagesError(
-            f"this machine has no Python {minor} (it has {others}) and uv could not download it: "
-            f"install it, for example with `pyenv install {minor}`, and try again."
-        )
-    return interpreter
+    if all(one.minor != minor for one in available()):
+        with suppress(PackagesError):  # reported below
+            uv.call(
+                ["python", "install", minor, "--no-bin"],
+                purpose=f"download Python {minor}",
+                timeout_s=DOWNLOAD_TIMEOUT_S,
+            )
+            available.cache_clear()
+    for interpreter in available():
+        if interpreter.minor == minor:
+            return interpreter
+    others = ", ".join(one.minor for one in available())
+    raise PackagesError(
+        f"this machine has no Python {minor} (it has {others}) and uv could not download it: "
+        f"install it, for example with `pyenv install {minor}`, and try again."
+    )
 
 
 def examine(path: Path) -> Interpreter | None:
@@ -98,52 +107,25 @@ def examine(path: Path) -> Interpreter | None:
     return Interpreter(path=original if original.exists() else path.resolve(), version=version)
 
 
-def _found(minor: str) -> Interpreter | None:
-    return next((one for one in available() if one.minor == minor), None)
-
-
-def _downloaded(minor: str) -> Interpreter | None:
-    """Download an interpreter with uv; ``None`` if that fails."""
-    try:
-        uv.call(
-            ["python", "install", minor, "--no-bin"],
-            purpose=f"download Python {minor}",
-            timeout_s=DOWNLOAD_TIMEOUT_S,
-        )
-    except PackagesError:
-        return None  # the caller reports it
-    available.cache_clear()
-    return _found(minor)
-
-
 def _candidates() -> Iterator[Path]:
     """Yield executables named ``python3.N``, from preferred places first."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from _versions(pyenv / "versions")
-    yield from _versions(_managed_folder())
-    for folder in os.get_exec_path():
-        yield from _executables(Path(folder))
+    managed = uv.call(["python", "dir"], purpose="name its interpreters", timeout_s=ASK_TIMEOUT_S)
+    folders = [
+        *_newest_first(pyenv / "versions"),
+        *_newest_first(Path(managed.text.strip())),
+        *map(Path, os.get_exec_path()),
+    ]
+    for folder in folders:
+        executables = sorted(folder.glob("python3.*"))
+        yield from (path for path in executables if re.fullmatch(r"python3\.\d+", path.name))
     yield Path(sys.executable)
 
 
-def _managed_folder() -> Path:
-    """Return the folder of the interpreters that uv has downloaded."""
-    answer = uv.call(["python", "dir"], purpose="name its interpreters", timeout_s=ASK_TIMEOUT_S)
-    return Path(answer.text.strip())
-
-
-def _versions(folder: Path) -> Iterator[Path]:
-    """Yield the executables of a folder that has a folder for each version, newest first."""
-    if folder.is_dir():
-        for one in sorted(folder.iterdir(), key=lambda one: _numbers(one.name), reverse=True):
-            yield from _executables(one / "bin")
-
-
-def _executables(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from sorted(
-            path for path in folder.iterdir() if re.fullmatch(r"python3\.\d+", path.name)
-        )
+def _newest_first(versions: Path) -> list[Path]:
+    """Return the ``bin`` folders of a folder that has a folder for each version."""
+    folders = versions.glob("*/bin")
+    return sorted(folders, key=lambda folder: _numbers(folder.parent.name), reverse=True)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
