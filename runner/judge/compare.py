@@ -28,10 +28,7 @@ class Asked:
 
 def compare(samples: Samples, look: Look) -> tuple[Comparison, ...]:
     """Make all comparisons of a run: the named ones in their order, then the screening."""
-    return (
-        *_with_holm(samples, named(samples.matrix), look),
-        *_screening(samples, _screened(samples.matrix), look),
-    )
+    return (*_with_holm(samples, look), *_screening(samples, look))
 
 
 def named(matrix: Matrix) -> list[Asked]:
@@ -48,7 +45,7 @@ def named(matrix: Matrix) -> list[Asked]:
 def _screened(matrix: Matrix) -> list[Asked]:
     """Return the rest: named pairs in other metrics, and every cell with the baseline."""
     pairs = [(one.of, one.against) for one in named(matrix)]
-    known = {(one.of, one.against, one.metric.name) for one in named(matrix)}
+    known = {(one.of, one.against, one.metric) for one in named(matrix)}
     if baseline := matrix.baseline_cell():
         pairs += (
             (cell.id, baseline.id) for cell in matrix.cells if cell != baseline and cell.is_sound
@@ -57,20 +54,21 @@ def _screened(matrix: Matrix) -> list[Asked]:
         Asked(of, against, metric, named=False)
         for of, against in dict.fromkeys(pairs)
         for metric in matrix.metrics
-        if (of, against, metric.name) not in known
+        if (of, against, metric) not in known
     ]
 
 
-def _with_holm(samples: Samples, asked: Sequence[Asked], look: Look) -> Iterator[Comparison]:
+def _with_holm(samples: Samples, look: Look) -> Iterator[Comparison]:
     """Make the named comparisons, and withdraw differences that are only one among many."""
-    found = [measure(samples, one, look.level) for one in asked]
+    found = [measure(samples, one, look.level) for one in named(samples.matrix)]
     adjusted = statistics.holm([one.estimate.p if one.estimate else 1.0 for one in found])
     for one, p in zip(found, adjusted, strict=True):
         yield one if p < 1 - look.level else _withdrawn(one, f"{len(found)} named comparisons")
 
 
-def _screening(samples: Samples, asked: Sequence[Asked], look: Look) -> Iterator[Comparison]:
+def _screening(samples: Samples, look: Look) -> Iterator[Comparison]:
     """Select differences by their rate of false discoveries, and widen all intervals for that."""
+    asked = _screened(samples.matrix)
     found = [measure(samples, one, look.level) for one in asked]
     p_values = {
         at: one.estimate.p

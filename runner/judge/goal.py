@@ -20,11 +20,12 @@ def read_goal(text: str, matrix: Matrix) -> Goal:
             f"--until: {text!r} is not a goal; write METRIC:±2%, METRIC:±0.1 or {DECIDED}."
         )
     name, number, per_cent = written.groups()
-    metric = next((one for one in matrix.metrics if one.name == name), None)
-    if metric is None:
-        hint = did_you_mean(name, [one.name for one in matrix.metrics])
+    scales = {metric.name: metric.scale for metric in matrix.metrics}
+    if name not in scales:
+        hint = did_you_mean(name, scales)
         raise ConfigError(f"--until: the matrix has no metric {name!r}{hint}")
-    if metric.scale is Scale.RATIO and not per_cent:
+    if scales[name] is Scale.DIFFERENCE:
+        return Goal(metric=name, half_width=float(number))
+    if not per_cent:
         raise ConfigError(f"--until: {name} is compared by ratios; write '{name}:±{number}%'.")
-    share = metric.scale is Scale.RATIO
-    return Goal(metric=name, half_width=float(number) / 100 if share else float(number))
+    return Goal(metric=name, half_width=float(number) / 100)

@@ -52,7 +52,7 @@ def read(path: Path) -> Matrix:
         *_parameter_problems(document),
         *_file_problems(document, path.parent),
         *_metric_problems(document),
-        *(grid.baseline_problems(document.baseline, ("baseline",)) if document.baseline else ()),
+        *grid.baseline_problems(document.baseline or {}),
         *_compare_problems(document, grid),
         *policy_problems(document),
         *published_problems(document, grid),

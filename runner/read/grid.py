@@ -86,11 +86,12 @@ class Grid:
             problems.append(Problem(path, sentence))
         return problems
 
-    def baseline_problems(self, given: Given, path: Keys) -> list[Problem]:
-        """Return the problems of coordinates that must match a cell."""
-        problems = [*_wrong_names(given, path, self.values)]
+    def baseline_problems(self, given: Given) -> list[Problem]:
+        """Return the problems of the baseline, which must match a cell."""
+        problems = [*_wrong_names(given, ("baseline",), self.values)]
         if not problems and not self.problems and not _matching(self.cells, given):
-            problems.append(Problem(path, "no cell has these values together; change one"))
+            sentence = "no cell has these values together; change one"
+            problems.append(Problem(("baseline",), sentence))
         return problems
 
     def pair_problems(self, of: Given, against: Given, path: Keys) -> list[Problem]:
