@@ -15,6 +15,9 @@ from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value
 UNEVEN_LEVEL = 0.99
 """How certain it must be that a cell is disturbed more often than the others."""
 
+Numbers = Mapping[int, float]
+"""The number of each block."""
+
 _CPU_OF_TRIAL = Metric(
     name=TRIAL_CPU, unit="s", better=Better.LOWER, title="CPU time of the whole trial"
 )
@@ -33,7 +36,7 @@ class Samples:
         """Return the results of a cell, or of its control, in the order of the blocks."""
         return self.results.get((cell, control), ())
 
-    def numbers(self, cell: str, metric: Metric, *, control: bool = False) -> Mapping[int, float]:
+    def numbers(self, cell: str, metric: Metric, *, control: bool = False) -> Numbers:
         """Return the number of each block in which the cell has one.
 
         Wall times of disturbed trials are left out, whatever their values.
@@ -87,9 +90,7 @@ def _disturbance(
     )
 
 
-def changes(
-    of: Mapping[int, float], against: Mapping[int, float], scale: Scale
-) -> Mapping[int, float] | None:
+def changes(of: Numbers, against: Numbers, scale: Scale) -> Numbers | None:
     """Return the change in each block that has both; ``None`` if a ratio does not exist."""
     common = sorted(of.keys() & against.keys())
     if scale is Scale.DIFFERENCE:

@@ -33,13 +33,16 @@ _SOURCE = re.compile(r"building from source is disabled")
 Ask = Callable[..., Answer]
 """``uv.call``, or a substitute."""
 
+Uploads = Mapping[Interpreter, datetime]
+"""When a distribution was uploaded, for each interpreter that can install it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A distribution that serves a requirement, with its upload time for each interpreter."""
+    """A distribution that serves a requirement."""
 
     line: str
-    uploads: Mapping[Interpreter, datetime]
+    uploads: Uploads
 
 
 def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Unsupported:
@@ -66,25 +69,19 @@ def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Un
 
 
 class _Resolver:
-    """Resolves one request."""
-
     def __init__(self, request: EnvironmentRequest, ask: Ask) -> None:
+        auto = request.python == "auto"
         self.request = request
         self.as_of = _fixed_day(request)
+        self.candidates = interpreters.available() if auto else (interpreters.find(request.python),)
         self._ask = ask
-        self.candidates = (
-            interpreters.available()
-            if request.python == "auto"
-            else (interpreters.find(request.python),)
-        )
 
     def release(self, need: Requirement) -> Release | str:
         """Return the first distribution that serves a requirement, or why none does."""
         refusals: list[Answer] = []
         for look in (self._wheels, self._source):  # source only if there is no wheel
             for name in need.distributions:
-                uploads = look(name, need.version, refusals)
-                if uploads:
+                if uploads := look(name, need.version, refusals):
                     return Release(line=f"{name}=={need.version}", uploads=uploads)
         return self._refused(need, refusals)
 
@@ -106,9 +103,8 @@ class _Resolver:
                 wanted, interpreter, as_of, output, tools=tools, installed=oldest.text
             )
         if answer.verdict is not Verdict.YES:
-            reason = (
-                f"{self.request.label} cannot be resolved as of {as_of.date()}: {answer.reason}"
-            )
+            day = as_of.date()
+            reason = f"{self.request.label} cannot be resolved as of {day}: {answer.reason}"
             if answer.verdict is Verdict.UNBUILDABLE and not self.request.compile:
                 reason += "; set `compile: true` to allow a compiler"
             return Unsupported(request=self.request, reason=reason)
@@ -121,24 +117,17 @@ class _Resolver:
             build_tools=tools,
         )
 
-    def _wheels(
-        self, name: str, version: str, refusals: list[Answer]
-    ) -> Mapping[Interpreter, datetime]:
-        """Return upload times by interpreter with a wheel; add the other answers to refusals."""
+    def _wheels(self, name: str, version: str, refusals: list[Answer]) -> Uploads:
+        """Return the uploads of wheels; add the other answers to refusals."""
         noted = len(refusals)
         uploads = self._uploads(name, version, self.candidates, refusals)
-        if not uploads and self.request.python == "auto":
-            downloaded = _download_newest(refusals[noted:])
-            uploads = self._uploads(name, version, downloaded, refusals)
-        return uploads
+        if uploads or self.request.python != "auto":
+            return uploads
+        return self._uploads(name, version, _download_newest(refusals[noted:]), refusals)
 
     def _uploads(
-        self,
-        name: str,
-        version: str,
-        candidates: Sequence[Interpreter],
-        refusals: list[Answer],
-    ) -> Mapping[Interpreter, datetime]:
+        self, name: str, version: str, candidates: Sequence[Interpreter], refusals: list[Answer]
+    ) -> Uploads:
         options = [*LOCKED, "--no-deps", "--only-binary", name]
         uploads = {}
         for interpreter in candidates:
@@ -153,10 +142,8 @@ class _Resolver:
                 break  # it is unknown for every interpreter
         return uploads
 
-    def _source(
-        self, name: str, version: str, refusals: list[Answer]
-    ) -> Mapping[Interpreter, datetime]:
-        """Return the newest interpreter if a version is on the index as source only."""
+    def _source(self, name: str, version: str, refusals: list[Answer]) -> Uploads:
+        """Return the upload for the newest interpreter if only the source is on the index."""
         if not any(_SOURCE.search(said.text) and f"`{name}`" in said.text for said in refusals):
             return {}
         newest = self.candidates[0]
