@@ -35,7 +35,7 @@ def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgeme
         next_look=next_look(matrix, plan, complete),
         complete=complete,
         comparisons=comparisons,
-        checks=check(samples, look) if look else (),
+        checks=tuple(check(samples, look)) if look else (),
         claims=tuple(judge_claim(samples, claim, look) for claim in matrix.claims) if look else (),
         decisions=decide(samples, look, comparisons) if look else (),
         disturbance=samples.disturbance,

@@ -103,20 +103,18 @@ def _withdrawn(comparison: Comparison, among: str) -> Comparison:
     )
 
 
-def check(samples: Samples, look: Look) -> tuple[Check, ...]:
+def check(samples: Samples, look: Look) -> Iterator[Check]:
     """Compare the baseline with its control in each metric of a named comparison."""
     baseline = samples.matrix.baseline_cell()
-    if baseline is None or not samples.of(baseline.id, control=True):
-        return ()
     wanted = {name for pair in samples.matrix.compare for name in pair.metrics}
-    checks = []
+    if baseline is None or not samples.of(baseline.id, control=True):
+        return
     for metric in samples.matrix.metrics:
         if metric.name in wanted:
             asked = Asked(baseline.id, baseline.id, metric, named=False)
             found = measure(samples, asked, look.level, control=True)
             smallest = statistics.smallest_detectable(found.estimate) if found.estimate else None
-            checks.append(Check(comparison=found, smallest=smallest))
-    return tuple(checks)
+            yield Check(comparison=found, smallest=smallest)
 
 
 def measure(samples: Samples, asked: Asked, level: float, *, control: bool = False) -> Comparison:

@@ -6,7 +6,6 @@ a different one.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from runner.errors import ConfigError, PackagesError
@@ -37,35 +36,29 @@ Uploads = Mapping[Interpreter, datetime]
 """When a distribution was uploaded, for each interpreter that can install it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A distribution that serves a requirement."""
-
-    line: str
-    uploads: Uploads
-
-
 def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Unsupported:
     """Resolve a request to exact packages, or say in one sentence why this is not possible.
 
     ConfigError if its ``as_of`` is not a date. PackagesError if the index does not answer.
     """
     resolver = _Resolver(request, ask)
-    releases = []
+    releases: dict[str, Uploads] = {}
     for need in request.requirements:
         release = resolver.release(need)
         if isinstance(release, str):
             return Unsupported(request=request, reason=release)
-        releases.append(release)
-    fitting = [*(releases[0].uploads if releases else resolver.candidates)]
-    fitting = [one for one in fitting if all(one in other.uploads for other in releases)]
+        releases |= release
+    first = next(iter(releases.values()), resolver.candidates)
+    fitting = [one for one in first if all(one in uploads for uploads in releases.values())]
     if not fitting:
-        names = listed([release.line for release in releases])
+        names = listed(list(releases))
         reason = f"no Python here has wheels for {names}; choose versions from the same time"
         return Unsupported(request=request, reason=reason)
-    lines, uploads = [one.line for one in releases], [one.uploads[fitting[0]] for one in releases]
-    as_of = resolver.as_of or min(max(uploads) + RELEASE_MARGIN, _now())
-    return resolver.solve(lines, fitting[0], as_of)
+    as_of = resolver.as_of
+    if as_of is None:
+        uploaded = max(uploads[fitting[0]] for uploads in releases.values())
+        as_of = min(uploaded + RELEASE_MARGIN, _now())
+    return resolver.solve(list(releases), fitting[0], as_of)
 
 
 class _Resolver:
@@ -76,13 +69,13 @@ class _Resolver:
         self.candidates = interpreters.available() if auto else (interpreters.find(request.python),)
         self._ask = ask
 
-    def release(self, need: Requirement) -> Release | str:
-        """Return the first distribution that serves a requirement, or why none does."""
+    def release(self, need: Requirement) -> dict[str, Uploads] | str:
+        """Return the line and uploads of the first distribution that serves, or why none does."""
         refusals: list[Answer] = []
         for look in (self._wheels, self._source):  # source only if there is no wheel
             for name in need.distributions:
                 if uploads := look(name, need.version, refusals):
-                    return Release(line=f"{name}=={need.version}", uploads=uploads)
+                    return {f"{name}=={need.version}": uploads}
         return self._refused(need, refusals)
 
     def solve(

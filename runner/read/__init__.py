@@ -117,13 +117,14 @@ def _metric_problems(document: Document) -> Iterator[Problem]:
             yield from unknown("metric", metric.cpu_time, document.metrics, path)
         if metric.cpu_time == name:
             yield Problem(path, "a metric cannot be its own CPU time; name another one")
-        path = ("metrics", name, "margin")
-        margin, relative = metric.margin or _default_margin(metric)
-        if margin <= 0:
-            yield Problem(path, "expected a margin above 0, such as 3%")
-        if relative is not (_scale(metric) is Scale.RATIO):
-            expected = "a number in the metric's unit" if relative else "a share such as 3%"
-            yield Problem(path, f"expected {expected}, on the scale `{_scale(metric).value}`")
+        if metric.margin is not None:
+            path, scale = ("metrics", name, "margin"), _scale(metric)
+            margin, relative = metric.margin
+            if margin <= 0:
+                yield Problem(path, "expected a margin above 0, such as 3%")
+            if relative is not (scale is Scale.RATIO):
+                expected = "a number in the metric's unit" if relative else "a share such as 3%"
+                yield Problem(path, f"expected {expected}, on the scale `{scale.value}`")
 
 
 def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
@@ -167,21 +168,23 @@ def _matrix(document: Document, grid: Grid) -> Matrix:
 
 def _baseline(document: Document, grid: Grid) -> Coordinates:
     """Return the baseline; by default the first value of the first axis, if it has others."""
-    if document.baseline is not None:
-        return grid.coordinates(document.baseline)
-    axis = grid.axes[0]
-    return ((axis.name, axis.values[0]),) if len(axis.values) > 1 else ()
+    given, first = document.baseline, grid.axes[0]
+    if given is None:
+        return ((first.name, first.values[0]),) if len(first.values) > 1 else ()
+    values = {axis: known for axis, known in grid.values.items() if axis in given}
+    return tuple((axis, known[shown(given[axis])]) for axis, known in values.items())
 
 
 def _metric(name: str, section: MetricSection) -> Metric:
-    margin, _ = section.margin or _default_margin(section)
+    scale = _scale(section)
+    default_margin = RATIO_MARGIN if scale is Scale.RATIO else POINTS_MARGIN
     return Metric(
         name=name,
         unit=section.unit,
         better=section.better,
         title=section.title or name.replace("_", " "),
-        scale=_scale(section),
-        margin=margin,
+        scale=scale,
+        margin=section.margin[0] if section.margin else default_margin,
         cpu_time=section.cpu_time,
     )
 
@@ -189,10 +192,6 @@ def _metric(name: str, section: MetricSection) -> Metric:
 def _scale(section: MetricSection) -> Scale:
     """Return how a metric is compared: percentages by differences, all others by ratios."""
     return section.scale or (Scale.DIFFERENCE if section.unit == "%" else Scale.RATIO)
-
-
-def _default_margin(section: MetricSection) -> tuple[float, bool]:
-    return (RATIO_MARGIN, True) if _scale(section) is Scale.RATIO else (POINTS_MARGIN, False)
 
 
 def _claim(section: ClaimSection, grid: Grid) -> Claim:

@@ -51,14 +51,6 @@ class Grid:
         """Return the id of the cell with these coordinates."""
         return as_id((axis, given.get(axis, "")) for axis in self.values)
 
-    def coordinates(self, given: Given) -> Coordinates:
-        """Return known values in the order of the axes, as the axes declare them."""
-        return tuple(
-            (axis, known[shown(given[axis])])
-            for axis, known in self.values.items()
-            if axis in given
-        )
-
     def pairs(self, of: Given, against: Given) -> Iterator[tuple[str, str]]:
         """Yield each cell with the values of ``of``, and the cell that ``against`` makes of it."""
         for cell in _matching(self.cells, of):
