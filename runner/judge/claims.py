@@ -1,7 +1,6 @@
 """Claims: published sentences, judged by what was measured here.
 
-Two questions decide: could the published size be the result of one run here, and is the direction
-shown?
+Two questions decide: is the direction shown, and could one run here have the published size?
 """
 
 from collections import Counter
@@ -14,6 +13,9 @@ from runner.records.study import Better, Claim, Status
 
 FAR_LESS = 0.75
 """A change that is certainly below this share of the published one contradicts the claim."""
+
+Ruling = tuple[ClaimVerdict, tuple[str, ...]]
+"""A verdict with its evidence."""
 
 _ENDED = {
     Status.OK: "ended ok",
@@ -28,48 +30,34 @@ _ENDED = {
 
 def judge_claim(samples: Samples, claim: Claim, look: Look) -> JudgedClaim:
     """Judge one published sentence by what was measured up to a look."""
+    compared = None
+    evidence: tuple[str, ...]
     cells = {cell.id for cell in samples.matrix.cells}
-    for cell in (claim.of, claim.against):
-        if cell is not None and cell not in cells:
-            return _inconclusive(claim, f"{cell} is not part of this run.")
-    if claim.metric is None or claim.against is None:
-        return _of_status(samples, claim)
-    metric = samples.matrix.metric(claim.metric)
-    compared = measure(samples, Asked(claim.of, claim.against, metric, named=True), look.level)
-    estimate = compared.usable
-    if estimate is None:
-        why = f"{compared.verdict.value.capitalize()}: {compared.reason}."
-        return _inconclusive(claim, why, compared)
-    if claim.says is Better.NEITHER:
-        verdict, evidence = _of_no_change(compared, estimate)
+    absent = [cell for cell in (claim.of, claim.against) if cell is not None and cell not in cells]
+    if absent:
+        verdict, evidence = ClaimVerdict.INCONCLUSIVE, (f"{absent[0]} is not part of this run.",)
+    elif claim.metric is None or claim.against is None:
+        verdict, evidence = _of_status(samples, claim)
     else:
-        verdict, evidence = _of_direction(claim, compared, estimate)
-    return JudgedClaim(
-        claim=claim,
-        verdict=verdict,
-        evidence=(*_noise(claim, compared, estimate), *evidence),
-        comparison=compared,
-    )
+        metric = samples.matrix.metric(claim.metric)
+        asked = Asked(claim.of, claim.against, metric, named=True)
+        compared = measure(samples, asked, look.level)
+        verdict, evidence = _of_comparison(claim, compared)
+    return JudgedClaim(claim=claim, verdict=verdict, evidence=evidence, comparison=compared)
 
 
-def _inconclusive(claim: Claim, why: str, compared: Comparison | None = None) -> JudgedClaim:
-    return JudgedClaim(
-        claim=claim, verdict=ClaimVerdict.INCONCLUSIVE, evidence=(why,), comparison=compared
-    )
-
-
-def _of_status(samples: Samples, claim: Claim) -> JudgedClaim:
+def _of_status(samples: Samples, claim: Claim) -> Ruling:
     """Judge a sentence that says how a cell ends."""
     counts = Counter(result.status for result in samples.of(claim.of))
     if not counts:
-        return _inconclusive(claim, f"No trial of {claim.of} was executed yet.")
+        return ClaimVerdict.INCONCLUSIVE, (f"No trial of {claim.of} was executed yet.",)
     if set(counts) == {claim.status}:
         verdict = ClaimVerdict.REPRODUCED
     elif claim.status in counts:
         verdict = ClaimVerdict.INCONCLUSIVE
     else:
         verdict = ClaimVerdict.CONTRADICTED
-    return JudgedClaim(claim=claim, verdict=verdict, evidence=(_endings(counts),))
+    return verdict, (_endings(counts),)
 
 
 def _endings(counts: Counter[Status]) -> str:
@@ -81,17 +69,24 @@ def _endings(counts: Counter[Status]) -> str:
     return f"{trials} {_ENDED[next(iter(counts))]}."
 
 
-def _noise(claim: Claim, compared: Comparison, estimate: Estimate) -> tuple[str, ...]:
-    """Say whether two single runs of the same code may differ by the published gap."""
-    size = claim.published_change(compared.scale)
+def _of_comparison(claim: Claim, compared: Comparison) -> Ruling:
+    """Judge a sentence that compares two cells."""
+    estimate, size = compared.usable, claim.published_change(compared.scale)
+    if estimate is None:
+        why = f"{compared.verdict.value.capitalize()}: {compared.reason}."
+        return ClaimVerdict.INCONCLUSIVE, (why,)
+    if claim.says is Better.NEITHER:
+        verdict, evidence = _of_no_change(compared, estimate)
+    else:
+        verdict, evidence = _of_direction(claim, compared, estimate)
     if size is None or estimate.sd == 0:
-        return ()
-    within = abs(size) <= statistics.noise(estimate)
-    relation = "within" if within else "larger than"
-    return (f"The published gap is {relation} run-to-run noise on this machine.",)
+        return verdict, evidence
+    relation = "within" if abs(size) <= statistics.noise(estimate) else "larger than"
+    gap = f"The published gap is {relation} run-to-run noise on this machine."
+    return verdict, (gap, *evidence)
 
 
-def _of_no_change(compared: Comparison, estimate: Estimate) -> tuple[ClaimVerdict, tuple[str, ...]]:
+def _of_no_change(compared: Comparison, estimate: Estimate) -> Ruling:
     """Judge a sentence that says that nothing changes."""
     if estimate.is_within(compared.measured.change_margin):
         return ClaimVerdict.REPRODUCED, ("The interval lies inside the margin.",)
@@ -102,9 +97,7 @@ def _of_no_change(compared: Comparison, estimate: Estimate) -> tuple[ClaimVerdic
     )
 
 
-def _of_direction(
-    claim: Claim, compared: Comparison, estimate: Estimate
-) -> tuple[ClaimVerdict, tuple[str, ...]]:
+def _of_direction(claim: Claim, compared: Comparison, estimate: Estimate) -> Ruling:
     """Judge a sentence that says in which direction a metric changes, and perhaps how far."""
     sign = 1 if claim.says is Better.HIGHER else -1
     low, high = sorted((sign * estimate.low, sign * estimate.high))

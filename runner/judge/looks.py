@@ -21,7 +21,7 @@ from runner.judge.records import (
 )
 from runner.plan import looks_of, make_plan
 from runner.records.run import Plan
-from runner.records.study import Cell, Claim, Matrix, Scale
+from runner.records.study import Claim, Matrix, Scale
 
 LEVEL_OF_ONE = 0.95
 LEVEL_OF_EACH = 0.984
@@ -63,25 +63,18 @@ def next_plan(matrix: Matrix, plan: Plan, judgement: Judgement, goal: Goal | Non
         if not is_open:
             return NextPlan(plan=plan)
         blocks = judgement.next_look
+    # The others are compared with the baseline, and the matrix fixes the blocks of some cells.
+    baseline, staying = set(matrix.baseline), {*undecided, *imprecise, *plan.left}
     leaving = {
         cell.id: judgement.complete
         for cell in matrix.cells
-        if _may_leave(cell, matrix) and cell.id not in {*undecided, *imprecise, *plan.left}
+        if cell.blocks is None and not baseline <= set(cell.coordinates) and cell.id not in staying
     }
     earlier = replace(plan, left={**plan.left, **leaving})
     return NextPlan(
         plan=make_plan(matrix, plan.seed, blocks, earlier),
         notes=tuple(f"{cell} leaves the plan: everything about it is decided" for cell in leaving),
     )
-
-
-def _may_leave(cell: Cell, matrix: Matrix) -> bool:
-    """Whether a decided cell may leave.
-
-    Cells of the baseline stay, as all others are compared with them. So do cells that are only in
-    some blocks: the matrix says in which.
-    """
-    return cell.blocks is None and not set(matrix.baseline) <= set(cell.coordinates)
 
 
 def _undecided(judgement: Judgement) -> frozenset[str]:

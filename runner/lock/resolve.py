@@ -37,10 +37,7 @@ Uploads = Mapping[Interpreter, datetime]
 
 
 def resolve(request: EnvironmentRequest, ask: Ask = uv.call) -> Environment | Unsupported:
-    """Resolve a request to exact packages, or say in one sentence why this is not possible.
-
-    ConfigError if its ``as_of`` is not a date. PackagesError if the index does not answer.
-    """
+    """Resolve a request. PackagesError if the index fails, ConfigError if ``as_of`` is no date."""
     resolver = _Resolver(request, ask)
     releases: dict[str, Uploads] = {}
     for need in request.requirements:

@@ -65,10 +65,7 @@ def choose(candidates: Iterable[Path]) -> tuple[Interpreter, ...]:
 
 
 def find(minor: str) -> Interpreter:
-    """Return the interpreter of a minor version; uv downloads it if it is missing.
-
-    PackagesError if the download fails.
-    """
+    """Return the interpreter of a minor version; PackagesError if uv cannot download it."""
     if all(one.minor != minor for one in available()):
         with suppress(PackagesError):  # reported below
             uv.call(
