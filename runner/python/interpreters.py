@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from runner.errors import PackagesError
 from runner.python import uv
+from runner.system import child
 
 ASK_TIMEOUT_S = 20.0
 DOWNLOAD_TIMEOUT_S = 300.0
@@ -86,16 +86,8 @@ def find(minor: str) -> Interpreter:
 
 def examine(path: Path) -> Interpreter | None:
     """Return the interpreter of an executable; ``None`` if it is not a released CPython."""
-    try:
-        lines = subprocess.run(
-            [str(path), "-I", "-S", "-c", _ASK],
-            capture_output=True,
-            text=True,
-            timeout=ASK_TIMEOUT_S,
-            check=True,
-        ).stdout.splitlines()
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
+    answer = child.output([str(path), "-I", "-S", "-c", _ASK], timeout_s=ASK_TIMEOUT_S)
+    lines = (answer or "").splitlines()
     if len(lines) != 3 or lines[0] != "cpython" or not lines[1].endswith("final"):  # noqa: PLR2004  _ASK prints three lines
         return None
     version = lines[1].removesuffix("final")
