@@ -35,7 +35,7 @@ from runner.observer import Observer
 from runner.plan import estimate, make_plan, quick, select, to_repeat
 from runner.prepare import prepare
 from runner.read import read
-from runner.records.run import EngineFacts, Plan, Trial, TrialResult, isolation
+from runner.records.run import EngineFacts, Plan, Trial, TrialResult
 from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Status
 from runner.report.words import NOTHING, amount, heading, margin, number, unit
 from runner.runs import registry
@@ -247,7 +247,7 @@ def _described(name: str, facts: EngineFacts, results: Sequence[TrialResult]) ->
     """Describe an engine, and the cores on which its trials ran."""
     said = f"{facts.version} (API {facts.api}), storage {facts.storage}, cgroup v{facts.cgroup}."
     if facts.name == "venv":
-        said = f"{facts.version}, isolation: {isolation(facts.version, facts.cgroup)}"
+        said = f"{facts.version}, isolation: {facts.isolation}"
     readings = [one.reading for one in results if engine_of(one.trial.cell) == name]
     cores = sorted({core for one in readings if one for core in one.cpus})
     return f"{name}: {said} Cores: {', '.join(map(str, cores)) or 'not known'}."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from runner.records.environment import Environment
-from runner.records.run import EngineFacts, Run, isolation
+from runner.records.run import EngineFacts, Run
 from runner.report.evidence import Evidence
 from runner.report.words import NOTHING
 from runner.runs.identity import differences, short
@@ -69,7 +69,7 @@ def _engine(engine: EngineFacts) -> Mapping[str, str]:
         "cgroup": f"v{engine.cgroup}" if engine.cgroup else "none",
     }
     if engine.name == "venv":
-        return {**facts, "isolation": isolation(engine.version, engine.cgroup)}
+        return {**facts, "isolation": engine.isolation}
     return {**facts, "storage": engine.storage}
 
 

@@ -22,7 +22,7 @@ from runner.prepare.recipe import environment_digest, to_build, used
 from runner.python import interpreters
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image, Lock
-from runner.records.run import EngineFacts, Host, isolation
+from runner.records.run import EngineFacts, Host
 from runner.records.study import Matrix
 from runner.runs import registry
 from runner.runs.folder import occupied, run_folders
@@ -120,8 +120,7 @@ def _last_run(reports: Path) -> Diagnosis:
 def _engine(facts: EngineFacts) -> Diagnosis:
     cores = counted(facts.cpus, "core")
     if facts.name == "venv":
-        sandbox = isolation(facts.version, facts.cgroup)
-        text = f"Trials run as processes on {cores}. Isolation: {sandbox}"
+        text = f"Trials run as processes on {cores}. Isolation: {facts.isolation}"
     else:
         text = (
             f"{facts.name} {facts.version} (API {facts.api}), cgroup v{facts.cgroup}, storage "

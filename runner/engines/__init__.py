@@ -10,7 +10,6 @@ from runner.engines.docker.address import Address, podman_address
 from runner.engines.protocol import Engine
 from runner.errors import EngineError
 from runner.records.environment import Image
-from runner.records.run import isolation
 from runner.system.retry import Note
 
 
@@ -66,7 +65,6 @@ def _venv(machine: str, note: Note, errors: list[EngineError]) -> Engine:
     from runner.engines.venv import connect as connect_venv  # noqa: PLC0415  seldom needed
 
     engine = connect_venv(machine)
-    facts = engine.describe()
     reason = f"{errors[0]} " if errors else ""
-    note(f"{reason}Trials run as processes. Isolation: {isolation(facts.version, facts.cgroup)}")
+    note(f"{reason}Trials run as processes. Isolation: {engine.describe().isolation}")
     return engine

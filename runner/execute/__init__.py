@@ -117,7 +117,6 @@ def execute(
 def _executed(
     study: Study, trial: Trial, engine: Engine, observer: Observer
 ) -> tuple[TrialResult, str]:
-    """Execute one trial and return its result and its log."""
     cell = study.matrix.cell(trial.cell)
     image = study.prepared.images.get(cell.request)
     if image is None:

@@ -5,6 +5,7 @@ run is alive while a process holds the lock of that folder; the kernel releases 
 process ends. Things of other machines, or without our labels, are never touched.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,13 +36,9 @@ def clean_up(engine: Engine, note: Note) -> None:
                 left = [thing for thing in things if thing.run == run]
                 for thing in left:
                     engine.discard(thing)
-                note(f"removed {_counted(left)} that a dead run left on the engine: {folders[run]}")
-
-
-def _counted(things: Sequence[Owned]) -> str:
-    """Return how many things of each kind: ``1 container and 2 volumes``."""
-    kinds = [thing.kind for thing in things]
-    return listed([counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)])
+                kinds = Counter(thing.kind for thing in left)
+                removed = listed([counted(number, kind) for kind, number in kinds.items()])
+                note(f"removed {removed} that a dead run left on the engine: {folders[run]}")
 
 
 def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[Owned]:

@@ -119,7 +119,6 @@ def _printable(text: str) -> str:
 
 
 def _problem(error: ErrorDetails) -> str:
-    """Return a validation error as a sentence."""
     place, kind, given = error["loc"], error["type"], _kind(error["input"])
     if not place:
         return f"the result must be a JSON object, not {given}"

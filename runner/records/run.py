@@ -131,6 +131,21 @@ class TrialResult(Record):
         return self.status is not Status.ENGINE_LOST
 
 
+SANDBOXES = ("bwrap", "unshare")
+"""The programs that can sandbox a trial of the venv engine, the stricter one first."""
+
+_ISOLATIONS = {
+    "bwrap": "bubblewrap (read-only root, own /tmp, no network, own processes",
+    "unshare": "unshare (no network, own processes, but the disk of the host",
+    "plain": "none (plain processes on the network and the disk of the host",
+}
+
+
+def sandboxed(version: str) -> bool:
+    """Whether a venv engine of this version runs trials in a sandbox."""
+    return version.partition(" ")[0] in SANDBOXES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts(Record):
     """What an engine reports about itself and its machine."""
@@ -148,27 +163,12 @@ class EngineFacts(Record):
     machine: str | None = None
     """A digest of its machine's name; None if a local socket leads to the engine."""
 
-
-SANDBOXES = ("bwrap", "unshare")
-"""The programs that can sandbox a trial of the venv engine, the stricter one first."""
-
-_ISOLATIONS = {
-    "bwrap": "bubblewrap (read-only root, own /tmp, no network, own processes",
-    "unshare": "unshare (no network, own processes, but the disk of the host",
-    "plain": "none (plain processes on the network and the disk of the host",
-}
-
-
-def sandboxed(version: str) -> bool:
-    """Whether a venv engine of this version runs trials in a sandbox."""
-    return version.partition(" ")[0] in SANDBOXES
-
-
-def isolation(version: str, cgroup: int) -> str:
-    """Return how well a venv engine of this version isolates its trials."""
-    limited = "memory is limited" if cgroup else "memory is not limited"
-    kind = _ISOLATIONS.get(version.partition(" ")[0], f"{version} (")
-    return f"{kind}; {limited}). venv does not contain a hostile script."
+    @property
+    def isolation(self) -> str:
+        """How well a venv engine isolates its trials."""
+        limited = "memory is limited" if self.cgroup else "memory is not limited"
+        kind = _ISOLATIONS.get(self.version.partition(" ")[0], f"{self.version} (")
+        return f"{kind}; {limited}). venv does not contain a hostile script."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

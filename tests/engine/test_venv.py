@@ -23,7 +23,6 @@ from runner.engines.venv.sandbox import KINDS
 from runner.execute import clear
 from runner.python import interpreters
 from runner.records.environment import EnvironmentRequest, Image
-from runner.records.run import isolation
 from runner.records.study import Limits, Status
 from tests.support.studies import ROOT, ended, results, run_folders, started, write_study
 from tests.support.trials import (
@@ -179,10 +178,9 @@ def test_the_isolation_is_described(kind: str, engine: VenvEngine) -> None:
     """One line says how trials were isolated, and that venv contains no hostile script."""
     facts = engine.describe()
     assert facts.version.split()[0] == kind
-    said = isolation(facts.version, facts.cgroup)
-    assert said.endswith(". venv does not contain a hostile script.")
-    assert ("no network" in said) == (kind != "plain")
-    assert ("memory is limited" in said) == bool(facts.cgroup)
+    assert facts.isolation.endswith(". venv does not contain a hostile script.")
+    assert ("no network" in facts.isolation) == (kind != "plain")
+    assert ("memory is limited" in facts.isolation) == bool(facts.cgroup)
 
 
 # --- limits --------------------------------------------------------------------------------------

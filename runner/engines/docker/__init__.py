@@ -20,10 +20,7 @@ TIMEOUT_S = 10.0
 
 
 def connect(machine: str, address: Address | None = None) -> Engine:
-    """Return the engine at an address, or the chosen one; EngineError if it does not answer.
-
-    ``machine`` becomes a label of the containers and volumes of this machine's runs.
-    """
+    """Return the engine at an address, or the chosen one; EngineError if it does not answer."""
     from runner.engines.docker.client import client_at  # noqa: PLC0415  loads the SDK
     from runner.engines.docker.trials import DockerEngine  # noqa: PLC0415
 
@@ -45,7 +42,6 @@ def list_images(address: Address | None = None) -> Mapping[str, Image]:
 
 
 def _images_at(path: str) -> Mapping[str, Image]:
-    """Ask the engine that listens on a Unix socket for its images."""
     filters = quote(json.dumps(labels.OF_ENVIRONMENTS))
     # An HTTP/1.0 response comes in one piece, and the engine closes the connection.
     request = f"GET /images/json?filters={filters} HTTP/1.0\r\n\r\n"

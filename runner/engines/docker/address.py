@@ -54,7 +54,6 @@ def engine_address() -> Address:
 
 
 def _settings() -> Path:
-    """Return the settings folder of the docker program."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
 
 
@@ -67,7 +66,6 @@ def _chosen_context() -> str | None:
 
 
 def _of_context(context: str) -> Address:
-    """Return the address that a context names."""
     folder, key = _settings() / "contexts", hashlib.sha256(context.encode()).hexdigest()
     try:
         stored = json.loads((folder / "meta" / key / "meta.json").read_text())

@@ -74,7 +74,6 @@ def _tls(address: Address) -> TLSConfig | bool:
 
 
 def _advice(address: Address, error: BaseException) -> str:
-    """Return what to do if no engine answers."""
     text = str(error)
     if "Permission denied" in text and address.socket:
         return "add yourself to the group `docker`, or use an engine of your own"

@@ -182,7 +182,10 @@ class DockerEngine(DockerImages):
                 _owned("volume", one, one["Name"], one["Labels"].get(labels.BYTES))
                 for one in volumes
             ),
-            *(_owned("image", one, _name(one), one["Size"]) for one in images.values()),
+            *(
+                _owned("image", one, (one["RepoTags"] or [one["Id"]])[0], one["Size"])
+                for one in images.values()
+            ),
         )
 
     def discard(self, thing: Owned) -> None:
@@ -232,10 +235,6 @@ def _owned(kind: str, entry: Mapping[str, Any], label: str, size: str | int | No
         size_bytes=None if size is None else int(size),
         run=entry["Labels"].get(labels.RUN),
     )
-
-
-def _name(image: Mapping[str, Any]) -> str:
-    return str((image["RepoTags"] or [image["Id"]])[0])
 
 
 @contextlib.contextmanager

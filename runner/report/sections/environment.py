@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from runner.records import Scalar, shown
 from runner.records.environment import Environment, EnvironmentRequest, Image, Unsupported
-from runner.records.run import EngineFacts, Run, isolation, sandboxed
+from runner.records.run import EngineFacts, Run, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.records import Section, Table
 from runner.report.words import NOTHING, image_sizes, instant
@@ -176,10 +176,7 @@ def _machine(evidence: Evidence) -> list[tuple[str, str]]:
 def _engine(engine: EngineFacts) -> list[tuple[str, str]]:
     system = f"{engine.system}, {engine.architecture}"
     if engine.name == "venv":
-        return [
-            ("engine", f"venv, {engine.version}, {system}"),
-            ("isolation", isolation(engine.version, engine.cgroup)),
-        ]
+        return [("engine", f"venv, {engine.version}, {system}"), ("isolation", engine.isolation)]
     version = f"{engine.name} {engine.version} (API {engine.api}), storage {engine.storage}"
     return [("engine", version), ("engine's system", f"{system}, cgroup v{engine.cgroup}")]
 

@@ -8,9 +8,9 @@ import pytest
 
 from runner.engines.venv.sandbox import Folders, Sandbox, find
 from runner.errors import EngineError
-from runner.records.run import isolation as isolation_of
 from runner.records.run import sandboxed
 from runner.records.study import Limits
+from tests.support.samples import founding_run
 
 LIMITS = Limits(temporary_bytes=1000, output_bytes=2000)
 FOLDERS = Folders(
@@ -94,7 +94,10 @@ def test_a_sentence_describes_the_sandbox(version: str, cgroup: int, words: str)
     """It depends on the facts that a run recorded."""
     limited = "is limited" if cgroup else "is not limited"
     end = "venv does not contain a hostile script."
-    assert isolation_of(version, cgroup) == f"{words} memory {limited}). {end}"
+    assert (
+        replace(founding_run().engine, version=version, cgroup=cgroup).isolation
+        == f"{words} memory {limited}). {end}"
+    )
     assert sandboxed(version) == (version != "plain")
 
 
