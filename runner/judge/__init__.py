@@ -39,5 +39,5 @@ def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgeme
         claims=tuple(judge_claim(samples, claim, look) for claim in matrix.claims) if look else (),
         decisions=decide(samples, look, comparisons) if look else (),
         disturbance=samples.disturbance,
-        divergences=divergences(samples),
+        divergences=tuple(divergences(samples)),
     )

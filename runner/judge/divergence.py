@@ -12,26 +12,22 @@ ROUNDING = 1e-6
 """Two float32 numbers with a smaller relative difference are equal except for rounding."""
 
 
-def divergences(samples: Samples) -> tuple[Divergence, ...]:
-    """Return where the learning curves of named pairs diverge; nothing outside matched mode."""
-    if not samples.matrix.matched:
-        return ()
-    pairs = dict.fromkeys((one.of, one.against) for one in named(samples.matrix))
-    return tuple(found for pair in pairs for found in _of_pair(samples, *pair))
-
-
-def _of_pair(samples: Samples, of: str, against: str) -> Iterator[Divergence]:
-    ours, theirs = (learning_curves(samples.matrix, samples.of(cell)) for cell in (of, against))
-    for name in ours:
-        common = sorted(ours[name].keys() & theirs.get(name, {}).keys())
-        if common:
-            yield Divergence(
-                of=of,
-                against=against,
-                series=name,
-                first={block: _first(ours[name][block], theirs[name][block]) for block in common},
-                epochs=max(len(ours[name][block]) for block in common),
-            )
+def divergences(samples: Samples) -> Iterator[Divergence]:
+    """Yield where the learning curves of named pairs diverge; nothing outside matched mode."""
+    pairs = named(samples.matrix) if samples.matrix.matched else []
+    for of, against in dict.fromkeys((one.of, one.against) for one in pairs):
+        ours = learning_curves(samples.matrix, samples.of(of))
+        theirs = learning_curves(samples.matrix, samples.of(against))
+        for name, series in ours.items():
+            common = sorted(series.keys() & theirs.get(name, {}).keys())
+            if common:
+                yield Divergence(
+                    of=of,
+                    against=against,
+                    series=name,
+                    first={block: _first(series[block], theirs[name][block]) for block in common},
+                    epochs=max(len(series[block]) for block in common),
+                )
 
 
 def _first(ours: Sequence[float], theirs: Sequence[float]) -> int | None:

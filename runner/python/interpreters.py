@@ -86,13 +86,12 @@ def find(minor: str) -> Interpreter:
 
 def examine(path: Path) -> Interpreter | None:
     """Return the interpreter of an executable; ``None`` if it is not a released CPython."""
-    answer = child.output([str(path), "-I", "-S", "-c", _ASK], timeout_s=ASK_TIMEOUT_S)
-    lines = (answer or "").splitlines()
-    if len(lines) != 3 or lines[0] != "cpython" or not lines[1].endswith("final"):  # noqa: PLR2004  _ASK prints three lines
+    output = child.output([str(path), "-I", "-S", "-c", _ASK], timeout_s=ASK_TIMEOUT_S)
+    answer = re.fullmatch(r"cpython\n([0-9]+\.[0-9]+)\.([0-9]+)final\n(.+)\n", output or "")
+    if answer is None:
         return None
-    version = lines[1].removesuffix("final")
-    name = f"python{version.rpartition('.')[0]}"
-    original = Path(lines[2], "bin", name)
+    minor, micro, prefix = answer.groups()
+    version, original = f"{minor}.{micro}", Path(prefix, "bin", f"python{minor}")
     return Interpreter(path=original if original.exists() else path.resolve(), version=version)
 
 
