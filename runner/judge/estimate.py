@@ -17,7 +17,7 @@ from runner.judge.records import Estimate, Forecast
 
 CROSS_CHECK_FROM = 7  # pairs: with fewer, the signed-rank test cannot reject anything
 POWER = 0.9
-FORECAST_RANGES = ((7, 0.56, 2.7), (14, 0.66, 1.85), (28, 0.75, 1.5))
+FORECAST_RANGES = ((28, 0.75, 1.5), (14, 0.66, 1.85), (0, 0.56, 2.7))
 """From that many pairs on, true need / forecast lies in that range in 80 of 100 runs."""
 _MOST_BLOCKS = 10_000
 _T_NEEDS_MORE = 50  # blocks that t's quantiles require beyond normal ones, at most
@@ -105,11 +105,7 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
     needed = _needed(estimate, half_width)
     if needed is None:
         return None
-    fewest, most = next(
-        (low, high)
-        for n, low, high in reversed(FORECAST_RANGES)
-        if estimate.n >= n or n == 7  # noqa: PLR2004
-    )
+    fewest, most = next((low, high) for n, low, high in FORECAST_RANGES if estimate.n >= n)
     more = max(1, needed - estimate.n)
     return Forecast(
         blocks=more,
