@@ -19,7 +19,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-from runner.lock import requests
 from runner.lock.file import lock_path, write_lock
 from runner.python.interpreters import machine_platform
 from runner.read import read
@@ -65,7 +64,7 @@ def write_matrix(path: Path) -> None:
     sizes = ", ".join(map(str, range(50)))
     path.with_name("run.py").write_text("")
     path.write_text(MATRIX.format(versions=versions, sizes=sizes))
-    entries = tuple(environment(request) for request in requests(read(path)))
+    entries = tuple(environment(request) for request in read(path).requests)
     write_lock(lock_path(path), Lock(entries=entries))
 
 

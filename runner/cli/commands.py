@@ -275,7 +275,7 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
         # The whole matrix is locked: a selection must not drop the entries of other cells.
         known = lock_matrix(read(options.matrix), known, absent, observer.note)
         write_lock(path, known)
-    for request in dict.fromkeys(cell.request for cell in matrix.cells):
+    for request in matrix.requests:
         entry = known.entry(request)
         if isinstance(entry, Unsupported):
             observer.note(f"{options.matrix}: {request.label}: unsupported: {entry.reason}")

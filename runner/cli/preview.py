@@ -26,8 +26,7 @@ class Preview:
 
 def preview(matrix: Matrix, plan: Plan, lock: Lock, images: Mapping[str, Image] | None) -> Preview:
     """Preview a plan without running anything."""
-    requests = dict.fromkeys(cell.request for cell in matrix.cells)
-    entries = {request: lock.entry(request) for request in requests}
+    entries = {request: lock.entry(request) for request in matrix.requests}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
     unbuilt = [environment.request.label for environment in to_build(matrix, lock, images or {})]
     return Preview(

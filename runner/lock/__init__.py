@@ -13,15 +13,10 @@ from runner.text import counted
 Resolve = Callable[[EnvironmentRequest], Environment | Unsupported]
 
 
-def requests(matrix: Matrix) -> tuple[EnvironmentRequest, ...]:
-    """Return the environments that the cells need, each once, in the order of the cells."""
-    return tuple(dict.fromkeys(cell.request for cell in matrix.cells))
-
-
 def missing(matrix: Matrix, lock: Lock) -> tuple[EnvironmentRequest, ...]:
     """Return the requests that are not locked. ConfigError if one is for another platform."""
     here = machine_platform()
-    entries = [(request, lock.entry(request)) for request in requests(matrix)]
+    entries = [(request, lock.entry(request)) for request in matrix.requests]
     for request, entry in entries:
         if isinstance(entry, Environment) and entry.platform != here:
             raise ConfigError(
@@ -54,5 +49,5 @@ def lock_matrix(
                 f"{entry.as_of.date()}"
             )
     every = Lock(entries=(*known.entries, *found))
-    entries = (every.entry(request) for request in requests(matrix))
+    entries = (every.entry(request) for request in matrix.requests)
     return Lock(entries=tuple(entry for entry in entries if entry is not None))

@@ -24,7 +24,7 @@ def to_build(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> tuple[E
 
 def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
     """Yield each environment that the matrix's cells need once."""
-    for request in dict.fromkeys(cell.request for cell in matrix.cells):
+    for request in matrix.requests:
         entry = lock.entry(request)
         if isinstance(entry, Environment):
             yield entry

@@ -207,6 +207,11 @@ class Matrix(Record):
     quick: Mapping[str, Scalar]
     """The parameters that ``--quick`` replaces."""
 
+    @property
+    def requests(self) -> tuple[EnvironmentRequest, ...]:
+        """The environments that the cells need, each once, in the order of the cells."""
+        return tuple(dict.fromkeys(cell.request for cell in self.cells))
+
     def cell(self, cell_id: str) -> Cell:
         """Return the cell with this id, or raise KeyError."""
         return {cell.id: cell for cell in self.cells}[cell_id]

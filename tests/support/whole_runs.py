@@ -9,7 +9,6 @@ import pytest
 
 from runner.engines.protocol import Launch, Outcome
 from runner.errors import EngineLostError
-from runner.lock import requests
 from runner.lock.file import lock_path, write_lock
 from runner.python.interpreters import machine_platform
 from runner.read import read
@@ -82,7 +81,7 @@ def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentReques
     Path("script.py").write_text(script)
     Path("numbers.txt").write_text("0.5")
     Path("matrix.yaml").write_text(text)
-    return requests(read(Path("matrix.yaml")))
+    return read(Path("matrix.yaml")).requests
 
 
 def environment(request: EnvironmentRequest) -> Environment:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import ConfigError, PackagesError
-from runner.lock import lock_matrix, missing, requests
+from runner.lock import lock_matrix, missing
 from runner.lock.file import lock_path, read_lock, write_lock
 from runner.python.interpreters import machine_platform
 from runner.records.environment import (
@@ -76,7 +76,7 @@ def test_lock_lies_beside_the_matrix() -> None:
 
 def test_each_request_counts_once() -> None:
     """Cells that share an environment request it once, in the order of the cells."""
-    assert requests(_matrix("2.0.0", "1.15.0")) == (_request("2.0.0"), _request("1.15.0"))
+    assert _matrix("2.0.0", "1.15.0").requests == (_request("2.0.0"), _request("1.15.0"))
 
 
 def test_a_written_lock_is_read_unchanged(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_unsupported_is_an_answer() -> None:
     matrix = _matrix("9.9.9")
     refused = Unsupported(request=_request("9.9.9"), reason="tensorflow 9.9.9 does not exist")
     notes: list[str] = []
-    lock = lock_matrix(matrix, Lock(entries=()), requests(matrix), notes.append, lambda _: refused)
+    lock = lock_matrix(matrix, Lock(entries=()), matrix.requests, notes.append, lambda _: refused)
     assert lock.entries == (refused,)
     assert notes == []
     assert missing(matrix, lock) == ()
