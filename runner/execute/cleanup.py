@@ -49,15 +49,16 @@ def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[
     """
     folders, is_busy = registry.folders(), tempdir.any_in_use()
     runs = {thing.run for thing in things if thing.run is not None}
-    living = {run for run in runs if (_is_alive(folders[run]) if run in folders else is_busy)}
-    here = {run for run in runs & folders.keys() if folders[run].parent == reports.resolve()}
-    kept = living if everything else living | (runs - here)
-    keep_images = is_busy or bool(living)
-    return [
-        thing
-        for thing in things
-        if (thing.run not in kept if thing.run is not None else not keep_images)
-    ]
+    alive = {run: _is_alive(folders[run]) if run in folders else is_busy for run in runs}
+    images_used = is_busy or any(alive.values())
+
+    def may_go(thing: Owned) -> bool:
+        if thing.run is None:
+            return not images_used
+        is_here = thing.run in folders and folders[thing.run].parent == reports.resolve()
+        return not alive[thing.run] and (everything or is_here)
+
+    return [thing for thing in things if may_go(thing)]
 
 
 def _is_alive(path: Path) -> bool:

@@ -18,14 +18,11 @@ have the digests of our own files. 4: runs have the engine's machine; results ha
 was ``twin``.
 """
 
-
 Value = str | int | bool
 """A value on an axis. Not a float: YAML reads ``1.10`` as 1.1."""
 
-
 Scalar = str | int | float | bool
 """A value of a parameter."""
-
 
 Coordinates = tuple[tuple[str, Value], ...]
 """Axis names with one value each, in the order of the axes."""

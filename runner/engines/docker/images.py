@@ -57,7 +57,6 @@ class DockerImages:
         return labels.PODMAN_ONLY + name if self._is_podman() else name
 
     def images(self) -> Mapping[str, Image]:
-        """Return the images of environments that exist, by environment digest."""
         with engine_at_work("list images"):
             return labels.images(self._client.api.images(filters=labels.OF_ENVIRONMENTS))
 
@@ -168,7 +167,6 @@ class DockerImages:
     # --- images of environments ----------------------------------------------------------------
 
     def build(self, context: BuildContext) -> Image:
-        """Build and return the image of an environment; ImageBuildError if that fails."""
         lines: list[str] = []
         tag = self._own(labels.image_tag(context.environment))
         with engine_at_work(f"build the image of {context.label}"):
@@ -194,7 +192,6 @@ class DockerImages:
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
     def command(self, context: BuildContext) -> str:
-        """Return the command line of docker or podman that builds the same image."""
         arguments = [
             f"--build-arg={name}={value}" for name, value in labels.build_arguments(context).items()
         ]

@@ -54,7 +54,6 @@ class DockerEngine(DockerImages):
         self._volumes: dict[str, str] = {}
 
     def close(self) -> None:
-        """Close the connection."""
         self._client.close()
         if self._tunnel is not None:
             self._tunnel.close()
@@ -164,7 +163,6 @@ class DockerEngine(DockerImages):
     # --- what the program left on the engine ---------------------------------------------------
 
     def owned(self) -> tuple[Owned, ...]:
-        """Return everything that this machine's runs left on the engine, and all our images."""
         mine = {"label": f"{labels.MACHINE}={self._machine}"}
         api = self._client.api
         with engine_at_work("list what belongs to this program"):
@@ -189,7 +187,6 @@ class DockerEngine(DockerImages):
         )
 
     def discard(self, thing: Owned) -> None:
-        """Remove one thing of ours; nothing happens if it is gone."""
         api = self._client.api
         with engine_at_work(f"remove {thing.label}"), _may_be_gone():
             match thing.kind:

@@ -89,7 +89,6 @@ class VenvEngine:
     # --- images --------------------------------------------------------------------------------
 
     def images(self) -> Mapping[str, Image]:
-        """Return the images of environments that exist, by environment digest."""
         return self._environments.images()
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
@@ -298,7 +297,6 @@ class VenvEngine:
                     )
 
     def discard(self, thing: Owned) -> None:
-        """Remove one thing of ours; nothing happens if it is gone."""
         try:
             if thing.kind == "container":
                 self._remove_trial(Path(thing.id))
