@@ -242,7 +242,7 @@ LOCK: dict[str, str | bytes] = {
 RESULT: dict[str, str | bytes] = {
     **ANY_JSON,
     **{
-        f"{name}, as a number": b'{"format": 1, "values": {"seconds": %s}}'
+        f"{name}, as a number": b'{"format": 1, "values": {"loss": 1, "seconds": %s}}'
         % (text.encode() if isinstance(text, str) else text)
         for name, text in ANY_JSON.items()
     },

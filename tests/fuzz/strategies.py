@@ -1,9 +1,11 @@
-"""Inputs that hypothesis makes: any bytes, values of a JSON Schema, and changes of sound inputs."""
+"""Inputs that hypothesis makes: bytes, values that fit a JSON Schema, and changed sound inputs."""
 
 import copy
+import functools
 import json
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -15,9 +17,7 @@ from runner.records.run import Plan, Run, TrialResult
 from tests.fuzz.edges import NUMBERS, TEXTS, TOKENS
 
 Schema = Mapping[str, Any]
-
-RARELY = 12
-"""One value in this many breaks its schema."""
+Value = st.SearchStrategy[Any]
 
 WORD = re.compile(rb'"(?:[^"\\\n]|\\.)*"|[\w.+-]+|[ \t]+|.', re.DOTALL)
 TEXT = st.sampled_from(TEXTS) | st.text(max_size=20)
@@ -39,78 +39,126 @@ def as_yaml(tree: Any) -> bytes:
     return str(yaml.safe_dump(tree, sort_keys=False)).encode(errors="surrogatepass")
 
 
-# --- from a JSON Schema --------------------------------------------------------------------------
+def texts_in(tree: Any) -> Iterator[str]:
+    """Yield every key and every text of a tree of values."""
+    if isinstance(tree, dict):
+        yield from tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from texts_in(inner)
+    if isinstance(tree, str):
+        yield tree
 
 
-@st.composite
-def nearly(draw: st.DrawFn, schema: Schema, whole: Schema | None = None) -> Any:
-    """Return a value that keeps a JSON Schema, or breaks it in a place or two."""
-    whole = schema if whole is None else whole
-    while "$ref" in schema:
-        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
-    if draw(st.integers(1, RARELY)) == RARELY:
-        return draw(ANYTHING)
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return draw(nearly(draw(st.sampled_from(choices)), whole))
-    kind = schema.get("type")
-    match draw(st.sampled_from(kind)) if isinstance(kind, list) else kind:
-        case "object":
-            return draw(_object(schema, whole))
-        case "array":
-            return draw(_array(schema, whole))
-        case scalar:
-            return draw(_scalar(schema, scalar))
+# --- values of a JSON Schema ---------------------------------------------------------------------
 
 
-def _scalar(schema: Schema, kind: str | None) -> st.SearchStrategy[Any]:
-    if "const" in schema or "enum" in schema:
-        return st.sampled_from(schema.get("enum") or [schema["const"]])
-    if "pattern" in schema:
-        return st.from_regex(schema["pattern"], fullmatch=True)
-    if schema.get("format") == "date-time":
+def nearly(schema: Schema, trees: Sequence[Any]) -> Value:
+    """Return values that fit a JSON Schema, or nearly; ``trees`` are sound values.
+
+    Some are sound except for one part, some are ordinary, some are ordinary with changes, and some
+    have any numbers and texts that fit.
+    """
+    words = sorted({text for tree in trees for text in texts_in(tree)})
+    parts = {name: fitting(part, words, schema) for name, part in schema["properties"].items()}
+
+    def with_part(name: str) -> Value:
         return st.builds(
-            "{:%Y-%m-%dT%H:%M:%S}{}".format, st.datetimes(), st.sampled_from(["Z", "+14:00", ""])
+            lambda tree, part: {**tree, name: part}, st.sampled_from(trees), parts[name]
         )
-    kinds: dict[str | None, st.SearchStrategy[Any]] = {
-        "string": TEXT,
-        "integer": st.integers(0, 9) | NUMBER,
-        "number": st.integers(0, 9) | NUMBER,
-        "boolean": st.booleans(),
-        "null": st.none(),
+
+    ordinary, mixed = fitting(schema, words), st.sampled_from(sorted(parts)).flatmap(with_part)
+    rare = (ordinary, ordinary.flatmap(changed), fitting(schema, ()))
+    return st.one_of(mixed, mixed, mixed, mixed, *rare)
+
+
+def fitting(schema: Schema, words: Sequence[str], whole: Schema | None = None) -> Value:
+    """Return values that fit a JSON Schema.
+
+    With ``words`` they are ordinary: numbers are small, and texts are among the words where one
+    fits, so that names agree. Without, any number and any text that fits may occur.
+    """
+    whole = whole or schema
+
+    def inner(part: Schema) -> Value:
+        return fitting(part, words, whole)
+
+    if "$ref" in schema:
+        return inner(whole["$defs"][schema["$ref"].rpartition("/")[2]])
+    kind = schema.get("type")
+    kinds = [{**schema, "type": one} for one in kind] if isinstance(kind, list) else []
+    if choices := schema.get("anyOf") or schema.get("oneOf") or kinds:
+        return st.one_of([inner(choice) for choice in choices])
+    if "enum" in schema or "const" in schema:
+        return st.sampled_from(schema.get("enum") or [schema["const"]])
+    strategies: dict[str | None, Callable[[], Value]] = {
+        "object": lambda: _objects(schema, words, inner),
+        "array": lambda: _arrays(schema, inner),
+        "string": lambda: _texts(schema, words),
+        "integer": lambda: _numbers(schema, words, is_whole=True),
+        "number": lambda: _numbers(schema, words, is_whole=False),
+        "boolean": st.booleans,
+        "null": st.none,
     }
-    return kinds.get(kind, ANYTHING)
+    return strategies[kind]() if kind in strategies else ANYTHING
 
 
-@st.composite
-def _array(draw: st.DrawFn, schema: Schema, whole: Schema) -> list[Any]:
-    found = [draw(nearly(one, whole)) for one in schema.get("prefixItems", ())]
-    if items := schema.get("items"):
-        count = draw(st.integers(schema.get("minItems", 0), 3))
-        found += [draw(nearly(items, whole)) for _ in range(count)]
-    return found
+def _objects(schema: Schema, words: Sequence[str], inner: Callable[[Schema], Value]) -> Value:
+    named = {name: inner(part) for name, part in schema.get("properties", {}).items()}
+    required = set(schema.get("required", ()))
+    strategy: Value = st.fixed_dictionaries(
+        {name: part for name, part in named.items() if name in required},
+        optional={name: part for name, part in named.items() if name not in required},
+    )
+    patterns = dict(schema.get("patternProperties", {}))
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        patterns[""] = schema["additionalProperties"]
+    for pattern, part in patterns.items():
+        names = _texts({"pattern": pattern}, words)
+        count = schema.get("minProperties", 0)
+        others = st.dictionaries(names, inner(part), min_size=count, max_size=max(count, 3))
+        strategy = st.builds(lambda one, other: {**other, **one}, strategy, others)
+    return strategy
 
 
-@st.composite
-def _object(draw: st.DrawFn, schema: Schema, whole: Schema) -> dict[str, Any]:
-    required = schema.get("required", ())
-    found = {
-        name: draw(nearly(inner, whole))
-        for name, inner in schema.get("properties", {}).items()
-        if draw(st.integers(1, RARELY)) > (1 if name in required else RARELY // 2)
-    }
-    more = schema.get("additionalProperties")
-    if isinstance(more, Mapping):
-        names = draw(st.lists(st.sampled_from(["lib", "size", "x", "seconds"]) | TEXT, max_size=3))
-        found |= {name: draw(nearly(more, whole)) for name in names}
-    return found
+def _arrays(schema: Schema, inner: Callable[[Schema], Value]) -> Value:
+    if "prefixItems" in schema:
+        return st.tuples(*[inner(one) for one in schema["prefixItems"]]).map(list)
+    least = schema.get("minItems", 0)
+    most = min(schema.get("maxItems", math.inf), max(least, 3))
+    return st.lists(inner(schema.get("items", {})), min_size=least, max_size=most)
 
 
-# --- from sound inputs ---------------------------------------------------------------------------
+def _texts(schema: Schema, words: Sequence[str]) -> Value:
+    if schema.get("format") == "date-time":
+        zones = st.sampled_from(["Z", "Z", "+14:00", ""])
+        return st.builds("{:%Y-%m-%dT%H:%M:%S}{}".format, st.datetimes(), zones)
+    pattern, longest = schema.get("pattern", ""), schema.get("maxLength", math.inf)
+    known = [word for word in words if re.search(pattern, word) and len(word) <= longest]
+    if known:
+        return st.sampled_from(known)
+    return st.from_regex(pattern) if pattern else TEXT
+
+
+def _numbers(schema: Schema, words: Sequence[str], *, is_whole: bool) -> Value:
+    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    low = math.ceil(max(least, 0))
+    small = st.integers(low, int(min(low + 9, most)))
+    known = [
+        number
+        for number in NUMBERS
+        if least <= number <= most and (isinstance(number, int) or not is_whole)
+    ]
+    return st.sampled_from(known) if known and not words else small
+
+
+# --- changed sound inputs ------------------------------------------------------------------------
 
 
 @st.composite
 def changed(draw: st.DrawFn, tree: Any) -> Any:
-    """Return a sound tree of values in which one to three places are changed."""
+    """Return a sound tree of values with changes in one to three places."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.sampled_from([1, 1, 1, 3]))):
         places = list(_places(tree))
@@ -131,19 +179,19 @@ def changed(draw: st.DrawFn, tree: Any) -> Any:
                 inner[key:key] = [copy.deepcopy(value)]
             case _:  # another value of the same kind gets past the first checks
                 alike = [held[at] for held, at in places if type(held[at]) is type(value)]
-                inner[key] = copy.deepcopy(draw(st.sampled_from(alike) | _of_kind(value)))
+                inner[key] = copy.deepcopy(draw(st.sampled_from(alike) | _of_same_kind(value)))
     return tree
 
 
-def _places(tree: Any) -> list[tuple[Any, Any]]:
-    """Return each place of a tree that holds a value: a list or dictionary, and an index or key."""
-    if not isinstance(tree, (dict, list)):
-        return []
-    keys = list(tree) if isinstance(tree, dict) else range(len(tree))
-    return [(tree, key) for key in keys] + [one for key in keys for one in _places(tree[key])]
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each place of a tree that holds a value: a list or dictionary, and an index or key."""
+    if isinstance(tree, (dict, list)):
+        for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+            yield tree, key
+            yield from _places(tree[key])
 
 
-def _of_kind(value: Any) -> st.SearchStrategy[Any]:
+def _of_same_kind(value: Any) -> Value:
     match value:
         case bool() | None:
             return st.booleans()
@@ -159,7 +207,7 @@ def _of_kind(value: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def spliced(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return sound text in which one to three words are replaced, added, removed or repeated."""
+    """Return a sound text with one to three words replaced, added, removed or repeated."""
     words = WORD.findall(content)
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(words)))
@@ -177,38 +225,37 @@ def spliced(draw: st.DrawFn, content: bytes) -> bytes:
     return b"".join(words)
 
 
-# --- for each reader -----------------------------------------------------------------------------
+# --- inputs of each reader -----------------------------------------------------------------------
 
 
 def near(
     seeds: Sequence[bytes],
     schema: Schema,
-    read: Callable[[bytes], Any],
-    write: Callable[[Any], bytes],
+    read: Callable[[bytes], Any] = json.loads,
+    write: Callable[[Any], bytes] = as_json,
 ) -> st.SearchStrategy[bytes]:
-    """Return inputs close to sound ones: changed words, changed values, values of the schema."""
-    sound, trees = st.sampled_from(seeds), st.sampled_from([read(seed) for seed in seeds])
+    """Return inputs close to sound ones: changed words, changed values, values of the schema.
+
+    ``read`` and ``write`` convert between an input and its tree of values; the default is JSON.
+    """
+    trees = [read(seed) for seed in seeds]
     return st.one_of(
         st.binary(max_size=100),
-        sound.flatmap(spliced),
-        sound.flatmap(spliced),
-        trees.flatmap(changed).map(write),
-        trees.flatmap(changed).map(write),
-        nearly(schema).map(write),
+        st.sampled_from(seeds).flatmap(spliced),
+        st.sampled_from(seeds).flatmap(spliced),
+        st.sampled_from(trees).flatmap(changed).map(write),
+        st.sampled_from(trees).flatmap(changed).map(write),
+        nearly(schema, trees).map(write),
     )
 
 
-def json_inputs(seeds: Sequence[bytes], schema: Schema | None = None) -> st.SearchStrategy[bytes]:
-    """Return inputs for a reader of JSON."""
-    return near(seeds, schema or {}, json.loads, as_json)
-
-
 RECORDS = {"run.json": Run, "plan.json": Plan, "images.json": Images, "trials/": TrialResult}
+"""The record that a file of a run folder holds, by the beginning of its name."""
 
 
 @st.composite
 def run_inputs(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """Return a run folder as one text, with one file changed: in half of them ``run.json``."""
+    """Return a run folder as one text with one file changed; in half of them, ``run.json``."""
     files = sections(draw(st.sampled_from(seeds)))
     name = draw(st.just(b"run.json") | st.sampled_from(sorted(files)))
     record = next((one for start, one in RECORDS.items() if name.decode().startswith(start)), None)
@@ -216,7 +263,7 @@ def run_inputs(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
         case 0:
             del files[name]
         case 1 if record:
-            files[name] = as_json(draw(nearly(TypeAdapter(record).json_schema())))
+            files[name] = draw(_records(record, files[name]))
         case number if number > 2 and record:
             files[name] = as_json(draw(changed(json.loads(files[name]))))
         case _:
@@ -224,8 +271,14 @@ def run_inputs(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
     return as_sections(files)
 
 
+@functools.cache
+def _records(record: type, sound: bytes) -> st.SearchStrategy[bytes]:
+    """Return files that nearly hold a record, made from a sound one."""
+    return nearly(TypeAdapter(record).json_schema(), [json.loads(sound)]).map(as_json)
+
+
 SECTION = re.compile(rb"^=== (.+)\n", re.MULTILINE)
-"""Begins a file of a folder that is written as one text."""
+"""The header of a file in a folder that is written as one text."""
 
 
 def sections(content: bytes) -> dict[bytes, bytes]:

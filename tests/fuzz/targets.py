@@ -1,8 +1,9 @@
-"""What the program reads, each with a function that takes any bytes and says if a promise broke.
+"""Everything that reads untrusted files, each with a check that any bytes keep its promises.
 
-The promises: a reader returns what it read or raises a ``RunnerError`` whose message is made of
-printable lines that name the file; what comes out of a container always gives a status; nothing
-takes longer than its limit; and what was read can be stored and is the same when it is read again.
+The promises: a reader returns a record or raises a ``RunnerError`` whose message is made of
+printable lines and names the file. Whatever comes out of a container gives a status. Nothing takes
+longer than its limit. And whatever was read can be stored, is the same when it is read again, and
+can be used by the next verb.
 """
 
 import atexit
@@ -27,23 +28,26 @@ from pydantic import TypeAdapter
 from runner import report
 from runner.engines.protocol import Outcome
 from runner.errors import RunnerError
-from runner.execute.result import ParsedResult, parse_outcome
+from runner.execute.result import Document, ParsedResult, parse_outcome
+from runner.execute.script_result import ScriptResult
 from runner.judge import judge
 from runner.lock.file import read_lock
+from runner.plan import make_plan
 from runner.read import read
-from runner.records.environment import Environment, Image, Images
+from runner.records.environment import Environment, Image, Images, Lock
 from runner.records.run import Plan, Reading, Run, TrialResult
 from runner.records.study import Better, Matrix, Metric, Status
 from runner.runs.files import file_name
 from runner.runs.folder import RunFolder, StoredRun
 from tests.fuzz import edges
 from tests.fuzz.strategies import (
+    Schema,
     as_sections,
     as_yaml,
-    json_inputs,
     near,
     run_inputs,
     sections,
+    texts_in,
 )
 from tests.support import samples
 from tests.support.fakes import QUIET
@@ -52,7 +56,10 @@ from tests.support.trials import launch, stored_as
 
 ROOT = Path(__file__).parents[2]
 READING_S, REPORT_S = 2.0, 10.0
-"""How much of the processor one input may take."""
+"""How much CPU time one input may take."""
+
+MOST_JUDGED = 20
+"""Matrices with more cells are not judged, because that takes too long."""
 
 DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
 METRICS = tuple(
@@ -69,24 +76,27 @@ _STORED_FILE = re.compile(
     r"(run|plan|images)\.json|trials/[\w.=,@+-]{1,99}\.json|logs/[\w.-]{1,99}"
 )
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]")
+"""Characters that no report may contain."""
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no record may contain: reports replace the others when they are written."""
 
 _MATRIX = TypeAdapter(Matrix)
 _RESULT = TypeAdapter(TrialResult)
 
 
 class BrokenPromiseError(AssertionError):
-    """What the program promises of any input did not hold."""
+    """The program broke a promise that must hold for any input."""
 
 
 class TooSlowError(BaseException):
-    """An input took longer than its limit. No ``except Exception`` on the way may take it."""
+    """An input took longer than its limit. ``except Exception`` does not catch this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A reader: inputs for it, sound and odd ones among them, and the promise it keeps.
+    """A reader, its promise, and inputs: sound ones, hand-made odd ones, and generated ones.
 
-    ``share`` is the part of all inputs that it gets.
+    ``promise`` raises if an input breaks it. ``share`` is the reader's share of all inputs.
     """
 
     name: str
@@ -98,14 +108,14 @@ class Target:
     share: float
 
     def check(self, content: bytes) -> None:
-        """Raise what broke the promise, if anything did."""
+        """Raise an exception if the input breaks the promise."""
         with limited(self.limit_s):
             self.promise(content)
 
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TooSlowError after so much time of the processor, which neighbours do not take away."""
+    """Raise TooSlowError after this much CPU time of the process."""
 
     def stop(_: int, frame: FrameType | None) -> None:
         where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "nowhere"
@@ -122,7 +132,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 @functools.cache
 def folder() -> Path:
-    """Return the folder in which inputs become files, with the files that the matrices name."""
+    """Return a folder for the inputs, with the files that the matrices name."""
     path = Path(tempfile.mkdtemp(prefix="fuzz-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     for name in ("run.py", "experiments/mnist_softmax.py", "experiments/data/mnist.npz"):
@@ -137,29 +147,52 @@ def holds(condition: object, sentence: str) -> None:
         raise BrokenPromiseError(sentence)
 
 
-def is_told(error: RunnerError, path: Path) -> None:
-    """Check that a message is made of printable lines, and that it names the file."""
+def check_message(error: RunnerError, path: Path) -> None:
+    """Check that a message is made of printable lines and names the file."""
     message = str(error)
-    holds(str(path) in message, f"no file is named: {message!r}")
+    holds(str(path) in message, f"the message does not name the file: {message!r}")
     holds(all(line.isprintable() for line in message.split("\n")), f"unprintable: {message!r}")
-    holds("something else" not in message, f"nothing is said: {message!r}")
+    holds("something else" not in message, f"the message says nothing: {message!r}")
+
+
+def check_texts(tree: object) -> None:
+    """Check that a record as JSON contains no control character except tabs and line breaks."""
+    for text in texts_in(tree):
+        found = _UNSTORABLE.search(text)
+        holds(found is None, f"a text contains {found and found.group()!r}")
 
 
 # --- the matrix and its lock ---------------------------------------------------------------------
 
 
 def read_any_matrix(content: bytes) -> None:
-    """Read a matrix; one that is accepted can be stored with a run."""
+    """Read a matrix. An accepted one can be stored, planned and judged."""
     path = folder() / "matrix.yaml"
     path.write_bytes(content)
     try:
         matrix = read(path)
     except RunnerError as error:
-        is_told(error, path)
+        check_message(error, path)
         return
-    holds(matrix.cells, "there is no cell")
-    again = _MATRIX.validate_json(_MATRIX.dump_json(matrix))
-    holds(again == matrix, "the matrix is another one when it is stored")
+    holds(matrix.cells, "a matrix without cells is accepted")
+    written = _MATRIX.dump_json(matrix)
+    check_texts(json.loads(written))
+    holds(_MATRIX.validate_json(written) == matrix, "the stored matrix differs")
+    if len(matrix.cells) <= MOST_JUDGED:
+        judge_any_numbers(matrix)
+
+
+def judge_any_numbers(matrix: Matrix) -> None:
+    """Judge a run of two blocks in which every metric of every trial has a value."""
+    plan = replace(make_plan(matrix, seed=1, blocks=2), looks=(2,))
+    values = {metric.name: 1.5 for metric in matrix.metrics}
+    judgement = judge(matrix, plan, [samples.ok_result(one, values, {}) for one in plan.trials])
+    cells = {cell.id for cell in matrix.cells}
+    compared = {cell for one in judgement.comparisons for cell in (one.of, one.against)}
+    holds(compared <= cells, "a comparison names an unknown cell")
+    claimed = {cell for one in matrix.claims for cell in (one.of, one.against or one.of)}
+    holds(claimed <= cells, "a claim names an unknown cell")
+    holds({one.cell for one in matrix.published} <= cells, "an unknown cell is published")
 
 
 def read_any_lock(content: bytes) -> None:
@@ -169,41 +202,56 @@ def read_any_lock(content: bytes) -> None:
     try:
         lock = read_lock(path)
     except RunnerError as error:
-        is_told(error, path)
+        check_message(error, path)
         return
     for entry in lock.entries:
-        holds(lock.entry(entry.request), "an entry is not found")
+        holds(lock.entry(entry.request), "the lock does not find its own entry")
         if isinstance(entry, Environment):
-            entry.as_of.astimezone(timezone.utc)  # as reports show it
+            entry.as_of.astimezone(timezone.utc)  # reports show it in UTC
 
 
-# --- what comes out of a container ---------------------------------------------------------------
+# --- the output of a container -------------------------------------------------------------------
 
 
 def framed(body: bytes) -> bytes:
-    """Put a document into its frame."""
+    """Return a document in its frame."""
     return b"MATRIX-DOCUMENT %d\n" % len(body) + body
 
 
 def document(result: str) -> bytes:
-    """Return what the launcher sends when a script wrote this result."""
+    """Return the launcher's document for a script that wrote this result."""
     reading = TypeAdapter(Reading).dump_python(QUIET, mode="json")
     sent = {"format": 1, "exit_code": 0, "timed_out": False, "result_problem": None}
     return json.dumps({**sent, "result": result, "reading": reading}).encode()
 
 
 def parse_any_document(content: bytes) -> None:
-    """Conclude of a container that sent these bytes, in a frame and without, and printed them."""
+    """Parse what a container sent and printed: these bytes, in a frame, and in a wrong frame."""
     log = content.decode(errors="replace")
     first = content[0] if content else 0
     for sent in (content, framed(content)):
         for exit_code in (0, first - 128, None):
             parsed(sent, log, exit_code, out_of_memory=first == 1, timed_out=first == 2)
+    holds(parsed(framed(content) + b" ").reading is None, "a document of a wrong length is read")
 
 
 def parse_any_result(content: bytes) -> None:
-    """Conclude of a script that wrote these bytes as its result."""
-    parsed(framed(document(content.decode(errors="replace"))))
+    """Parse a result that a script wrote. An accepted one keeps the whole contract."""
+    text = content.decode(errors="replace")
+    found = parsed(framed(document(text)))
+    if found.status is Status.OK:
+        written = json.loads(text, object_pairs_hook=distinct)
+        holds(written.keys() <= ScriptResult.model_fields.keys(), "an unknown key is accepted")
+        holds(not set(found.values) & set(found.series), "a name is both a value and a series")
+        measured = {*found.values, *found.series}
+        holds({metric.name for metric in METRICS} <= measured, "a promised metric is missing")
+
+
+def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object whose names must be distinct."""
+    found = dict(pairs)
+    holds(len(found) == len(pairs), "the same name is accepted twice")
+    return found
 
 
 def parsed(
@@ -214,7 +262,7 @@ def parsed(
     out_of_memory: bool = False,
     timed_out: bool = False,
 ) -> ParsedResult:
-    """Conclude of a container, and check that the result has a status and can be stored."""
+    """Parse the outcome of a container, and check that the result is sound and can be stored."""
     seen = Outcome(
         exit_code=exit_code,
         out_of_memory=out_of_memory,
@@ -227,20 +275,21 @@ def parsed(
     )
     found = parse_outcome(seen, launch(), METRICS)
     holds(isinstance(found.status, Status), "there is no status")
-    holds((found.status is Status.OK) is (found.reason is None), "a reason only where not ok")
-    numbers = (found.values, found.series, found.environment, found.adapted)
-    holds(found.status is Status.OK or not any(numbers), "numbers of what is not ok")
+    holds((found.status is Status.OK) is (found.reason is None), "a reason, if and only if not ok")
+    content = (found.values, found.series, found.environment, found.adapted)
+    holds(found.status is Status.OK or not any(content), "a failed trial has numbers")
     result = stored_as(found, DAY)
-    again = _RESULT.validate_json(_RESULT.dump_json(result))
-    holds(again == result, "the result is another one when it is stored")
+    written = _RESULT.dump_json(result)
+    holds(_RESULT.validate_json(written) == result, "the stored result differs")
+    check_texts([json.loads(written)[part] for part in ("values", "series", "environment")])
     return found
 
 
 # --- stored runs ---------------------------------------------------------------------------------
 
 
-def unfolded(content: bytes) -> RunFolder:
-    """Write the files of a run folder; what has no header is its ``run.json``."""
+def run_folder(content: bytes) -> RunFolder:
+    """Write the files of a run folder. Bytes without a header become its ``run.json``."""
     path = folder() / "run"
     shutil.rmtree(path, ignore_errors=True)
     (path / "trials").mkdir(parents=True)
@@ -252,30 +301,30 @@ def unfolded(content: bytes) -> RunFolder:
 
 
 def read_any_run(content: bytes) -> None:
-    """Read a run, and judge it."""
-    run = unfolded(content)
+    """Read a run and judge it."""
+    run = run_folder(content)
     try:
         stored = run.stored()
     except RunnerError as error:
-        is_told(error, run.path)
+        check_message(error, run.path)
         return
     judge(stored.run.matrix, stored.plan, stored.results)
 
 
 def report_any_run(content: bytes) -> None:
-    """Write the report of a run; nothing in it can take over a terminal."""
-    run = unfolded(content)
+    """Write the report of a run. Nothing in it can control a terminal."""
+    run = run_folder(content)
     try:
         path = report.write(run)
     except RunnerError as error:
-        is_told(error, run.path)
+        check_message(error, run.path)
         return
     found = _CONTROL.search(path.read_text(encoding="utf-8"))
-    holds(found is None, f"the report holds {found!r}")
+    holds(found is None, f"the report contains {found and found.group()!r}")
 
 
-def _folded(stored: StoredRun) -> bytes:
-    """Write all that a run folder holds as one text."""
+def _as_text(stored: StoredRun) -> bytes:
+    """Return all files of a run folder as one text."""
     files = {
         "run.json": TypeAdapter(Run).dump_json(stored.run),
         "plan.json": TypeAdapter(Plan).dump_json(stored.plan),
@@ -289,7 +338,7 @@ def _folded(stored: StoredRun) -> bytes:
 
 
 def _stored_runs() -> tuple[bytes, ...]:
-    """Return small runs: one that is finished, one that was disturbed, and one just begun."""
+    """Return three small runs: a finished one, a disturbed one, and one that has just begun."""
     study = samples.founding_matrix()
     models = {"sequential", "subclassed-as-published"}
     cells = tuple(one for one in study.cells if dict(one.coordinates)["model"] in models)
@@ -314,7 +363,7 @@ def _stored_runs() -> tuple[bytes, ...]:
     )
     matched = replace(run, matrix=replace(study, matched=True))
     return tuple(
-        _folded(StoredRun(run=of, plan=plan, images=images, results=held, logs=logs))
+        _as_text(StoredRun(run=of, plan=plan, images=images, results=held, logs=logs))
         for of, held in ((run, results), (matched, disturbed), (run, results[:3]))
     )
 
@@ -335,7 +384,7 @@ def _bytes(inputs: Mapping[str, str | bytes]) -> tuple[bytes, ...]:
 
 
 def _damaged_runs(run: bytes) -> tuple[bytes, ...]:
-    """Return a run with each of its files being each of the edges of JSON."""
+    """Return a run in which each file in turn is replaced by each odd piece of JSON."""
     files = sections(run)
     names = ("run.json", "plan.json", "images.json", *sorted(map(bytes.decode, files))[-1:])
     return tuple(
@@ -345,13 +394,25 @@ def _damaged_runs(run: bytes) -> tuple[bytes, ...]:
     )
 
 
+def lock_schema() -> Schema:
+    """Return the schema of lock files: that of the record, with each package as a line."""
+    schema = TypeAdapter(Lock).json_schema()
+    kinds = schema["$defs"]
+    kinds["Package"] = {"type": "string", "pattern": r"^[\w.-]+==[\w.]+( sha256:[0-9a-f]{64})+$"}
+    reasons = kinds["Unsupported"]
+    reasons["properties"]["unsupported"] = reasons["properties"].pop("reason")
+    reasons["required"] = list(reasons["properties"])
+    schema["properties"]["format"] = {"const": 1}
+    return {**schema, "required": ["format", "entries"]}
+
+
 @functools.cache
 def targets() -> tuple[Target, ...]:
-    """Return every reader."""
+    """Return all readers."""
     matrices = (FULL.encode(), SMALL.encode(), (ROOT / "matrix.yaml").read_bytes())
     locks = ((ROOT / "matrix.lock").read_bytes(), b'{"format": 1, "entries": []}')
     documents = (document(json.dumps(GOOD)), document("x"))
-    results = (json.dumps(GOOD).encode(), b'{"format": 1, "values": {"seconds": 1}}')
+    results = (json.dumps(GOOD).encode(), b'{"format": 1, "values": {"seconds": 1, "loss": 2}}')
     runs = _stored_runs()
     schema = json.loads((ROOT / "matrix.schema.json").read_bytes())
     return (
@@ -368,7 +429,7 @@ def targets() -> tuple[Target, ...]:
             promise=read_any_lock,
             seeds=locks,
             edges=_bytes(edges.LOCK),
-            inputs=json_inputs(locks),
+            inputs=near(locks, lock_schema()),
             share=0.15,
         ),
         Target(
@@ -376,7 +437,7 @@ def targets() -> tuple[Target, ...]:
             promise=parse_any_document,
             seeds=documents,
             edges=_bytes(edges.ANY_JSON),
-            inputs=json_inputs(documents),
+            inputs=near(documents, TypeAdapter(Document).json_schema()),
             share=0.2175,
         ),
         Target(
@@ -384,7 +445,7 @@ def targets() -> tuple[Target, ...]:
             promise=parse_any_result,
             seeds=results,
             edges=_bytes(edges.RESULT),
-            inputs=json_inputs(results),
+            inputs=near(results, ScriptResult.model_json_schema()),
             share=0.33,
         ),
         Target(
@@ -408,10 +469,10 @@ def targets() -> tuple[Target, ...]:
 
 
 def target(name: str) -> Target:
-    """Return the target of a name."""
+    """Return the target with this name."""
     return next(one for one in targets() if one.name == name)
 
 
 def inputs_of(share: float, inputs: int) -> int:
-    """Return how many of all inputs a target gets: never less than its share."""
+    """Return how many of all inputs a target gets: its share, rounded up."""
     return math.ceil(share * inputs)

@@ -21,8 +21,8 @@ from tests.fuzz.targets import (
     framed,
     limited,
     parsed,
+    run_folder,
     target,
-    unfolded,
 )
 from tests.support.matrices import SMALL, study, told
 
@@ -199,7 +199,7 @@ def changed(name: str, change: Change) -> bytes:
 def test_a_strange_run_is_told(name: str, change: Change) -> None:
     """What contradicts itself, or cannot be shown, is damaged like what is not JSON."""
     with pytest.raises(RunFolderError, match="is damaged") as raised:
-        write_report(unfolded(changed(name, change)))
+        write_report(run_folder(changed(name, change)))
     assert str(raised.value).isprintable()
 
 
@@ -212,7 +212,7 @@ def test_any_title_can_be_drawn(title: str) -> None:
             metric["title"] = title
 
     target("report").check(changed("run.json", rename))
-    assert write_report(unfolded(changed("run.json", rename))).exists()
+    assert write_report(run_folder(changed("run.json", rename))).exists()
 
 
 def test_any_cell_can_be_drawn() -> None:
