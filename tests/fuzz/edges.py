@@ -1,4 +1,4 @@
-"""Inputs that are built to break a reader: a small cause with a large effect, or no sense."""
+"""Hand-made inputs that try to break a reader: small causes with large effects, and nonsense."""
 
 import json
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 from tests.support.matrices import FULL, SMALL
 
 LONG = 900_000
-"""Letters of what is long, a little under what is read of a matrix."""
-
+"""The number of characters of a long text, a little less than the limit for a matrix."""
 
 NUMBERS: tuple[Any, ...] = (
     0, 1, -1, 2, 5, 7, 2**31, 2**53, 2**63, 10**30, 10**400, 0.5, -0.0, -2.5, 1e-320, 1e70, 1e308,
@@ -34,7 +33,7 @@ TOKENS = (
 
 
 def _listed(pattern: str, count: int) -> str:
-    """Return a list of a pattern that shows each number."""
+    """Return a list of copies of the pattern, with ``#`` replaced by 0, 1, 2 ..."""
     return "[" + ",".join(pattern.replace("#", str(number)) for number in range(count)) + "]"
 
 
@@ -44,7 +43,7 @@ def _keys(section: str, pattern: str) -> str:
 
 
 def _laughs(first: str, of: str) -> str:
-    """Return twenty levels, each of which holds the one below nine times."""
+    """Return twenty levels of lists or keys; each level contains the one below nine times."""
     levels = [f"a0: &a0 {first}"]
     for level in range(1, 20):
         below = ",".join([f"*a{level - 1}"] * 9 if of == "[]" else [f"x: *a{level - 1}"])
@@ -57,13 +56,13 @@ def _many(added: str) -> str:
     return SMALL.replace("size: [1, 2]", "size: " + _listed("#", 4999)) + added
 
 
-def _measured(lines: str) -> str:
-    """Return a matrix with further metrics."""
+def _with_metrics(lines: str) -> str:
+    """Return a matrix with more metrics."""
     return SMALL.replace("metrics:\n", f"metrics:\n{lines}")
 
 
-def _varied(lines: str) -> str:
-    """Return a matrix with further axes."""
+def _with_axes(lines: str) -> str:
+    """Return a matrix with more axes."""
     return SMALL.replace("axes:\n", f"axes:\n{lines}")
 
 
@@ -73,17 +72,17 @@ _METRICS = "".join(f"  m{number}: {{better: lower}}\n" for number in range(5000)
 
 MATRIX: dict[str, str | bytes] = {
     # aliases
-    "laughs": _laughs("[x, x]", "[]"),
-    "laughs in keys": _laughs("{x: x}", "{}"),
-    "laughs in a matrix": SMALL + _laughs("[x, x]", "[]"),
+    "billion laughs": _laughs("[x, x]", "[]"),
+    "billion laughs in keys": _laughs("{x: x}", "{}"),
+    "billion laughs in a matrix": SMALL + _laughs("[x, x]", "[]"),
     "many aliases of a list": "a: &a [" + "x," * 10_000 + "]\nb: [" + "*a," * 50_000 + "]\n",
     "many aliases of a long text": _NAMED + "b: [" + "*a," * 90_000 + "]\n",
     "many aliases of a long key": _NAMED + "b: [" + "{*a : 1}," * 30_000 + "]\n",
-    "a list in itself": "&a [*a]",
-    "keys in themselves": "&a {b: *a}",
-    "a key of itself": "? &a [*a]\n: 1\n",
-    "claims in themselves": SMALL + "claims: &a [*a]\n",
-    "axes in themselves": "format: 1\nname: a\naxes: &a {lib: *a}\n",
+    "a list that contains itself": "&a [*a]",
+    "keys that contain themselves": "&a {b: *a}",
+    "a key that contains itself": "? &a [*a]\n: 1\n",
+    "claims that contain themselves": SMALL + "claims: &a [*a]\n",
+    "axes that contain themselves": "format: 1\nname: a\naxes: &a {lib: *a}\n",
     "a merge": SMALL + "<<: {blocks: 3}\n",
     "a merge of itself": "&a {<<: *a}",
     "a merge in a section": SMALL.replace("{script: run.py}", "{<<: &a {script: run.py}}"),
@@ -114,7 +113,7 @@ MATRIX: dict[str, str | bytes] = {
     "quotes": '"' * LONG,
     "directives": "%a\n" * 300_000,
     "documents": "---\n" * 220_000,
-    "more than is read": " " * 1024**2 + "x",
+    "a file over the size limit": " " * 1024**2 + "x",
     # numbers
     "a long whole number": SMALL + "blocks: " + "9" * LONG,
     "a long fraction": SMALL + "blocks: " + "9" * LONG + ".5",
@@ -124,15 +123,15 @@ MATRIX: dict[str, str | bytes] = {
     "a long hex number": SMALL + "blocks: 0x" + "f" * LONG,
     "a long binary number": SMALL + "blocks: 0b" + "1" * LONG,
     "a long number to base 60": SMALL + "blocks: 1" + ":1" * 400_000,
-    "a long number with blanks": SMALL + "blocks: 1" + "_1" * 400_000,
+    "a long number with underscores": SMALL + "blocks: 1" + "_1" * 400_000,
     "a long change": SMALL + f"policy: {{seconds: '{_ONES}'}}\n",
     "a long duration": SMALL + f"limits: {{timeout: {_ONES}s}}\n",
     "1e999": SMALL.replace("[1, 2]", "[1e999]"),
     "1e999 as a parameter": SMALL + "parameters: {rate: 1e999}\n",
     "infinity as a margin": SMALL.replace("lower}", "lower, margin: .inf}"),
     "the largest change": SMALL + "policy: {seconds: 1e308}\n",
-    "no date": SMALL + "environment: {as_of: 2019-13-45}\n",
-    # letters
+    "a date that does not exist": SMALL + "environment: {as_of: 2019-13-45}\n",
+    # characters
     "nothing": b"",
     "NUL": b"\x00",
     "NUL in a text": SMALL.replace("small", "sm\x00all"),
@@ -140,16 +139,16 @@ MATRIX: dict[str, str | bytes] = {
     "a path with NUL": SMALL.replace("run.py", '"a\\0b"'),
     "an escape sequence": SMALL.replace("small", '"\\x1b[2J"'),
     "an escape sequence as a key": SMALL + '"\\x1b[2J": 1\n',
-    "half a character": SMALL.replace("small", '"\\ud800"'),
-    "half a character as a key": SMALL + '"\\udfff": 1\n',
-    "half a character in bytes": SMALL.encode().replace(b"small", b"\xed\xa0\x80"),
-    "separators of lines": SMALL.replace("small", '"a\\u2028b\\u2029c\\x85d"'),
-    "another direction": SMALL.replace("small", '"a\\u202eb"'),
-    "a mark at the begin": b"\xef\xbb\xbf" + SMALL.encode(),
-    "two marks": b"\xef\xbb\xbf\xef\xbb\xbf" + SMALL.encode(),
-    "a mark in the middle": SMALL.replace("small", "sm\ufeffall"),
+    "a lone surrogate": SMALL.replace("small", '"\\ud800"'),
+    "a lone surrogate as a key": SMALL + '"\\udfff": 1\n',
+    "a lone surrogate in bytes": SMALL.encode().replace(b"small", b"\xed\xa0\x80"),
+    "line separators": SMALL.replace("small", '"a\\u2028b\\u2029c\\x85d"'),
+    "text from right to left": SMALL.replace("small", '"a\\u202eb"'),
+    "a byte order mark": b"\xef\xbb\xbf" + SMALL.encode(),
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf" + SMALL.encode(),
+    "a byte order mark in the middle": SMALL.replace("small", "sm\ufeffall"),
     "UTF-16": SMALL.encode("utf-16"),
-    "UTF-16 without a mark": SMALL.encode("utf-16-be"),
+    "UTF-16 without a byte order mark": SMALL.encode("utf-16-be"),
     "UTF-32": SMALL.encode("utf-32"),
     "Latin-1": FULL.encode().replace(b"paper", b"p\xe4per"),
     "CRLF": FULL.replace("\n", "\r\n"),
@@ -158,9 +157,9 @@ MATRIX: dict[str, str | bytes] = {
     # tags
     "a tag that calls": SMALL + "title: !!python/object/apply:os.system [ls]\n",
     "a tag of another type": SMALL + 'title: !!binary "!"\nblocks: !!int x\nlooks: !!set {a}\n',
-    "a tag of one's own": "%TAG ! tag:x,2000:\n---\n" + SMALL + "title: !y z\n",
+    "a tag with a prefix": "%TAG ! tag:x,2000:\n---\n" + SMALL + "title: !y z\n",
     "a long tag": SMALL + f"title: !{_A} z\n",
-    # many of one kind
+    # many entries of one kind
     "excludes": _many("exclude: " + _listed("{size: y#}", 3000)),
     "includes of nothing": _many("include: " + _listed("{sixe: y#}", 3000)),
     "includes of all": _many("include: " + _listed('{lib: "1.0", blocks: 1}', 3000)),
@@ -173,14 +172,14 @@ MATRIX: dict[str, str | bytes] = {
         + "}\n"
     ),
     "parameters": _many(_keys("parameters", "m#: 1")),
-    "axes": _varied("".join(f"  a{number}: [1]\n" for number in range(20_000))),
-    "axes and cells": _varied(
+    "axes": _with_axes("".join(f"  a{number}: [1]\n" for number in range(20_000))),
+    "axes and cells": _with_axes(
         "".join(f"  a{number}: {[1, 2] if number < 11 else [1]}\n" for number in range(9000))
     ),
-    "values that are wrong": SMALL.replace("[1, 2]", "[" + "1.5," * 90_000 + "]"),
+    "wrong values": SMALL.replace("[1, 2]", "[" + "1.5," * 90_000 + "]"),
     "unknown keys": SMALL + "".join(f"k{number}: 1\n" for number in range(40_000)),
-    "metrics of a policy": _measured(_METRICS) + _keys("policy", "n#: 1"),
-    "metrics of CPU time": _measured(_METRICS.replace("lower", "lower, cpu_time: n")),
+    "metrics of a policy": _with_metrics(_METRICS) + _keys("policy", "n#: 1"),
+    "metrics of CPU time": _with_metrics(_METRICS.replace("lower", "lower, cpu_time: n")),
     "quick parameters": SMALL + _keys("parameters", "m#: 1") + _keys("quick", "n#: 1"),
     "files": SMALL.replace("run.py}", f"run.py, data: {_listed('d#', 30_000)}}}"),
 }
@@ -199,20 +198,20 @@ ANY_JSON: dict[str, str | bytes] = {
     "infinity": "-Infinity",
     "a long text": json.dumps("x" * 1_000_000),
     "backslashes": '"' + "\\" * 1_000_001,
-    "half a character": b'"\\ud800"',
-    "half a character in bytes": b'"\xed\xa0\x80"',
-    "a mark at the begin": b"\xef\xbb\xbf{}",
+    "a lone surrogate": b'"\\ud800"',
+    "a lone surrogate in bytes": b'"\xed\xa0\x80"',
+    "a byte order mark": b"\xef\xbb\xbf{}",
     "UTF-16": "{}".encode("utf-16"),
     "an escape sequence": b'{"\\u001b[2J\\n": 1}',
     "a newer format": b'{"format": 99999999999}',
-    "a format without end": b'{"format": ' + b"9" * 4000 + b"}",
+    "a very long format number": b'{"format": ' + b"9" * 4000 + b"}",
     "a name twice": b'{"format": 1, "format": 1}',
 }
-"""Texts that hold JSON, or nearly."""
+"""Texts that are JSON, or almost."""
 
 
 def locked(**changes: Any) -> bytes:
-    """Return a lock of one environment with some of its keys changed."""
+    """Return a lock of one environment with changes to its keys."""
     request = {"requirements": [], "python": "3.7", "as_of": "today", "packages": []}
     entry = {
         "request": {**request, "compile": False},
@@ -228,12 +227,12 @@ def locked(**changes: Any) -> bytes:
 LOCK: dict[str, str | bytes] = {
     **ANY_JSON,
     "deep entries": '{"format": 1, "entries": ' + "[" * 5000,
-    "an unknown key of any letters": locked(**{"\x1b[2J\n\u2028": 1}),
+    "an unknown key of control characters": locked(**{"\x1b[2J\n\u2028": 1}),
     "a long key": locked(**{"x" * 100_000: 1}),
-    "a day without a zone": locked(as_of="2019-10-17T17:35:52"),
+    "a date without a time zone": locked(as_of="2019-10-17T17:35:52"),
     "the first day": locked(as_of="0001-01-01T00:00:00+14:00"),
     "the last day": locked(as_of="9999-12-31T23:59:59-14:00"),
-    "a package of any letters": locked(packages=["\x1b[2J\n"]),
+    "a package of control characters": locked(packages=["\x1b[2J\n"]),
     "a long package": locked(packages=["a" * 500_000 + "=="]),
     "a package with many hashes": locked(packages=["a==1" + " sha256:" + "0" * 500_000]),
     "a package of equals signs": locked(packages=["=" * 500_000]),
@@ -250,7 +249,7 @@ RESULT: dict[str, str | bytes] = {
     "many names": json.dumps({"format": 1, "values": {f"n{index}": 1 for index in range(100_000)}}),
     "long names": json.dumps({"format": 1, "values": {"n" * 500_000: 1}}),
     "a long list of a long name": json.dumps({"format": 1, "series": {"n" * 1000: [1] * 400_000}}),
-    "unknown names of any letters": b'{"\\u001b[2J\\n": 1, "\\ud800": 2}',
+    "unknown names of control characters": b'{"\\u001b[2J\\n": 1, "\\ud800": 2}',
     "the largest numbers": json.dumps(
         {"format": 1, "values": {"seconds": 1e308}, "series": {"loss": [-1e308]}}
     ),

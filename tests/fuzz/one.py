@@ -1,7 +1,7 @@
 """Fuzz one reader: ``python -m tests.fuzz.one matrix 50000 1 FOLDER``.
 
-It is a process of its own, so that a crash or a hang of one reader leaves the others alone. Inputs
-that break a promise, and the numbers of the run, are left in the folder.
+Each reader is fuzzed in its own process, so a crash or a hang does not affect the others. Inputs
+that break a promise and the numbers of the run are written to the folder.
 """
 
 import json
@@ -21,7 +21,7 @@ STEP = 100
 
 @dataclass(slots=True)
 class Tally:
-    """Counts the inputs of a reader and keeps those that break a promise, one for each place."""
+    """Counts inputs, and keeps the first that breaks a promise at each place."""
 
     target: Target
     folder: Path
@@ -30,12 +30,12 @@ class Tally:
     broken: dict[str, dict[str, str | int]] = field(default_factory=dict)
 
     def check(self, content: bytes) -> None:
-        """Try an input."""
+        """Try an input, and record an exception."""
         (self.folder / f"{self.target.name}.last").write_bytes(content)
         self.done += 1
         try:
             self.target.check(content)
-        except (Exception, TooSlowError) as error:  # noqa: BLE001 (any is a broken promise)
+        except (Exception, TooSlowError) as error:  # noqa: BLE001 (all break a promise)
             self._note(error, content)
         if self.done % STEP == 0:
             self.save()
@@ -47,7 +47,7 @@ class Tally:
         (self.folder / f"{self.target.name}.json").write_text(json.dumps(numbers))
 
     def _note(self, error: BaseException, content: bytes) -> None:
-        """Count a broken promise; keep the first input for each place in the program."""
+        """Count a broken promise, and keep the input if it is the first for this place."""
         frames = traceback.extract_tb(error.__traceback__)
         inside = [one for one in frames if "runner" in Path(one.filename).parts[-4:]]
         last = (inside or list(frames))[-1]
@@ -56,19 +56,24 @@ class Tally:
             kept = self.folder / f"{self.target.name}-{len(self.broken) + 1}.input"
             kept.write_bytes(content)
             said = str(error).partition("\n")[0][:200]
-            self.broken[place] = {"times": 0, "said": said, "input": kept.name}
+            self.broken[place] = {
+                "times": 0,
+                "first": self.done,
+                "said": said,
+                "input": kept.name,
+            }
         self.broken[place]["times"] = int(self.broken[place]["times"]) + 1
         self.save()
 
 
-def fuzz(name: str, inputs: int, number: int, folder: Path) -> None:
-    """Try the sound inputs and the edges of a reader, and then as many as hypothesis makes."""
-    warnings.simplefilter("error")  # a warning on a person's screen breaks a promise, too
+def fuzz(name: str, inputs: int, random_seed: int, folder: Path) -> None:
+    """Try the sound and the odd inputs of a reader, and then those that hypothesis makes."""
+    warnings.simplefilter("error")  # a warning on the user's screen breaks a promise, too
     tally = Tally(target(name), folder)
     for content in (*tally.target.seeds, *tally.target.edges):
         tally.check(content)
 
-    @seed(number)
+    @seed(random_seed)
     @settings(
         max_examples=max(1, inputs - tally.done),
         database=None,

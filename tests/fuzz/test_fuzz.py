@@ -1,4 +1,4 @@
-"""The reduced form of the fuzzing, and each defect that the long form found, in its own words."""
+"""A short run of the fuzzing, and a test for each defect that the long run found."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from tests.fuzz.targets import (
 from tests.support.matrices import SMALL, study, told
 
 EXAMPLES = {"matrix": 250, "lock": 150, "document": 150, "result": 300, "run": 130, "report": 4}
-"""How many inputs each reader gets here."""
+"""The number of generated inputs for each reader."""
 
 RUN = target("run").seeds[0]
 Change = Callable[[Any], object]
@@ -39,8 +39,8 @@ def encoded(content: str | bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_sound_inputs_and_changed_ones_keep_the_promise(name: str) -> None:
-    """Each reader keeps its promise for the seeds and for inputs close to them."""
+def test_readers_keep_their_promises(name: str) -> None:
+    """They accept or refuse sound and generated inputs properly."""
     fuzzed = target(name)
     for content in fuzzed.seeds:
         fuzzed.check(content)
@@ -61,31 +61,31 @@ def test_sound_inputs_and_changed_ones_keep_the_promise(name: str) -> None:
 
 @pytest.mark.parametrize("name", edges.MATRIX)
 def test_no_matrix_takes_long(name: str) -> None:
-    """Whatever a matrix is built of, it is read or refused in time."""
+    """Every odd matrix is read or refused in time."""
     target("matrix").check(encoded(edges.MATRIX[name]))
 
 
 @pytest.mark.parametrize("name", edges.LOCK)
 def test_no_lock_takes_long(name: str) -> None:
-    """Whatever a lock is built of, it is read or refused in time."""
+    """Every odd lock is read or refused in time."""
     target("lock").check(encoded(edges.LOCK[name]))
 
 
 @pytest.mark.parametrize("name", edges.RESULT)
 def test_no_result_takes_long(name: str) -> None:
-    """Whatever comes out of a container, it is parsed in time."""
+    """Every odd output of a container is parsed in time."""
     target("result").check(encoded(edges.RESULT[name]))
     target("document").check(encoded(edges.RESULT[name]))
 
 
 def test_no_stored_file_takes_long() -> None:
-    """Whatever a file of a run folder is built of, it is refused in time."""
+    """Every odd file in a run folder is refused in time."""
     for content in target("run").edges:
         target("run").check(content)
 
 
 def test_an_input_that_takes_long_is_stopped() -> None:
-    """The watchdog of all these tests bites."""
+    """The time limit of these tests works."""
 
     def endless() -> None:
         while True:
@@ -95,40 +95,40 @@ def test_an_input_that_takes_long_is_stopped() -> None:
         endless()
 
 
-# --- what was found in the matrix ----------------------------------------------------------------
+# --- defects found in the matrix -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("many", ["*a," * 90_000, "{*a : 1}," * 30_000])
-def test_aliases_of_long_texts_are_counted_by_letters(tmp_path: Path, many: str) -> None:
-    """A long text that is repeated by its name is as long as all of its repetitions."""
+def test_aliases_of_long_texts_count_with_their_length(tmp_path: Path, many: str) -> None:
+    """The characters of a repeated text are counted at every repetition."""
     [line] = told(tmp_path, f"a: &a {'x' * 400_000}\nb: [{many}]\n")
     assert line.endswith("the aliases expand to too many values; write the values")
 
 
-def test_digits_that_are_no_number_are_read_in_time(tmp_path: Path) -> None:
-    """To find out that digits with an ``e`` behind them are no number takes one look at each."""
+def test_a_long_invalid_number_is_refused_in_time(tmp_path: Path) -> None:
+    """Rejecting digits that are followed by ``e`` takes linear time."""
     with limited(1.0):
         assert told(tmp_path, f"{SMALL}blocks: {'1' * 900_000}e\n")
 
 
-def test_many_cells_under_many_entries_are_refused(tmp_path: Path) -> None:
-    """Cells times entries is what a reader works through."""
+def test_too_many_cells_times_entries_are_refused(tmp_path: Path) -> None:
+    """The work grows with the product of both."""
     lines = told(tmp_path, encoded(edges.MATRIX["includes of all"]))
     assert lines[0].endswith("too many for 9,012 other values; split the study")
 
 
-def test_a_fall_by_all_is_no_limit_of_a_policy(tmp_path: Path) -> None:
-    """There is no ratio for it."""
+def test_a_policy_cannot_limit_a_fall_by_100_percent(tmp_path: Path) -> None:
+    """No ratio corresponds to it."""
     [line] = told(tmp_path, SMALL + "policy: {seconds: -100%}\n")
     assert line.endswith("nothing falls by 100% or more; write a smaller percentage")
 
 
-def test_many_problems_are_not_all_told(tmp_path: Path) -> None:
-    """Nobody reads the ninety thousandth."""
-    assert len(told(tmp_path, encoded(edges.MATRIX["values that are wrong"]))) == 100
+def test_only_the_first_problems_are_shown(tmp_path: Path) -> None:
+    """A message with 90,000 lines helps nobody."""
+    assert len(told(tmp_path, encoded(edges.MATRIX["wrong values"]))) == 100
 
 
-# --- what was found in the lock ------------------------------------------------------------------
+# --- defects found in the lock -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_many_problems_are_not_all_told(tmp_path: Path) -> None:
         (edges.locked(as_of="9999-12-31T23:59:59-14:00"), "as_of: Date needs a time zone"),
     ],
 )
-def test_a_strange_lock_is_told(tmp_path: Path, content: bytes, said: str) -> None:
-    """Depth, strange keys and dates without a time zone are reported in printable lines."""
+def test_an_odd_lock_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    """Deep nesting, odd keys and dates without a time zone give one printable line."""
     path = tmp_path / "matrix.lock"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as raised:
@@ -150,11 +150,11 @@ def test_a_strange_lock_is_told(tmp_path: Path, content: bytes, said: str) -> No
     assert str(raised.value).isprintable()
 
 
-# --- what was found in results -------------------------------------------------------------------
+# --- defects found in results --------------------------------------------------------------------
 
 
-def test_no_name_of_a_script_can_end_the_program() -> None:
-    """Letters that no plot can show, and on which the library for plots aborts, are replaced."""
+def test_characters_that_crash_the_plots_are_replaced() -> None:
+    """The plotting library aborts the process on some characters in the names of a result."""
     names = {"a\x00\x1b": 1, "seconds": 1}
     text = json.dumps({**sound_result(), "values": names, "adapted": "b\n\uffff"})
     found = parsed(framed(document(text)))
@@ -164,15 +164,15 @@ def test_no_name_of_a_script_can_end_the_program() -> None:
 
 
 def sound_result() -> dict[str, Any]:
-    """Return a result that keeps the contract."""
+    """Return a result that follows the contract."""
     return {"format": 1, "values": {"seconds": 1}, "series": {METRICS[1].name: [1]}}
 
 
-# --- what was found in stored runs ---------------------------------------------------------------
+# --- defects found in stored runs ----------------------------------------------------------------
 
 
 def changed(name: str, change: Change) -> bytes:
-    """Return a sound run of which the first file of a name is changed."""
+    """Return a sound run with a change to the first file whose name begins with ``name``."""
     files = sections(RUN)
     found = min(one for one in files if one.decode().startswith(name))
     content = json.loads(files[found])
@@ -196,8 +196,8 @@ def changed(name: str, change: Change) -> bytes:
         ("trials/", lambda trial: trial.update({"\x1b[2J\n": 1})),
     ],
 )
-def test_a_strange_run_is_told(name: str, change: Change) -> None:
-    """What contradicts itself, or cannot be shown, is damaged like what is not JSON."""
+def test_an_odd_run_is_damaged(name: str, change: Change) -> None:
+    """A stored run that contradicts itself, or cannot be shown, is refused like invalid JSON."""
     with pytest.raises(RunFolderError, match="is damaged") as raised:
         write_report(run_folder(changed(name, change)))
     assert str(raised.value).isprintable()
@@ -205,7 +205,7 @@ def test_a_strange_run_is_told(name: str, change: Change) -> None:
 
 @pytest.mark.parametrize("title", ["a\nb", 'a\\"+b', "a\u2028b", "\uffff"])
 def test_any_title_can_be_drawn(title: str) -> None:
-    """A metric is called what a person likes."""
+    """The title of a metric may contain any text."""
 
     def rename(run: Any) -> None:
         for metric in run["matrix"]["metrics"]:
@@ -216,13 +216,13 @@ def test_any_title_can_be_drawn(title: str) -> None:
 
 
 def test_any_cell_can_be_drawn() -> None:
-    """The library for plots ends the whole process on letters that no XML can hold."""
+    """The plotting library aborts the process on characters that XML cannot contain."""
     files = sections(RUN)
     renamed = {name: body.replace(b"sequential", b"a\\u0000b") for name, body in files.items()}
     target("report").check(as_sections(renamed))
 
 
-def test_a_metric_of_two_lines_is_read(tmp_path: Path) -> None:
-    """Nothing is wrong with it in a matrix."""
+def test_a_title_of_two_lines_is_accepted(tmp_path: Path) -> None:
+    """A matrix may break the lines of a title."""
     found = study(tmp_path, SMALL.replace("lower}", 'lower, title: "a\\nb"}'))
     assert found.metrics[0].title == "a\nb"
