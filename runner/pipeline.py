@@ -2,10 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from runner.engines.protocol import Engine
 from runner.errors import (
@@ -33,8 +32,6 @@ from runner.runs.enter import Execution, digests_of_inputs
 from runner.system import retry, signals
 from runner.system.host import avoid_cores, runs_here
 from runner.text import counted
-
-_T = TypeVar("_T")
 
 FEWEST_LOST = 4
 MOST_LOST = 1 / 3
@@ -155,7 +152,7 @@ class Pipeline:
                 return
             self._execute_block(study, block)
             self._look()
-            self._report = self._saved(self._write_report)
+            self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)
             self._observer.block_finished(number, self._plan.blocks)
             trials = tuple(trial for trial in self._missing() if trial.block > number)
 
@@ -193,13 +190,10 @@ class Pipeline:
             self._observer.note(note)
         if following.plan != self._plan:
             self._plan = following.plan
-            self._saved(partial(self._folder.save, self._plan))
+            save = partial(self._folder.save, self._plan)
+            retry.retry(save, NoSpaceError, self._observer.note)
             done = len(self._plan.trials) - len(self._missing())
             self._observer.planned(self._plan, done, None)
-
-    def _saved(self, save: Callable[[], _T]) -> _T:
-        """Save something, and wait while the disk is full."""
-        return retry.retry(save, NoSpaceError, self._observer.note)
 
     def _note_report(self, path: Path) -> None:
         self._observer.note(f"report: {path}")

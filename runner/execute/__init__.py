@@ -6,7 +6,7 @@ A failed trial is a result, and the next trial follows. Only an engine failure e
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -136,8 +136,12 @@ def _executed(
     )
     outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
-    disturbed = disturbance(parsed.reading, study.guards)
-    result = parsed.of(trial, outcome.started_at, outcome.duration_s, image.id, disturbed)
+    result = replace(
+        parsed.of(trial, outcome.started_at),
+        image=image.id,
+        duration_s=outcome.duration_s,
+        disturbed=disturbance(parsed.reading, study.guards),
+    )
     return result, outcome.log
 
 

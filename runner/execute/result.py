@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.engines.protocol import Launch, Outcome
-from runner.execute.script_result import MAX_TEXT, BadResultError, read_result
+from runner.execute.script_result import MAX_TEXT, BadOutputError, read_result
 from runner.records import Record, Scalar
 from runner.records.run import Reading, Trial, TrialResult
 from runner.records.study import Metric, Status
@@ -21,10 +21,6 @@ FORMAT = 1
 HEADER = b"MATRIX-DOCUMENT "
 FULL = 0.9
 """The share of its memory limit from which a trial has used it up; some pages are counted late."""
-
-
-class BadDocumentError(ValueError):
-    """The launcher's document is missing or damaged. The message is the reason of the trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +47,9 @@ class ParsedResult:
     adapted: str | None = None
     reading: Reading | None = None
 
-    def of(
-        self,
-        trial: Trial,
-        started_at: datetime,
-        duration_s: float | None = None,
-        image: str | None = None,
-        disturbed: str | None = None,
-    ) -> TrialResult:
+    def of(self, trial: Trial, started_at: datetime) -> TrialResult:
         """Return this as the result of a trial."""
-        return TrialResult(
-            trial=trial,
-            started_at=started_at,
-            duration_s=duration_s,
-            image=image,
-            disturbed=disturbed,
-            **vars(self),
-        )
+        return TrialResult(trial=trial, started_at=started_at, duration_s=None, **vars(self))
 
 
 def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> ParsedResult:
@@ -79,7 +61,7 @@ def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -
         return ParsedResult(status=Status.ENGINE_LOST, reason=trouble)
     try:
         document = read_document(outcome.document)
-    except BadDocumentError as error:
+    except BadOutputError as error:
         return _without_document(outcome, launch, str(error))
     if outcome.exit_code != 0:  # a script that kills the launcher could forge the document
         return _without_document(outcome, launch, "the launcher did not end by itself")
@@ -87,7 +69,7 @@ def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -
     if failure is None:
         try:
             return _numbers(document, metrics)
-        except BadResultError as error:
+        except BadOutputError as error:
             failure = Status.BAD_OUTPUT, str(error)
     status, reason = failure
     return ParsedResult(status=status, reason=reason, reading=document.reading)
@@ -96,14 +78,14 @@ def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -
 def read_document(content: bytes | None) -> Document:
     """Read the launcher's framed document."""
     if content is None:
-        raise BadDocumentError("the launcher sent no document")
+        raise BadOutputError("the launcher sent no document")
     header, _, body = content.partition(b"\n")
     if not header.startswith(HEADER) or header[len(HEADER) :] != str(len(body)).encode():
-        raise BadDocumentError("the launcher's document is incomplete")
+        raise BadOutputError("the launcher's document is incomplete")
     try:
         return stored.parse(Document, body, FORMAT)
     except ValueError as error:
-        raise BadDocumentError("the launcher's document was tampered with") from error
+        raise BadOutputError("the launcher's document was tampered with") from error
 
 
 def _without_document(outcome: Outcome, launch: Launch, problem: str) -> ParsedResult:
@@ -161,7 +143,7 @@ def _cause(log: str) -> str:
 
 def _numbers(document: Document, metrics: Sequence[Metric]) -> ParsedResult:
     if document.result is None:
-        raise BadResultError(document.result_problem or "the script wrote no result")
+        raise BadOutputError(document.result_problem or "the script wrote no result")
     result = read_result(document.result, metrics)
     return ParsedResult(
         status=Status.OK,

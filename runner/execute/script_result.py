@@ -28,8 +28,8 @@ EXACT = 2**53  # up to here a float can represent every whole number
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
-class BadResultError(Exception):
-    """The script's result breaks its contract. The message is the reason of the trial."""
+class BadOutputError(Exception):
+    """The launcher's document or the script's result is bad. The message is the reason."""
 
 
 def _limited(content: object) -> object:
@@ -82,13 +82,13 @@ def read_result(text: str, metrics: Sequence[Metric]) -> ScriptResult:
         result = ScriptResult.model_validate(_parsed(text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise BadResultError(_problem(first)) from error
+        raise BadOutputError(_problem(first)) from error
     both = sorted(set(result.values) & set(result.series))
     if both:
-        raise BadResultError(f"`{both[0]}` is both a value and a series; it must be one of them")
+        raise BadOutputError(f"`{both[0]}` is both a value and a series; it must be one of them")
     for metric in metrics:
         if metric.name not in result.values and not result.series.get(metric.name):
-            raise BadResultError(f"the result lacks the promised metric `{metric.name}`")
+            raise BadOutputError(f"the result lacks the promised metric `{metric.name}`")
     return result
 
 
@@ -96,21 +96,21 @@ def _parsed(text: str) -> object:
     """Parse JSON strictly: no NaN, no infinity, no repeated name, and limited depth."""
 
     def refuse(word: str) -> float:
-        raise BadResultError(f"the result contains {word}, which is not a number in JSON")
+        raise BadOutputError(f"the result contains {word}, which is not a number in JSON")
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = {_printable(name): value for name, value in pairs}
         if len(found) < len(pairs):
-            raise BadResultError("the result contains the same name twice")
+            raise BadOutputError("the result contains the same name twice")
         return found
 
     try:
         # As a float, a whole number of any length can be parsed: it may become infinite.
         return json.loads(text, parse_int=float, parse_constant=refuse, object_pairs_hook=unique)
     except RecursionError as error:
-        raise BadResultError("the result is nested too deeply") from error
+        raise BadOutputError("the result is nested too deeply") from error
     except ValueError as error:
-        raise BadResultError(f"the result is not JSON: {error}") from error
+        raise BadOutputError(f"the result is not JSON: {error}") from error
 
 
 def _printable(text: str) -> str:

@@ -41,10 +41,9 @@ def prepare(
     """Build the missing images. A failed build affects only the cells that need its image."""
     images = engine.images()
     waiting = to_build(matrix, lock, images)
-
-    def build(environment: Environment) -> Image | str:
-        return _image_or_reason(environment, matrix.base, engine, observer, save_log)
-
+    build = partial(
+        _image_or_reason, wanted=matrix.base, engine=engine, observer=observer, save_log=save_log
+    )
     built = dict(zip(waiting, in_parallel(build, waiting), strict=True))
     found = {
         environment.request: built.get(environment) or images[environment_digest(environment)]

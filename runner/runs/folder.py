@@ -223,14 +223,13 @@ def find_run(reports: Path, named: str | None) -> RunFolder:
     """Return the run with this path or id, or the newest run."""
     if named is None:
         candidates = [reports / LATEST, *(folder.path for folder in run_folders(reports))]
+        problem = f"{reports} contains no run; start one with `python -m runner`."
     else:
         candidates = [Path(named), reports / named]
+        neither = f"neither {named} nor {reports / named} is a run folder"
+        problem = f"{neither}; name a folder with a run.json."
     for path in candidates:
         with disk(path):
             if (path / "run.json").is_file():
                 return RunFolder(path.resolve())
-    if named is None:
-        raise RunFolderError(f"{reports} contains no run; start one with `python -m runner`.")
-    raise RunFolderError(
-        f"neither {named} nor {reports / named} is a run folder; name a folder with a run.json."
-    )
+    raise RunFolderError(problem)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 
 
 def stored_as(found: ParsedResult, when: datetime) -> TrialResult:
     """Return a parsed result as it is saved with a run."""
-    return found.of(Trial(cell="a=1", block=1, position=1, seed=1), when, duration_s=1.0)
+    trial = Trial(cell="a=1", block=1, position=1, seed=1)
+    return replace(found.of(trial, when), duration_s=1.0)
 
 
 def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
