@@ -77,9 +77,9 @@ def as_text(diagnosis: Diagnosis) -> str:
 
 
 def _processor(host: Host) -> Diagnosis:
-    if trouble := check_cpu(host):
-        return Diagnosis("processor", False, trouble)
-    return Diagnosis("processor", True, f"{host.cpu_model} has AVX, as wheels require.")
+    trouble = check_cpu(host)
+    text = trouble or f"{host.cpu_model} has AVX, as wheels require."
+    return Diagnosis("processor", trouble is None, text)
 
 
 def _elsewhere(subject: str) -> Diagnosis:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Image
 from runner.records.run import Guards
 from runner.records.study import Better, Limits, Metric, Status
+from runner.system import child
 
 NOISE_S = 10.0
 PIECE_S = 0.05
@@ -97,12 +97,13 @@ def overhead(
         parsed = parse_outcome(outcome, launch, [SECONDS])
         if parsed.status is not Status.OK:
             raise EngineError(f"a container that only counts failed: {parsed.reason}")
-        subprocess.run(
-            [interpreter.path, "-c", ON_CORE % (engine.describe().cpus - 1), script],
-            env={"RESULT_PATH": str(result), "PATH": os.defpath},
-            check=True,
-            timeout=TIMEOUT_S,
-        )
+        core, variables = engine.describe().cpus - 1, {"RESULT_PATH": str(result)}
+        command = [str(interpreter.path), "-c", ON_CORE % core, str(script)]
+        if child.output(command, timeout_s=TIMEOUT_S, environment=variables) is None:
+            raise EngineError(
+                f"the same work failed outside a container: check that {interpreter.path} works "
+                f"and that this process may use core {core}."
+            )
         outside_s = float(json.loads(result.read_text())["values"]["seconds"])
     inside_s = parsed.values["seconds"]
     return inside_s / outside_s, outcome.duration_s - inside_s

@@ -141,6 +141,17 @@ def test_the_same_work_runs_inside_and_outside(monkeypatch: pytest.MonkeyPatch) 
     assert "times as long in a container as outside" in overhead.text
 
 
+def test_work_that_fails_outside_is_a_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine may use cores that this process may not."""
+    engine = WithImage()
+    facts = replace(engine.describe(), cpus=10_000)
+    monkeypatch.setattr(engine, "describe", lambda: facts)
+    overhead = found(engine=engine)["overhead"]
+    assert overhead.sound is False
+    assert overhead.text.startswith("the same work failed outside a container: check that ")
+    assert overhead.text.endswith("that this process may use core 9999.")
+
+
 def test_a_failing_engine_is_a_diagnosis() -> None:
     """It does not end the examination."""
     engine = WithImage()
