@@ -49,15 +49,8 @@ def _addresses(choice: str) -> list[Address | None]:
     """
     socket = None if os.environ.get("DOCKER_HOST") else podman_address()
     podman: list[Address | None] = [] if socket is None else [Address(url=socket)]
-    match choice:
-        case "venv":
-            return []
-        case "podman":
-            return podman or [None]
-        case "auto":
-            return [None, *podman]
-        case _:
-            return [None]
+    places = {"auto": [None, *podman], "podman": podman or [None], "venv": []}
+    return places.get(choice, [None])
 
 
 def _venv(machine: str, note: Note, errors: list[EngineError]) -> Engine:

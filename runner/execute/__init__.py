@@ -24,7 +24,7 @@ from runner.records.study import Cell, Matrix, Status
 from runner.runs.folder import RunFolder
 from runner.system.retry import retry
 
-REMOVAL_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+REMOVAL_WAITS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +80,13 @@ def clear(engine: Engine, run: str) -> None:
 
     The engine may still be removing a container, which keeps a volume in use for a moment.
     """
-    for wait_s in (*REMOVAL_WAITS_S, None):
+    for wait_s in REMOVAL_WAITS_S:
+        time.sleep(wait_s)
         left = [thing for thing in engine.owned() if thing.run == run]
         for thing in left:
             engine.discard(thing)
-        if not left or wait_s is None:
+        if not left:
             return
-        time.sleep(wait_s)
 
 
 def execute(

@@ -7,8 +7,7 @@ distinguishes.
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import docker
 import docker.errors
@@ -21,9 +20,6 @@ from docker.utils.socket import SocketError
 from runner.engines.docker.address import LOCAL, Address
 from runner.engines.docker.ssh import Tunnel
 from runner.errors import EngineError, EngineLostError
-from runner.records.run import EngineFacts
-
-DOCKER, PODMAN = "docker", "podman"
 
 _NO_ANSWER = (  # raised by the SDK if no answer comes, or if an answer breaks off
     requests.RequestException,
@@ -135,24 +131,6 @@ def cause(error: BaseException) -> str:
         link = link.__cause__ or link.__context__
     text = str(error).strip(" \"'()").removesuffix(": unknown")  # containerd's kind of error
     return text.rsplit(": ", 1)[-1].partition(". (")[0].strip(" \"'()") or "no reason given"
-
-
-def facts(info: Mapping[str, Any], version: Mapping[str, Any], machine: str | None) -> EngineFacts:
-    """Return the facts in an engine's answers to ``info`` and ``version``."""
-    parts = {part["Name"] for part in version.get("Components") or ()}
-    return EngineFacts(
-        name=PODMAN if "Podman Engine" in parts else DOCKER,
-        version=info["ServerVersion"],
-        api=version["ApiVersion"],
-        storage=info["Driver"],
-        cgroup=int(info.get("CgroupVersion") or 1),
-        cpus=info["NCPU"],
-        memory_bytes=info["MemTotal"],
-        architecture=info["Architecture"],
-        kernel=info["KernelVersion"],
-        system=info["OperatingSystem"],
-        machine=machine,
-    )
 
 
 def interrupt(response: requests.Response) -> None:

@@ -16,7 +16,7 @@ from docker.models.images import Image as PulledImage
 
 from runner.engines import base as assembled
 from runner.engines.docker import labels
-from runner.engines.docker.client import PODMAN, cause, engine_at_work, facts
+from runner.engines.docker.client import cause, engine_at_work
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
@@ -24,6 +24,7 @@ from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
 from runner.system import digest, tempdir
 
+PODMAN = "podman"
 OFFICIAL = "python:{python}-slim"
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
@@ -45,8 +46,20 @@ class DockerImages:
         if self._facts is None:
             with engine_at_work("describe itself"):
                 info, version = self._client.info(), self._client.version()
-            machine = None if self._local else digest.of_content(info["Name"])[:16]
-            self._facts = facts(info, version, machine)
+            parts = {part["Name"] for part in version.get("Components") or ()}
+            self._facts = EngineFacts(
+                name=PODMAN if "Podman Engine" in parts else "docker",
+                version=info["ServerVersion"],
+                api=version["ApiVersion"],
+                storage=info["Driver"],
+                cgroup=int(info.get("CgroupVersion") or 1),
+                cpus=info["NCPU"],
+                memory_bytes=info["MemTotal"],
+                architecture=info["Architecture"],
+                kernel=info["KernelVersion"],
+                system=info["OperatingSystem"],
+                machine=None if self._local else digest.of_content(info["Name"])[:16],
+            )
         return self._facts
 
     def _is_podman(self) -> bool:
