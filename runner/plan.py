@@ -38,20 +38,20 @@ def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
     cell: a misspelt value must not silently shrink a study.
     """
     wanted = _wanted(matrix, selections)
+    selected: dict[str, set[str]] = {axis: set() for axis in wanted}
     for axis, patterns in wanted.items():
         values = list(dict.fromkeys(_value(cell, axis) for cell in matrix.cells))
         for pattern in patterns:
-            if not any(fnmatchcase(value, pattern) for value in values):
+            found = [value for value in values if fnmatchcase(value, pattern)]
+            if not found:
                 raise NothingSelectedError(
                     f"{axis}={pattern} selects no cell; {axis} has {', '.join(values)}"
                 )
+            selected[axis].update(found)
     cells = tuple(
         cell
         for cell in matrix.cells
-        if all(
-            any(fnmatchcase(_value(cell, axis), pattern) for pattern in patterns)
-            for axis, patterns in wanted.items()
-        )
+        if all(_value(cell, axis) in values for axis, values in selected.items())
     )
     if not cells:
         asked = " ".join(f"{axis}={','.join(patterns)}" for axis, patterns in wanted.items())

@@ -65,8 +65,8 @@ def _expected(what: str) -> PydanticCustomError:
     return PydanticCustomError("expected", "{what}", {"what": what})
 
 
-def _visible(value: str) -> str:
-    if not value.isprintable() or value != value.strip():
+def _label(value: str) -> str:
+    if not re.search(_LABEL, value) or not value.isprintable() or value != value.strip():
         raise _expected(EXPECTED[_LABEL])
     return value
 
@@ -78,9 +78,7 @@ def _axis_value(value: object) -> Value:
         raise PydanticCustomError("string_type", "")
     if not isinstance(value, str):
         raise _expected("text, a whole number, true or false")
-    if not re.search(_LABEL, value):
-        raise _expected(EXPECTED[_LABEL])
-    return _visible(value)
+    return _label(value)
 
 
 def _parameter(value: object) -> Scalar:
@@ -150,7 +148,7 @@ def _with_unit(units: str) -> WithJsonSchema:
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Text = Annotated[str, StringConstraints(pattern=_TEXT, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(lambda value: str(PurePosixPath(value)))]
-Label = Annotated[str, StringConstraints(pattern=_LABEL), AfterValidator(_visible)]
+Label = Annotated[str, StringConstraints(pattern=_LABEL), AfterValidator(_label)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
 Package = Annotated[str, StringConstraints(pattern=_PACKAGE)]
 Requirement = Annotated[str, StringConstraints(pattern=_REQUIREMENT, max_length=300)]

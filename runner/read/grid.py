@@ -66,9 +66,18 @@ class Grid:
                 return [Problem(("axes",), f"{sentence}; shorten names or values")]
         return []
 
+    def name_problems(self, given: Given, path: Keys) -> Iterator[Problem]:
+        """Yield a problem for each unknown axis, and each value that no cell has on its axis."""
+        for axis, value in given.items():
+            here, word = (*path, axis), shown(value)
+            yield from unknown("axis", axis, self.values, here, at_key=True)
+            if axis in self.values and word not in self.values[axis]:
+                hint = partial(suggestion, word, self.values[axis])
+                yield Problem(here, f"no cell has the value {quoted(word)}", hint=hint)
+
     def cell_problems(self, given: Given, path: Keys) -> list[Problem]:
         """Return the problems of coordinates that must name a single cell."""
-        problems = [*_wrong_names(given, path, self.values)]
+        problems = [*self.name_problems(given, path)]
         missing = [axis for axis in self.values if axis not in given]
         if missing and given.keys() <= self.values.keys():  # otherwise one may be misspelt
             problems.append(Problem(path, f"this must name a single cell; {_give(missing)}"))
@@ -80,7 +89,7 @@ class Grid:
 
     def baseline_problems(self, given: Given) -> list[Problem]:
         """Return the problems of the baseline, which must match a cell."""
-        problems = [*_wrong_names(given, ("baseline",), self.values)]
+        problems = [*self.name_problems(given, ("baseline",))]
         if not problems and not self.problems and not _matching(self.cells, given):
             sentence = "no cell has these values together; change one"
             problems.append(Problem(("baseline",), sentence))
@@ -89,8 +98,8 @@ class Grid:
     def pair_problems(self, of: Given, against: Given, path: Keys) -> list[Problem]:
         """Return the problems of a comparison, those of both sides."""
         problems = [
-            *_wrong_names(of, (*path, "of"), self.values),
-            *_wrong_names(against, (*path, "against"), self.values),
+            *self.name_problems(of, (*path, "of")),
+            *self.name_problems(against, (*path, "against")),
         ]
         if of.keys() | against.keys() <= self.values.keys():  # otherwise one may be misspelt
             for axis in of.keys() ^ against.keys():
@@ -143,7 +152,7 @@ def _exclude(excluded: list[AxisValues], grid: Grid) -> list[Problem]:
     """Remove the matching combinations; return the problems of wrong entries."""
     problems = []
     for index, given in enumerate(excluded):
-        wrong = [*_wrong_names(given, ("exclude", index), grid.values)]
+        wrong = [*grid.name_problems(given, ("exclude", index))]
         for cell in [] if wrong else _matching(grid.cells, given):
             del grid.cells[cell]
         problems += wrong
@@ -211,18 +220,6 @@ def _addition_problems(
 
 def _give(missing: list[str]) -> str:
     return f"give a value for {listed([f'`{axis}`' for axis in missing])} too"
-
-
-def _wrong_names(
-    given: Given, path: Keys, values: Mapping[str, Mapping[str, Value]]
-) -> Iterator[Problem]:
-    """Yield a problem for each unknown axis, and for each value that no cell has on its axis."""
-    for axis, value in given.items():
-        here, word = (*path, axis), shown(value)
-        yield from unknown("axis", axis, values, here, at_key=True)
-        if axis in values and word not in values[axis]:
-            hint = partial(suggestion, word, values[axis])
-            yield Problem(here, f"no cell has the value {quoted(word)}", hint=hint)
 
 
 def cells(grid: Grid, document: Document) -> tuple[Cell, ...]:
