@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from runner.read.claims import claim_problems, policy_problems, published_problems
-from runner.read.grid import Grid, cells, expand
+from runner.read.grid import Grid, expand, make_cell
 from runner.read.problems import Keys, Problem, refused, repeated, unknown
 from runner.read.schema import SETTINGS, ClaimSection, Document, MetricSection, json_schema
 from runner.read.validation import validated
@@ -141,7 +141,7 @@ def _matrix(document: Document, grid: Grid) -> Matrix:
         name=document.name,
         title=document.title or document.name,
         axes=grid.axes,
-        cells=cells(grid, document),
+        cells=tuple(make_cell(cell, grid, document) for cell in grid.cells),
         experiment=Experiment(script=experiment.script, data=tuple(experiment.data)),
         metrics=tuple(_metric(name, section) for name, section in document.metrics.items()),
         limits=Limits(**dict(document.limits)),

@@ -222,13 +222,8 @@ def _give(missing: list[str]) -> str:
     return f"give a value for {listed([f'`{axis}`' for axis in missing])} too"
 
 
-def cells(grid: Grid, document: Document) -> tuple[Cell, ...]:
-    """Return the cells in the order of the axes, the first varying slowest."""
-    return tuple(_cell(cell, grid, document) for cell in grid.cells)
-
-
-def _cell(cell: str, grid: Grid, document: Document) -> Cell:
-    """Make a cell; a later include entry overrides an earlier one."""
+def make_cell(cell: str, grid: Grid, document: Document) -> Cell:
+    """Make the cell with an id; a later include entry overrides an earlier one."""
     environment, values = document.environment, dict(grid.cells[cell])
     run_values = {axis.name: values[axis.name] for axis in grid.axes if not axis.builds}
     parameters: dict[str, Scalar] = {**document.parameters, **run_values}
