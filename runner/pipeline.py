@@ -1,6 +1,7 @@
 """The pipeline: runs the verbs in order, block by block, until the run is complete."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -55,7 +56,7 @@ class Pipeline:
         self._engine = engine
         self._observer = observer
         self._goal = goal
-        self._deadline = None if budget_s is None else time.monotonic() + budget_s
+        self._deadline = time.monotonic() + (math.inf if budget_s is None else budget_s)
         self._tolerance = Tolerance(observer.note)
         self._report: Path | None = None
 
@@ -148,7 +149,8 @@ class Pipeline:
         while trials:
             number = trials[0].block
             block = [trial for trial in trials if trial.block == number]
-            if not self._fits(block):
+            if (shortage := self._shortage(block)) is not None:
+                self._observer.note(shortage)
                 return
             self._execute_block(study, block)
             self._look()
@@ -156,18 +158,16 @@ class Pipeline:
             self._observer.block_finished(number, self._plan.blocks)
             trials = tuple(trial for trial in self._missing() if trial.block > number)
 
-    def _fits(self, block: Sequence[Trial]) -> bool:
-        """Whether the block probably ends within the budget."""
-        if self._deadline is None:
-            return True
+    def _shortage(self, block: Sequence[Trial]) -> str | None:
+        """Return why the block may not start: it would probably end after the budget."""
         seconds = estimate(self._matrix, block, self._results, 0)
         left_s = max(self._deadline - time.monotonic(), 0)
-        if seconds > left_s:
-            self._observer.note(
-                f"Block {block[0].block} would take about {seconds:.0f} s, but only {left_s:.0f} s "
-                "of the budget are left. Run the same command to resume."
-            )
-        return seconds <= left_s
+        if seconds <= left_s:
+            return None
+        return (
+            f"Block {block[0].block} would take about {seconds:.0f} s, but only {left_s:.0f} s of "
+            "the budget are left. Run the same command to resume."
+        )
 
     def _execute_block(self, study: Study, trials: Sequence[Trial]) -> None:
         """Execute trials of one block, and then repeat those that were disturbed or lost."""
