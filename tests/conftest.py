@@ -1,6 +1,6 @@
-"""What all tests share: unit tests cannot reach an engine, engine tests skip where none answers.
+"""Fixtures of all tests. Tests without the mark ``engine`` cannot reach an engine.
 
-Gold files are accepted with ``pytest --accept-gold``.
+``pytest --accept-gold`` rewrites the gold files.
 """
 
 import gc
@@ -22,7 +22,7 @@ from runner.system.signals import SIGNALS
 from tests.support import required
 from tests.support.browser import chromium_or_skip
 
-settings.register_profile("steady", deadline=None)  # machines of CI have bad moments
+settings.register_profile("steady", deadline=None)  # machines of CI are sometimes slow
 settings.load_profile("steady")
 
 GOLD = Path(__file__).parent / "gold"
@@ -30,17 +30,17 @@ GOLD = Path(__file__).parent / "gold"
 
 @pytest.fixture(autouse=True)
 def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point every test that is not marked at an engine that does not exist."""
+    """Let every unmarked test see an engine that does not exist."""
     if request.node.get_closest_marker("engine") is None:
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the engine tests, by name and with the reason, where no engine answers."""
+    """Skip the engine tests, with the reason, if no engine answers."""
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get(required.ENGINE):
         return
-    from runner.engines.docker import connect  # noqa: PLC0415 (only where a test needs it)
+    from runner.engines.docker import connect  # noqa: PLC0415 (only if a test needs it)
 
     try:
         connect("probe").close()
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def calm_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no trial wait or be disturbed because of what else this machine does."""
+    """Let no trial wait or be disturbed because this machine is busy."""
     if request.node.get_closest_marker("guarded") is None:
         calm = Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
         monkeypatch.setattr("runner.plan.GUARDS", calm)
@@ -62,7 +62,7 @@ def calm_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(autouse=True, scope="session")
 def own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let runs of the tests be remembered among themselves alone."""
+    """Give the tests their own run registry."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
@@ -72,7 +72,7 @@ def own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_folders(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let every test work in a folder of its own, with temporary files and caches of its own."""
+    """Give every test its own working folder, temporary folder and cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATRIX_RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
@@ -81,7 +81,7 @@ def own_folders(
 
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
-    """Have the signals afterwards as they were before, whatever a command did with them."""
+    """Restore the signal handlers after each test."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handling in before.items():
@@ -90,7 +90,7 @@ def own_signals() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have nothing in this process wait before it tries again."""
+    """Let nothing in this process wait before a retry."""
     monkeypatch.setattr("runner.system.retry.WAITS_S", (0.0,) * len(WAITS_S))
 
 
@@ -112,13 +112,15 @@ def chromium() -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that rewrites gold files instead of comparing with them."""
     parser.addoption(
-        "--accept-gold", action="store_true", help="rewrite tests/gold/ with what the tests got"
+        "--accept-gold",
+        action="store_true",
+        help="rewrite tests/gold/ instead of comparing with it",
     )
 
 
 @pytest.fixture
 def gold(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a text with the gold file of that name, or rewrite the file."""
+    """Return a function that compares a text with a gold file, or rewrites the file."""
     accept = request.config.getoption("--accept-gold", default=False)
 
     def compare(name: str, text: str) -> None:

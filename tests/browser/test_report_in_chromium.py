@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: plots are interactive, hostile texts stay texts."""
+"""The HTML report in a real browser."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg o
 
 
 def test_plots_are_interactive_and_hostile_texts_stay_texts(chromium: str, tmp_path: Path) -> None:
-    """Titles, reasons and logs that contain scripts are shown as texts."""
+    """Titles, reasons and logs that contain scripts are shown as text."""
     matrix = replace(founding_matrix(), title=HOSTILE)
     results = tuple(
         replace(one, reason=HOSTILE) if one.trial.cell == AS_PUBLISHED else one

@@ -1,6 +1,6 @@
-"""Lock and install with the real uv and the real package index.
+"""Locking and installing with the real uv and the real package index.
 
-The packages of the founding study take about 150 MB, downloaded once into the cache of the runner.
+The packages of the founding study are about 150 MB, downloaded once into the runner's cache.
 """
 
 import re
@@ -65,7 +65,7 @@ def _import_all(tree: Path, interpreter: Interpreter, statement: str) -> str:
 
 
 def test_release_day_gives_the_packages_of_that_day(old: Environment) -> None:
-    """TensorFlow 1.15.0 gets the protobuf of its time, without a pin written by hand."""
+    """TensorFlow 1.15.0 gets the protobuf of its time without a manual pin."""
     pins = _pins(old)
     assert pins["tensorflow-cpu"] == "1.15.0"
     assert pins["protobuf"] == "3.10.0"
@@ -84,9 +84,9 @@ def test_second_distribution_serves_what_the_first_lacks(python37: Interpreter) 
 
 @pytest.mark.parametrize("version", ["1.15.0", "1.4.1"])
 def test_no_package_is_newer_than_its_lock(version: str) -> None:
-    """Every locked file was uploaded before the date, also if build tools are exempt.
+    """Every locked file was uploaded before the date, even if build tools are exempt.
 
-    uv lists the upload time of each file when it gets no date.
+    Without a date, uv lists the upload time of each file.
     """
     entry = resolve(_request(version))
     if isinstance(entry, Unsupported):
@@ -110,7 +110,7 @@ def test_no_package_is_newer_than_its_lock(version: str) -> None:
 
 
 def test_version_that_does_not_exist_is_unsupported() -> None:
-    """The reason gives the names that were looked up, and the newest version."""
+    """The reason gives the names that were searched for and the newest version."""
     entry = resolve(_request("9.9.9"))
     assert isinstance(entry, Unsupported)
     assert re.fullmatch(
@@ -137,7 +137,7 @@ def test_package_for_other_platforms_is_unsupported() -> None:
 
 
 def test_old_release_is_resolved_with_newer_build_tools() -> None:
-    """TensorFlow 1.4.1 cannot be built with the tools of its day, which are installed anyway."""
+    """TensorFlow 1.4.1 cannot be built with the tools of its day, but they are installed."""
     entry = resolve(_request("1.4.1"))
     if isinstance(entry, Unsupported):
         pytest.skip(entry.reason)

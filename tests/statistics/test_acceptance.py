@@ -1,4 +1,4 @@
-"""The promises of the analysis, checked on a twentieth of the simulated runs; and its peers."""
+"""The promised error rates of the analysis, checked with a twentieth of the simulated runs."""
 
 import pytest
 
@@ -9,22 +9,22 @@ REDUCED = acceptance.SIZES["reduced"]
 
 @pytest.mark.parametrize("row", acceptance.ROWS)
 def test_a_row_of_the_acceptance_table(row: str) -> None:
-    """Every figure is inside its bounds, which are wider by three standard errors."""
+    """Every figure is within its bounds, plus three standard errors."""
     figures = acceptance.figures_of(row, REDUCED)
     outside = [figure for figure in figures if not figure.passes(REDUCED)]
     assert not outside, "\n".join(acceptance.line(row, figure, REDUCED) for figure in outside)
 
 
 def test_a_figure_outside_its_bounds_fails() -> None:
-    """The table can fail: a wrong rate is not within the room that a reduced size has."""
+    """The check works: three standard errors do not hide a wrong rate."""
     none = acceptance.share("never", [False] * 200, least=93.5, most=97.0)
     always = acceptance.share("always", [True] * 200, most=6.0)
     right = acceptance.share("right", [True] * 190 + [False] * 10, least=93.5, most=97.0)
     assert [one.passes(REDUCED) for one in (none, always, right)] == [False, False, True]
 
 
-def test_an_analysis_that_promises_too_much_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Intervals at 90 % that are called 95 % are seen, even by few simulated runs."""
+def test_an_analysis_with_too_narrow_intervals_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few simulated runs are enough to find 90 % intervals that are called 95 %."""
     monkeypatch.setattr("runner.judge.looks.LEVEL_OF_ONE", 0.9)
     few = acceptance.Size(share=0.02, standard_errors=3.0)
     for row in ("same-version", "coverage"):
@@ -33,13 +33,13 @@ def test_an_analysis_that_promises_too_much_fails(monkeypatch: pytest.MonkeyPatc
 
 
 def test_simulated_runs_are_the_same_every_time() -> None:
-    """A failing row fails again: seeds are fixed."""
+    """Seeds are fixed, so a failing row fails again."""
     few = acceptance.Size(share=0.005, standard_errors=3.0)
     assert acceptance.figures_of("power", few) == acceptance.figures_of("power", few)
 
 
-def test_peers_are_asked_about_the_same_machines() -> None:
-    """Every peer answers in every setting, and only where repeats are pooled do they err often."""
+def test_peers_judge_the_same_runs() -> None:
+    """Every peer gives a rate in every setting. Pooling repeats makes them err often."""
     few = acceptance.Size(share=0.02, standard_errors=3.0)
     rates = peers.rates(few)
     assert {who for _, who in rates} == {*peers.PEERS, peers.OURS}

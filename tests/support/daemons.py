@@ -1,7 +1,7 @@
-"""A Docker daemon for the tests, which they may stop, kill and start again.
+"""A Docker daemon that tests may stop, kill and restart.
 
 It runs in its own network, mount and process namespaces. So everything that it started dies with
-it, and the machine's own daemon is not affected.
+it, and the daemon of this machine is not affected.
 """
 
 import os
@@ -50,7 +50,7 @@ class Server(Protocol):
         ...
 
     def die(self) -> None:
-        """End it, with everything that it started."""
+        """Kill it and everything that it started."""
         ...
 
 
@@ -59,7 +59,7 @@ _Server = TypeVar("_Server", bound=Server)
 
 @contextmanager
 def lent(make: Callable[[Path], _Server]) -> Iterator[_Server]:
-    """Start a server in its own folder; afterwards nothing of it is left."""
+    """Start a server in its own folder, and remove both afterwards."""
     with tempfile.TemporaryDirectory(prefix="matrix-runner-test-", dir="/tmp") as folder:
         server = make(Path(folder))
         try:
@@ -77,7 +77,7 @@ class Daemon:
     ) -> None:
         self.folder = folder
         self.storage = folder / "storage"
-        # The path of a socket has at most 107 bytes, and the folder may take them all.
+        # The path of a socket has at most 107 bytes, and the folder's path may be longer.
         self._runtime = Path(tempfile.mkdtemp(prefix="daemon-", dir="/tmp"))
         self.socket = self._runtime / "socket"
         self.address = f"unix://{self.socket}"
@@ -88,8 +88,8 @@ class Daemon:
         (folder / "config.json").write_text("{}")
 
     def start(self) -> None:
-        """Start it, and its machine if that is off, and wait until it answers."""
-        if self._machine is None:  # as after a crash: nothing from the last time runs
+        """Start it, and its machine if necessary, and wait until it answers."""
+        if self._machine is None:  # as after a crash: nothing is running
             shutil.rmtree(self._runtime, ignore_errors=True)
             command = [*shlex.split(NAMESPACES), sys.executable, "-c", FIRST_PROCESS]
             self._machine = subprocess.Popen(command)
@@ -119,7 +119,7 @@ class Daemon:
             time.sleep(0.1)
 
     def connect_network(self, target: int) -> None:
-        """Connect the machine, which has the process ``target``, to others; here to none."""
+        """Connect the machine of the process ``target`` to a network. By default it has none."""
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as attempt:
@@ -169,7 +169,7 @@ class Daemon:
         return killed
 
     def die(self) -> None:
-        """Kill its machine, with everything that it started."""
+        """Kill its machine and everything that it started."""
         for process in (self._machine, self._process):
             if process is not None:
                 process.kill()

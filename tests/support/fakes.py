@@ -1,4 +1,4 @@
-"""Small engines for tests: they follow the protocol, but run trials without containers."""
+"""Small engines for tests. They follow the protocol, but run trials without containers."""
 
 import io
 import json
@@ -185,7 +185,7 @@ QUIET = Reading(
 
 
 class QuickEngine(FakeEngine):
-    """Runs the script inside this process, which takes a hundredth of the time."""
+    """Runs the script inside this process, which is a hundred times faster."""
 
     def launched(self, launch: Launch, inputs: Path, place: str) -> tuple[int, bytes, bytes]:
         result, parameters = Path(place, "result.json"), Path(place, "params.json")
@@ -222,7 +222,7 @@ def _exit_code(script: Path) -> int:
             return end.code or 0
         print(end.code)  # noqa: T201
         return 1
-    except Exception:  # noqa: BLE001 (whatever a script raises ends it)
+    except Exception:  # noqa: BLE001 (any exception ends a script)
         traceback.print_exc(file=sys.stdout)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""Runs made of numbers: results of a small matrix with the measurements that a test chooses."""
+"""Runs of a small matrix with chosen measurements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ def matrix(
 
 
 def plan_of(study: Matrix, blocks: int | None = None) -> Plan:
-    """Return the plan of a matrix without controls, as most tests have no numbers for them."""
+    """Return the plan of a matrix without controls; most tests have no numbers for them."""
     plan = make_plan(study, seed=1, blocks=blocks)
     return replace(plan, trials=tuple(trial for trial in plan.trials if not trial.control))
 
@@ -74,7 +74,7 @@ def plan_of(study: Matrix, blocks: int | None = None) -> Plan:
 def results_of(
     plan: Plan, numbers: Mapping[str, Numbers], disturbed: Sequence[int] = ()
 ) -> tuple[TrialResult, ...]:
-    """Return a result for each trial of a plan: by metric and cell the number of its block.
+    """Return a result for each trial of a plan. ``numbers`` are by metric and cell, one per block.
 
     Trials of the blocks in ``disturbed`` were disturbed by the machine.
     """
@@ -100,7 +100,7 @@ def _result(trial: Trial, numbers: Mapping[str, Numbers], disturbed: bool) -> Tr
 def judged(
     numbers: Mapping[str, Numbers], study: Matrix | None = None, disturbed: Sequence[int] = ()
 ) -> Judgement:
-    """Judge a run that gave these numbers."""
+    """Judge a run with these numbers."""
     cells = list(next(iter(numbers.values())))
     blocks = len(next(iter(next(iter(numbers.values())).values())))
     study = study or matrix(cells, metrics=tuple(numbers), blocks=min(blocks, 7))
@@ -122,9 +122,9 @@ def stored(
     disturbed: Sequence[int] = (),
     compared: bool = True,
 ) -> StoredRun:
-    """Return a run of 7 planned blocks that gave these seconds and accuracies in the first ones.
+    """Return a run of 7 planned blocks with these seconds and accuracies in its first blocks.
 
-    The seconds are its CPU time, too. Only if cells are ``compared`` are comparisons named.
+    The seconds are also its CPU time. Comparisons are named only if ``compared``.
     """
     given = {"seconds": measured or {}, "cpu": measured or {}, "accuracy": accuracies or {}}
     given = {name: numbers for name, numbers in given.items() if numbers}

@@ -49,7 +49,7 @@ claims:
 
 
 def study(folder: Path, text: str) -> Matrix:
-    """Write a text as the matrix of a folder, and read it."""
+    """Write a matrix into a folder and read it."""
     (folder / "run.py").write_text("")
     (folder / "matrix.yaml").write_text(text)
     return read(folder / "matrix.yaml")

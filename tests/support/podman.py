@@ -28,7 +28,7 @@ network_config_dir = "{folder}/networks"
 
 
 def possible() -> bool:
-    """Whether it can be started now: CI installs podman while other tests run."""
+    """Whether podman can be started now. CI installs it while other tests run."""
     return os.geteuid() == 0 and all(map(shutil.which, PROGRAMS))
 
 
@@ -71,7 +71,7 @@ class Podman:
             return attempt.connect_ex(self.address.removeprefix("unix://")) == 0
 
     def die(self) -> None:
-        """End it, with everything that it started and mounted."""
+        """Kill it and everything that it started, and unmount its folders."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -54,7 +54,7 @@ def make_certificates(folder: Path, address: str) -> None:
 
 
 class RemoteDaemon(Daemon):
-    """A daemon whose machine is connected to this machine by a virtual cable only."""
+    """A daemon on a machine that only a virtual cable connects to this machine."""
 
     def __init__(self, folder: Path) -> None:
         number = os.getpid() % 256
@@ -73,7 +73,7 @@ class RemoteDaemon(Daemon):
             make_certificates(self.certificates, self.there)
 
     def connect_network(self, target: int) -> None:
-        """Make the cable, which vanishes with the machine."""
+        """Make the cable. It disappears with the machine."""
         end = f"mr{os.getpid()}"
         with suppress(subprocess.CalledProcessError):  # it exists already
             _ip(f"link add {end}a type veth peer name {end}b netns {target}")
@@ -129,7 +129,7 @@ class Recorder:
                 pass
 
     def _forward(self, client: ssl.SSLSocket, engine: ssl.SSLSocket) -> bool:
-        """Forward what has come from either side; return False if a side has closed."""
+        """Forward the received bytes of both sides; return False if a side has closed."""
         ready = [side for side in (client, engine) if side.pending()]
         for side in ready or select.select([client, engine], [], [])[0]:
             side.setblocking(False)

@@ -1,6 +1,6 @@
 """A small run of the founding study, as records without files.
 
-The numbers are invented. They are close to those of a laptop, and always the same.
+The numbers are invented, plausible for a laptop, and always the same.
 """
 
 import zlib
@@ -71,7 +71,7 @@ METRICS = (
     Metric(name="peak_memory", unit="MB", better=Better.LOWER, title="peak memory"),
 )
 
-# Seconds per epoch, of start-up; per cent best, final and on the test set; MB.
+# Seconds per epoch and for start-up; best, final and test accuracy in per cent; MB.
 _TYPICAL = {
     "tensorflow=1.15.0,model=sequential": (0.834, 4.2, 93.31, 93.28, 92.61, 652.0),
     "tensorflow=1.15.0,model=functional": (0.836, 4.2, 93.31, 93.28, 92.61, 654.0),
@@ -294,7 +294,7 @@ def founding_result(trial: Trial) -> TrialResult:
     if trial.cell == AS_PUBLISHED:
         return failed_result(trial, reason=f"exit code 1: {ERROR}")
     seconds, startup, best, final, test, peak = _TYPICAL[trial.cell]
-    # Luck of the block, and less of the trial: the same every time, and no two cells have the same.
+    # Noise of the block and, less, of the trial: the same every time, different for each cell.
     own = zlib.crc32(f"{trial.cell}{trial.block}{trial.control}".encode()) % 7 - 3
     wobble = 1 + (trial.block * 37 % 7 - 3) / 300 + own / 900
     epoch = seconds * wobble

@@ -1,4 +1,4 @@
-"""A real engine, as several tests share it."""
+"""A real engine that several tests share."""
 
 from dataclasses import dataclass
 

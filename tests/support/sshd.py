@@ -1,4 +1,4 @@
-"""An ssh server for the tests, with its own keys, that only this user can use."""
+"""An ssh server for the tests, with its own keys."""
 
 import os
 import pwd
@@ -33,7 +33,7 @@ Host *
 
 
 def possible() -> bool:
-    """Whether it can be started now: CI installs sshd while other tests run."""
+    """Whether sshd can be started now. CI installs it while other tests run."""
     needed = ("ssh", "ssh-keygen", "docker")
     return os.geteuid() == 0 and bool(_program()) and all(map(shutil.which, needed))
 
@@ -67,7 +67,7 @@ class Sshd:
         real = shutil.which("ssh")
         (self.client / "ssh").write_text(f'#!/bin/sh\nexec {real} -F {self.folder}/settings "$@"\n')
         (self.client / "ssh").chmod(0o755)
-        Path("/run/sshd").mkdir(exist_ok=True)  # its package would make it
+        Path("/run/sshd").mkdir(exist_ok=True)  # usually its package creates this folder
         command = [str(_program()), "-D", "-e", "-f", str(self.folder / "server")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -1,4 +1,4 @@
-"""Studies on disk: a folder with matrix, script and lock, and the program that runs it."""
+"""Studies on disk, with matrix, script and lock, and the program that runs them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Trials of any script on any engine, in an image without packages."""
+"""Trials of a script on an engine, in an image without packages."""
 
 import sys
 from collections.abc import Callable
@@ -42,7 +42,7 @@ INTERPRETER = Interpreter(
 
 
 def plain_environment(year: int = 2026) -> Environment:
-    """Return an environment of this interpreter without packages, a different one per year."""
+    """Return an environment of this interpreter without packages; each year gives another one."""
     return Environment(
         request=EnvironmentRequest(requirements=(), python=INTERPRETER.minor),
         python=INTERPRETER.minor,

@@ -17,7 +17,7 @@ FOLDERS = (ROOT, ROOT / "runner")
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 def test_links_lead_to_files_and_headings(guide: Path) -> None:
-    """A relative link names a file of the repository, and a heading in it if it names one."""
+    """A relative link names an existing file, and its anchor an existing heading."""
     for target, _, heading in links(guide):
         path = (guide.parent / target).resolve() if target else guide
         assert path.exists(), target
@@ -25,7 +25,7 @@ def test_links_lead_to_files_and_headings(guide: Path) -> None:
 
 
 def links(guide: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield path, separator and heading of each relative link."""
+    """Yield the path, the separator and the anchor of each relative link."""
     for target in re.findall(r"\]\(([^)\s]+)\)", guide.read_text(encoding="utf-8")):
         if "://" not in target:
             yield target.partition("#")
@@ -47,7 +47,7 @@ def test_paths_in_the_guides_for_developers_exist(name: str) -> None:
     assert [one for one in paths if not any((top / one).exists() for top in FOLDERS)] == []
 
 
-def test_the_tree_in_the_architecture_is_the_real_one() -> None:
+def test_the_architecture_shows_the_real_tree() -> None:
     """It lists each file and folder of runner/ once."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     listed = re.findall(r"^[├└]── (\S+)", text, re.MULTILINE)

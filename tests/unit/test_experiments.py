@@ -1,4 +1,4 @@
-"""The scripts in ``experiments/`` can run in every environment, and their guide tells the truth."""
+"""The scripts in ``experiments/`` can run in every environment, and their guide is correct."""
 
 import ast
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
 SCRIPTS = sorted(EXPERIMENTS.glob("*.py"))
-ENVIRONMENT_PACKAGES = {"matched", "numpy", "tensorflow"}  # the first is laid beside the script
+ENVIRONMENT_PACKAGES = {"matched", "numpy", "tensorflow"}  # `matched` is copied beside the script
 NEWER_THAN_PYTHON_36 = {
     "annotationlib",
     "compression",
@@ -28,7 +28,7 @@ every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: scr
 
 
 def parsed(script: Path) -> ast.Module:
-    """Return the syntax tree by the grammar of Python 3.6."""
+    """Parse a script with the grammar of Python 3.6."""
     return ast.parse(script.read_text(encoding="utf-8"), str(script), feature_version=(3, 6))
 
 
@@ -44,7 +44,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def test_there_is_a_script() -> None:
-    """The tests below have something to look at."""
+    """Otherwise the tests below would check nothing."""
     assert EXPERIMENTS / "mnist_softmax.py" in SCRIPTS
 
 
@@ -72,7 +72,7 @@ def test_the_annotations_of_a_script_can_be_evaluated_by_python_36(script: Path)
             assert ast.unparse(part.value) not in {"dict", "list", "set", "tuple", "type"}
 
 
-def test_the_example_of_the_guide_fulfils_the_contract(tmp_path: Path) -> None:
+def test_the_example_in_the_guide_follows_the_contract(tmp_path: Path) -> None:
     """The script printed in ``docs/experiments.md`` runs and writes what the guide promises."""
     guide = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
@@ -93,8 +93,8 @@ def test_the_example_of_the_guide_fulfils_the_contract(tmp_path: Path) -> None:
     assert not set(document["values"]) & set(document["series"])
 
 
-def test_the_data_are_those_that_are_described() -> None:
-    """The digest that stands beside the licence belongs to the file that is delivered."""
+def test_the_data_have_the_described_digest() -> None:
+    """The text about the licence gives the digest of the committed file."""
     described = (EXPERIMENTS / "data" / "README.md").read_text(encoding="utf-8")
     content = (EXPERIMENTS / "data" / "mnist.npz").read_bytes()
     assert hashlib.sha256(content).hexdigest() in described

@@ -1,4 +1,7 @@
-"""The rules of the house: which room imports which, and which module owns which package."""
+"""The structure of the code: which folders import which, and which modules use which packages.
+
+A room is a folder or a file directly in ``runner/``.
+"""
 
 import ast
 import graphlib
@@ -30,7 +33,7 @@ LEVELS = (
     ("cli",),
     ("__main__",),
 )
-"""The rooms of the package, folders and files, each level above the one it may import."""
+"""The rooms. A room may import only from the levels above its own line."""
 
 VERBS = ("read", "lock", "plan", "prepare", "execute", "summarise", "judge", "report")
 KNOW_NO_VERB = {"records", "errors", "text", "system", "inside", "observer", "python", "engines"}
@@ -97,7 +100,7 @@ HEAVY = {
 
 
 def name(path: Path) -> str:
-    """Return the name of a module within the package; that of the package itself is empty."""
+    """Return the name of a module without ``runner.``; the package itself has an empty name."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
@@ -107,7 +110,7 @@ MODULES = {name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 @cache
 def imported(path: Path) -> frozenset[str]:
-    """Return what a file imports, wherever in the file: ``json``, ``runner.model``."""
+    """Return everything that a file imports, also inside functions: ``json``, ``runner.plan``."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -122,19 +125,19 @@ def imported(path: Path) -> frozenset[str]:
 
 
 def own(path: Path) -> set[str]:
-    """Return the modules of the package that a file imports, less the package itself."""
+    """Return the modules of ``runner`` that a file imports, without the package itself."""
     found = {one for one in imported(path) if one.partition(".")[0] == "runner"}
     return {one.removeprefix("runner.") for one in found} - {"runner"}
 
 
 def foreign(path: Path) -> set[str]:
-    """Return the packages a file imports that are neither ours nor of the standard library."""
+    """Return the third-party packages that a file imports."""
     found = {one.partition(".")[0] for one in imported(path)}
     return found - sys.stdlib_module_names - {"runner"}
 
 
 def reached(start: str) -> set[str]:
-    """Return all modules that importing one may load in the end."""
+    """Return all modules that a module imports, directly or indirectly."""
     found: set[str] = set()
     waiting = {start}
     while waiting:
@@ -144,12 +147,12 @@ def reached(start: str) -> set[str]:
 
 
 def room(module: str) -> str:
-    """Return the folder or file directly in ``runner/`` that holds a module."""
+    """Return the room of a module."""
     return module.partition(".")[0]
 
 
 def arrows() -> set[tuple[str, str]]:
-    """Return every import between two rooms, as importing and imported room."""
+    """Return every import between two rooms: the importing and the imported room."""
     found = {(room(name), room(one)) for name, path in MODULES.items() for one in own(path)}
     return {(above, below) for above, below in found if above != below}
 
@@ -162,14 +165,14 @@ def test_the_package_has_few_rooms() -> None:
 
 
 def test_rooms_import_only_from_lower_levels() -> None:
-    """So there is no cycle, and no two folders import each other."""
+    """This prevents cycles."""
     heights = {one: height for height, level in enumerate(LEVELS) for one in level}
     assert [pair for pair in arrows() if heights[pair[0]] <= heights[pair[1]]] == []
     assert own(MODULES[""]) == set()
 
 
 def test_modules_form_no_cycle() -> None:
-    """Inside a folder, too, imports lead one way. A submodule may load its own package."""
+    """This holds inside folders, too. A submodule may import its own package."""
     graph = {
         module: {one for one in own(path) if not module.startswith(f"{one}.")}
         for module, path in MODULES.items()
@@ -185,7 +188,7 @@ def test_a_verb_never_imports_a_later_verb() -> None:
 
 
 def test_a_folder_is_entered_by_its_verb_or_its_records() -> None:
-    """Its other modules can change without anybody else."""
+    """Its other modules can change without affecting other folders."""
     entered = {
         one
         for module, path in MODULES.items()
@@ -196,7 +199,7 @@ def test_a_folder_is_entered_by_its_verb_or_its_records() -> None:
 
 
 def test_each_package_has_its_owners() -> None:
-    """One module knows Docker, one YAML, one the terminal; no package has no owner."""
+    """A package is imported only by its owners, and every package has one."""
     users: dict[str, set[str]] = {}
     for module, path in MODULES.items():
         for package in foreign(path):
@@ -205,7 +208,7 @@ def test_each_package_has_its_owners() -> None:
 
 
 def test_only_commands_choose_an_engine() -> None:
-    """Everything else works with any engine that keeps the protocol."""
+    """Everything else works with any engine that follows the protocol."""
     users = {
         module
         for module, path in MODULES.items()
@@ -216,7 +219,7 @@ def test_only_commands_choose_an_engine() -> None:
 
 
 def test_a_report_needs_no_engine() -> None:
-    """Nothing that the report loads can build or execute."""
+    """The report imports nothing that can build or execute."""
     assert {room(one) for one in reached("report")} & {
         "engines",
         "prepare",
@@ -225,28 +228,28 @@ def test_a_report_needs_no_engine() -> None:
     } == set()
 
 
-def test_the_launcher_runs_anywhere() -> None:
-    """It imports the standard library alone and keeps to the syntax of Python 3.6."""
+def test_the_launcher_runs_on_any_python() -> None:
+    """It imports only the standard library and uses only the syntax of Python 3.6."""
     path = MODULES["inside.launcher"]
     assert imported(path) <= sys.stdlib_module_names
     ast.parse(path.read_text(), feature_version=(3, 6))
 
 
-def test_what_lies_beside_a_script_runs_anywhere() -> None:
-    """It imports the standard library and numpy, and keeps to the syntax of Python 3.6."""
+def test_matched_runs_on_any_python() -> None:
+    """It imports only the standard library and numpy, and uses the syntax of Python 3.6."""
     path = MODULES["inside.matched"]
     assert imported(path) <= {*sys.stdlib_module_names, "numpy"}
     ast.parse(path.read_text(), feature_version=(3, 6))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.name)
-def test_experiments_do_not_know_the_runner(path: Path) -> None:
-    """An experiment runs where the runner is not, on the oldest Python."""
+def test_experiments_do_not_import_the_runner(path: Path) -> None:
+    """An experiment runs in an environment without the runner, on the oldest Python."""
     assert "runner" not in {one.partition(".")[0] for one in imported(path)}
     ast.parse(path.read_text(), feature_version=(3, 6))
 
 
-def test_no_module_is_a_drawer() -> None:
+def test_no_module_has_a_vague_name() -> None:
     """Every module is named after what it does."""
     words = re.compile(r"util|helper|common|misc|manager|handler|session|(^|_)(job|task|info)")
     files = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
@@ -294,19 +297,19 @@ def test_every_error_has_its_exit_code() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "Dockerfiles").iterdir()), ids=lambda p: p.name)
 def test_dockerfiles_need_no_buildkit(path: Path) -> None:
-    """The classic builder, and podman, can build them."""
+    """The classic builder and podman can build them."""
     only_buildkit = r"^#\s*syntax=|^RUN\s+--|^(COPY|ADD)\s+--(link|chmod|parents|exclude)|<<"
     assert not re.search(only_buildkit, path.read_text(), re.MULTILINE | re.IGNORECASE)
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
-def test_nothing_heavy_is_loaded_for_a_first_look(word: str) -> None:
-    """The version and the help appear at once."""
+def test_version_and_help_load_no_heavy_package(word: str) -> None:
+    """They appear immediately."""
     assert loaded(word) & HEAVY == set()
 
 
-def test_a_plan_loads_only_what_reads(tmp_path: Path) -> None:
-    """To look ahead takes no engine's SDK, no report and no screen."""
+def test_plan_loads_only_the_packages_that_read(tmp_path: Path) -> None:
+    """It needs no SDK, no report and no screen."""
     (tmp_path / "run.py").write_text("")
     (tmp_path / "matrix.yaml").write_text(
         "format: 1\nname: a\naxes: {a: [1]}\nexperiment: {script: run.py}\n"
@@ -335,7 +338,7 @@ def loaded(*words: str) -> set[str]:
 
 
 def test_no_file_names_a_machine() -> None:
-    """No path of one machine, no host of a registry and no password is in any text."""
+    """No file contains a path of one machine or the host of a registry."""
     machine = re.compile(
         r"/(home|Users|root|work)/\w|pypi\.org|pythonhosted\.|docker\.(io|com)\b|(ghcr|gcr|quay)\.io"
     )
@@ -349,7 +352,7 @@ def test_no_file_names_a_machine() -> None:
 
 
 def texts() -> Iterator[Path]:
-    """Yield the text files of the project, less what running it leaves."""
+    """Yield the text files of the project, without the files that it creates."""
     left = {"__pycache__", ".venv", ".git", ".hypothesis", "dist", "reports", "data"}
     for where, folders, files in os.walk(ROOT):
         folders[:] = [

@@ -74,7 +74,7 @@ def test_a_run_leaves_only_images_on_the_engine(engine: WatchedEngine) -> None:
 def test_a_run_cleans_up_after_dead_runs(
     engine: WatchedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever a killed run left on the engine is removed before the first trial."""
+    """Everything that a killed run left on the engine is removed before the first trial."""
     study(engine)
     dead = tmp_path / "dead"
     dead.mkdir()

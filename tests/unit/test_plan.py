@@ -116,7 +116,7 @@ def order(plan: Plan, block: int) -> list[str]:
     ],
 )
 def test_select_keeps_matching_cells(selections: tuple[str, ...], kept: list[str]) -> None:
-    """The same axis given twice widens a selection, different axes narrow it."""
+    """Giving an axis twice widens a selection; different axes narrow it."""
     assert ids(select_cells(MATRIX, selections)) == kept
 
 
@@ -142,14 +142,14 @@ def test_select_reports_every_unreadable_selection() -> None:
     assert "the axes are tensorflow, model" in lines[4]
 
 
-def test_select_names_the_values_where_one_selects_nothing() -> None:
-    """A value that no cell has is an error, even if another value has cells."""
+def test_select_refuses_a_value_that_no_cell_has() -> None:
+    """The message names the values, even if another value selects cells."""
     with pytest.raises(NothingSelectedError, match=r"tensorflow=2\.0\.O .* 1\.15\.0, 2\.0\.0"):
         select_cells(MATRIX, ["tensorflow=1.15.0,2.0.O"])
 
 
-def test_select_lists_the_cells_where_the_combination_is_empty() -> None:
-    """Values that exist, but not together, leave nothing."""
+def test_select_lists_the_cells_if_a_combination_is_empty() -> None:
+    """Each value exists, but no cell has all of them."""
     with pytest.raises(NothingSelectedError) as caught:
         select_cells(MATRIX, ["tensorflow=2.0.0", "model=as-published"])
     assert AS_PUBLISHED in str(caught.value)
@@ -177,7 +177,7 @@ def test_blocks_are_complete() -> None:
     assert len({trial.id for trial in plan.trials}) == len(plan.trials)
 
 
-def test_blocks_have_orders_of_their_own() -> None:
+def test_each_block_has_its_own_order() -> None:
     """The order differs between blocks and between seeds."""
     orders = {tuple(order(make_plan(MATRIX, seed), block)) for seed in (1, 2) for block in (2, 3)}
     assert len(orders) == 4
@@ -238,8 +238,8 @@ def test_planning_a_thousand_cells_is_instant() -> None:
     assert time.process_time() - began < 0.2
 
 
-def test_pending_leaves_out_what_has_a_result() -> None:
-    """Any result but a lost engine is final, a failure too; the order stays."""
+def test_pending_omits_trials_with_a_result() -> None:
+    """Every result except a lost engine is final, even a failure; the order stays."""
     plan = make_plan(MATRIX, seed=1)
     results = [make_result(plan.trials[0]), make_result(plan.trials[2], Status.FAILED)]
     assert pending(MATRIX, plan, results) == (plan.trials[1], *plan.trials[3:])
@@ -248,7 +248,7 @@ def test_pending_leaves_out_what_has_a_result() -> None:
 
 
 def test_pending_tries_again_after_a_lost_engine() -> None:
-    """A trial that only lost its engine gets another attempt; one with a result is done."""
+    """A trial that lost its engine gets another attempt; a trial with a result is done."""
     plan = make_plan(MATRIX, seed=1, blocks=1)
     first, second, *rest = plan.trials
     results = [
@@ -260,8 +260,8 @@ def test_pending_tries_again_after_a_lost_engine() -> None:
     assert pending(MATRIX, plan, results) == (replace(first, attempt=3), *rest)
 
 
-def test_a_missing_image_is_final_where_it_is_expected() -> None:
-    """Elsewhere the next command tries to build it again."""
+def test_an_expected_missing_image_is_final() -> None:
+    """If it is unexpected, the next command tries to build it again."""
     plan = make_plan(MATRIX, seed=1, blocks=1)
     absent = make_result(plan.trials[0], Status.NO_IMAGE)
     cells = (replace(cell, expect=Status.NO_IMAGE) for cell in MATRIX.cells)
@@ -270,7 +270,7 @@ def test_a_missing_image_is_final_where_it_is_expected() -> None:
     assert pending(MATRIX, plan, [absent])[0] == replace(plan.trials[0], attempt=2)
 
 
-def test_lost_trials_are_repeated_in_their_block_but_not_forever() -> None:
+def test_lost_trials_are_repeated_in_their_block_at_most_twice() -> None:
     """After three losses, the next command repeats it. A trial that failed is not repeated."""
     plan = make_plan(MATRIX, seed=1, blocks=1)
     first, second, *rest = plan.trials

@@ -1,4 +1,4 @@
-"""summarise: one number from a trial, one summary from the trials of a cell."""
+"""summarise: a number for each trial, a summary for each cell and metric."""
 
 from dataclasses import replace
 from random import Random
@@ -17,23 +17,23 @@ FINITE = st.floats(min_value=-1e9, max_value=1e9)
 
 
 def trial(block: int, attempt: int = 1) -> Trial:
-    """A trial of the one cell that these tests look at."""
+    """Return a trial of the only cell of these tests."""
     return Trial(cell=CELL, block=block, position=0, seed=1, attempt=attempt)
 
 
 def result(block: int, seconds: float, attempt: int = 1) -> TrialResult:
-    """A trial that measured so many seconds."""
+    """Return the result of a trial that measured these seconds."""
     return ok_result(trial(block, attempt), {"epoch_seconds": seconds}, {})
 
 
 def summary_of(*results: TrialResult) -> Summary:
-    """The summary of the one cell for the one metric."""
+    """Return the summary of the only cell and metric."""
     found = summarise(founding_matrix(), results)
     return next(s for s in found if (s.cell, s.metric) == (CELL, "epoch_seconds"))
 
 
-def test_a_value_is_taken_as_it_is() -> None:
-    """A metric that the script wrote as one value is that value."""
+def test_a_value_is_not_changed() -> None:
+    """A metric that the script wrote as a value keeps that value."""
     assert metric_value(result(1, 0.834), "epoch_seconds") == 0.834
 
 
@@ -50,58 +50,58 @@ def test_a_value_is_taken_as_it_is() -> None:
 def test_a_series_is_reduced_by_its_steady_median(
     series: tuple[float, ...], expected: float
 ) -> None:
-    """The first two entries are left out, but never the last one; the rest gives its median."""
+    """It is the median without the first two entries; the last entry is never left out."""
     assert metric_value(ok_result(trial(1), {}, {"s": series}), "s") == expected
 
 
-def test_a_metric_that_is_not_there_is_none() -> None:
-    """A number that the script did not write, or an empty series, is missing and never zero."""
+def test_a_missing_metric_is_none() -> None:
+    """A metric without a value, or with an empty series, is never zero."""
     empty = ok_result(trial(1), {}, {"s": ()})
     assert metric_value(empty, "s") is None
     assert metric_value(empty, "other") is None
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.OK])
-def test_a_trial_that_is_not_ok_gives_no_number(status: Status) -> None:
-    """Numbers of a trial that failed are not used, even if it wrote some."""
+def test_a_failed_trial_has_no_number(status: Status) -> None:
+    """Its numbers are not used, even if it wrote some."""
     assert metric_value(replace(result(1, 0.8), status=status), "epoch_seconds") is None
 
 
-def test_median_and_range_are_those_of_the_trials() -> None:
-    """A summary holds how many trials gave a number, their median, smallest and largest."""
+def test_a_summary_has_the_median_and_the_range_of_its_trials() -> None:
+    """It also counts the trials that have a number."""
     found = summary_of(result(1, 3.0), result(2, 1.0), result(3, 2.0), failed_result(trial(4)))
     assert (found.n, found.n_failed) == (3, 1)
     assert (found.median, found.low, found.high) == (2.0, 1.0, 3.0)
 
 
-def test_nothing_measured_gives_no_number() -> None:
-    """With no trial that is ok all numbers are missing."""
+def test_without_an_ok_trial_all_numbers_are_missing() -> None:
+    """They are None and not zero."""
     for found in (summary_of(), summary_of(failed_result(trial(1)))):
         assert found.n == 0
         assert (found.median, found.low, found.high) == (None, None, None)
 
 
 def test_only_the_newest_attempt_counts() -> None:
-    """A repeated trial replaces its earlier attempt, in whatever order they were read."""
+    """A repeated trial replaces its earlier attempt, in any order of results."""
     first, second = failed_result(trial(1)), result(1, 7.0, attempt=2)
     assert summary_of(second, first) == summary_of(first, second) == summary_of(second)
 
 
 @pytest.mark.parametrize("status", [Status.NO_IMAGE, Status.ENGINE_LOST])
-def test_an_attempt_that_never_ran_takes_no_number_away(status: Status) -> None:
-    """The number of the earlier attempt stays, and the cell has no failure."""
+def test_an_attempt_that_never_ran_does_not_count(status: Status) -> None:
+    """The earlier attempt keeps its number, and the cell has no failure."""
     later = failed_result(trial(1, attempt=2), status)
     assert summary_of(result(1, 7.0), later) == summary_of(result(1, 7.0))
 
 
-def test_a_lost_engine_is_no_failure_of_the_cell() -> None:
-    """A trial whose engine went away is neither a number nor a failure."""
+def test_a_lost_engine_is_not_a_failure() -> None:
+    """A trial that lost its engine counts neither as a number nor as a failure of its cell."""
     lost = failed_result(trial(2), Status.ENGINE_LOST)
     assert summary_of(result(1, 1.0), lost) == summary_of(result(1, 1.0))
 
 
 def test_every_cell_and_metric_has_a_summary_in_order() -> None:
-    """Summaries follow the matrix, also where nothing was executed."""
+    """The order is that of the matrix, even if nothing was executed."""
     matrix: Matrix = founding_matrix()
     order = [(cell.id, metric.name) for cell in matrix.cells for metric in matrix.metrics]
     for results in ((), founding_results()):
@@ -110,7 +110,7 @@ def test_every_cell_and_metric_has_a_summary_in_order() -> None:
 
 @given(st.lists(FINITE, min_size=1, max_size=9), st.randoms(use_true_random=False))
 def test_the_order_of_results_does_not_matter(numbers: list[float], random: Random) -> None:
-    """A summary depends on which trials there are and not on their order."""
+    """Every order gives the same summary."""
     results = [result(block, number) for block, number in enumerate(numbers)]
     shuffled = sorted(results, key=lambda _: random.random())
     found = summary_of(*shuffled)

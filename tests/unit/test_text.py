@@ -34,7 +34,7 @@ def test_a_text_becomes_one_printable_line(text: str, expected: str) -> None:
 
 
 def test_a_printable_text_keeps_its_lines() -> None:
-    """Only line breaks stay of the control characters."""
+    """All control characters except line breaks are spelt out."""
     assert printable("a\nb\r\x1b[31m") == "a\nb\\r\\x1b[31m"
 
 

@@ -1,4 +1,4 @@
-"""benchmarks/fidelity: what it executes where and what it says of results, without an engine."""
+"""benchmarks/fidelity: which trials run on which engine, and the comparison that is printed."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +52,11 @@ READING = Reading(
     waited_s=0.5,
 )
 Change = Callable[[TrialResult], TrialResult]
-"""What becomes of a result before it is told."""
+"""A change to a result before it is printed."""
 
 
 def ended(trial: Trial, slower: float) -> TrialResult:
-    """Return a result; trials of the venv engine take longer by a share."""
+    """Return a result. Trials of the venv engine are slower by a share."""
     share = slower if engine_of(trial.cell) == "venv" else 0.0
     noise = NOISE[(trial.block + 3 * trial.position) % len(NOISE)]
     seconds = 1.7 * (1 + share + noise)
@@ -69,7 +69,7 @@ def ended(trial: Trial, slower: float) -> TrialResult:
 def printed(
     pairs: int = 8, *, slower: float = 0.0, control: bool = False, change: Change = lambda one: one
 ) -> Sequence[str]:
-    """Return the lines about a plan that was executed to its end."""
+    """Return the lines that are printed for a complete plan."""
     matrix = on_engines(("docker", "venv"), pairs, 5)
     plan = planned(matrix, 1, control=control)
     results = [change(ended(trial, slower)) for trial in plan.trials]
@@ -78,13 +78,13 @@ def printed(
 
 
 def row(printed: Sequence[str], beginning: str) -> str:
-    """Return the one line that begins so, with its spaces made single."""
+    """Return the only line with this beginning, with single spaces."""
     (found,) = (line for line in printed if line.startswith(beginning))
     return " ".join(found.split())
 
 
 def test_engines_are_an_axis_whose_trials_share_seeds() -> None:
-    """Each block holds one trial on each engine, with one seed, and a control only if wanted."""
+    """Each block has one trial per engine with the same seed, and a control if requested."""
     matrix = on_engines(("docker", "venv"), 6, 5)
     assert [engine_of(cell.id) for cell in matrix.cells] == ["docker", "venv"]
     assert all(cell.parameters["epochs"] == 5 for cell in matrix.cells)
@@ -97,7 +97,7 @@ def test_engines_are_an_axis_whose_trials_share_seeds() -> None:
 
 
 def test_equal_engines_are_equivalent() -> None:
-    """Ratios with their interval and pairs; equal accuracies are told to be the same."""
+    """The ratio has an interval and its number of pairs, and equal accuracies are called equal."""
     found = printed()
     assert row(found, "time per epoch").endswith(" 8 equivalent within ±3 %")
     assert row(found, "whole trial").endswith(" 8 equivalent within ±3 %")
@@ -107,16 +107,16 @@ def test_equal_engines_are_equivalent() -> None:
     assert found[-1].startswith("venv against docker, time per epoch: equivalent")
 
 
-def test_a_slower_engine_is_slower_by_how_much() -> None:
-    """The ratio holds the size, and so does the verdict; CPU time is higher and never slower."""
+def test_a_slower_engine_is_called_slower() -> None:
+    """Ratio and verdict give the size. CPU time is called higher, not slower."""
     found = printed(slower=0.1)
     assert " 1.10" in row(found, "time per epoch")
     assert row(found, "time per epoch").endswith(" 8 slower by 10 %")
     assert row(found, "CPU time per epoch").endswith(" 8 higher by 10 %")
 
 
-def test_a_failed_trial_is_listed_and_its_pair_left_out() -> None:
-    """It never becomes a number, and neither does its counterpart."""
+def test_a_failed_trial_is_listed_and_its_pair_is_left_out() -> None:
+    """Neither the trial nor its counterpart is used as a number."""
 
     def fail(one: TrialResult) -> TrialResult:
         if one.trial.block != 3 or engine_of(one.trial.cell) != "venv":
@@ -132,15 +132,15 @@ def test_a_failed_trial_is_listed_and_its_pair_left_out() -> None:
 
 
 @pytest.mark.parametrize(("pairs", "told"), [(1, "1 pair"), (2, "2 pairs"), (4, "4 pairs")])
-def test_few_pairs_tell_nothing(pairs: int, told: str) -> None:
-    """As in a run, there is no verdict under five; under two there is no interval, either."""
+def test_few_pairs_give_no_verdict(pairs: int, told: str) -> None:
+    """A verdict needs five pairs, as in a run, and an interval needs two."""
     found = row(printed(pairs, slower=0.5), "time per epoch")
     assert found.endswith(f"cannot tell: {told} of the 5 needed")
     assert (" to " in found) == (pairs > 1)
 
 
-def test_no_trial_on_one_engine_tells_nothing() -> None:
-    """Where each trial of an engine failed there is no number, no ratio and no verdict."""
+def test_an_engine_without_a_sound_trial_gives_no_verdict() -> None:
+    """There is no number, no ratio and no verdict."""
 
     def fail(one: TrialResult) -> TrialResult:
         if engine_of(one.trial.cell) == "docker":
@@ -151,8 +151,8 @@ def test_no_trial_on_one_engine_tells_nothing() -> None:
     assert found == "time per epoch (s) — — — 0 cannot tell: 0 pairs of the 5 needed"
 
 
-def test_disturbed_trials_are_counted_and_give_no_wall_time() -> None:
-    """Their accuracy counts; the machine cannot change it."""
+def test_disturbed_trials_are_counted_and_have_no_wall_time() -> None:
+    """Their accuracy counts, because the machine cannot change it."""
 
     def disturb(one: TrialResult) -> TrialResult:
         return replace(one, disturbed="others took 9 %") if one.trial.block == 2 else one
@@ -164,7 +164,7 @@ def test_disturbed_trials_are_counted_and_give_no_wall_time() -> None:
 
 
 def test_a_busy_host_is_judged_by_cpu_time() -> None:
-    """Where too many trials stay disturbed no wall time is told, and the output says so."""
+    """If too many trials stay disturbed, no wall time is printed, and the output says so."""
     found = printed(change=lambda one: replace(one, disturbed="others took 9 %"))
     assert "the host was too busy for wall times: CPU times are compared instead" in found
     assert not [line for line in found if line.startswith("time per epoch")]
@@ -172,14 +172,14 @@ def test_a_busy_host_is_judged_by_cpu_time() -> None:
 
 
 def test_the_control_shows_the_noise_of_the_host() -> None:
-    """The first engine beside itself has a table of its own."""
+    """The first engine is compared with itself in a separate table."""
     found = printed(control=True)
     (second,) = (at for at, line in enumerate(found) if "docker again / docker" in line)
     assert "equivalent" in row(found[second:], "time per epoch")
 
 
-def test_engines_are_told_with_isolation_and_cores() -> None:
-    """Whoever reads the numbers sees what was compared with what."""
+def test_engines_are_described_with_isolation_and_cores() -> None:
+    """The output says which engines were compared."""
     found = printed()
     assert (
         row(found, "docker: ")
@@ -189,7 +189,7 @@ def test_engines_are_told_with_isolation_and_cores() -> None:
 
 
 class Elsewhere(QuickEngine):
-    """Holds the environment already; it runs on another machine, so that no core is kept off."""
+    """An engine on another machine that already has the images, so no core is kept free."""
 
     def __init__(self, cores: int = 2) -> None:
         super().__init__()
@@ -202,12 +202,12 @@ class Elsewhere(QuickEngine):
 
     @property
     def holds(self) -> set[str]:
-        """The kinds of things that are there."""
+        """The kinds of things on the engine."""
         return {thing.kind for thing in self.owned()}
 
 
 def executed(engines: Mapping[str, Elsewhere], folder: Path) -> list[TrialResult]:
-    """Return the results of two blocks on these engines; each holds only images afterwards."""
+    """Return the results of two blocks; afterwards each engine has only images."""
     matrix = on_engines(tuple(engines), 2, 5)
     plan = planned(matrix, 1, control=True)
     results: list[TrialResult] = []
@@ -220,7 +220,7 @@ def executed(engines: Mapping[str, Elsewhere], folder: Path) -> list[TrialResult
 
 
 def test_each_trial_is_executed_on_its_engine(tmp_path: Path) -> None:
-    """In the order of the plan; what fails is a result."""
+    """The order is that of the plan, and a failed trial is a result."""
     engines = {"docker": Elsewhere(), "venv": Elsewhere()}
     results = executed(engines, tmp_path)
     assert [one.status for one in results] == [Status.FAILED] * 6  # there is no TensorFlow here
@@ -229,8 +229,8 @@ def test_each_trial_is_executed_on_its_engine(tmp_path: Path) -> None:
         assert engine.executed == [one.id for one in cells]
 
 
-def test_an_engine_that_is_lost_ends_it(tmp_path: Path) -> None:
-    """What came before is kept, and the other engine is cleared as well."""
+def test_a_lost_engine_ends_the_comparison(tmp_path: Path) -> None:
+    """Earlier results are kept, and both engines are cleared."""
     engines = {"docker": Elsewhere(), "venv": Elsewhere()}
     engines["venv"].dies_at_trial = 1
     results = executed(engines, tmp_path)
@@ -239,6 +239,6 @@ def test_an_engine_that_is_lost_ends_it(tmp_path: Path) -> None:
 
 
 def test_engines_on_different_cores_are_refused(tmp_path: Path) -> None:
-    """Numbers of two cores say nothing about two engines."""
+    """Otherwise the comparison would be one of cores."""
     with pytest.raises(EngineError, match="more cores"):
         executed({"docker": Elsewhere(), "venv": Elsewhere(cores=1)}, tmp_path)

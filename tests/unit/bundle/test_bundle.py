@@ -146,7 +146,7 @@ def test_a_replay_reproduces(
 def test_a_replay_cleans_up_after_dead_runs(
     machines: Machines, packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever a killed run left on the engine is removed before the first trial."""
+    """Everything that a killed run left on the engine is removed before the first trial."""
     dead = tmp_path / "dead"
     dead.mkdir()
     machines.elsewhere().stage(registry.remember(dead), "an image", {})

@@ -34,13 +34,13 @@ GIVEN = [93.1, 93.3, 92.9, 93.2, 93.0, 93.4, 93.1]
 def with_results(
     run: StoredRun, change: Callable[[TrialResult], TrialResult | None], cell: str = "v=b"
 ) -> StoredRun:
-    """The run with changed or removed results of one cell."""
+    """Return the run with changed or removed results of one cell."""
     changed = [change(one) if one.trial.cell == cell else one for one in run.results]
     return replace(run, results=tuple(one for one in changed if one))
 
 
 def failing(run: StoredRun, status: Status = Status.FAILED, blocks: int = 7) -> StoredRun:
-    """The run with a failing cell in its first blocks."""
+    """Return the run with a cell that fails in the first blocks."""
     return with_results(
         run, lambda one: failed_result(one.trial, status) if one.trial.block <= blocks else one
     )
@@ -81,7 +81,7 @@ def test_a_faster_cell_that_is_slower_here_is_not_reproduced() -> None:
 
 
 def test_an_equivalent_cell_that_is_slower_here_is_not_reproduced() -> None:
-    """That there is no difference is a finding, too."""
+    """Equivalence is a finding, too."""
     replay = stored({"a": BASE, "b": [1.1 * one for one in LIKE_BASE]})
     found = reproduction(stored({"a": BASE, "b": LIKE_BASE}), replay)
     assert found.verdict is NOT_REPRODUCED
@@ -345,12 +345,12 @@ def _halved(result: TrialResult) -> TrialResult:
 
 
 def text_of(bundled: StoredRun, replay: StoredRun) -> str:
-    """The text about a replay."""
+    """Return the text about a replay."""
     return as_text(reproduction(bundled, replay), bundled, replay)
 
 
-def test_the_text_is_as_accepted(gold: Callable[[str, str], None]) -> None:
-    """All of it."""
+def test_the_text_equals_the_gold_file(gold: Callable[[str, str], None]) -> None:
+    """The gold file has the whole text."""
     gold("reproduction.md", text_of(founding(), elsewhere()))
 
 

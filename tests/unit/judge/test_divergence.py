@@ -1,4 +1,4 @@
-"""Matched cells: paired if they received the same, and the epoch in which they diverge."""
+"""Matched cells: paired if their inputs were equal, and the epoch in which they diverge."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,7 +35,7 @@ def _with(
 
 
 def test_matched_cells_are_paired() -> None:
-    """Noise cancels: the interval is far narrower than over seeds."""
+    """The noise cancels, so the interval is far narrower than over seeds."""
     same = {"a": "x", "b": "x"}
     _, found = matched({"a": CURVE, "b": CURVE}, same)
     compared = only(found, "accuracy")
@@ -44,8 +44,8 @@ def test_matched_cells_are_paired() -> None:
     assert compared.estimate.half_width < 0.02
 
 
-def test_cells_that_did_not_use_what_they_were_received_are_not_paired() -> None:
-    """Without a digest, or with another one, a comparison is the usual one over seeds."""
+def test_cells_with_other_inputs_are_not_paired() -> None:
+    """Without a digest, or with different ones, cells are compared over seeds as usual."""
     wrong: list[Mapping[str, str | None]] = [
         {"a": "x", "b": "y"},
         {"a": "x", "b": None},
@@ -57,7 +57,7 @@ def test_cells_that_did_not_use_what_they_were_received_are_not_paired() -> None
 
 
 def test_the_first_epoch_that_differs_is_named() -> None:
-    """Numbers that differ only by the rounding of float32 are equal."""
+    """Numbers that differ only by float32 rounding count as equal."""
     other = (0.5 * (1 + 1e-8), 0.25 * (1 + 1e-4), 0.2)
     _, found = matched({"a": CURVE, "b": other}, {"a": "x", "b": "x"})
     [divergence] = found.divergences
@@ -75,7 +75,7 @@ def test_cells_that_never_diverge() -> None:
 
 
 def test_outside_matched_mode_nothing_diverges() -> None:
-    """Seeds alone give other weights on every version: to name an epoch would say nothing."""
+    """With equal seeds, versions still start from different weights, so an epoch means nothing."""
     study = matrix(metrics=("accuracy",))
     plan = plan_of(study)
     results = results_of(plan, {"accuracy": {"a": ACCURACY, "b": ALIKE}})

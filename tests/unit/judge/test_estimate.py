@@ -1,4 +1,4 @@
-"""estimate: against statsmodels, and properties that hold for any numbers."""
+"""estimate: checked against statsmodels, and by properties that hold for any numbers."""
 
 import math
 from collections.abc import Sequence
@@ -28,26 +28,26 @@ FEW = settings(max_examples=25, deadline=None)
 
 
 def normal(n: int, mean: float = 0.0, sd: float = 0.05, seed: int = 1) -> list[float]:
-    """Return normal numbers, the same every time."""
+    """Return the same normally distributed numbers every time."""
     return [float(one) for one in np.random.default_rng(seed).normal(mean, sd, n)]
 
 
 def paired(numbers: Sequence[float], level: float = 0.95) -> Estimate:
-    """Return the estimate of numbers that have one."""
+    """Return an estimate that must exist."""
     found = estimate.paired(numbers, level)
     assert found is not None
     return found
 
 
 def unpaired(of: Sequence[float], against: Sequence[float], level: float = 0.95) -> Estimate:
-    """Return the estimate of two samples that have one."""
+    """Return an estimate of two samples that must exist."""
     found = estimate.unpaired(of, against, level)
     assert found is not None
     return found
 
 
 def compared(of: Sequence[float], against: Sequence[float]) -> Comparison:
-    """Return the comparison of two cells by their times in each block, in this order of blocks."""
+    """Compare two cells by their times, with the blocks in this order."""
     blocks = min(len(of), len(against))
     matrix = study(blocks=blocks)
     plan = make_plan(matrix, 1)
@@ -62,7 +62,7 @@ def compared(of: Sequence[float], against: Sequence[float]) -> Comparison:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("n", [2, 3, 7, 28])
 def test_paired_is_the_t_test(n: int, level: float) -> None:
-    """Mean, interval and p are those of statsmodels."""
+    """Mean, interval and p equal those of statsmodels."""
     numbers = normal(n, 0.03)
     found, oracle = paired(numbers, level), DescrStatsW(numbers)
     assert (found.low, found.high) == pytest.approx(oracle.tconfint_mean(1 - level))
@@ -73,7 +73,7 @@ def test_paired_is_the_t_test(n: int, level: float) -> None:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(("n", "m"), [(2, 2), (5, 10), (10, 10), (28, 7)])
 def test_unpaired_is_welch(n: int, m: int, level: float) -> None:
-    """Also where the sides have unequal spreads and numbers."""
+    """Even if the samples have different spreads and sizes."""
     ours, theirs = normal(n, 93.4, 0.1), normal(m, 93.2, 0.3, seed=2)
     found = unpaired(ours, theirs, level)
     oracle = CompareMeans(DescrStatsW(ours), DescrStatsW(theirs))
@@ -97,7 +97,7 @@ def test_equivalence_is_two_one_sided_tests(n: int, mean: float) -> None:
 
 @pytest.mark.parametrize("n", [7, 10, 14, 28])
 def test_smallest_detectable_has_the_power_it_promises(n: int) -> None:
-    """Nine of ten runs find it, by the exact power of the t test."""
+    """By the exact power of the t test, nine of ten runs find it."""
     found = paired(normal(n))
     smallest = estimate.smallest_detectable(found)
     assert smallest is not None
@@ -107,22 +107,22 @@ def test_smallest_detectable_has_the_power_it_promises(n: int) -> None:
 
 @FEW
 @given(st.lists(st.floats(min_value=0, max_value=1), min_size=1, max_size=40))
-def test_adjusted_p_values_are_those_of_statsmodels(p_values: list[float]) -> None:
-    """By Holm and by Benjamini and Hochberg, in the order given."""
+def test_adjusted_p_values_equal_those_of_statsmodels(p_values: list[float]) -> None:
+    """This holds for Holm and for Benjamini-Hochberg, in the given order."""
     for ours, method in ((estimate.holm, "holm"), (estimate.benjamini_hochberg, "fdr_bh")):
         theirs = multipletests(p_values, method=method)[1]
         assert ours(p_values) == pytest.approx(list(theirs), abs=1e-12)
 
 
-def test_no_p_values_are_none() -> None:
-    """A run without comparisons has nothing to adjust."""
+def test_without_p_values_nothing_is_adjusted() -> None:
+    """A run may have no comparisons."""
     assert estimate.holm([]) == ()
     assert estimate.benjamini_hochberg([]) == ()
 
 
 @pytest.mark.parametrize("n", [7, 14, 28])
-def test_a_forecast_is_enough_blocks_and_not_one_too_many(n: int) -> None:
-    """With that many blocks and the same spread the interval is as narrow as asked."""
+def test_a_forecast_is_the_smallest_sufficient_number_of_blocks(n: int) -> None:
+    """With the same spread, it makes the interval as narrow as requested."""
     found = paired(normal(n))
     forecast = estimate.forecast(found, 0.01)
     assert forecast is not None
@@ -136,7 +136,7 @@ def test_a_forecast_is_enough_blocks_and_not_one_too_many(n: int) -> None:
 
 
 def scaled(sd: float, n: int) -> list[float]:
-    """Return numbers of exactly that spread around zero."""
+    """Return numbers around zero with exactly this spread."""
     numbers = np.array(normal(n))
     return [float(one) for one in (numbers - numbers.mean()) / numbers.std(ddof=1) * sd]
 
@@ -155,8 +155,8 @@ def test_the_order_of_blocks_does_not_matter(orders: tuple[list[float], list[flo
 
 
 @given(CHANGES)
-def test_turning_all_changes_mirrors_the_interval(numbers: list[float]) -> None:
-    """Exactly, up to rounding in the last digits."""
+def test_negating_all_changes_mirrors_the_interval(numbers: list[float]) -> None:
+    """Except for rounding in the last digits."""
     one, other = paired(numbers), paired([-number for number in numbers])
     assert close(one.mean, -other.mean)
     assert close(one.low, -other.high)
@@ -166,7 +166,7 @@ def test_turning_all_changes_mirrors_the_interval(numbers: list[float]) -> None:
 
 @given(PAIRS, st.sampled_from([1e-3, 0.5, 1000.0, 1024.0]))
 def test_another_unit_changes_no_ratio(times: list[tuple[float, float]], factor: float) -> None:
-    """Seconds or milliseconds: the same log ratios."""
+    """Seconds and milliseconds give the same log ratios."""
     ours = dict(enumerate(one for one, _ in times))
     theirs = dict(enumerate(other for _, other in times))
     before = changes(ours, theirs, Scale.RATIO)
@@ -181,8 +181,8 @@ def test_another_unit_changes_no_ratio(times: list[tuple[float, float]], factor:
 
 
 @given(CHANGES, st.sampled_from(LEVELS))
-def test_an_estimate_is_in_order(numbers: list[float], level: float) -> None:
-    """Low, mean, high; p and interval agree; and every number made of it is finite."""
+def test_an_estimate_is_consistent(numbers: list[float], level: float) -> None:
+    """Low, mean and high are in order, p and interval agree, and every number is finite."""
     found = paired(numbers, level)
     assert found.low <= found.mean + 1e-12
     assert found.mean <= found.high + 1e-12
@@ -207,7 +207,7 @@ def test_too_few_numbers_have_no_estimate() -> None:
 
 @pytest.mark.parametrize("mean", [0.0, 0.1, 1e9, -0.1])
 def test_numbers_without_spread_are_only_a_mean(mean: float) -> None:
-    """Nothing warns and nothing divides by zero."""
+    """There is no warning and no division by zero."""
     for found in (paired([mean] * 5), unpaired([mean + 3.0] * 5, [3.0] * 7)):
         assert found.sd == 0
         assert found.low == found.mean == found.high
@@ -217,8 +217,8 @@ def test_numbers_without_spread_are_only_a_mean(mean: float) -> None:
         assert estimate.noise(found) == 0
 
 
-def test_one_side_may_be_without_spread() -> None:
-    """A deterministic cell against one that varies."""
+def test_one_side_may_have_no_spread() -> None:
+    """A deterministic cell is compared with a noisy one."""
     found = unpaired(normal(7, 93.0, 0.1), [93.0] * 7)
     assert found.low < found.mean < found.high
 
@@ -228,10 +228,8 @@ def test_one_side_may_be_without_spread() -> None:
     st.lists(st.floats(min_value=-1e9, max_value=1e9), max_size=8),
     st.lists(st.floats(min_value=-1e9, max_value=1e9), max_size=8),
 )
-def test_any_numbers_of_any_count_have_an_estimate_or_none(
-    of: list[float], against: list[float]
-) -> None:
-    """Nothing crashes, nothing is NaN."""
+def test_any_numbers_have_an_estimate_or_none(of: list[float], against: list[float]) -> None:
+    """There is no crash and no NaN."""
     for found in (estimate.paired(of, 0.95), estimate.unpaired(of, against, 0.95)):
         if found is not None:
             assert all(map(math.isfinite, (found.mean, found.low, found.high, found.p, found.df)))
@@ -241,8 +239,8 @@ def test_any_numbers_of_any_count_have_an_estimate_or_none(
 
 @FEW
 @given(st.lists(st.sampled_from([1.0, 1.5]), min_size=1, max_size=9))
-def test_comparisons_of_times_that_repeat_never_crash(times: list[float]) -> None:
-    """A coarse clock, one block, the same numbers on both sides."""
+def test_repeated_times_never_crash_a_comparison(times: list[float]) -> None:
+    """The cause may be a coarse clock, a single block, or equal numbers on both sides."""
     assert compared(times, times).estimate is None or compared(times, times).identical
     compared(times, [1.0] * len(times))
 

@@ -21,7 +21,7 @@ SLOWER = [value * 1.2 for value in LIKE_BASE]
 
 
 def test_a_slower_cell_is_called_slower() -> None:
-    """The interval excludes no change, and holds the true one."""
+    """The interval excludes zero and contains the true change."""
     found = only(judged({"seconds": {"a": BASE, "b": SLOWER}}))
     assert found.verdict is Verdict.HIGHER
     assert found.estimate
@@ -30,12 +30,12 @@ def test_a_slower_cell_is_called_slower() -> None:
 
 
 def test_equal_cells_are_equivalent_within_the_margin() -> None:
-    """The same interval shows that nothing larger than the margin is there."""
+    """The interval excludes every change larger than the margin."""
     assert only(judged({"seconds": {"a": BASE, "b": LIKE_BASE}})).verdict is Verdict.EQUIVALENT
 
 
-def test_too_much_noise_gives_a_forecast() -> None:
-    """If the numbers decide nothing, the verdict says about how many more blocks would."""
+def test_an_inconclusive_verdict_has_a_forecast() -> None:
+    """It says about how many more blocks would decide."""
     noisy = [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]
     found = only(judged({"seconds": {"a": BASE, "b": noisy}}))
     assert found.verdict is Verdict.CANNOT_TELL
@@ -45,14 +45,14 @@ def test_too_much_noise_gives_a_forecast() -> None:
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4])
 def test_few_blocks_decide_nothing(blocks: int) -> None:
-    """However large a difference is: with fewer than five blocks there is no comparison."""
+    """With fewer than five blocks there is no comparison, however large the difference."""
     found = only(judged({"seconds": {"a": BASE[:blocks], "b": SLOWER[:blocks]}}))
     assert found.verdict is Verdict.NO_COMPARISON
     assert found.reason.startswith(f"{blocks} of the 5 blocks that a comparison needs")
 
 
 def test_before_the_first_look_nothing_is_judged() -> None:
-    """A run that is not far enough has no verdict at all, and says when there will be one."""
+    """There is no verdict, and the run says when there will be one."""
     study = matrix()
     plan = plan_of(study)
     numbers = {"seconds": {"a": BASE, "b": SLOWER}}
@@ -63,7 +63,7 @@ def test_before_the_first_look_nothing_is_judged() -> None:
 
 
 def test_blocks_since_the_look_wait_for_the_next() -> None:
-    """Between looks the verdicts are those of the last one."""
+    """Between looks, the verdicts of the last look stay."""
     study = matrix(blocks=5)
     plan = plan_of(study, 7)
     found = judge(study, plan, results_of(plan, {"seconds": {"a": BASE, "b": SLOWER}}))
@@ -73,7 +73,7 @@ def test_blocks_since_the_look_wait_for_the_next() -> None:
 
 
 def test_one_look_has_the_usual_level() -> None:
-    """A run that promises to be read once gets 95 % intervals."""
+    """A run with a single planned look gets 95 % intervals."""
     study = replace(matrix(), looks=1)
     found = judged({"seconds": {"a": BASE, "b": SLOWER}}, study)
     assert found.look
@@ -87,8 +87,8 @@ def test_all_trials_of_a_cell_failed() -> None:
     assert found.reason == "no trial of v=b gave numbers (failed)"
 
 
-def test_a_block_with_a_failure_stays_for_the_others() -> None:
-    """A pair uses the blocks in which both gave a number."""
+def test_a_block_with_a_failure_still_counts_for_other_cells() -> None:
+    """A pair uses the blocks in which both cells have a number."""
     some = [None, *SLOWER[1:]]
     found = only(judged({"seconds": {"a": BASE, "b": some}}))
     assert sorted(found.changes) == [2, 3, 4, 5, 6, 7]
@@ -96,7 +96,7 @@ def test_a_block_with_a_failure_stays_for_the_others() -> None:
 
 
 def test_times_that_never_vary_are_not_believed() -> None:
-    """A time that differs by the same in every block was not measured, or by a coarse clock."""
+    """The same difference in every block means a coarse clock, or that nothing was measured."""
     found = only(judged({"seconds": {"a": [1.0] * 7, "b": [0.9] * 7}}))
     assert found.verdict is Verdict.CANNOT_TELL
     assert "clock" in found.reason
@@ -109,7 +109,7 @@ def test_identical_numbers_are_equivalent() -> None:
     assert found.verdict is Verdict.EQUIVALENT
 
 
-def test_accuracies_without_noise_are_compared_as_they_are() -> None:
+def test_accuracies_without_noise_are_compared_directly() -> None:
     """If they never vary, every difference is real."""
     found = only(judged({"accuracy": {"a": [90.0] * 7, "b": [91.0] * 7}}), "accuracy")
     assert found.verdict is Verdict.HIGHER
@@ -117,28 +117,28 @@ def test_accuracies_without_noise_are_compared_as_they_are() -> None:
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0])
 def test_a_ratio_needs_numbers_above_zero(wrong: float) -> None:
-    """The reason says how the metric can be compared."""
+    """The reason says how to compare the metric instead."""
     found = only(judged({"seconds": {"a": BASE, "b": [wrong, *BASE[1:]]}}))
     assert found.verdict is Verdict.NO_COMPARISON
     assert "scale: difference" in found.reason
 
 
-def test_huge_numbers_do_no_harm() -> None:
-    """Numbers that overflow give no comparison, and no crash."""
+def test_huge_numbers_do_not_crash() -> None:
+    """Numbers that overflow give no comparison."""
     huge = {"accuracy": {"a": [1e308, -1e308] * 3 + [1.0], "b": [-1e308, 1e308] * 3 + [1.0]}}
     assert only(judged(huge), "accuracy").verdict is Verdict.NO_COMPARISON
 
 
 @pytest.mark.parametrize(("last", "sensitive"), [(1.02, False), (0.9999, True)])
 def test_a_difference_that_ranks_do_not_confirm_is_marked(last: float, *, sensitive: bool) -> None:
-    """One block that goes the other way is enough for the signed-rank test, but not for t."""
+    """A single opposite block changes the signed-rank test, but not the t test."""
     numbers = [1.02, 1.021, 1.019, 1.022, 1.018, 1.02, last]
     found = only(judged({"seconds": {"a": [1.0] * 7, "b": numbers}}))
     assert (found.verdict, found.outlier_sensitive) == (Verdict.HIGHER, sensitive)
 
 
-def test_disturbed_wall_times_are_left_out_and_accuracies_are_not() -> None:
-    """The machine disturbs only times; times that stay disturbed are not compared."""
+def test_only_wall_times_of_disturbed_trials_are_left_out() -> None:
+    """The machine cannot disturb an accuracy."""
     numbers = {
         "seconds": {"a": BASE, "b": SLOWER},
         "accuracy": {"a": BASE, "b": LIKE_BASE},
@@ -202,7 +202,7 @@ LIMITS = (
 def test_the_policy_decides(
     seconds: Sequence[float | None], accuracy: Sequence[float | None], advice: Advice
 ) -> None:
-    """All within: adopt. One wholly beyond, or a candidate that does not run: hold."""
+    """Adopt if all limits are kept; hold if one is clearly exceeded or a candidate does not run."""
     numbers = {
         "seconds": {"a": BASE, "b": seconds},
         "accuracy": {"a": BASE, "b": accuracy},
@@ -212,8 +212,8 @@ def test_the_policy_decides(
     assert (decision.candidate, decision.advice) == ("v=b", advice)
 
 
-def test_every_candidate_is_decided_whatever_was_named() -> None:
-    """Naming other comparisons takes no candidate from the policy."""
+def test_every_candidate_is_decided_even_if_it_is_not_named() -> None:
+    """Named comparisons do not limit the policy."""
     study = replace(matrix("abc"), policy=LIMITS[:1])
     study = replace(study, compare=study.compare[:1])
     found = judged({"seconds": {"a": BASE, "b": LIKE_BASE, "c": SLOWER}}, study).decisions
@@ -228,7 +228,7 @@ def test_every_candidate_is_decided_whatever_was_named() -> None:
 def test_a_limit_may_be_in_the_unit_of_the_metric(
     change: float, relative: bool, advice: Advice
 ) -> None:
-    """Half a second more than the baseline's one is 50 %."""
+    """If the baseline takes one second, half a second more is 50 %."""
     limit = PolicyLimit(metric="seconds", change=change, relative=relative)
     study = replace(matrix(), policy=(limit,))
     [decision] = judged({"seconds": {"a": BASE, "b": SLOWER}}, study).decisions
@@ -332,10 +332,8 @@ def test_a_claim_of_a_status_is_judged(
     ("expected", "verdict"),
     [(Status.NO_IMAGE, ClaimVerdict.REPRODUCED), (Status.OK, ClaimVerdict.INCONCLUSIVE)],
 )
-def test_a_missing_image_counts_where_it_is_expected(
-    expected: Status, verdict: ClaimVerdict
-) -> None:
-    """Elsewhere it says nothing about the cell: the next command tries to build it again."""
+def test_a_missing_image_counts_if_it_is_expected(expected: Status, verdict: ClaimVerdict) -> None:
+    """Otherwise it says nothing about the cell, and the next command tries to build it again."""
     study = replace(matrix(), claims=(Claim(id="a", text="A.", of="v=b", status=Status.NO_IMAGE),))
     cells = (study.cells[0], replace(study.cells[1], expect=expected))
     study = replace(study, cells=cells)
@@ -368,7 +366,7 @@ def test_the_order_of_results_does_not_matter(
 
 @given(ours=WIDE, theirs=WIDE)
 def test_swapping_two_cells_mirrors_the_verdict(ours: list[float], theirs: list[float]) -> None:
-    """A cell that is slower than another one makes that one faster, by the same interval."""
+    """If b is slower than a, then a is faster than b, by the same interval."""
     forth = only(judged({"seconds": {"a": ours, "b": theirs}}))
     back = only(judged({"seconds": {"a": theirs, "b": ours}}))
     mirror = {Verdict.LOWER: Verdict.HIGHER, Verdict.HIGHER: Verdict.LOWER}
@@ -384,7 +382,7 @@ def test_swapping_two_cells_mirrors_the_verdict(ours: list[float], theirs: list[
 def test_scaling_all_times_changes_no_ratio(
     ours: list[float], theirs: list[float], factor: float
 ) -> None:
-    """Seconds or microseconds: a ratio has no unit."""
+    """A ratio has no unit, so seconds and microseconds give the same verdict."""
     plain = only(judged({"seconds": {"a": ours, "b": theirs}}))
     scaled = only(
         judged({"seconds": {"a": [x * factor for x in ours], "b": [x * factor for x in theirs]}})
@@ -396,8 +394,8 @@ def test_scaling_all_times_changes_no_ratio(
 
 
 @given(data=st.data())
-def test_no_numbers_whatever_make_a_crash(data: st.DataObject) -> None:
-    """Any numbers, failures among them, get a verdict and a reason in words."""
+def test_any_numbers_have_a_verdict(data: st.DataObject) -> None:
+    """Any numbers and failures give a verdict and a reason in words."""
     blocks = data.draw(st.integers(1, 9))
     numbers = st.lists(
         st.none() | st.floats(allow_nan=False, allow_infinity=False),

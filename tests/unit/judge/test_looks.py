@@ -1,4 +1,4 @@
-"""Looks: how the plan goes on after one, and what it never does."""
+"""How the plan continues after a look."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def after_seven(
     blocks: int = 7,
     left: Mapping[str, int] | None = None,
 ) -> NextPlan:
-    """Return how a run of so many planned blocks goes on after its look at seven."""
+    """Return how a run of this many planned blocks continues after its look at seven."""
     study = study or matrix(list(numbers))
     plan = replace(plan_of(study, blocks), left=left or {})
     results = results_of(plan_of(study, 7), {"seconds": numbers})
@@ -49,7 +49,7 @@ def last_blocks(plan: Plan) -> Mapping[str, int]:
 
 
 def test_decided_cells_leave() -> None:
-    """Whether slower or equal: once that is known, the cell needs no more blocks."""
+    """Once a cell is known to be slower or equivalent, it needs no more blocks."""
     found = after_seven({"a": BASE, "b": SLOWER, "c": NOISY, "d": EQUAL}, blocks=14)
     assert found.plan.left == {"v=b": 7, "v=d": 7}
     assert last_blocks(found.plan) == {"v=a": 14, "v=b": 7, "v=c": 14, "v=d": 7}
@@ -60,14 +60,14 @@ def test_decided_cells_leave() -> None:
 
 
 def test_the_baseline_never_leaves() -> None:
-    """Not even when everything is decided: the other cells are compared with it."""
+    """It stays even if everything is decided, because other cells are compared with it."""
     found = after_seven({"a": BASE, "b": SLOWER}, blocks=14)
     assert found.plan.left == {"v=b": 7}
     assert last_blocks(found.plan)["v=a"] == 14
 
 
 def test_a_cell_in_only_some_blocks_never_leaves() -> None:
-    """The matrix says in which blocks it is, even if nothing is asked about it."""
+    """The matrix sets its blocks, even if no comparison needs the cell."""
     study = matrix("abc")
     cells = (*study.cells[:2], replace(study.cells[2], blocks=10))
     study = replace(study, cells=cells, compare=study.compare[:1])
@@ -84,14 +84,14 @@ def test_a_cell_stays_for_an_open_limit() -> None:
 
 
 def test_a_cell_stays_for_an_inconclusive_claim() -> None:
-    """Its comparison is decided, but it failed once where the claim says that it always does."""
+    """Its comparison is decided, but the claim is that it always fails, and it failed once."""
     study = replace(matrix(), claims=(Claim(id="a", text="A.", of="v=b", status=Status.FAILED),))
     numbers: Numbers = {"a": BASE, "b": [None, *SLOWER[1:]]}
     assert after_seven(numbers, blocks=14, study=study).plan.left == {}
 
 
 def test_a_cell_that_left_keeps_its_last_block() -> None:
-    """A later look neither moves it nor says again that it left."""
+    """A later look does not change it and does not report it again."""
     numbers = {"a": BASE, "b": SLOWER, "c": EQUAL}
     found = after_seven(numbers, blocks=14, left={"v=b": 3})
     assert found.plan.left == {"v=b": 3, "v=c": 7}
@@ -99,7 +99,7 @@ def test_a_cell_that_left_keeps_its_last_block() -> None:
 
 
 def test_a_cell_less_precise_than_the_goal_stays() -> None:
-    """Its verdict is decided, but the goal asks for a precision that it would never reach."""
+    """Its verdict is decided, but the goal needs more precision than the cell has so far."""
     found = after_seven({"a": BASE, "b": SLOWER}, Goal(metric="seconds", half_width=0.001))
     assert found.plan.left == {}
     assert last_blocks(found.plan) == {"v=a": 14, "v=b": 14}
@@ -110,25 +110,25 @@ def test_a_cell_less_precise_than_the_goal_stays() -> None:
 
 @pytest.mark.parametrize("goal", [ALL_DECIDED, TWO_PER_CENT])
 def test_an_open_goal_adds_the_blocks_up_to_the_next_look(goal: Goal) -> None:
-    """And no more: at the next look, the goal may be reached."""
+    """It adds no more, because the goal may be reached at the next look."""
     found = after_seven({"a": BASE, "b": SLOWER, "c": NOISY}, goal)
     assert last_blocks(found.plan) == {"v=a": 14, "v=b": 7, "v=c": 14}
 
 
 @pytest.mark.parametrize("goal", [ALL_DECIDED, TWO_PER_CENT, None])
 def test_a_goal_that_is_reached_adds_nothing(goal: Goal | None) -> None:
-    """Neither does a run without a goal: the plan stays as it is, without a note."""
+    """A run without a goal adds nothing, either. The plan stays the same, without a note."""
     found = after_seven({"a": BASE, "b": SLOWER}, goal)
     assert found == NextPlan(plan=plan_of(matrix(), 7))
 
 
 def test_a_goal_adds_nothing_while_planned_blocks_are_left() -> None:
-    """These come first."""
+    """The planned blocks come first."""
     assert after_seven({"a": BASE, "b": NOISY}, ALL_DECIDED, blocks=10).plan.blocks == 10
 
 
 def test_an_open_goal_adds_nothing_after_the_last_look() -> None:
-    """More looks would err more often than promised. A note says so."""
+    """More looks would exceed the promised error rate. A note says so."""
     study = replace(matrix(), looks=1)
     found = after_seven({"a": BASE, "b": NOISY}, ALL_DECIDED, study=study)
     assert found.plan == plan_of(study, 7)
@@ -148,7 +148,7 @@ def test_an_open_goal_adds_nothing_after_the_last_look() -> None:
 def test_the_plan_changes_only_at_a_look(
     blocks: int, complete: int, goal: Goal | None, may: bool
 ) -> None:
-    """Between looks nothing is judged. At the end of the plan, only a goal can change it."""
+    """Nothing is judged between looks. After the last block, only a goal changes the plan."""
     assert may_change(plan_of(matrix(), blocks), complete, goal) is may
 
 

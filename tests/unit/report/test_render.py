@@ -1,4 +1,4 @@
-"""The HTML page: the same content as the Markdown, and only text from outside."""
+"""The HTML page has the content of the Markdown report, and untrusted text stays text."""
 
 import json
 import re
@@ -62,14 +62,14 @@ def test_the_decision_comes_first(founding: ReportView) -> None:
 
 
 def test_every_figure_is_drawn_and_interactive(founding: ReportView, page: str) -> None:
-    """The page holds each figure as an SVG that needs no script, and its definition for Vega."""
+    """The page contains each figure as an SVG without scripts, and its definition for Vega."""
     assert len(founding.figures) == 3
     assert page.count("<svg") >= 3
     assert page.count("vegaEmbed(document.getElementById(") == 3
 
 
 def test_the_page_fetches_nothing(page: str) -> None:
-    """No element loads anything, and the content security policy forbids it to scripts."""
+    """No element loads anything, and the content security policy forbids scripts to do so."""
     elements = Parsed(page).elements
     loading = {"src", "srcset", "data", "action", "poster"}
     for tag, attributes in elements:

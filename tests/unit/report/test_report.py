@@ -73,8 +73,8 @@ def row(text: str, *beginning: str) -> list[str]:
     raise AssertionError(f"no row {beginning} in\n{text}")
 
 
-def test_the_founding_report_is_as_accepted(gold: Callable[[str, str], None]) -> None:
-    """The whole report of a finished run equals the accepted one."""
+def test_the_founding_report_equals_the_gold_file(gold: Callable[[str, str], None]) -> None:
+    """The gold file is the report of a finished run."""
     gold("report.md", founding_report())
 
 
@@ -89,8 +89,8 @@ def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
     assert write(folder).read_text(encoding="utf-8") == founding_report()
 
 
-def test_the_unfinished_report_is_as_accepted(gold: Callable[[str, str], None]) -> None:
-    """After one and a half blocks, with one failing cell, the report equals the accepted one."""
+def test_the_unfinished_report_equals_the_gold_file(gold: Callable[[str, str], None]) -> None:
+    """The run has one and a half blocks and a failing cell."""
     results = list(founding_results(10))
     broken = results[8].trial
     results[8] = failed_result(broken, Status.TIMED_OUT, "stopped at its time limit of 900 s")
@@ -158,7 +158,7 @@ def test_all_failed_gives_a_report_without_numbers() -> None:
 
 
 def test_a_lost_engine_is_reported_and_not_counted() -> None:
-    """A trial that lost its engine is not done, and its cell is not unexpected."""
+    """A trial that lost its engine is not done, and its cell has not failed."""
     lost = failed_result(founding_plan().trials[0], Status.ENGINE_LOST, "docker went away")
     text = report((lost,), logs={})
     assert "0 of 43 trials done" in text
@@ -170,7 +170,7 @@ def test_a_lost_engine_is_reported_and_not_counted() -> None:
 
 
 def test_an_attempt_that_was_lost_and_repeated_is_listed() -> None:
-    """Also where the trial has ended well since; of very many the first ones are shown."""
+    """Even if the trial has succeeded since. Only the first of many attempts are shown."""
     results = founding_results()
     trial = results[0].trial
     again = replace(results[0], trial=replace(trial, attempt=99))
@@ -199,7 +199,7 @@ def test_a_failure_shows_its_error_and_the_end_of_its_log() -> None:
 
 
 def test_many_failures_do_not_flood_the_report() -> None:
-    """Of very many failing cells only some show their logs; the others are counted."""
+    """If many cells fail, only some logs are shown; the others are counted."""
     matrix = large_matrix(50)
     results = tuple(failed_result(trial) for trial in founding_plan(matrix).trials)
     text = report(results, matrix=matrix, logs={result.trial.id: "x" for result in results})
@@ -303,7 +303,7 @@ def test_a_thousand_cells_are_reported_in_seconds() -> None:
 
 
 def test_a_long_axis_is_shortened() -> None:
-    """Of many values on an axis the first paragraph gives the number, the first and the last."""
+    """The first paragraph gives the number of values, the first and the last."""
     assert "number (36 values from 0 to 35)" in report((), matrix=large_matrix(36), logs={})
 
 
@@ -390,7 +390,7 @@ def test_escaped_text_stays_in_its_table_cell(texts: list[str], title: str) -> N
 @given(st.lists(NASTY, max_size=5))
 @example(["```", "````text", "~~~", "    "])
 def test_a_log_cannot_leave_its_fence(lines: list[str]) -> None:
-    """The lines of a log are one block, whatever backticks and control characters they contain."""
+    """The lines of a log stay one block, even with backticks and control characters."""
     excerpt = Excerpt(title="t", sentences=(), lines=tuple(lines), path="logs/x.log")
     tokens = GITHUB.parse(markdown(page(Section(title="t", excerpts=(excerpt,)))))
     fences = [token for token in tokens if token.type == "fence"]
@@ -399,13 +399,13 @@ def test_a_log_cannot_leave_its_fence(lines: list[str]) -> None:
 
 
 @given(NASTY)
-def test_nothing_invisible_is_left(text: str) -> None:
-    """No control character, and nothing that turns the direction of writing, reaches a report."""
+def test_reports_have_no_invisible_characters(text: str) -> None:
+    """Control characters and characters that change the text direction are replaced."""
     assert all(letter.isprintable() or letter == NO_BREAK for letter in one_line(text))
 
 
 def test_nobody_is_notified() -> None:
-    """A name after an at sign notifies nobody, and addresses are only text."""
+    """Names with an at sign are not mentions, and addresses are not links."""
     assert escape("@someone a@b1.1") == "@<!-- -->someone a@<!-- -->b1.1"
     assert escape("see http://x www.x") == r"see http\://x www\.x"
 
