@@ -26,7 +26,7 @@ from tests.fuzz.targets import (
 )
 from tests.support.matrices import SMALL, study, told
 
-EXAMPLES = {"matrix": 250, "lock": 150, "document": 150, "result": 300, "run": 130, "report": 4}
+EXAMPLES = {"matrix": 200, "lock": 100, "document": 150, "result": 300, "run": 60, "report": 3}
 """The number of generated inputs for each reader."""
 
 RUN = target("run").seeds[0]
