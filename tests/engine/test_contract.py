@@ -137,7 +137,7 @@ def test_the_time_limit_holds(engine: Engine, image: Image, tmp_path: Path) -> N
 def test_a_bad_result_is_refused(
     engine: Engine, image: Image, tmp_path: Path, script: str, reason: str
 ) -> None:
-    """Whatever a script writes instead of a result, there is a reason and no number."""
+    """The trial has a reason and no number, for anything that a script may write."""
     _, result, _ = executed(engine, image, tmp_path, script)
     assert result.status is Status.BAD_OUTPUT
     assert reason in str(result.reason)

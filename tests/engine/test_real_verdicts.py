@@ -1,4 +1,4 @@
-"""Real containers and times: 25 % more work is found, and no difference where there is none."""
+"""Real containers and times: 25 % more work is found, and equal work is called equivalent."""
 
 import math
 import os

@@ -158,7 +158,7 @@ def _right(result: TrialResult, failing: Mapping[int, Status]) -> bool:
 
 
 def orphans(folder: Path, run: RunFolder, address: str) -> list[str]:
-    """Return whatever is left on the engine, on the disk and as processes."""
+    """Return the remains on the engine, on the disk and as processes."""
     client = docker.DockerClient(address)
     try:
         found = [str(one.name) for one in client.containers.list(all=True)]

@@ -1,8 +1,8 @@
 """Everything that reads untrusted files, each with a check that any bytes keep its promises.
 
 The promises: a reader returns a record or raises a ``RunnerError`` whose message is made of
-printable lines and names the file. Whatever comes out of a container gives a status. Nothing takes
-longer than its limit. And whatever was read can be stored, is the same when it is read again, and
+printable lines and names the file. Any output of a container gives a status. Nothing takes
+longer than its limit. A record that was read can be stored, is the same when it is read again, and
 can be used by the next verb.
 """
 

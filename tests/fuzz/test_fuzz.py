@@ -24,7 +24,7 @@ from tests.fuzz.targets import (
     run_folder,
     target,
 )
-from tests.support.matrices import SMALL, study, told
+from tests.support.matrices import SMALL, problems_of, study
 
 EXAMPLES = {"matrix": 200, "lock": 100, "document": 150, "result": 300, "run": 60, "report": 3}
 """The number of generated inputs for each reader."""
@@ -101,31 +101,31 @@ def test_an_input_that_takes_long_is_stopped() -> None:
 @pytest.mark.parametrize("many", ["*a," * 90_000, "{*a : 1}," * 30_000])
 def test_aliases_of_long_texts_count_with_their_length(tmp_path: Path, many: str) -> None:
     """The characters of a repeated text are counted at every repetition."""
-    [line] = told(tmp_path, f"a: &a {'x' * 400_000}\nb: [{many}]\n")
+    [line] = problems_of(tmp_path, f"a: &a {'x' * 400_000}\nb: [{many}]\n")
     assert line.endswith("the aliases expand to too many values; write the values")
 
 
 def test_a_long_invalid_number_is_refused_in_time(tmp_path: Path) -> None:
     """Rejecting digits that are followed by ``e`` takes linear time."""
     with limited(1.0):
-        assert told(tmp_path, f"{SMALL}blocks: {'1' * 900_000}e\n")
+        assert problems_of(tmp_path, f"{SMALL}blocks: {'1' * 900_000}e\n")
 
 
 def test_too_many_cells_times_entries_are_refused(tmp_path: Path) -> None:
     """The work grows with the product of both."""
-    lines = told(tmp_path, encoded(edges.MATRIX["includes of all"]))
+    lines = problems_of(tmp_path, encoded(edges.MATRIX["includes of all"]))
     assert lines[0].endswith("too many for 9,012 other values; split the study")
 
 
 def test_a_policy_cannot_limit_a_fall_by_100_percent(tmp_path: Path) -> None:
     """No ratio corresponds to it."""
-    [line] = told(tmp_path, SMALL + "policy: {seconds: -100%}\n")
+    [line] = problems_of(tmp_path, SMALL + "policy: {seconds: -100%}\n")
     assert line.endswith("nothing falls by 100% or more; write a smaller percentage")
 
 
 def test_only_the_first_problems_are_shown(tmp_path: Path) -> None:
     """A message with 90,000 lines helps nobody."""
-    assert len(told(tmp_path, encoded(edges.MATRIX["wrong values"]))) == 100
+    assert len(problems_of(tmp_path, encoded(edges.MATRIX["wrong values"]))) == 100
 
 
 # --- defects found in the lock -------------------------------------------------------------------

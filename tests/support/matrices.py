@@ -55,7 +55,7 @@ def study(folder: Path, text: str) -> Matrix:
     return read(folder / "matrix.yaml")
 
 
-def told(folder: Path, text: str | bytes) -> list[str]:
+def problems_of(folder: Path, text: str | bytes) -> list[str]:
     """Return the problems of an invalid matrix, one line each, without the file name."""
     (folder / "run.py").write_text("")
     path = folder / "matrix.yaml"

@@ -131,11 +131,11 @@ def test_a_failed_trial_is_listed_and_its_pair_is_left_out() -> None:
     assert row(found, "no numbers from").endswith("engine=venv@b3.1: failed: exit code 3")
 
 
-@pytest.mark.parametrize(("pairs", "told"), [(1, "1 pair"), (2, "2 pairs"), (4, "4 pairs")])
-def test_few_pairs_give_no_verdict(pairs: int, told: str) -> None:
+@pytest.mark.parametrize(("pairs", "expected"), [(1, "1 pair"), (2, "2 pairs"), (4, "4 pairs")])
+def test_few_pairs_give_no_verdict(pairs: int, expected: str) -> None:
     """A verdict needs five pairs, as in a run, and an interval needs two."""
     found = row(printed(pairs, slower=0.5), "time per epoch")
-    assert found.endswith(f"cannot tell: {told} of the 5 needed")
+    assert found.endswith(f"cannot tell: {expected} of the 5 needed")
     assert (" to " in found) == (pairs > 1)
 
 

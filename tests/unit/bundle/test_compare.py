@@ -158,15 +158,15 @@ def test_without_named_comparisons_all_others_count() -> None:
     }
 
 
-@pytest.mark.parametrize(("blocks", "told"), [(3, []), (7, ["'cannot tell' in the bundle"])])
-def test_an_undecided_comparison_does_not_count(blocks: int, told: list[str]) -> None:
+@pytest.mark.parametrize(("blocks", "reported"), [(3, []), (7, ["'cannot tell' in the bundle"])])
+def test_an_undecided_comparison_does_not_count(blocks: int, reported: list[str]) -> None:
     """A run without verdicts has nothing to reproduce, even if its cells are ok."""
     noisy = stored({"a": BASE, "b": [1.3, 0.8, 1.1, 0.9, 1.25, 0.7, 1.0]}, blocks=blocks)
     found = reproduction(noisy, stored({"a": BASE, "b": SLOWER}))
     assert found.verdict is CANNOT_TELL
     assert found.reason == "the bundle contains no finding that could be reproduced"
     assert [one.reason for one in of_metric(found)] == [
-        f"nothing to reproduce: {one}" for one in told
+        f"nothing to reproduce: {one}" for one in reported
     ]
     assert not any(one.counts for one in of_metric(found))
 
@@ -190,8 +190,8 @@ def test_a_cell_that_fails_in_one_run_only_is_not_reproduced(turned: bool) -> No
     assert found.verdict is NOT_REPRODUCED
     same, one = of_status(found)
     assert (same.of, same.reason) == (None, "1 of 2 cells ended as in the bundle")
-    told = ["7 ok", "7 failed"]
-    before, after = reversed(told) if turned else told
+    reported = ["7 ok", "7 failed"]
+    before, after = reversed(reported) if turned else reported
     assert (one.of, one.reason) == ("v=b", f"in the bundle {before}; here {after}")
     assert all(not one.difference for one in found.findings)
 

@@ -355,7 +355,7 @@ IMAGE = Owned(kind="image", id="i", label="an image", size_bytes=2_000_000)
 
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
-    """An engine with an image and the remains of two runs, the second of which is still alive."""
+    """Return an engine with an image and the remains of two runs. The second run is still alive."""
     runs = [registry.remember(Path("reports", name)) for name in ("1-dead", "2-living")]
     things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
     box = Owned(kind="container", id="c", label=runs[0], run=runs[0])

@@ -282,7 +282,7 @@ def test_rich_is_not_loaded_without_a_terminal() -> None:
 
 @contextlib.contextmanager
 def terminal() -> Iterator[tuple[TextIO, list[bytes]]]:
-    """Yield a pseudo-terminal of 100 columns, and what was written to it when it is closed."""
+    """Yield a pseudo-terminal of 100 columns and a list that gets its output at the end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 100, 0, 0))
     written: list[bytes] = []
@@ -340,7 +340,7 @@ def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
     assert "image [bold]any[/]: ready" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
     for thread in set(threading.enumerate()) - threads:
-        thread.join(10)  # rich tells its thread to end and does not wait for it
+        thread.join(10)  # rich asks its thread to end and does not wait for it
         assert not thread.is_alive()
 
 

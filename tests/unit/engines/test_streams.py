@@ -1,4 +1,4 @@
-"""The output of a trial has a limited size, whatever the trial prints."""
+"""The stored output of a trial has a limited size."""
 
 from runner.engines.streams import ENVELOPE_BYTES, LINE_BYTES, TrialOutput
 from runner.records.study import Limits

@@ -22,7 +22,7 @@ def left_by(path: Path) -> list[Owned]:
 
 
 def test_only_what_dead_runs_left_is_removed(tmp_path: Path) -> None:
-    """A run is dead if its lock is free. Without its folder nobody can know."""
+    """A run is dead if its lock is free. Without its folder this is unknown."""
     dead, living, gone = (tmp_path / name for name in ("dead", "living", "gone"))
     for path in (dead, living):
         path.mkdir()
@@ -39,7 +39,7 @@ def test_only_what_dead_runs_left_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_dead_run_is_locked_during_cleanup(tmp_path: Path) -> None:
-    """No process can start to use what is being removed."""
+    """No process can start to use it while it is being removed."""
     seen: list[bool] = []
 
     class Looking(Holding):
@@ -54,7 +54,7 @@ def test_a_dead_run_is_locked_during_cleanup(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("label", ["never-heard-of", "", ".", "..", "../runs", "/dev/null"])
 def test_unknown_labels_are_left_alone(tmp_path: Path, label: str) -> None:
-    """Whatever the label is, only ``clean --all`` removes its things."""
+    """Only ``clean --all`` removes things with an unknown label."""
     left_by(tmp_path)
     thing = Owned(kind="volume", id="v", label="a volume", run=label)
     engine = Holding(thing)

@@ -1,4 +1,4 @@
-"""Only what the machine does can disturb a trial."""
+"""Only the machine can disturb a trial, never its own result."""
 
 import inspect
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_a_calm_machine_disturbs_nothing() -> None:
     ],
 )
 def test_the_reason_names_what_the_machine_did(reading: Reading, said: str) -> None:
-    """It says what it was and how much."""
+    """It gives the kind and the amount."""
     found = guards.disturbance(reading, RULES)
     assert found is not None
     assert found.startswith(said)

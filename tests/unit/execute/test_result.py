@@ -1,4 +1,4 @@
-"""Whatever comes out of a container gives a status, and numbers only if all is well."""
+"""Any output of a container gives a status, and numbers only if the trial is ok."""
 
 import json
 from collections.abc import Callable
@@ -387,7 +387,7 @@ ANY_JSON = st.recursive(
 @settings(deadline=None)
 @given(st.binary(), st.sampled_from([bytes, framed, lambda sent: document("{}")[:-9] + sent]))
 def test_any_bytes_give_a_status(sent: bytes, within: Callable[[bytes], bytes]) -> None:
-    """Whatever a container sends, the trial has failed."""
+    """A trial with a meaningless document has failed."""
     assert parsed(within(sent)).status is Status.FAILED
 
 
@@ -401,7 +401,7 @@ def test_any_text_gives_a_status(result: str) -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from([*GOOD, "more"]), ANY_JSON))
 def test_any_json_gives_a_status(changes: dict[str, object]) -> None:
-    """Whatever the known keys contain, the result can be stored."""
+    """The result can be stored for any content of the known keys."""
     assert parsed(document(good(**changes))).status in {Status.OK, Status.BAD_OUTPUT}
 
 

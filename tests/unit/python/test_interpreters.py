@@ -58,7 +58,7 @@ def test_nothing_executable_is_no_interpreter(tmp_path: Path) -> None:
 
 
 def test_virtual_environment_leads_to_its_interpreter(tmp_path: Path) -> None:
-    """The interpreter of a virtual environment is the one that made it."""
+    """The interpreter that created a virtual environment is used."""
     venv.create(tmp_path / "v", symlinks=True)
     found = examine(tmp_path / "v" / "bin" / "python")
     assert found is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runner.read import json_schema, read
 from runner.records.study import Better, Limits, Pair, PolicyLimit, Status
-from tests.support.matrices import FULL, SMALL, study, told
+from tests.support.matrices import FULL, SMALL, problems_of, study
 
 ROOT = Path(__file__).parents[3]
 
@@ -120,7 +120,7 @@ def test_values_are_compared_as_an_id_shows_them(tmp_path: Path) -> None:
 def test_aliases_are_followed(tmp_path: Path) -> None:
     """An alias may repeat coordinates."""
     text = SMALL + 'baseline: &base {lib: "1.0", size: 1}\nexclude: [*base]\n'
-    assert told(tmp_path, text) == [
+    assert problems_of(tmp_path, text) == [
         "10:11: baseline: no cell has these values together; change one"
     ]
     assert len(study(tmp_path, text.replace("exclude: [*base]", "")).cells) == 4

@@ -1,4 +1,4 @@
-"""Whatever a file contains, ``read`` returns a matrix or raises ConfigError."""
+"""``read`` returns a matrix or raises ConfigError, for any content of a file."""
 
 from pathlib import Path
 

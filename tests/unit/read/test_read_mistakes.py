@@ -8,7 +8,7 @@ import pytest
 
 from runner.errors import ConfigError
 from runner.read import read
-from tests.support.matrices import FULL, SMALL, told
+from tests.support.matrices import FULL, SMALL, problems_of
 
 REFUSED: dict[str, tuple[str, ...]] = {
     "unknown key": ("blokcs: 3", "10:1: blokcs: unknown key; did you mean `blocks`?"),
@@ -230,7 +230,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
 def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
     """Each mistake is reported alone, in a sentence with line, column and path."""
     addition, *said = REFUSED[mistake]
-    assert told(tmp_path, SMALL + addition) == said
+    assert problems_of(tmp_path, SMALL + addition) == said
 
 
 AXES = {
@@ -266,16 +266,16 @@ def test_a_wrong_axis_is_refused(tmp_path: Path, axis: str, said: str) -> None:
     """YAML may change a value; a value may be repeated, or not fit into a file name."""
     text = f"format: 1\nname: a\naxes:\n model: {axis}\n"
     rest = "experiment: {script: run.py}\nmetrics: {a: {better: lower}}\n"
-    assert told(tmp_path, text + rest) == [said]
+    assert problems_of(tmp_path, text + rest) == [said]
 
 
 @pytest.mark.parametrize("value", ["a,b", "a=b", "a@b", "a/b", "", " a", "x" * 101, "a\u202eb"])
 def test_a_value_that_no_file_can_be_named_after_is_refused(tmp_path: Path, value: str) -> None:
     """Values become parts of file names, and of ids that use some characters as separators."""
     text = SMALL.replace("[1, 2]", json.dumps([value], ensure_ascii=False))
-    (line,) = told(tmp_path, text)
+    (line,) = problems_of(tmp_path, text)
     assert line.startswith("5:10: axes.size[0]: expected 1 to 100 visible characters without")
-    (line,) = told(tmp_path, SMALL.replace("size:", f"{json.dumps(value)}:"))
+    (line,) = problems_of(tmp_path, SMALL.replace("size:", f"{json.dumps(value)}:"))
     assert "expected 1 to 100 visible characters" in line
     assert line.startswith("5:3: ")
 
@@ -332,12 +332,12 @@ def test_one_mistake_hides_no_other(tmp_path: Path, mistakes: str) -> None:
     text = SMALL + addition
     if addition.startswith(" "):
         text = SMALL.replace("experiment:", f"{addition}\nexperiment:")
-    assert told(tmp_path, text) == expected
+    assert problems_of(tmp_path, text) == expected
 
 
 def test_a_margin_may_be_wrong_in_two_ways(tmp_path: Path) -> None:
     """Size and kind of a margin are both checked."""
-    assert told(tmp_path, SMALL.replace("better: lower", "better: lower, margin: 0")) == [
+    assert problems_of(tmp_path, SMALL.replace("better: lower", "better: lower, margin: 0")) == [
         "8:45: metrics.seconds.margin: expected a margin above 0, such as 3%",
         "8:45: metrics.seconds.margin: expected a share such as 3%, on the scale `ratio`",
     ]
@@ -353,7 +353,7 @@ def test_all_wrong_keys_are_reported_at_once(tmp_path: Path) -> None:
         "  - {id: b, text: x, of: {lib: '1.0', size: 2}, status: ok, nope: 1}\n"
         "title:\n"
     )
-    assert [line.split(": ")[:2] for line in told(tmp_path, text)] == [
+    assert [line.split(": ")[:2] for line in problems_of(tmp_path, text)] == [
         ["2:7", "name"],
         ["10:1", "blokcs"],
         ["11:17", "parameters.a"],
@@ -375,7 +375,7 @@ def test_all_problems_between_keys_are_reported_at_once(tmp_path: Path) -> None:
         "  - {id: b, text: x, of: {lob: '1.0', size: 9}, status: ok}\n"
         "  - {id: b, text: x, of: {lib: '1.0', size: 2}, status: ok}\n"
     )
-    assert [line.split(": ")[:2] for line in told(tmp_path, text)] == [
+    assert [line.split(": ")[:2] for line in problems_of(tmp_path, text)] == [
         ["5:16", "axes.size[2]"],
         ["6:22", "experiment.script"],
         ["10:20", "parameters.size"],
@@ -392,7 +392,7 @@ def test_all_problems_between_keys_are_reported_at_once(tmp_path: Path) -> None:
 def test_a_wrong_part_causes_no_other_problem(tmp_path: Path) -> None:
     """Entries that depend on a wrong part are not judged: they may be right."""
     text = FULL.replace("blocks: 2}", "blocks: two}").replace("better: lower", "better: up")
-    assert [line.split(": ")[1] for line in told(tmp_path, text)] == [
+    assert [line.split(": ")[1] for line in problems_of(tmp_path, text)] == [
         "metrics.seconds.better",
         "include[1].blocks",
     ]
@@ -405,14 +405,14 @@ def test_a_wrong_entry_causes_no_problem_of_what_names_its_cells(tmp_path: Path)
         "claims: [{id: a, text: x, of: {lib: 3.0.0, size: 3}, status: ok}]\n"
         "baseline: {lib: 3.0.0}\n"
     )
-    assert told(tmp_path, text) == [
+    assert problems_of(tmp_path, text) == [
         "10:33: include[0].timout: unknown axis or setting; did you mean `timeout`?"
     ]
 
 
 def test_missing_keys_are_reported_together(tmp_path: Path) -> None:
     """Each required key that is missing gets a line."""
-    assert told(tmp_path, "format: 1") == [
+    assert problems_of(tmp_path, "format: 1") == [
         f"1:1: {key}: the key is missing; add it"
         for key in ("name", "axes", "experiment", "metrics")
     ]
@@ -420,14 +420,14 @@ def test_missing_keys_are_reported_together(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_alone(tmp_path: Path) -> None:
     """Nothing else can be judged in an unknown format."""
-    assert told(tmp_path, "format: 2\nnew: 1") == [
+    assert problems_of(tmp_path, "format: 2\nnew: 1") == [
         (
             "1:9: format 2 was written for a newer matrix-runner (this one reads format 1): "
             "upgrade matrix-runner"
         )
     ]
-    assert told(tmp_path, "format: 0") == ["1:9: there is no format 0; write `format: 1`"]
-    assert told(tmp_path, SMALL.replace("1", "one", 1)) == [
+    assert problems_of(tmp_path, "format: 0") == ["1:9: there is no format 0; write `format: 1`"]
+    assert problems_of(tmp_path, SMALL.replace("1", "one", 1)) == [
         '1:9: format: expected a whole number, found "one"'
     ]
 
@@ -436,7 +436,7 @@ def test_missing_files_are_reported(tmp_path: Path) -> None:
     """Script and data files must be inside the folder of the matrix."""
     (tmp_path / "sub").mkdir()
     text = SMALL.replace("run.py", f"no.py, data: [/etc/passwd, ../a, sub, no.npz, {'x' * 300}]")
-    lines = told(tmp_path, text)
+    lines = problems_of(tmp_path, text)
     assert lines[:5] == [
         '6:22: experiment.script: "no.py" does not exist beside this file; check the path',
         (
@@ -456,7 +456,7 @@ def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.npz").touch()
     text = SMALL.replace("run.py", "run.py, data: [old/a.npz, new/a.npz]")
-    assert told(tmp_path, text) == [
+    assert problems_of(tmp_path, text) == [
         '6:48: experiment.data[1]: "a.npz" is already at experiment.data[0]; change or remove one'
     ]
 
@@ -464,7 +464,7 @@ def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
 def test_too_many_cells_are_refused(tmp_path: Path) -> None:
     """The number of cells is checked before they are made."""
     axes = "".join(f"  a{n}: {list(range(100))}\n" for n in range(9))
-    assert told(tmp_path, SMALL.replace("axes:\n", f"axes:\n{axes}")) == [
+    assert problems_of(tmp_path, SMALL.replace("axes:\n", f"axes:\n{axes}")) == [
         (
             "4:3: axes: these make 4,000,000,000,000,000,000 cells; the limit is 10,000; "
             "use fewer values"
@@ -475,7 +475,7 @@ def test_too_many_cells_are_refused(tmp_path: Path) -> None:
 def test_an_id_too_long_for_a_file_name_is_refused(tmp_path: Path) -> None:
     """Each value may be short enough, and the id still too long."""
     text = SMALL.replace("[1, 2]", f"[{'x' * 99}]\n  more: [{'y' * 99}]")
-    (line,) = told(tmp_path, text)
+    (line,) = problems_of(tmp_path, text)
     assert "is longer than 200 bytes; shorten names or values" in line
 
 
@@ -532,7 +532,7 @@ FILES = {
 @pytest.mark.parametrize(("raw", "said"), FILES.values(), ids=FILES)
 def test_an_unreadable_file_is_refused(tmp_path: Path, raw: bytes, said: str) -> None:
     """A file that cannot be read at all gets a single sentence, with a place if possible."""
-    assert told(tmp_path, raw) == [said.removeprefix(":")]
+    assert problems_of(tmp_path, raw) == [said.removeprefix(":")]
 
 
 def test_aliases_cannot_expand_without_end(tmp_path: Path) -> None:
@@ -540,7 +540,7 @@ def test_aliases_cannot_expand_without_end(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     begin = time.process_time()
-    (line,) = told(tmp_path, "\n".join(lines))
+    (line,) = problems_of(tmp_path, "\n".join(lines))
     assert "the aliases expand to too many values" in line
     assert time.process_time() - begin < 5
 

@@ -8,7 +8,7 @@ from runner.system.retry import WAITS_S, retry
 
 def test_an_error_that_passes_is_retried() -> None:
     """Each wait is announced."""
-    told: list[str] = []
+    notes: list[str] = []
     troubles = [NoSpaceError("full.")] * 2
 
     def attempt() -> str:
@@ -16,20 +16,20 @@ def test_an_error_that_passes_is_retried() -> None:
             raise troubles.pop()
         return "saved"
 
-    assert retry(attempt, NoSpaceError, told.append) == "saved"
-    assert told == ["full. Trying again in 0 s."] * 2
+    assert retry(attempt, NoSpaceError, notes.append) == "saved"
+    assert notes == ["full. Trying again in 0 s."] * 2
 
 
 def test_an_error_that_stays_is_raised_after_the_last_retry() -> None:
     """Each wait is used once; other errors are raised immediately."""
-    told: list[str] = []
+    notes: list[str] = []
 
     def full() -> None:
         raise NoSpaceError("full.")
 
     with pytest.raises(NoSpaceError):
-        retry(full, NoSpaceError, told.append)
-    assert len(told) == len(WAITS_S)
+        retry(full, NoSpaceError, notes.append)
+    assert len(notes) == len(WAITS_S)
     with pytest.raises(NoSpaceError):
-        retry(full, EngineLostError, told.append)
-    assert len(told) == len(WAITS_S)
+        retry(full, EngineLostError, notes.append)
+    assert len(notes) == len(WAITS_S)

@@ -100,7 +100,7 @@ def test_the_first_problem_is_a_sentence(content: str, problem: str) -> None:
 
 @given(st.text(min_size=1, max_size=500))
 def test_a_problem_is_one_printable_line_of_limited_length(name: str) -> None:
-    """Whatever the keys in a damaged file are."""
+    """The keys in a damaged file may be any text."""
     whole = Whole(parts=(Part(at=NOW, counts={name: 1}),))
     with pytest.raises(stored.InvalidError) as raised:
         read(stored.dump(whole).replace(b": 1\n", b": null\n"))

@@ -59,7 +59,7 @@ def test_an_environment_uses_its_interpreter(environments: Environments, tmp_pat
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_trial_can_read_its_environment_whatever_the_umask(
+def test_a_trial_can_read_its_environment_with_any_umask(
     environments: Environments, tmp_path: Path
 ) -> None:
     """The umask of root may keep other users out."""
@@ -100,7 +100,7 @@ def test_a_damaged_context_makes_no_environment(environments: Environments, tmp_
 
 
 def test_an_environment_that_a_killed_process_left_is_removed(environments: Environments) -> None:
-    """One that a living process is building is locked, and stays."""
+    """An environment that a living process is building is locked and stays."""
     built = environments.folder / "environments"
     left = built / f"{tempdir.PREFIX}left"
     left.mkdir()
