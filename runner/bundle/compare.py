@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
-from runner.judge import judge
 from runner.judge.estimate import paired, unpaired
 from runner.judge.records import (
     DECIDED,
@@ -21,9 +20,9 @@ from runner.judge.records import (
     Judgement,
     Verdict,
 )
-from runner.records.attempts import Attempts
 from runner.records.run import TrialResult
-from runner.records.study import Cell, Metric, Scale, Status
+from runner.records.study import Metric, Scale, Status
+from runner.report.evidence import Evidence, gather
 from runner.runs.folder import StoredRun
 from runner.summarise import is_time, metric_value
 from runner.text import counted
@@ -79,7 +78,7 @@ _Draft = Finding | Callable[[float], Finding]
 
 def reproduction(bundled: StoredRun, replay: StoredRun) -> Reproduction:
     """Judge whether a replay reproduces the bundled run."""
-    both = bundled, replay
+    both = gather(bundled), gather(replay)
     drafts = [*_statuses(*both), *_comparisons(*both), *_numbers(*both)]
     level = 1 - ERROR / max(1, sum(map(_shares_the_error, drafts)))
     return _overall([one if isinstance(one, Finding) else one(level) for one in drafts])
@@ -91,9 +90,9 @@ def _shares_the_error(draft: _Draft) -> bool:
     Counting only comparisons that were decided in the bundle would select by the outcome. Faithful
     replays of many comparisons would then be called not reproduced twice as often as promised.
     """
-    if isinstance(draft, Finding):
-        return draft.before is not None and draft.before.estimate is not None
-    return True
+    if not isinstance(draft, Finding):
+        return True
+    return draft.before is not None and draft.before.estimate is not None
 
 
 def _overall(findings: Sequence[Finding]) -> Reproduction:
@@ -120,28 +119,18 @@ def _overall(findings: Sequence[Finding]) -> Reproduction:
 # --- statuses of cells ---------------------------------------------------------------------------
 
 
-def _statuses(bundled: StoredRun, replay: StoredRun) -> Iterator[Finding]:
+def _statuses(old: Evidence, new: Evidence) -> Iterator[Finding]:
     """Yield one finding for all cells with the same status, and one for each other cell."""
-    before, after = _status_counts(bundled), _status_counts(replay)
     findings = [
-        _status(cell.id, before[cell.id], after.get(cell.id, Counter()))
-        for cell in bundled.run.matrix.cells
-        if cell.id in before
+        _status(cell.id, *(Counter(one.status for one in run.settled(cell)) for run in (old, new)))
+        for cell in old.cells
+        if old.settled(cell)
     ]
     others = [one for one in findings if one.verdict is not Reproduced.REPRODUCED]
     if same := len(findings) - len(others):
         reason = f"{same} of {counted(len(findings), 'cell')} ended as in the bundle"
         yield Finding(of=None, verdict=Reproduced.REPRODUCED, reason=reason)
     yield from others
-
-
-def _status_counts(stored: StoredRun) -> Mapping[str, Counter[Status]]:
-    """Count the statuses of each cell's trials; a lost trial has none."""
-    found: dict[str, Counter[Status]] = {}
-    for result in Attempts(stored.results).counting():
-        if result.status is not Status.ENGINE_LOST and not result.trial.control:
-            found.setdefault(result.trial.cell, Counter())[result.status] += 1
-    return found
 
 
 def _status(cell: str, before: Counter[Status], after: Counter[Status]) -> Finding:
@@ -166,11 +155,11 @@ def _listed(counts: Counter[Status]) -> str:
 # --- comparisons ---------------------------------------------------------------------------------
 
 
-def _comparisons(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
+def _comparisons(old: Evidence, new: Evidence) -> Iterator[_Draft]:
     """Yield the comparisons that were named before the run, or all others if none was."""
-    old, new = (judge(one.run.matrix, one.plan, one.results) for one in (bundled, replay))
-    known = {(one.of, one.against, one.metric.name): one for one in new.comparisons}
-    for before in [one for one in old.comparisons if one.named] or old.comparisons:
+    known = {(one.of, one.against, one.metric.name): one for one in new.judgement.comparisons}
+    compared = old.judgement.comparisons
+    for before in [one for one in compared if one.named] or compared:
         after = known.get((before.of, before.against, before.metric.name))
         draft = Finding(
             of=before.of,
@@ -183,7 +172,7 @@ def _comparisons(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
             nothing = f"nothing to reproduce: {before.verdict.value!r} in the bundle"
             yield replace(draft, reason=nothing, counts=False)
         elif after is None:
-            yield replace(draft, reason=_missing(new))
+            yield replace(draft, reason=_missing(new.judgement))
         elif why := _obstacle(before, after):
             yield replace(draft, reason=why)
         else:
@@ -191,7 +180,6 @@ def _comparisons(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
 
 
 def _missing(new: Judgement) -> str:
-    """Say why the replay lacks a comparison."""
     if new.look is not None:
         return "these cells were not compared here"
     return f"a verdict needs {new.next_look} complete blocks, and here there are {new.complete}"
@@ -204,8 +192,7 @@ def _obstacle(before: Comparison, after: Comparison) -> str | None:
             f"{before.measured.title} was judged in the bundle and {after.measured.title} here: "
             "one of the hosts was too busy to judge wall time"
         )
-    numbers = after.verdict is not Verdict.NO_COMPARISON and after.estimate
-    if not numbers or (numbers.sd == 0 and after.verdict is Verdict.CANNOT_TELL):
+    if after.usable is None:
         return f"here {after.reason}"
     n = min(len(before.changes), len(after.changes))
     return None if n >= FEWEST_BLOCKS else _too_few(n)
@@ -245,34 +232,22 @@ def _same_direction(before: Comparison, after: Comparison) -> bool:
 # --- numbers that should not depend on the host --------------------------------------------------
 
 
-def _numbers(bundled: StoredRun, replay: StoredRun) -> Iterator[_Draft]:
+def _numbers(old: Evidence, new: Evidence) -> Iterator[_Draft]:
     """Yield the numbers of each cell that is ok in both runs, for metrics compared by difference.
 
     Times are left out.
     """
-    matrix = bundled.run.matrix
+    matrix = old.run.matrix
     metrics = [one for one in matrix.metrics if one.scale is Scale.DIFFERENCE and not is_time(one)]
-    for cell in matrix.cells:
-        old, new = _ok(bundled, cell), _ok(replay, cell)
-        for metric in metrics if old and new else ():
-            before, after = _values(old, metric), _values(new, metric)
+    for cell in old.cells:
+        ours, theirs = ({one.trial.block: one for one in run.ok(cell)} for run in (new, old))
+        for metric in metrics if ours and theirs else ():
+            before, after = _values(theirs, metric), _values(ours, metric)
             common = sorted(before.keys() & after.keys())
-            same_seeds = all(old[block].trial.seed == new[block].trial.seed for block in common)
+            same_seeds = all(theirs[one].trial.seed == ours[one].trial.seed for one in common)
             if before:
                 draft, margin = Finding(of=cell.id, metric=metric), metric.change_margin
                 yield _number(draft, margin, before, after, common if same_seeds else None)
-
-
-def _ok(stored: StoredRun, cell: Cell) -> Mapping[int, TrialResult]:
-    """Return the result of each planned block in which the cell ended ok."""
-    planned = {trial.slot for trial in stored.plan.trials}
-    return {
-        one.trial.block: one
-        for one in Attempts(stored.results).counting()
-        if (one.trial.cell, one.trial.control) == (cell.id, False)
-        and one.status is Status.OK
-        and one.trial.slot in planned
-    }
 
 
 def _values(results: Mapping[int, TrialResult], metric: Metric) -> Mapping[int, float]:

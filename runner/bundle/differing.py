@@ -41,7 +41,7 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
     """Return the facts about the measured machine, the engine and the runner."""
     run, machine = evidence.run, evidence.machine
     return {
-        "processor": ", ".join(_processor(evidence)[0]) or machine.cpu_model,
+        "processor": ", ".join(evidence.processors) or machine.cpu_model,
         "cores": str(machine.cores),
         "memory": memory(machine.memory_bytes),
         "kernel": machine.kernel,
@@ -51,14 +51,6 @@ def _facts(evidence: Evidence) -> Mapping[str, str]:
         "Python of the runner": run.host.python,
         "version of the runner": run.runner_version,
     }
-
-
-def _processor(evidence: Evidence) -> tuple[list[str], set[str]]:
-    """Return the processors and CPU flags that the trials reported."""
-    results = (one for found in evidence.results.values() for one in found)
-    readings = [one.reading for one in results if one.reading is not None]
-    models = dict.fromkeys(one.processor for one in readings if one.processor)
-    return list(models), {flag for one in readings for flag in one.cpu_flags}
 
 
 def _engine(engine: EngineFacts) -> Mapping[str, str]:
@@ -86,7 +78,10 @@ def _bases(evidence: Evidence) -> Mapping[str, str]:
 
 def _flags(old: Evidence, new: Evidence) -> Iterator[str]:
     """Yield the CPU flags that only one of the machines has."""
-    before, after = (_processor(one)[1] or {*one.machine.cpu_flags} for one in (old, new))
+    before, after = (
+        {flag for reading in one.readings for flag in reading.cpu_flags} or {*one.machine.cpu_flags}
+        for one in (old, new)
+    )
     for where, only in (("in the bundle", before - after), ("here", after - before)):
         if only:
             yield f"CPU flags only {where}: {', '.join(sorted(only))}"

@@ -1,14 +1,14 @@
 """What a report is made from: a stored run, sorted by cell, with its verdicts."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.judge import judge
 from runner.judge.records import Judgement
 from runner.records.attempts import Attempts
 from runner.records.environment import Environment, EnvironmentRequest, Image
-from runner.records.run import Host, Plan, Run, TrialResult
+from runner.records.run import Host, Plan, Reading, Run, TrialResult
 from runner.records.study import Cell, Status
 from runner.runs.folder import StoredRun
 from runner.summarise import Summary, summarise
@@ -27,7 +27,7 @@ class Evidence:
     run: Run
     plan: Plan
     images: Mapping[EnvironmentRequest, tuple[Image, ...]]
-    results: Mapping[str, tuple[TrialResult, ...]]
+    results: Mapping[str, Sequence[TrialResult]]
     summaries: Mapping[tuple[str, str], Summary]
     planned: Mapping[str, int]
     logs: Mapping[str, str]
@@ -51,31 +51,43 @@ class Evidence:
         host, engine = self.run.host, self.run.engine
         if self.here:
             return host
-        results = (result for cell in self.cells for result in self.settled(cell))
-        readings = [result.reading for result in results if result.reading is not None]
-        models = dict.fromkeys(one.processor for one in readings if one.processor)
         return replace(
             host,
-            cpu_model=shortened("; ".join(models)) or "unknown processor",
-            cpu_flags=readings[-1].cpu_flags if readings else (),
+            cpu_model=shortened("; ".join(self.processors)) or "unknown processor",
+            cpu_flags=self.readings[-1].cpu_flags if self.readings else (),
             cores=engine.cpus,
             memory_bytes=engine.memory_bytes,
             system=engine.system,
             kernel=engine.kernel,
         )
 
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """What was measured in the trials, in the order of the cells."""
+        results = (result for cell in self.cells for result in self.settled(cell))
+        return tuple(result.reading for result in results if result.reading is not None)
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """The processors that the trials reported."""
+        return tuple(dict.fromkeys(one.processor for one in self.readings if one.processor))
+
     def settled(self, cell: Cell) -> tuple[TrialResult, ...]:
         """The results that say something about the cell: all but those of a lost engine."""
         results = self.results.get(cell.id, ())
         return tuple(result for result in results if result.status is not Status.ENGINE_LOST)
 
+    def ok(self, cell: Cell) -> tuple[TrialResult, ...]:
+        """The results of the cell that are ok, and so may have numbers."""
+        return tuple(one for one in self.results.get(cell.id, ()) if one.status is Status.OK)
+
     def as_expected(self, cell: Cell) -> bool:
         """Whether every result of the cell has the status that the matrix expects."""
         return all(result.status is cell.expect for result in self.settled(cell))
 
-    def environment(self, cell_id: str) -> Environment | None:
-        """The locked environment of a cell; ``None`` if it has none."""
-        entry = self.run.lock.entry(self.run.matrix.cell(cell_id).request)
+    def environment(self, request: EnvironmentRequest) -> Environment | None:
+        """The locked environment of a request; ``None`` if it has none."""
+        entry = self.run.lock.entry(request)
         return entry if isinstance(entry, Environment) else None
 
 
@@ -88,9 +100,9 @@ def gather(stored: StoredRun) -> Evidence:
         for one in stored.results
         if (one.trial.cell, one.trial.block) in planned and not one.trial.control
     )
-    by_cell: dict[str, tuple[TrialResult, ...]] = {}
+    by_cell: dict[str, list[TrialResult]] = {}
     for result in Attempts(results).counting():
-        by_cell[result.trial.cell] = (*by_cell.get(result.trial.cell, ()), result)
+        by_cell.setdefault(result.trial.cell, []).append(result)
     return Evidence(
         run=run,
         plan=plan,
@@ -105,7 +117,7 @@ def gather(stored: StoredRun) -> Evidence:
 
 
 def _by_request(
-    run: Run, images: tuple[Image, ...], results: Mapping[str, tuple[TrialResult, ...]]
+    run: Run, images: tuple[Image, ...], results: Mapping[str, Sequence[TrialResult]]
 ) -> Mapping[EnvironmentRequest, tuple[Image, ...]]:
     used: dict[EnvironmentRequest, set[str | None]] = {}
     for cell in run.matrix.cells:

@@ -40,7 +40,7 @@ def environments(evidence: Evidence) -> Section:
     packages = {
         name: {package.name: package.version for package in entry.packages}
         for request, name in names.items()
-        if isinstance(entry := evidence.run.lock.entry(request), Environment)
+        if (entry := evidence.environment(request))
     }
     every = sorted({package for versions in packages.values() for package in versions})
     differing = [

@@ -65,12 +65,11 @@ def _endings(evidence: Evidence) -> Table:
     rows = []
     for cell in evidence.cells:
         reasons = [one.reason for one in evidence.results.get(cell.id, ()) if one.reason]
-        ok = sum(result.status is Status.OK for result in evidence.settled(cell))
         row = (
             *words.coordinates(axes, cell),
             words.ending(evidence, cell),
             shortened(reasons[-1]) if reasons else "",
-            f"{ok} of {evidence.planned[cell.id]}",
+            f"{len(evidence.ok(cell))} of {evidence.planned[cell.id]}",
             words.image_sizes(evidence, cell.request),
         )
         rows.append(row)

@@ -186,7 +186,8 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Statement:
 
 def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     """Yield one sentence if more than the compared package differs between the environments."""
-    ours, theirs = (evidence.environment(one) for one in (comparison.of, comparison.against))
+    cells = [evidence.run.matrix.cell(one) for one in (comparison.of, comparison.against)]
+    ours, theirs = (evidence.environment(cell.request) for cell in cells)
     if ours is None or theirs is None or ours == theirs:
         return
     asked = {name for need in ours.request.requirements for name in need.distributions}
