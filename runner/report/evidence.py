@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.judge import judge
-from runner.judge.records import Judgement
+from runner.judge.records import Comparison, Judgement
 from runner.records.attempts import Attempts
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Host, Plan, Reading, Run, TrialResult
@@ -84,6 +84,10 @@ class Evidence:
     def as_expected(self, cell: Cell) -> bool:
         """Whether every result of the cell has the status that the matrix expects."""
         return all(result.status is cell.expect for result in self.settled(cell))
+
+    def pair(self, comparison: Comparison) -> tuple[Cell, Cell]:
+        """The two cells of a comparison."""
+        return self.run.matrix.cell(comparison.of), self.run.matrix.cell(comparison.against)
 
     def environment(self, request: EnvironmentRequest) -> Environment | None:
         """The locked environment of a request; ``None`` if it has none."""

@@ -5,7 +5,6 @@ said. The templates escape everything they print, unless a filter returns markup
 """
 
 import html
-import json
 import re
 from functools import cache
 from urllib.parse import quote
@@ -35,9 +34,12 @@ tabulate.WIDE_CHARS_MODE = False
 
 
 class Raw(str):
-    """Text that is already Markdown and is printed as it is."""
+    """Text that is already Markdown or HTML and is printed as it is."""
 
     __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
 
 
 def markdown(view: ReportView) -> str:
@@ -47,7 +49,7 @@ def markdown(view: ReportView) -> str:
 
 def html_page(view: ReportView) -> str:
     """Return the report as one HTML page with interactive plots; it fetches nothing."""
-    script = Markup(figures.script()) if view.figures else ""  # noqa: S704 (Vega's own)
+    script = Raw(figures.script()) if view.figures else ""
     return _template("report.html.j2").render(view=view, script=script)
 
 
@@ -66,10 +68,11 @@ def escape(text: str) -> Raw:
 @cache
 def _template(name: str) -> Template:
     is_html = name == "report.html.j2"
+    write = one_line if is_html else escape
     environment = Environment(
         loader=PackageLoader("runner.report"),
         autoescape=is_html,  # noqa: S701 (in Markdown, finalize escapes all but Raw)
-        finalize=_html_text if is_html else _markdown_text,
+        finalize=lambda value: value if hasattr(value, "__html__") else write(str(value)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -78,27 +81,16 @@ def _template(name: str) -> Template:
     environment.filters |= {
         "address": lambda path: Raw(quote(path, safe="/=,@")),
         "anchor": lambda figure: file_name(figure.name),
-        "drawn": _drawn,
+        "drawn": lambda figure: Raw(figures.svg(figure.chart)),  # vl-convert escapes texts
         "fenced": _fenced,
         "grid": _grid,
-        "html": _html,
+        "html": lambda text: Raw(html.escape(one_line(text))),
         "image_path": image_path,
-        "json": _json,
-        "lines": _lines,
-        "log": _log,
+        "lines": lambda text: Markup("<br>").join(map(one_line, text.split("\n"))),
+        "log": lambda lines: Raw(html.escape(_cut(lines))),
     }
+    environment.policies["json.dumps_kwargs"] = {}
     return environment.get_template(name)
-
-
-def _html_text(value: object) -> str:
-    return value if isinstance(value, Markup) else one_line(str(value))
-
-
-def _markdown_text(value: object) -> Raw:
-    return value if isinstance(value, Raw) else escape(str(value))
-
-
-# Filters for Markdown
 
 
 def _fenced(lines: tuple[str, ...]) -> Raw:
@@ -122,31 +114,3 @@ def _grid(table: Table) -> Raw:
             disable_numparse=True,
         )
     )
-
-
-def _html(text: str) -> Raw:
-    """Escape for the inside of an HTML block, in which Markdown has no effect."""
-    return Raw(html.escape(one_line(text)))
-
-
-# Filters for HTML
-
-
-def _drawn(figure: Figure) -> Markup:
-    return Markup(figures.svg(figure.chart))  # noqa: S704 (vl-convert escapes texts)
-
-
-def _json(content: object) -> Markup:
-    """Return JSON for the inside of a script element: no text in it can end that element."""
-    plain = json.dumps(content, ensure_ascii=True)
-    for character in "<>&":
-        plain = plain.replace(character, f"\\u{ord(character):04x}")
-    return Markup(plain)  # noqa: S704 (it contains no markup)
-
-
-def _lines(text: str) -> Markup:
-    return Markup("<br>").join(map(one_line, text.split("\n")))
-
-
-def _log(lines: tuple[str, ...]) -> Markup:
-    return Markup(html.escape(_cut(lines)))  # noqa: S704 (escaped)

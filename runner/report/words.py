@@ -5,15 +5,16 @@ A verdict quotes no p-value, never says "significant", and names no difference t
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 
 from runner.judge.records import Comparison, Estimate, Verdict
 from runner.records import shown
 from runner.records.environment import EnvironmentRequest
-from runner.records.study import Axis, Better, Cell, Matrix, Metric, Scale, Status
+from runner.records.study import Better, Cell, Matrix, Metric, Scale, Status
 from runner.report.evidence import Evidence
+from runner.report.records import Table
 from runner.summarise import Summary, measures_wall_time
 from runner.text import counted, size, unbroken
 
@@ -98,10 +99,20 @@ def instant(when: datetime) -> str:
 # Cells
 
 
-def coordinates(axes: tuple[Axis, ...], cell: Cell) -> tuple[str, ...]:
-    """Return the value of the cell on each axis, for the first columns of a table."""
-    values = dict(cell.coordinates)
-    return tuple(shown(values[axis.name]) if axis.name in values else NOTHING for axis in axes)
+def cell_table(
+    evidence: Evidence,
+    caption: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Cell, Sequence[str]]],
+    numbers: Sequence[str] = (),
+) -> Table:
+    """Return a table of cells: a column for each axis, and then the columns given here."""
+    axes = [axis.name for axis in evidence.run.matrix.axes]
+    filled = []
+    for cell, texts in rows:
+        place = dict(cell.coordinates)
+        filled.append((*(shown(place.get(axis, NOTHING)) for axis in axes), *texts))
+    return Table(caption, (*axes, *columns), tuple(filled), tuple(numbers))
 
 
 def ending(evidence: Evidence, cell: Cell) -> str:
@@ -216,9 +227,7 @@ def headline(evidence: Evidence, comparison: Comparison) -> str:
 
 def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
     """Name both cells by what differs between them, and return what they share."""
-    matrix = evidence.run.matrix
-    ours = dict(matrix.cell(comparison.of).coordinates)
-    theirs = dict(matrix.cell(comparison.against).coordinates)
+    ours, theirs = (dict(cell.coordinates) for cell in evidence.pair(comparison))
     shared = [axis for axis in ours if axis in theirs and ours[axis] == theirs[axis]]
     of, against = (
         ", ".join(shown(value) for axis, value in side.items() if axis not in shared)

@@ -61,34 +61,27 @@ def _directions(metrics: Sequence[Metric]) -> str:
 
 
 def _endings(evidence: Evidence) -> Table:
-    axes = evidence.run.matrix.axes
     rows = []
     for cell in evidence.cells:
         reasons = [one.reason for one in evidence.results.get(cell.id, ()) if one.reason]
-        row = (
-            *words.coordinates(axes, cell),
+        texts = (
             words.ending(evidence, cell),
             shortened(reasons[-1]) if reasons else "",
             f"{len(evidence.ok(cell))} of {evidence.planned[cell.id]}",
             words.image_sizes(evidence, cell.request),
         )
-        rows.append(row)
-    columns = (*(axis.name for axis in axes), "status", "reason")
-    return Table("How the cells ended", columns, tuple(rows), ("trials ok", "image"))
+        rows.append((cell, texts))
+    columns, numbers = ("status", "reason"), ("trials ok", "image")
+    return words.cell_table(evidence, "How the cells ended", columns, rows, numbers)
 
 
 def _numbers(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
-    axes = evidence.run.matrix.axes
-    rows = tuple(
-        (
-            *words.coordinates(axes, cell),
-            *(words.measurement(evidence, cell, metric) for metric in metrics),
-        )
+    caption = "Measured: " + ", ".join(metric.title for metric in metrics)
+    rows = (
+        (cell, [words.measurement(evidence, cell, metric) for metric in metrics])
         for cell in evidence.cells
     )
-    caption = "Measured: " + ", ".join(metric.title for metric in metrics)
-    columns = tuple(axis.name for axis in axes)
-    return Table(caption, columns, rows, tuple(map(words.heading, metrics)))
+    return words.cell_table(evidence, caption, (), rows, [*map(words.heading, metrics)])
 
 
 def failures(evidence: Evidence) -> Section | None:
@@ -135,19 +128,19 @@ def error_line(lines: Sequence[str]) -> str | None:
 
 def adapted(evidence: Evidence) -> Section | None:
     """Show in which cells the script could not do exactly the same as in the others."""
-    axes = evidence.run.matrix.axes
-    rows = dict.fromkeys(
-        (*words.coordinates(axes, cell), shortened(result.adapted))
+    rows = [
+        (cell, [sentence])
         for cell in evidence.cells
-        for result in evidence.settled(cell)
-        if result.adapted is not None
-    )
+        for sentence in dict.fromkeys(
+            shortened(one.adapted) for one in evidence.settled(cell) if one.adapted is not None
+        )
+    ]
     if not rows:
         return None
     title = "Adapted cells"
     lead = "In these cells the script could not do exactly the same as in the others."
-    columns = (*(axis.name for axis in axes), "difference, as the script reports it")
-    return Section(title, (lead,), tables=(Table(title, columns, tuple(rows)),))
+    columns = ("difference, as the script reports it",)
+    return Section(title, (lead,), tables=(words.cell_table(evidence, title, columns, rows),))
 
 
 def lost(evidence: Evidence) -> Section | None:

@@ -4,7 +4,7 @@ from runner.judge.records import ClaimVerdict, JudgedClaim
 from runner.records.study import Cell, Published
 from runner.report import words
 from runner.report.evidence import Evidence
-from runner.report.records import Section, Statement, Table
+from runner.report.records import Section, Statement
 
 _VERDICTS = {
     ClaimVerdict.REPRODUCED: "Reproduced",
@@ -61,25 +61,22 @@ def numbers(evidence: Evidence) -> Section | None:
         return None
     source = f"Published in {matrix.source}. " if matrix.source else ""
     title = "Published numbers beside ours"
-    columns = (*(axis.name for axis in matrix.axes), "metric")
-    rows = tuple(row for cell, entry in pairs for row in _rows(evidence, cell, entry))
+    rows = [(cell, row) for cell, entry in pairs for row in _beside_ours(evidence, cell, entry)]
+    numbers = ("published", "ours")
     notes = (f"{cell.id}: {entry.note}" for cell, entry in pairs if entry.note and entry.values)
     return Section(
         title,
         (f"{source}Our numbers are medians over the trials on this host, with the range.",),
-        tables=(Table(title, columns, rows, ("published", "ours")),),
+        tables=(words.cell_table(evidence, title, ("metric",), rows, numbers),),
         notes=tuple(notes),
     )
 
 
-def _rows(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str, ...]]:
-    coordinates = words.coordinates(evidence.run.matrix.axes, cell)
+def _beside_ours(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str, str, str]]:
     if not entry.values:
-        note = entry.note or words.NOTHING
-        return [(*coordinates, "does it run?", note, words.ending(evidence, cell))]
+        return [("does it run?", entry.note or words.NOTHING, words.ending(evidence, cell))]
     return [
         (
-            *coordinates,
             words.heading(metric),
             words.printed(entry.values[metric.name]),
             words.measurement(evidence, cell, metric),

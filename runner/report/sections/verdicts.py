@@ -186,8 +186,7 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Statement:
 
 def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     """Yield one sentence if more than the compared package differs between the environments."""
-    cells = [evidence.run.matrix.cell(one) for one in (comparison.of, comparison.against)]
-    ours, theirs = (evidence.environment(cell.request) for cell in cells)
+    ours, theirs = (evidence.environment(cell.request) for cell in evidence.pair(comparison))
     if ours is None or theirs is None or ours == theirs:
         return
     asked = {name for need in ours.request.requirements for name in need.distributions}
@@ -207,10 +206,12 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
 
 def _adaptations(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     """Yield what the script had to do differently in only one of the cells."""
-    cells = [evidence.run.matrix.cell(one) for one in (comparison.of, comparison.against)]
-    ours, theirs = ({one.adapted or "" for one in evidence.settled(cell)} for cell in cells)
+    cells = evidence.pair(comparison)
+    ours, theirs = (
+        {one.adapted for one in evidence.settled(cell) if one.adapted} for cell in cells
+    )
     for cell, only in zip(cells, (ours - theirs, theirs - ours), strict=True):
-        for sentence in sorted(only - {""}):
+        for sentence in sorted(only):
             yield f"Adapted in {cell.id}: {shortened(sentence)}"
 
 
