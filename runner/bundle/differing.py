@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from runner.records.environment import Environment
-from runner.records.run import EngineFacts, Run
+from runner.records.run import Run
 from runner.report.evidence import Evidence
 from runner.report.words import NOTHING
 from runner.runs.identity import differences, short
@@ -16,20 +16,23 @@ _OF_THE_HOST = {"name", "host", "engine", "engine's machine"}
 def differing(old: Evidence, new: Evidence) -> tuple[list[str], list[str]]:
     """Return a line for each difference between two runs, and the names of what is the same."""
     before, after = _facts(old), _facts(new)
-    both = {
-        name: (before.get(name, NOTHING), after.get(name, NOTHING)) for name in {**before, **after}
-    }
+    equal = [name for name in before if before[name] == after.get(name)]
     changed = differences(old.run, new.run)
     flags = list(_flags(old, new))
-    apart = [f"{name}: {_changed(*sides)}" for name, sides in both.items() if sides[0] != sides[1]]
-    apart += flags
-    apart += [
-        f"{' '.join(path)}: {_changed(short(one), short(other))}"
-        for path, (one, other) in changed.items()
-        if path[0] not in _OF_THE_HOST
+    apart = [
+        *(
+            f"{name}: {_changed(before.get(name, NOTHING), after.get(name, NOTHING))}"
+            for name in dict.fromkeys([*before, *after])
+            if name not in equal
+        ),
+        *flags,
+        *(
+            f"{' '.join(path)}: {_changed(short(one), short(other))}"
+            for path, (one, other) in changed.items()
+            if path[0] not in _OF_THE_HOST
+        ),
     ]
-    same = list(_same(new.run, {path[0] for path in changed}))
-    same += [name for name, sides in both.items() if sides[0] == sides[1]]
+    same = [*_same(new.run, {path[0] for path in changed}), *equal]
     return apart, same if flags else [*same, "CPU flags"]
 
 
@@ -39,34 +42,29 @@ def _changed(before: str, after: str) -> str:
 
 def _facts(evidence: Evidence) -> Mapping[str, str]:
     """Return the facts about the measured machine, the engine and the runner."""
-    run, machine = evidence.run, evidence.machine
+    run, machine, engine = evidence.run, evidence.machine, evidence.run.engine
+    venv = engine.name == "venv"
     return {
         "processor": ", ".join(evidence.processors) or machine.cpu_model,
         "cores": str(machine.cores),
         "memory": memory(machine.memory_bytes),
         "kernel": machine.kernel,
         "system": machine.system,
-        **_engine(run.engine),
+        "engine": f"{engine.name} {engine.version}" + ("" if venv else f" (API {engine.api})"),
+        "architecture": engine.architecture,
+        "cgroup": f"v{engine.cgroup}" if engine.cgroup else "none",
+        **(
+            {"isolation": engine.isolation}
+            if venv
+            else {"storage": engine.storage}
+        ),
         **_bases(evidence),
         "Python of the runner": run.host.python,
         "version of the runner": run.runner_version,
     }
 
 
-def _engine(engine: EngineFacts) -> Mapping[str, str]:
-    api = "" if engine.name == "venv" else f" (API {engine.api})"
-    facts = {
-        "engine": f"{engine.name} {engine.version}{api}",
-        "architecture": engine.architecture,
-        "cgroup": f"v{engine.cgroup}" if engine.cgroup else "none",
-    }
-    if engine.name == "venv":
-        return {**facts, "isolation": engine.isolation}
-    return {**facts, "storage": engine.storage}
-
-
 def _bases(evidence: Evidence) -> Mapping[str, str]:
-    """Return the base of each image."""
     found: dict[str, dict[str, None]] = {}
     for images in evidence.images.values():
         for image in images:

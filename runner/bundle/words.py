@@ -74,10 +74,8 @@ def _sides(finding: Finding, old: Evidence, new: Evidence) -> Iterator[str]:
     """
     if not finding.against and not finding.difference and finding.verdict is Reproduced.REPRODUCED:
         return
-    before, after = (
-        _change(evidence, compared) if compared else _number(evidence, finding)
-        for evidence, compared in ((old, finding.before), (new, finding.after))
-    )
+    before = _side(old, finding, finding.before)
+    after = _side(new, finding, finding.after)
     if before and before == after:
         yield f"in both: {before}"
     else:
@@ -91,18 +89,15 @@ def _sides(finding: Finding, old: Evidence, new: Evidence) -> Iterator[str]:
         yield f"difference: {span} ({words.interval_name(apart)})"
 
 
-def _change(evidence: Evidence, compared: Comparison) -> str | None:
-    """Return a comparison in the words of the report; ``None`` if there was none."""
-    if compared.verdict is Verdict.NO_COMPARISON:
+def _side(evidence: Evidence, finding: Finding, compared: Comparison | None) -> str | None:
+    """Return the comparison, or the numbers of the cell, in one run; ``None`` without numbers."""
+    if compared and compared.verdict is not Verdict.NO_COMPARISON:
+        found = words.finding(evidence, compared)
+        return f"{found}; {words.basis(evidence, compared).removesuffix('.')}"
+    if finding.of is None or finding.metric is None or finding.against:
         return None
-    found = words.finding(evidence, compared)
-    return f"{found}; {words.basis(evidence, compared).removesuffix('.')}"
-
-
-def _number(evidence: Evidence, finding: Finding) -> str | None:
-    """Return the numbers of a cell; ``None`` if the finding is not about numbers."""
-    summary = finding.metric and evidence.summaries.get((finding.of or "", finding.metric.name))
-    if finding.metric is None or finding.against or not summary or not summary.n:
+    summary = evidence.summaries.get((finding.of, finding.metric.name))
+    if not summary or not summary.n:
         return None
     return words.median_and_range(summary, finding.metric).replace("\n", " ")
 

@@ -89,7 +89,7 @@ def _template(name: str) -> Template:
         "lines": lambda text: Markup("<br>").join(map(one_line, text.split("\n"))),
         "log": lambda lines: Raw(html.escape(_cut(lines))),
     }
-    environment.policies["json.dumps_kwargs"] = {}
+    environment.policies["json.dumps_kwargs"] = {}  # keep the order of the keys
     return environment.get_template(name)
 
 

@@ -1,6 +1,6 @@
 """The content of a report: its title, its first paragraph, and its sections."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from runner.records import shown
 from runner.report.evidence import Evidence, gather
@@ -70,18 +70,12 @@ def _progress(evidence: Evidence) -> str:
     return f"{progress} All cells ended as expected{' so far' if unfinished else ''}."
 
 
-def _quick(evidence: Evidence) -> tuple[str, ...]:
+def _quick(evidence: Evidence) -> Iterator[str]:
     """Warn if the run used the parameters of a quick look."""
     quick = evidence.run.matrix.quick
-    if not quick or not all(
-        cell.parameters.get(name) == value
-        for cell in evidence.cells
-        for name, value in quick.items()
-    ):
-        return ()
-    replaced = ", ".join(f"{name} = {shown(value)}" for name, value in quick.items())
-    sentence = (
-        f"This is a quick look with {replaced}. Numbers that depend on this cannot be compared "
-        "with published numbers."
-    )
-    return (sentence,)
+    if quick and all(quick.items() <= cell.parameters.items() for cell in evidence.cells):
+        replaced = ", ".join(f"{name} = {shown(value)}" for name, value in quick.items())
+        yield (
+            f"This is a quick look with {replaced}. Numbers that depend on this cannot be compared "
+            "with published numbers."
+        )
