@@ -43,21 +43,20 @@ def _changed(before: str, after: str) -> str:
 def _facts(evidence: Evidence) -> Mapping[str, str]:
     """Return the facts about the measured machine, the engine and the runner."""
     run, machine, engine = evidence.run, evidence.machine, evidence.run.engine
-    venv = engine.name == "venv"
+    if engine.name == "venv":
+        version, own = engine.version, {"isolation": engine.isolation}
+    else:
+        version, own = f"{engine.version} (API {engine.api})", {"storage": engine.storage}
     return {
         "processor": ", ".join(evidence.processors) or machine.cpu_model,
         "cores": str(machine.cores),
         "memory": memory(machine.memory_bytes),
         "kernel": machine.kernel,
         "system": machine.system,
-        "engine": f"{engine.name} {engine.version}" + ("" if venv else f" (API {engine.api})"),
+        "engine": f"{engine.name} {version}",
         "architecture": engine.architecture,
         "cgroup": f"v{engine.cgroup}" if engine.cgroup else "none",
-        **(
-            {"isolation": engine.isolation}
-            if venv
-            else {"storage": engine.storage}
-        ),
+        **own,
         **_bases(evidence),
         "Python of the runner": run.host.python,
         "version of the runner": run.runner_version,

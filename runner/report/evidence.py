@@ -98,12 +98,8 @@ class Evidence:
 def gather(stored: StoredRun) -> Evidence:
     """Sort a stored run."""
     run, plan = stored.run, stored.plan
-    planned = {(trial.cell, trial.block) for trial in plan.trials if not trial.control}
-    results = tuple(
-        one
-        for one in stored.results
-        if (one.trial.cell, one.trial.block) in planned and not one.trial.control
-    )
+    planned = {trial.slot for trial in plan.trials if not trial.control}
+    results = [one for one in stored.results if one.trial.slot in planned]
     by_cell: dict[str, list[TrialResult]] = {}
     for result in Attempts(results).counting():
         by_cell.setdefault(result.trial.cell, []).append(result)
@@ -113,7 +109,7 @@ def gather(stored: StoredRun) -> Evidence:
         images=_by_request(run, stored.images, by_cell),
         results=by_cell,
         summaries={(one.cell, one.metric): one for one in summarise(run.matrix, results)},
-        planned=Counter(cell for cell, _ in planned),
+        planned=Counter(cell for cell, _, _ in planned),
         logs=stored.logs,
         judgement=judge(run.matrix, plan, stored.results),
         lost=tuple(one for one in stored.results if one.status is Status.ENGINE_LOST),

@@ -1,6 +1,6 @@
 """The content of a report: its title, its first paragraph, and its sections."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from runner.records import shown
 from runner.report.evidence import Evidence, gather
@@ -27,8 +27,12 @@ def _compared(evidence: Evidence) -> str:
     cells = [dict(cell.coordinates) for cell in evidence.cells]
     axes = []
     for axis in run.matrix.axes:
-        values = dict.fromkeys(shown(cell[axis.name]) for cell in cells if axis.name in cell)
-        axes.append(f"{axis.name} ({_values(list(values))})")
+        found = [shown(cell[axis.name]) for cell in cells if axis.name in cell]
+        values = list(dict.fromkeys(found))
+        listed = ", ".join(values)
+        if len(values) > MOST_VALUES:
+            listed = f"{len(values)} values from {values[0]} to {values[-1]}"
+        axes.append(f"{axis.name} ({listed})")
     of = f" of {' and '.join(axes)}" if axes else ""
     return (
         f"{counted(len(cells), 'cell')}{of}, compared on one host: {machine.cpu_model}, "
@@ -37,23 +41,12 @@ def _compared(evidence: Evidence) -> str:
     )
 
 
-def _values(values: Sequence[str]) -> str:
-    """List the values of an axis; of many values only the first, the last and their number."""
-    if len(values) > MOST_VALUES:
-        return f"{len(values)} values from {values[0]} to {values[-1]}"
-    return ", ".join(values)
-
-
 def _progress(evidence: Evidence) -> str:
     """Say how far the run is, and whether every cell ended as expected."""
-    planned = {(trial.cell, trial.block) for trial in evidence.plan.trials if not trial.control}
-    done = {
-        (result.trial.cell, result.trial.block)
-        for cell in evidence.cells
-        for result in evidence.settled(cell)
-    } & planned
-    blocks = {block for _, block in planned}
-    unfinished = {block for _, block in planned - done}
+    planned = {trial.slot for trial in evidence.plan.trials if not trial.control}
+    done = {one.trial.slot for cell in evidence.cells for one in evidence.settled(cell)}
+    blocks = {block for _, block, _ in planned}
+    unfinished = {block for _, block, _ in planned - done}
     trials = f"{len(done):,} of {counted(len(planned), 'trial')} done."
     if unfinished:
         progress = (

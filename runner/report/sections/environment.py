@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from runner.records import Scalar, shown
-from runner.records.environment import Environment, EnvironmentRequest, Image, Unsupported
+from runner.records.environment import Environment, EnvironmentRequest, Unsupported
 from runner.records.run import EngineFacts, Run, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.records import Section, Table
@@ -96,17 +96,14 @@ def _merged(mappings: Iterable[Mapping[str, Scalar]]) -> Mapping[str, str]:
 
 
 def _overview(evidence: Evidence, names: Mapping[EnvironmentRequest, str]) -> Table:
-    rows = tuple(
-        (
-            name,
-            *_locked(evidence, request),
-            image_sizes(evidence, request),
-            _bases(evidence.images[request]),
-        )
-        for request, name in names.items()
-    )
+    rows = []
+    for request, name in names.items():
+        images = evidence.images[request]
+        bases = dict.fromkeys(f"{image.base.name}, {image.base.kind.value}" for image in images)
+        found = (image_sizes(evidence, request), "; ".join(bases) or NOTHING)
+        rows.append((name, *_locked(evidence, request), *found))
     columns = ("environment", "Python", "as of", "packages", "image", "base")
-    return Table("Environments", columns, rows)
+    return Table("Environments", columns, tuple(rows))
 
 
 def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, str]:
@@ -117,11 +114,6 @@ def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, 
             return shortened(f"unsupported: {entry.reason}"), NOTHING, NOTHING
         case None:
             return "not locked", NOTHING, NOTHING
-
-
-def _bases(images: Iterable[Image]) -> str:
-    bases = dict.fromkeys(f"{image.base.name}, {image.base.kind.value}" for image in images)
-    return "; ".join(bases) or NOTHING
 
 
 def _side_by_side(
