@@ -17,7 +17,6 @@ from runner.judge.records import (
     FEWEST_BLOCKS,
     Comparison,
     Estimate,
-    Judgement,
     Verdict,
 )
 from runner.records.run import TrialResult
@@ -157,8 +156,13 @@ def _listed(counts: Counter[Status]) -> str:
 
 def _comparisons(old: Evidence, new: Evidence) -> Iterator[_Draft]:
     """Yield the comparisons that were named before the run, or all others if none was."""
-    known = {(one.of, one.against, one.metric.name): one for one in new.judgement.comparisons}
-    compared = old.judgement.comparisons
+    compared, here = old.judgement.comparisons, new.judgement
+    known = {(one.of, one.against, one.metric.name): one for one in here.comparisons}
+    absent = (
+        "these cells were not compared here"
+        if here.look
+        else f"a verdict needs {here.next_look} complete blocks, and here there are {here.complete}"
+    )
     for before in [one for one in compared if one.named] or compared:
         after = known.get((before.of, before.against, before.metric.name))
         draft = Finding(
@@ -172,17 +176,11 @@ def _comparisons(old: Evidence, new: Evidence) -> Iterator[_Draft]:
             nothing = f"nothing to reproduce: {before.verdict.value!r} in the bundle"
             yield replace(draft, reason=nothing, counts=False)
         elif after is None:
-            yield replace(draft, reason=_missing(new.judgement))
+            yield replace(draft, reason=absent)
         elif why := _obstacle(before, after):
             yield replace(draft, reason=why)
         else:
             yield partial(_compared, draft, before, after)
-
-
-def _missing(new: Judgement) -> str:
-    if new.look is not None:
-        return "these cells were not compared here"
-    return f"a verdict needs {new.next_look} complete blocks, and here there are {new.complete}"
 
 
 def _obstacle(before: Comparison, after: Comparison) -> str | None:

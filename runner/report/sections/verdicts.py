@@ -263,17 +263,15 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
 
 def learning(evidence: Evidence) -> Section | None:
     """Draw the learning curves, and in matched mode say where they diverge."""
-    series: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    series: dict[str, dict[str, list[Sequence[float]]]] = {}
     for cell in evidence.cells[: figures.MOST_CURVES]:
-        results = evidence.results.get(cell.id, ())
-        for name, blocks in learning_curves(evidence.run.matrix, results).items():
-            curves = [tuple(curve) for curve in blocks.values() if len(curve) > 1]
-            if curves:
+        for name, blocks in learning_curves(evidence.run.matrix, evidence.ok(cell)).items():
+            if curves := [curve for curve in blocks.values() if len(curve) > 1]:
                 series.setdefault(name, {})[cell.id] = curves
     if not series:
         return None
     titles = {one.name: words.heading(one) for one in evidence.run.matrix.metrics}
-    titled: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    titled: dict[str, dict[str, list[Sequence[float]]]] = {}
     for name, cells in islice(series.items(), figures.MOST_SERIES):
         title = titles.get(name, name.replace("_", " "))
         titled[name if title in titled else title] = cells
