@@ -121,8 +121,7 @@ def _by_request(
 ) -> Mapping[EnvironmentRequest, tuple[Image, ...]]:
     used: dict[EnvironmentRequest, set[str | None]] = {}
     for cell in run.matrix.cells:
-        ids = used.setdefault(cell.request, set())
-        ids.update(result.image for result in results.get(cell.id, ()))
+        used.setdefault(cell.request, set()).update(one.image for one in results.get(cell.id, ()))
     return {
         request: tuple(image for image in images if image.id in ids)
         or tuple(image for image in images if image.label == request.label)
