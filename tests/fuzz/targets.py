@@ -177,11 +177,22 @@ def read_any_matrix(content: bytes) -> None:
         check_message(error, path)
         return
     holds(matrix.cells, "a matrix without cells is accepted")
+    check_keys(yaml.compose(content.decode("utf-8-sig"), yaml.CSafeLoader))
     written = _MATRIX.dump_json(matrix)
     check_texts(json.loads(written))
     holds(_MATRIX.validate_json(written) == matrix, "the stored matrix differs")
     if len(matrix.cells) <= MOST_JUDGED:
         judge_any_numbers(matrix)
+
+
+def check_keys(node: yaml.Node | None) -> None:
+    """Check that the keys of each mapping in a YAML document are distinct."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        holds(len(keys) == len(set(keys)), "the same key is accepted twice")
+    if isinstance(node, yaml.CollectionNode):
+        for inner in node.value:
+            check_keys(inner[1] if isinstance(node, yaml.MappingNode) else inner)
 
 
 def judge_any_numbers(matrix: Matrix) -> None:
@@ -209,6 +220,7 @@ def read_any_lock(content: bytes) -> None:
     for entry in lock.entries:
         holds(lock.entry(entry.request), "the lock does not find its own entry")
         if isinstance(entry, Environment):
+            holds(entry.as_of.tzinfo, "a date without a time zone is accepted")
             entry.as_of.astimezone(timezone.utc)  # reports show it in UTC
 
 

@@ -139,9 +139,7 @@ def test_the_temporary_files_of_a_killed_process_are_removed(folder: RunFolder) 
     assert {path for path in folder.path.rglob("*") if path.is_file()} == before
 
 
-def test_a_full_disk_has_an_error_of_its_own(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_has_its_own_error(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program waits for space, but not for a read-only folder."""
     for number, kind in ((28, NoSpaceError), (30, RunFolderError)):
 
@@ -365,7 +363,7 @@ def test_an_ordinary_id_is_its_file_name() -> None:
 
 
 @given(st.sets(st.text(st.characters(exclude_categories=())) | st.text("aA/_.", max_size=300)))
-def test_any_id_has_a_file_name_of_its_own(names: set[str]) -> None:
+def test_any_id_has_its_own_file_name(names: set[str]) -> None:
     """Different ids have different names, which every file system accepts."""
     given_names = {file_name(name) for name in names}
     assert len(given_names) == len(names)
