@@ -96,7 +96,8 @@ def _interpreters(matrix: Matrix, lock: Lock) -> Diagnosis:
         remedy = "If the network does not allow that, install it with pyenv or uv."
         return Diagnosis("interpreters", None, text, remedy)
     if unlocked:
-        text = f"{listed(sorted(unlocked))} is not locked yet, so its Python is unknown."
+        count = counted(len(unlocked), "environment")
+        text = f"{count} not locked yet, so the Python is unknown: {listed(sorted(unlocked))}."
         remedy = "Run `python -m runner lock`."
         return Diagnosis("interpreters", None, text, remedy)
     text = f"Python {listed(wanted)} is installed." if wanted else "No interpreter is needed."
@@ -140,9 +141,7 @@ def _disk(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> Diagnosis:
     count = len(to_build(matrix, lock, images))
     place = Path(tempfile.gettempdir())
     free, needed = shutil.disk_usage(place).free / GB, ENVIRONMENT_GB * count
-    text = (
-        f"{free:.0f} GB are free in {place}; to build {counted(count, 'image')} takes {needed} GB."
-    )
+    text = f"{free:.0f} GB are free in {place}; the missing images need {needed} GB."
     remedy = "Free some space, or set TMPDIR to another folder."
     return Diagnosis("disk", free >= needed, text, remedy)
 

@@ -85,7 +85,7 @@ def test_every_problem_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     findings = found(host=replace(HOST, cpu_flags=()), reports=tmp_path)
     wrong = {subject for subject, finding in findings.items() if finding.sound is False}
     assert wrong == {"processor", "disk", "noise", "last run"}
-    assert findings["disk"].text.endswith("to build 1 image takes 4 GB.")
+    assert findings["disk"].text.endswith("the missing images need 4 GB.")
     assert "other processes took 40.0% of the core" in findings["noise"].text
     assert "is 90 days old" in findings["last run"].text
     assert all(findings[subject].remedy for subject in wrong - {"processor"})
