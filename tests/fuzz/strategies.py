@@ -161,10 +161,10 @@ def changed(draw: st.DrawFn, tree: Any) -> Any:
     """Return a sound tree of values with changes in one to three places."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.sampled_from([1, 1, 1, 3]))):
-        places = list(_places(tree))
+        places = _places(tree)
         if not places:
             return draw(ANYTHING)
-        inner, key = draw(st.sampled_from(places))
+        inner, key = draw(st.sampled_from(places[draw(st.sampled_from(list(places)))]))
         value = inner[key]
         match draw(st.integers(0, 11)):
             case 0:
@@ -177,18 +177,31 @@ def changed(draw: st.DrawFn, tree: Any) -> Any:
                 inner[draw(TEXT)] = inner.pop(key)
             case 3:
                 inner[key:key] = [copy.deepcopy(value)]
-            case _:  # another value of the same kind gets past the first checks
-                alike = [held[at] for held, at in places if type(held[at]) is type(value)]
-                inner[key] = copy.deepcopy(draw(st.sampled_from(alike) | _of_same_kind(value)))
+            case number:  # another value of the same kind gets past the first checks
+                others = [held[at] for some in places.values() for held, at in some]
+                alike = [other for other in others if type(other) is type(value)]
+                same_kind = st.sampled_from(alike) if number % 2 else _of_same_kind(value)
+                inner[key] = copy.deepcopy(draw(same_kind))
     return tree
 
 
-def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each place of a tree that holds a value: a list or dictionary, and an index or key."""
-    if isinstance(tree, (dict, list)):
-        for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
-            yield tree, key
-            yield from _places(tree[key])
+def _places(tree: Any) -> dict[str, list[tuple[Any, Any]]]:
+    """Return each place of a tree that holds a value: a list or dictionary, and an index or key.
+
+    They are grouped by path, and all entries of a list share a path. Otherwise a long list would
+    get nearly all changes.
+    """
+    places: dict[str, list[tuple[Any, Any]]] = {}
+
+    def add(inner: Any, path: str) -> None:
+        if isinstance(inner, (dict, list)):
+            for key in inner if isinstance(inner, dict) else range(len(inner)):
+                here = f"{path}.{key if isinstance(inner, dict) else ''}"
+                places.setdefault(here, []).append((inner, key))
+                add(inner[key], here)
+
+    add(tree, "")
+    return places
 
 
 def _of_same_kind(value: Any) -> Value:
