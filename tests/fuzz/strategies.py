@@ -208,7 +208,9 @@ def _of_same_kind(value: Any) -> Value:
     match value:
         case bool() | None:
             return st.booleans()
-        case int() | float():
+        case int():
+            return st.sampled_from([one for one in NUMBERS if isinstance(one, int)])
+        case float():
             return NUMBER
         case str():
             return TEXT

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import yaml
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ from runner.judge import judge
 from runner.lock.file import read_lock
 from runner.plan import make_plan
 from runner.read import read
+from runner.records import FORMAT
 from runner.records.environment import Environment, Image, Images, Lock
 from runner.records.run import Plan, Reading, Run, TrialResult
 from runner.records.study import Better, Matrix, Metric, Status
@@ -44,6 +46,7 @@ from runner.runs.folder import RunFolder, StoredRun
 from tests.fuzz import edges
 from tests.fuzz.strategies import (
     Schema,
+    as_json,
     as_sections,
     as_yaml,
     near,
@@ -339,9 +342,10 @@ def report_any_run(content: bytes) -> None:
 
 
 def check_report(text: str) -> None:
-    """Check that nothing in a report can control a terminal."""
+    """Check that nothing in a report can control a terminal or run a script."""
     found = _CONTROL.search(text)
     holds(found is None, f"the report contains {found and found.group()!r}")
+    holds("<script>alert" not in text, "the report contains a script from outside")
 
 
 def _as_text(stored: StoredRun) -> bytes:
@@ -359,7 +363,7 @@ def _as_text(stored: StoredRun) -> bytes:
 
 
 def _stored_runs() -> tuple[bytes, ...]:
-    """Return three small runs: a finished one, a disturbed one, and one that has just begun."""
+    """Return small runs: a finished one, the same in an old format, a disturbed one, a new one."""
     study = samples.founding_matrix()
     models = {"sequential", "subclassed-as-published"}
     cells = tuple(one for one in study.cells if dict(one.coordinates)["model"] in models)
@@ -383,10 +387,19 @@ def _stored_runs() -> tuple[bytes, ...]:
         for number, one in enumerate(results)
     )
     matched = replace(run, matrix=replace(study, matched=True))
-    return tuple(
+    finished, *others = (
         _as_text(StoredRun(run=of, plan=plan, images=images, results=held, logs=logs))
         for of, held in ((run, results), (matched, disturbed), (run, results[:3]))
     )
+    return (finished, _in_old_format(finished), *others)
+
+
+def _in_old_format(run: bytes) -> bytes:
+    """Return a run as matrix-runner wrote it before format 5."""
+    names = {b"disturbed": b"tainted", b"most_disturbed": b"most_tainted", b"control": b"twin"}
+    for name, old in names.items():
+        run = run.replace(b'"%s":' % name, b'"%s":' % old)
+    return run.replace(b'"format":%d' % FORMAT, b'"format":4')
 
 
 # --- all of them ---------------------------------------------------------------------------------
@@ -427,6 +440,28 @@ def lock_schema() -> Schema:
     return {**schema, "required": ["format", "entries"]}
 
 
+def _hostile_run(run: bytes) -> bytes:
+    """Return a run in which every free text tries to control a terminal or a page."""
+
+    def hostile(tree: Any) -> Any:
+        match tree:
+            case dict():
+                return {name: hostile(inner) for name, inner in tree.items()}
+            case list():
+                return [hostile(inner) for inner in tree]
+            case str() if " " in tree:  # names, ids and dates contain no space
+                return tree + edges.HOSTILE
+            case _:
+                return tree
+
+    return as_sections(
+        {
+            name: as_json(hostile(json.loads(body))) if name.endswith(b".json") else body
+            for name, body in sections(run).items()
+        }
+    )
+
+
 @functools.cache
 def targets() -> tuple[Target, ...]:
     """Return all readers."""
@@ -435,6 +470,7 @@ def targets() -> tuple[Target, ...]:
     documents = (document(json.dumps(GOOD)), document("x"))
     results = (json.dumps(GOOD).encode(), b'{"format": 1, "values": {"seconds": 1, "loss": 2}}')
     runs = _stored_runs()
+    hostile = tuple(map(_hostile_run, runs))
     schema = json.loads((ROOT / "matrix.schema.json").read_bytes())
     return (
         Target(
@@ -473,15 +509,15 @@ def targets() -> tuple[Target, ...]:
             name="run",
             promise=read_any_run,
             seeds=runs,
-            edges=_damaged_runs(runs[0]),
+            edges=(*hostile, *_damaged_runs(runs[0])),
             inputs=run_inputs(runs),
             share=0.05,
         ),
         Target(
             name="report",
             promise=report_any_run,
-            seeds=runs,
-            edges=(),
+            seeds=runs[:2],
+            edges=hostile,
             inputs=run_inputs(runs),
             limit_s=REPORT_S,
             share=0.0025,

@@ -26,7 +26,7 @@ from tests.fuzz.targets import (
 )
 from tests.support.matrices import SMALL, problems_of, study
 
-EXAMPLES = {"matrix": 200, "lock": 100, "document": 150, "result": 300, "run": 60, "report": 3}
+EXAMPLES = {"matrix": 150, "lock": 100, "document": 150, "result": 300, "run": 60, "report": 2}
 """The number of generated inputs for each reader."""
 
 RUN = target("run").seeds[0]
@@ -82,6 +82,11 @@ def test_no_stored_file_takes_long() -> None:
     """Every odd file in a run folder is refused in time."""
     for content in target("run").edges:
         target("run").check(content)
+
+
+def test_hostile_texts_stay_texts() -> None:
+    """A report shows them, but they control neither a terminal nor a page."""
+    target("report").check(target("report").edges[0])
 
 
 def test_an_input_that_takes_long_is_stopped() -> None:
