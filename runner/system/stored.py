@@ -57,7 +57,9 @@ def parse(
         record: _T = _adapter(kind).validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise _invalid(first["loc"], first["msg"]) from error
+        records = {one.__name__ for one in Record.__subclasses__()}  # pydantic names what it tried
+        path = tuple(part for part in first["loc"] if part not in records)
+        raise _invalid(path, first["msg"]) from error
     for path, value in leaves(record):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise _invalid(path, "Number is too large")

@@ -31,6 +31,13 @@ class Whole(Record):
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Record):
+    """A record that holds one of two others."""
+
+    of: Part | Whole
+
+
 def read(content: bytes) -> Whole:
     """Read a record, with ``pieces`` as the older name of ``parts``."""
 
@@ -106,3 +113,9 @@ def test_a_problem_is_one_printable_line_of_limited_length(name: str) -> None:
         read(stored.dump(whole).replace(b": 1\n", b": null\n"))
     assert str(raised.value).replace(NO_BREAK_SPACE, " ").isprintable()
     assert len(str(raised.value)) <= stored.LONGEST_PROBLEM
+
+
+def test_a_problem_names_the_place_and_not_our_classes() -> None:
+    """Also where a file may hold one of two records."""
+    with pytest.raises(stored.InvalidError, match=r"^of\.at: Field required$"):
+        stored.parse(Choice, b'{"of": {"counts": {}}}', 1)
