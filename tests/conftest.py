@@ -22,8 +22,9 @@ from runner.system.signals import SIGNALS
 from tests.support import required
 from tests.support.browser import chromium_or_skip
 
-settings.register_profile("steady", deadline=None)  # machines of CI are sometimes slow
-settings.load_profile("steady")
+# Machines of CI are sometimes slow. tests/fuzz and tests/statistics try many more examples.
+settings.register_profile("unit", deadline=None, max_examples=40)
+settings.load_profile("unit")
 
 GOLD = Path(__file__).parent / "gold"
 

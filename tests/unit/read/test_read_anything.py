@@ -12,7 +12,7 @@ from runner.read.schema import Document
 from tests.support.matrices import FULL
 
 anything = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
