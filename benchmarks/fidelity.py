@@ -40,7 +40,7 @@ from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Stat
 from runner.report.words import NOTHING, amount, heading, margin, number, unit
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
-from runner.summarise import measures_wall_time
+from runner.summarise import depends_on_speed
 from runner.system import signals, tempdir
 from runner.system.host import avoid_cores, runs_here, this_host
 from runner.text import counted, one_line
@@ -203,7 +203,8 @@ def lines(
 ) -> Iterator[str]:
     """Yield the printed lines about results, which may cover only part of the plan."""
     against, of = (cell.id for cell in matrix.cells)
-    samples = gather(replace(matrix, matched=True), plan, map(_judged, results), plan.blocks)
+    judged = replace(matrix, matched=True, metrics=(*matrix.metrics, WHOLE))
+    samples = gather(judged, plan, map(_judged, results), plan.blocks)
     epochs = matrix.cells[0].parameters["epochs"]
     yield f"\n{', '.join(SELECTED)}, {epochs} epochs, seed {plan.seed}"
     yield from (_described(name, one, results) for name, one in facts.items())
@@ -211,9 +212,8 @@ def lines(
     stayed = f"{state.stayed} of {state.trials} stay so after repeats"
     yield f"{counted(len(results), 'trial')} executed, {disturbed} of them disturbed; {stayed}"
     if state.busy:
-        yield "the host was too busy for wall times: CPU times are compared instead"
-    wanted = [*(one for one in matrix.metrics if one.name in METRICS), WHOLE]
-    metrics = dict.fromkeys(map(samples.measured, wanted))
+        yield "the host was too busy for wall times; those that name a CPU time are judged by it"
+    metrics = [*(one for one in matrix.metrics if one.name in METRICS), WHOLE]
     found = [measure(samples, Asked(of, against, one, named=True), LEVEL) for one in metrics]
     yield from _table(samples, found, engine_of(of), control=False)
     if any(one.control for one in plan.trials):
@@ -260,7 +260,7 @@ def _table(
     against = engine_of(found[0].against)
     change = f"{of} / {against} ({LEVEL * 100:g} % interval)"
     yield f"\n{'':31} {against:>8} {of:>13} {change:>38} pairs  verdict"
-    for one in found:
+    for one in {one.measured: one for one in found}.values():
         both = [
             samples.numbers(one.against, one.measured),
             samples.numbers(one.of, one.measured, control=control),
@@ -293,7 +293,7 @@ def _change(found: Comparison) -> str:
 def _said(samples: Samples, found: Comparison) -> str:
     """Return the verdict in words."""
     metric, estimate = found.measured, found.estimate
-    timed = measures_wall_time(samples.matrix, metric)
+    timed = depends_on_speed(samples.matrix, metric)
     match found.verdict:
         case Verdict.EQUIVALENT if found.identical:
             return "the same in every pair"

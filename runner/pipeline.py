@@ -88,7 +88,7 @@ class Pipeline:
             "Begin another run with --new, or add blocks to this one with --blocks N."
         )
         self._note_report(self._write_report())
-        return Exit.OK
+        return self._exit_code()
 
     def _announce(self) -> None:
         trials = self._missing()
@@ -204,17 +204,19 @@ class Pipeline:
 
     def _exit_code(self) -> Exit:
         """Return 5 if a trial stays lost, 1 if a cell failed unexpectedly, else 0."""
-        expected = {cell.id: cell.expect for cell in self._matrix.cells}
         attempts = Attempts(self._results)
-        lost = sum(known[-1].status is Status.ENGINE_LOST for known in attempts)
+        known = [attempts.of(trial) for trial in self._missing()]
+        lost = sum(bool(tries) and tries[-1].is_lost for tries in known)
         if lost:
             self._observer.note(
                 f"{counted(lost, 'trial')} lost because of the machine. Run the same command to "
                 f"repeat {'it' if lost == 1 else 'them'}."
             )
             return Exit.ENGINE
+        expected = {cell.id: cell.expect for cell in self._matrix.cells}
         failed = any(
-            one.status not in {Status.OK, expected[one.trial.cell]} for one in attempts.counting()
+            not one.is_lost and one.status not in {Status.OK, expected[one.trial.cell]}
+            for one in attempts.counting()
         )
         return Exit.CELL_FAILED if failed else Exit.OK
 

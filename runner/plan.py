@@ -91,7 +91,7 @@ def _value(cell: Cell, axis: str) -> str:
 
 
 def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
-    """Return the matrix for a first look: quick parameters in every cell, and few blocks."""
+    """Return the matrix for a first look: quick parameters, few blocks, and no repeats."""
     cells = tuple(
         replace(
             cell,
@@ -100,7 +100,7 @@ def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
         )
         for cell in matrix.cells
     )
-    return replace(matrix, cells=cells, blocks=blocks)
+    return replace(matrix, cells=cells, blocks=blocks, repeats=0)
 
 
 def make_plan(
@@ -160,7 +160,11 @@ def _settled(known: Sequence[TrialResult], guards: Guards, expected: Status) -> 
     """Whether a trial needs no further attempt."""
     telling = [one for one in known if one.says_something(expected)]
     undisturbed = any(one.disturbed is None for one in telling)
-    return undisturbed or len(telling) > guards.repeats
+    return undisturbed or (bool(telling) and _disturbed(known) > guards.repeats)
+
+
+def _disturbed(known: Iterable[TrialResult]) -> int:
+    return sum(one.disturbed is not None for one in known)
 
 
 def to_repeat(
@@ -168,18 +172,24 @@ def to_repeat(
 ) -> tuple[Trial, ...]:
     """Return the trials to repeat at the end of a block: the machine disturbed or lost them.
 
-    The next command repeats a trial that was lost too often.
+    A trial that was lost too often, or that only reached its time limit while it was disturbed, is
+    left to the next command.
     """
     known = [result for result in results if result.trial.block == block]
     attempts = Attempts(known)
     return tuple(
-        trial for trial in pending(matrix, plan, known) if _is_repeated_now(attempts.of(trial))
+        trial
+        for trial in pending(matrix, plan, known)
+        if _is_repeated_now(attempts.of(trial), plan.guards)
     )
 
 
-def _is_repeated_now(known: Sequence[TrialResult]) -> bool:
-    lost = sum(one.status is Status.ENGINE_LOST for one in known)
-    return lost < MOST_LOST and (lost > 0 or any(one.disturbed for one in known))
+def _is_repeated_now(known: Sequence[TrialResult], guards: Guards) -> bool:
+    if not known:
+        return False
+    if known[-1].status is Status.ENGINE_LOST:
+        return sum(one.status is Status.ENGINE_LOST for one in known) < MOST_LOST
+    return 0 < _disturbed(known) <= guards.repeats
 
 
 def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:

@@ -4,15 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from runner.records import Record
+from runner.records import Record, units
 from runner.records.attempts import Attempts
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status
-
-TRIAL_CPU = "trial_cpu_seconds"
-"""The CPU time of a whole trial, which the kernel counts for every trial."""
-
-_TIMES = frozenset({"s", "ms", "us", "ns", "min", "h"})
 
 WARM_UP_ENTRIES = 2
 """Entries of a series that do not count: first epochs trace, allocate and fill caches."""
@@ -43,8 +38,6 @@ def metric_value(result: TrialResult, metric: str) -> float | None:
     """
     if result.status is not Status.OK:
         return None
-    if metric == TRIAL_CPU:
-        return result.reading.cpu_s if result.reading else None
     if metric in result.values:
         return result.values[metric]
     series = result.series.get(metric, ())
@@ -53,15 +46,20 @@ def metric_value(result: TrialResult, metric: str) -> float | None:
     return median(series[min(WARM_UP_ENTRIES, len(series) - 1) :])
 
 
-def measures_wall_time(matrix: Matrix, metric: Metric) -> bool:
-    """Whether a busy host disturbs the metric: its unit is a time, and it is not CPU time."""
-    cpu_times = {TRIAL_CPU, *(one.cpu_time for one in matrix.metrics)}
-    return is_time(metric) and metric.name not in cpu_times
+def depends_on_speed(matrix: Matrix, metric: Metric) -> bool:
+    """Whether a busy host changes the metric.
 
-
-def is_time(metric: Metric) -> bool:
-    """Whether the metric's unit is a time, or a rate."""
-    return metric.unit.rpartition("/")[2] in _TIMES
+    It changes times, rates, and everything that is compared by ratios and is not known to be a
+    size. It hardly changes CPU time.
+    """
+    if metric.timed is not None:
+        return metric.timed
+    if metric.name in {one.cpu_time for one in matrix.metrics}:
+        return False
+    if units.is_time(metric.unit) or units.is_rate(metric.unit):
+        return True
+    declared = matrix.metric(metric.name)  # a limit may compare it on another scale
+    return declared.scale is Scale.RATIO and not units.is_size(metric.unit)
 
 
 def learning_curves(
@@ -80,7 +78,7 @@ def learning_curves(
 def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, ...]:
     """Summarise every cell and metric in the order of the matrix, with or without results.
 
-    Controls do not count. A lost engine is not a failure of the cell.
+    Controls do not count. What is lost to the machine is not a failure of the cell.
     """
     by_cell: dict[str, list[TrialResult]] = {}
     for result in Attempts(results).counting():
@@ -99,7 +97,7 @@ def _summary(cell: str, metric: str, results: list[TrialResult]) -> Summary:
         cell=cell,
         metric=metric,
         n=len(numbers),
-        n_failed=sum(result.status not in {Status.OK, Status.ENGINE_LOST} for result in results),
+        n_failed=sum(one.status is not Status.OK and not one.is_lost for one in results),
         median=median(numbers) if numbers else None,
         low=min(numbers, default=None),
         high=max(numbers, default=None),

@@ -23,7 +23,7 @@ from runner.records.run import TrialResult
 from runner.records.study import Metric, Scale, Status
 from runner.report.evidence import Evidence, gather
 from runner.runs.folder import StoredRun
-from runner.summarise import is_time, metric_value
+from runner.summarise import depends_on_speed, metric_value
 from runner.text import counted
 
 ERROR = 0.05
@@ -233,10 +233,14 @@ def _same_direction(before: Comparison, after: Comparison) -> bool:
 def _numbers(old: Evidence, new: Evidence) -> Iterator[_Draft]:
     """Yield the numbers of each cell that is ok in both runs, for metrics compared by difference.
 
-    Times are left out.
+    Metrics that depend on the speed of the host are left out.
     """
     matrix = old.run.matrix
-    metrics = [one for one in matrix.metrics if one.scale is Scale.DIFFERENCE and not is_time(one)]
+    metrics = [
+        metric
+        for metric in matrix.metrics
+        if metric.scale is Scale.DIFFERENCE and not depends_on_speed(matrix, metric)
+    ]
     for cell in old.cells:
         ours, theirs = ({one.trial.block: one for one in run.ok(cell)} for run in (new, old))
         for metric in metrics if ours and theirs else ():

@@ -79,6 +79,9 @@ def _of_comparison(claim: Claim, compared: Comparison) -> Ruling:
         verdict, evidence = _of_no_change(compared, estimate)
     else:
         verdict, evidence = _of_direction(claim, compared, estimate)
+    if size is not None and compared.measured != compared.metric:
+        quantities = f"{compared.metric.title} was published, {compared.measured.title} is judged"
+        evidence = (f"{quantities}.", *evidence)
     if size is None or estimate.sd == 0:
         return verdict, evidence
     relation = "within" if abs(size) <= statistics.noise(estimate) else "larger than"

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.judge import estimate as statistics
+from runner.judge.quantity import quantity
 from runner.judge.records import FEWEST_BLOCKS, Check, Comparison, Estimate, Forecast, Look, Verdict
 from runner.judge.samples import Samples, changes
+from runner.records import units
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status
-from runner.summarise import is_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +123,14 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
 
     With ``control`` the cell ``of`` is the control of ``against``.
     """
-    metric = samples.measured(asked.metric)
+    of, against = samples.of(asked.of, control=control), samples.of(asked.against)
+    judged = quantity(samples, asked.metric, of, against)
+    metric = asked.metric if isinstance(judged, str) else judged
     ours = samples.numbers(asked.of, metric, control=control)
     theirs = samples.numbers(asked.against, metric)
     found = changes(ours, theirs, metric.scale)
     by_block = found or {}
-    paired = metric.scale is Scale.RATIO or _matched(samples, asked)
+    paired = metric.scale is Scale.RATIO or metric.paired or _matched(samples, asked)
     if paired:
         size = 1.0 if metric.scale is Scale.RATIO else max(map(abs, theirs.values()), default=0.0)
         n, estimate = len(by_block), statistics.paired(list(by_block.values()), level, size)
@@ -147,13 +150,15 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
         paired=paired,
         identical=bool(by_block) and not any(by_block.values()),
     )
+    if isinstance(judged, str):
+        return replace(draft, reason=judged, estimate=None, changes={}, identical=False)
     if found is None:
         reason = f"a ratio needs numbers above zero, and {metric.title} has others; compare it by "
         reason += "`scale: difference`"
     elif not ours:
-        reason = _missing(asked.of, samples.of(asked.of, control=control))
+        reason = _missing(samples, asked.of, of)
     elif not theirs:
-        reason = _missing(asked.against, samples.of(asked.against))
+        reason = _missing(samples, asked.against, against)
     elif n < FEWEST_BLOCKS:
         reason = f"{n} of the {FEWEST_BLOCKS} blocks that a comparison needs; add blocks with "
         reason += "--blocks"
@@ -177,9 +182,9 @@ def _matched(samples: Samples, asked: Asked) -> bool:
     return bool(received) and all(len(one) == 1 and None not in one for one in received.values())
 
 
-def _missing(cell: str, results: Sequence[TrialResult]) -> str:
+def _missing(samples: Samples, cell: str, results: Sequence[TrialResult]) -> str:
     """Say why a side has no numbers."""
-    if not results:
+    if not results and not samples.disturbance.attempts.get(cell):
         return f"no trial of {cell} was executed"
     statuses = sorted({one.status.value for one in results if one.status is not Status.OK})
     if statuses:
@@ -192,7 +197,7 @@ def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
     if draft.identical or estimate.sd == estimate.mean == 0:
         reason = f"the same numbers in each of {estimate.n} blocks"
         return replace(draft, identical=True, verdict=Verdict.EQUIVALENT, reason=reason)
-    if estimate.sd == 0 and is_time(draft.measured):
+    if estimate.sd == 0 and units.is_time(draft.measured.unit):
         return replace(
             draft,
             verdict=Verdict.CANNOT_TELL,

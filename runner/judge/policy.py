@@ -7,30 +7,31 @@ the whole interval is beyond it, or the candidate does not run where the baselin
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Advice, Comparison, Decision, JudgedLimit, Look
 from runner.judge.samples import Samples
 from runner.records import as_id
-from runner.records.study import Better, Cell, PolicyLimit, Scale, Status
+from runner.records.study import Better, Cell, Matrix, Metric, PolicyLimit, Scale, Status
 
 
 def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tuple[Decision, ...]:
-    """Decide about every candidate: each value of the first axis except that of the baseline."""
+    """Decide about every candidate: each value of an axis that is compared with the baseline's."""
     matrix = samples.matrix
     if not matrix.policy:
         return ()
-    known = {(one.of, one.against, one.metric.name): one for one in compared}
+    known = {(one.of, one.against, one.metric): one for one in compared}
     limits: dict[str, list[JudgedLimit]] = {}
     for of, against in matrix.against_baseline():
-        found = limits.setdefault(_candidate(samples, of), [])
+        found = limits.setdefault(_candidate(of, against), [])
         if broken := _broken(samples, of, against):
             found.append(broken)
             if broken.advice is Advice.HOLD:
                 continue
         for limit in matrix.policy:
-            asked = Asked(of.id, against.id, matrix.metric(limit.metric), named=True)
-            one = known.get((of.id, against.id, limit.metric))
+            asked = Asked(of.id, against.id, _on_scale_of(limit, matrix), named=True)
+            one = known.get((of.id, against.id, asked.metric))
             found.append(_judged(samples, limit, one or measure(samples, asked, look.level)))
     return tuple(
         Decision(candidate=candidate, advice=_worst(found), limits=tuple(found))
@@ -38,11 +39,18 @@ def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tupl
     )
 
 
-def _candidate(samples: Samples, cell: Cell) -> str:
-    """Return how the cell differs from the baseline: ``tensorflow=2.0.0``."""
-    values = dict(cell.coordinates)
-    baseline = samples.matrix.baseline
-    return as_id((axis, values[axis]) for axis, usual in baseline if values[axis] != usual)
+def _candidate(of: Cell, against: Cell) -> str:
+    """Return how a cell differs from the one that it would replace: ``tensorflow=2.0.0``."""
+    replaced = dict(against.coordinates)
+    return as_id((axis, value) for axis, value in of.coordinates if replaced[axis] != value)
+
+
+def _on_scale_of(limit: PolicyLimit, matrix: Matrix) -> Metric:
+    """Return the metric of a limit. An absolute limit bounds the difference within blocks."""
+    metric = matrix.metric(limit.metric)
+    if limit.relative or metric.scale is Scale.DIFFERENCE:
+        return metric
+    return replace(metric, scale=Scale.DIFFERENCE, paired=True)
 
 
 def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:
@@ -63,13 +71,9 @@ def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:
 
 def _judged(samples: Samples, limit: PolicyLimit, compared: Comparison) -> JudgedLimit:
     """Compare the interval with a limit."""
-    estimate, bound = compared.usable, _bound(samples, limit, compared)
-    advice = Advice.CANNOT_TELL
-    if estimate is None:
-        reason = compared.reason
-    elif bound is None:
-        reason = "no change can reach the limit"
-    else:
+    advice, reason = Advice.CANNOT_TELL, compared.reason
+    if (estimate := compared.usable) is not None:
+        bound = _bound(samples, limit, compared)
         sign = -1 if compared.metric.better is Better.HIGHER else 1  # from here on, more is worse
         best, worst = sorted((sign * estimate.low, sign * estimate.high))
         if worst <= sign * bound:
@@ -88,18 +92,14 @@ def _judged(samples: Samples, limit: PolicyLimit, compared: Comparison) -> Judge
     )
 
 
-def _bound(samples: Samples, limit: PolicyLimit, compared: Comparison) -> float | None:
-    """Return the limit on the scale of the comparison; ``None`` if it does not exist there."""
-    is_ratio = compared.scale is Scale.RATIO
-    if limit.relative == is_ratio:
-        return math.log1p(limit.change) if is_ratio else limit.change
+def _bound(samples: Samples, limit: PolicyLimit, compared: Comparison) -> float:
+    """Return the limit on the scale of a comparison that has numbers on both sides."""
+    if compared.scale is Scale.RATIO:
+        return math.log1p(limit.change)
+    if not limit.relative:
+        return limit.change
     theirs = samples.numbers(compared.against, compared.measured).values()
-    if not theirs:
-        return None
-    mean = sum(theirs) / len(theirs)
-    if not is_ratio:
-        return limit.change * mean
-    return math.log1p(limit.change / mean) if limit.change > -mean else None
+    return limit.change * sum(theirs) / len(theirs)
 
 
 def _worst(limits: Sequence[JudgedLimit]) -> Advice:

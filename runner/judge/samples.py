@@ -9,18 +9,14 @@ from runner.judge.estimate import far_more_often
 from runner.judge.records import Disturbance
 from runner.records.attempts import Attempts
 from runner.records.run import Plan, TrialResult
-from runner.records.study import Better, Matrix, Metric, Scale, Status
-from runner.summarise import TRIAL_CPU, measures_wall_time, metric_value
+from runner.records.study import Matrix, Metric, Scale, Status
+from runner.summarise import depends_on_speed, metric_value
 
 UNEVEN_LEVEL = 0.99
 """How certain it must be that a cell is disturbed more often than the others."""
 
 Numbers = Mapping[int, float]
 """The number of each block."""
-
-_CPU_OF_TRIAL = Metric(
-    name=TRIAL_CPU, unit="s", better=Better.LOWER, title="CPU time of the whole trial"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +35,39 @@ class Samples:
     def numbers(self, cell: str, metric: Metric, *, control: bool = False) -> Numbers:
         """Return the number of each block in which the cell has one.
 
-        Wall times of disturbed trials are left out, whatever their values.
+        Disturbed trials are left out, whatever their values, if speed changes the metric.
         """
-        wall = measures_wall_time(self.matrix, metric)
+        timed = depends_on_speed(self.matrix, metric)
         return {
             result.trial.block: number
             for result in self.of(cell, control=control)
-            if not (wall and result.disturbed)
+            if not (timed and result.disturbed)
             and (number := metric_value(result, metric.name)) is not None
         }
-
-    def measured(self, metric: Metric) -> Metric:
-        """Return the metric that is judged: on a busy host, CPU time instead of wall time."""
-        if not (self.disturbance.busy and measures_wall_time(self.matrix, metric)):
-            return metric
-        cpu_times = (one for one in self.matrix.metrics if one.name == metric.cpu_time)
-        return next(cpu_times, _CPU_OF_TRIAL)
 
 
 def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
     """Return the results of the first ``blocks`` blocks that say something about their cell."""
     planned = {trial.slot for trial in plan.trials if trial.block <= blocks}
     expected = {cell.id: cell.expect for cell in matrix.cells}
-    telling = [
-        one
-        for one in results
-        if one.trial.slot in planned and one.says_something(expected.get(one.trial.cell, Status.OK))
-    ]
-    counting = sorted(Attempts(telling).counting(), key=lambda one: one.trial.block)
+    known = [one for one in results if one.trial.slot in planned]
+    counting = sorted(Attempts(known).counting(), key=lambda one: one.trial.block)
     grouped: dict[tuple[str, bool], tuple[TrialResult, ...]] = {}
     for one in counting:
-        key = (one.trial.cell, one.trial.control)
-        grouped[key] = (*grouped.get(key, ()), one)
-    return Samples(matrix, grouped, _disturbance(plan, telling, counting))
+        if one.says_something(expected.get(one.trial.cell, Status.OK)):
+            key = (one.trial.cell, one.trial.control)
+            grouped[key] = (*grouped.get(key, ()), one)
+    return Samples(matrix, grouped, _disturbance(plan, known, counting))
 
 
 def _disturbance(
     plan: Plan, attempts: Iterable[TrialResult], counting: Iterable[TrialResult]
 ) -> Disturbance:
-    tries = Counter(one.trial.cell for one in attempts)
-    disturbed = Counter(one.trial.cell for one in attempts if one.disturbed)
-    stayed = [one.disturbed is not None for one in counting]
+    """Count disturbed trials. One that was not executed was neither disturbed nor undisturbed."""
+    executed = [one for one in attempts if one.was_executed]
+    tries = Counter(one.trial.cell for one in executed)
+    disturbed = Counter(one.trial.cell for one in executed if one.disturbed)
+    stayed = [one.disturbed is not None for one in counting if one.was_executed]
     return Disturbance(
         attempts=tries,
         disturbed=disturbed,

@@ -112,11 +112,10 @@ def _file_trouble(file: str, folder: Path) -> str | None:
 
 def _metric_problems(document: Document) -> Iterator[Problem]:
     for name, metric in document.metrics.items():
-        path = ("metrics", name, "cpu_time")
-        if metric.cpu_time is not None:
-            yield from unknown("metric", metric.cpu_time, document.metrics, path)
-        if metric.cpu_time == name:
-            yield Problem(path, "a metric cannot be its own CPU time; name another one")
+        yield from _cpu_time_problems(name, metric, document)
+        if metric.paired is False and _scale(metric) is Scale.RATIO:
+            sentence = "ratios are always formed within blocks; remove this, or compare the metric "
+            yield Problem(("metrics", name, "paired"), f"{sentence}by `scale: difference`")
         if metric.margin is not None:
             path, scale = ("metrics", name, "margin"), _scale(metric)
             margin, relative = metric.margin
@@ -125,6 +124,20 @@ def _metric_problems(document: Document) -> Iterator[Problem]:
             if relative is not (scale is Scale.RATIO):
                 expected = "a number in the metric's unit" if relative else "a share such as 3%"
                 yield Problem(path, f"expected {expected}, on the scale `{scale.value}`")
+
+
+def _cpu_time_problems(name: str, metric: MetricSection, document: Document) -> Iterator[Problem]:
+    path = ("metrics", name, "cpu_time")
+    if metric.cpu_time is None:
+        return
+    yield from unknown("metric", metric.cpu_time, document.metrics, path)
+    if metric.cpu_time == name:
+        yield Problem(path, "a metric cannot be its own CPU time; name another one")
+    elif metric.cpu_time in document.metrics:
+        cpu_time = _metric(metric.cpu_time, document.metrics[metric.cpu_time])
+        trouble = cpu_time.why_not_cpu_time_of(_metric(name, metric))
+        if trouble is not None:
+            yield Problem(path, f"both must be times of the same work, but {trouble}; remove this")
 
 
 def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
@@ -167,12 +180,19 @@ def _matrix(document: Document, grid: Grid) -> Matrix:
 
 
 def _baseline(document: Document, grid: Grid) -> Coordinates:
-    """Return the baseline; by default the first value of the first axis, if it has others."""
-    given, first = document.baseline, grid.axes[0]
+    """Return the baseline, to which each build axis contributes its first value by default.
+
+    Without build axes, the first axis does. A baseline that names only run axes stays as it is.
+    """
+    builds = [axis for axis in grid.axes if axis.builds]
+    usual = {axis.name: axis.values[0] for axis in builds or grid.axes[:1] if len(axis.values) > 1}
+    given = document.baseline
     if given is None:
-        return ((first.name, first.values[0]),) if len(first.values) > 1 else ()
-    values = {axis: known for axis, known in grid.values.items() if axis in given}
-    return tuple((axis, known[shown(given[axis])]) for axis, known in values.items())
+        return tuple(usual.items())
+    if not any(axis.name in given for axis in builds):
+        usual = {}
+    usual |= {axis: grid.values[axis][shown(value)] for axis, value in given.items()}
+    return tuple((axis, usual[axis]) for axis in grid.values if axis in usual)
 
 
 def _metric(name: str, section: MetricSection) -> Metric:
@@ -186,6 +206,8 @@ def _metric(name: str, section: MetricSection) -> Metric:
         scale=scale,
         margin=section.margin[0] if section.margin else default_margin,
         cpu_time=section.cpu_time,
+        paired=section.paired,
+        timed=section.timed,
     )
 
 

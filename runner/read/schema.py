@@ -131,7 +131,14 @@ class MetricSection(_Section):
         "0.2 (in the unit) on the scale `difference`."
     )
     cpu_time: str | None = _optional(
-        "The metric that measures the same in CPU time, for a busy host."
+        "The metric with the CPU time of the same work. A busy host is judged by it."
+    )
+    paired: bool = _optional(
+        "Whether differences are formed within blocks, whose cells share the seed.", True
+    )
+    timed: bool | None = _optional(
+        "Whether a slower machine gives other numbers. Default: the unit decides; a metric that "
+        "is compared by ratios and has no known unit counts as timed."
     )
 
 

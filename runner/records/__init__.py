@@ -8,14 +8,14 @@ reads and writes records as JSON; nothing here imports pydantic.
 from collections.abc import Iterable
 from typing import ClassVar
 
-FORMAT = 5
+FORMAT = 6
 """The format of every stored file.
 
 1: the first. 2: matrices have the scale of metrics and the named comparisons; plans have looks,
 guards, cells that left and the control; results have the disturbance. 3: the limit on files; runs
 have the digests of our own files. 4: runs have the engine's machine; results have the processor.
 5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``, ``control``
-was ``twin``.
+was ``twin``. 6: metrics are ``paired`` and ``timed``.
 """
 
 Value = str | int | bool

@@ -121,14 +121,29 @@ class TrialResult(Record):
     duration_s: float | None
     """From creating the container to removing it; None if nothing was executed."""
 
+    @property
+    def was_executed(self) -> bool:
+        """Whether its script ran to an end that was observed."""
+        return self.reading is not None and self.status is not Status.ENGINE_LOST
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the machine is the reason that there is no result.
+
+        It lost the engine, or disturbed a trial that then reached its time limit.
+        """
+        too_slow = self.status is Status.TIMED_OUT and self.disturbed is not None
+        return too_slow or self.status is Status.ENGINE_LOST
+
     def says_something(self, expected: Status = Status.OK) -> bool:
         """Whether the attempt says something about its cell.
 
-        A lost engine says nothing. Neither does a missing image, unless the cell expects it.
+        An attempt that is lost to the machine says nothing. Neither does a missing image, unless
+        the cell expects it.
         """
         if self.status is Status.NO_IMAGE:
             return expected is Status.NO_IMAGE
-        return self.status is not Status.ENGINE_LOST
+        return not self.is_lost
 
 
 SANDBOXES = ("bwrap", "unshare")

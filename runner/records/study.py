@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from runner.records import Coordinates, Record, Scalar, Value, as_id
+from runner.records import Coordinates, Record, Scalar, Value, as_id, units
 from runner.records.environment import EnvironmentRequest
 
 
@@ -86,12 +86,27 @@ class Metric(Record):
     margin: float = 0.03
     """The largest negligible change: a share for ratios, otherwise in the metric's unit."""
     cpu_time: str | None = None
-    """The metric with the same quantity as CPU time, which a busy host disturbs far less."""
+    """The metric with the CPU time of the same work, which a busy host disturbs far less."""
+    paired: bool = True
+    """Whether differences are formed within blocks. Ratios always are."""
+    timed: bool | None = None
+    """Whether the speed of the machine changes the metric; None if its unit says so."""
 
     @property
     def change_margin(self) -> float:
         """The margin on the scale of changes, which is logarithmic for ratios."""
         return math.log1p(self.margin) if self.scale is Scale.RATIO else self.margin
+
+    def why_not_cpu_time_of(self, metric: "Metric") -> str | None:
+        """Return why this cannot be the CPU time of another metric, whatever is measured."""
+        for one in (metric, self):
+            if not units.is_time(one.unit):
+                return f"{one.title} is not a time"
+            if one.scale is not Scale.RATIO:
+                return f"{one.title} is not compared by ratios"
+            if one.better is Better.HIGHER:
+                return f"a higher {one.title} is better"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,17 +244,22 @@ class Matrix(Record):
         )
 
     def against_baseline(self) -> list[tuple[Cell, Cell]]:
-        """Return each cell with the baseline cell that it would replace.
+        """Return each sound cell with the sound cells that it could replace.
 
-        The two differ on the first axis of the baseline and agree on all others, so versions are
-        compared model by model. Only sound cells are paired.
+        The two differ on one axis, on which the second has the baseline's value: on any build
+        axis, or without build axes on the first axis of the baseline. They agree on all others,
+        so versions are compared model by model.
         """
         usual = dict(self.baseline)
+        varied = [axis.name for axis in self.axes if axis.builds and axis.name in usual]
+        varied = varied or [axis for axis, _ in self.baseline[:1]]
+        fixed = {(axis, value) for axis, value in usual.items() if axis not in varied}
         sound = {cell.id: cell for cell in self.cells if cell.is_sound}
         found = []
-        for cell in sound.values():
-            moved = {**dict(cell.coordinates), **dict(self.baseline[:1])}
-            other = sound.get(as_id(moved.items()))
-            if other is not None and other != cell and usual.items() <= moved.items():
-                found.append((cell, other))
+        for axis in varied:
+            for cell in sound.values():
+                moved = {**dict(cell.coordinates), axis: usual[axis]}
+                other = sound.get(as_id(moved.items()))
+                if other is not None and other != cell and fixed <= moved.items():
+                    found.append((cell, other))
         return found

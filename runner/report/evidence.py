@@ -73,9 +73,8 @@ class Evidence:
         return tuple(dict.fromkeys(one.processor for one in self.readings if one.processor))
 
     def settled(self, cell: Cell) -> tuple[TrialResult, ...]:
-        """The results that say something about the cell: all but those of a lost engine."""
-        results = self.results.get(cell.id, ())
-        return tuple(result for result in results if result.status is not Status.ENGINE_LOST)
+        """The results that say something about the cell: all that were not lost to the machine."""
+        return tuple(one for one in self.results.get(cell.id, ()) if not one.is_lost)
 
     def ok(self, cell: Cell) -> tuple[TrialResult, ...]:
         """The results of the cell that are ok, and so may have numbers."""

@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 from runner.judge.records import Comparison, Estimate, Verdict
-from runner.records import shown
+from runner.records import shown, units
 from runner.records.environment import EnvironmentRequest
 from runner.records.study import Better, Cell, Matrix, Metric, Scale, Status
 from runner.report.evidence import Evidence
 from runner.report.records import Table
-from runner.summarise import Summary, measures_wall_time
+from runner.summarise import Summary, depends_on_speed
 from runner.text import counted, size, unbroken
 
 NOTHING = "\N{EM DASH}"
@@ -119,8 +119,11 @@ def ending(evidence: Evidence, cell: Cell) -> str:
     """Say how the trials of a cell ended: ``ok``, ``failed, as expected``, ``2 of 7 failed``."""
     results = evidence.settled(cell)
     if not results:
-        lost = bool(evidence.results.get(cell.id))
-        return "engine lost, will be repeated" if lost else "not run yet"
+        lost = evidence.results.get(cell.id)
+        if not lost:
+            return "not run yet"
+        cause = "timed out on a busy machine" if lost[-1].disturbed else "engine lost"
+        return f"{cause}, will be repeated"
     if evidence.as_expected(cell):
         return "ok" if cell.expect is Status.OK else f"{cell.expect.value}, as expected"
     counts = Counter(result.status for result in results)
@@ -258,14 +261,8 @@ def finding(evidence: Evidence, comparison: Comparison) -> str:
 
 def basis(evidence: Evidence, comparison: Comparison) -> str:
     """Return the basis of a verdict: interval and blocks, or the reason why there is none."""
-    estimate, metric = comparison.usable, comparison.measured
-    sentences = []
-    if metric != comparison.metric:
-        state = evidence.judgement.disturbance
-        sentences.append(
-            f"{metric.title} replaces {comparison.metric.title}, because {state.stayed} of "
-            f"{counted(state.trials, 'trial')} stayed disturbed."
-        )
+    estimate = comparison.usable
+    sentences = [*filter(None, [replaced(evidence, comparison)])]
     if estimate is None:
         sentences.append(f"Reason: {comparison.reason}.")
     elif comparison.identical:
@@ -275,6 +272,24 @@ def basis(evidence: Evidence, comparison: Comparison) -> str:
     else:
         sentences += _interval_and_forecast(comparison, estimate)
     return " ".join(sentences)
+
+
+def replaced(evidence: Evidence, comparison: Comparison | None) -> str:
+    """Say which quantity a metric was judged by, and why; nothing if by its own."""
+    if comparison is None or comparison.measured == comparison.metric:
+        return ""
+    state = evidence.judgement.disturbance
+    return (
+        f"{comparison.metric.title} is judged by {comparison.measured.title}, because "
+        f"{state.stayed} of {counted(state.trials, 'trial')} stayed disturbed."
+    )
+
+
+def judged(comparison: Comparison) -> str:
+    """Name the metric of a comparison in a table, and the quantity that it was judged by."""
+    if comparison.measured == comparison.metric:
+        return comparison.metric.title
+    return f"{comparison.metric.title}, judged by {comparison.measured.title}"
 
 
 def _interval_and_forecast(comparison: Comparison, estimate: Estimate) -> Iterator[str]:
@@ -293,9 +308,9 @@ def _interval_and_forecast(comparison: Comparison, estimate: Estimate) -> Iterat
 
 
 def _is_time(matrix: Matrix, metric: Metric) -> bool:
-    """Whether less of the metric is called faster."""
+    """Whether less of the metric is called faster. Less CPU time is not."""
     lower = metric.scale is Scale.RATIO and metric.better is Better.LOWER
-    return lower and measures_wall_time(matrix, metric)
+    return lower and units.is_time(metric.unit) and depends_on_speed(matrix, metric)
 
 
 def _speed(change: float) -> str:

@@ -48,7 +48,7 @@ def load(path: Path, kind: type[_T]) -> _T:
 
 
 def _upgraded(written: dict[str, Any]) -> object:
-    """Rename the fields that had other names before format 5."""
+    """Rename the fields that had other names before format 5, and keep the rules of format 5."""
     trials = written.get("trials", [written.get("trial")])
     trials = trials if isinstance(trials, list) else []
     for part, old, new in (
@@ -58,6 +58,11 @@ def _upgraded(written: dict[str, Any]) -> object:
     ):
         if isinstance(part, dict) and old in part:
             part[new] = part.pop(old)
+    matrix = written.get("matrix")
+    metrics = matrix.get("metrics") if isinstance(matrix, dict) else None
+    for metric in metrics if isinstance(metrics, list) else ():
+        if isinstance(metric, dict):  # differences were formed over seeds
+            metric.setdefault("paired", metric.get("scale") != "difference")
     return written
 
 

@@ -138,11 +138,11 @@ def test_an_unexpected_failure_affects_no_other_trial(engine: WatchedEngine) -> 
     assert Path("reports/latest/logs/model=broken@b1.1.log").read_text() == "it broke\n"
 
 
-def test_a_complete_run_with_failures_is_ok(engine: WatchedEngine) -> None:
-    """With nothing left to do, the exit code is 0."""
+def test_a_complete_run_gives_the_same_code_again(engine: WatchedEngine) -> None:
+    """A cell that failed still fails when nothing is left to do."""
     study(engine, MATRIX.replace("two", "broken"))
     assert main(["--blocks", "1"]) == Exit.CELL_FAILED
-    assert main(["--blocks", "1"]) == Exit.OK
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
     assert len(engine.executed) == 3
 
 

@@ -282,6 +282,44 @@ def test_lost_trials_are_repeated_in_their_block_at_most_twice() -> None:
     assert pending(MATRIX, plan, results) == (replace(first, attempt=4),)
 
 
+@pytest.mark.parametrize("repeats", [0, 1, 2])
+def test_a_disturbed_time_out_is_repeated_like_any_disturbed_trial(repeats: int) -> None:
+    """Then the next command tries again, for it says nothing about its cell."""
+    plan = make_plan(replace(MATRIX, repeats=repeats), seed=1, blocks=1)
+    first, *rest = plan.trials
+    results = [*map(make_result, rest)]
+    for attempt in range(1, repeats + 2):
+        one = make_result(replace(first, attempt=attempt), Status.TIMED_OUT)
+        results.append(replace(one, disturbed="others took the core"))
+        again = (replace(first, attempt=attempt + 1),) if attempt <= repeats else ()
+        assert to_repeat(MATRIX, plan, 1, results) == again
+    assert pending(MATRIX, plan, results) == (replace(first, attempt=repeats + 2),)
+
+
+def test_a_disturbed_time_out_after_a_disturbed_result_is_one_of_its_repeats() -> None:
+    """The result stays, and nothing is repeated without end."""
+    plan = make_plan(MATRIX, seed=1, blocks=1)
+    first, *rest = plan.trials
+    tries = [make_result(first)]
+    tries += [make_result(replace(first, attempt=n), Status.TIMED_OUT) for n in (2, 3)]
+    tries = [replace(one, disturbed="others took the core") for one in tries]
+    assert pending(MATRIX, plan, [*map(make_result, rest), *tries]) == ()
+
+
+def test_lost_and_disturbed_attempts_together_end() -> None:
+    """However they alternate, one command repeats a trial only a few times."""
+    plan = make_plan(MATRIX, seed=1, blocks=1)
+    first, *rest = plan.trials
+    results = [*map(make_result, rest)]
+    for attempt in range(1, 20):
+        lost = make_result(replace(first, attempt=attempt), Status.ENGINE_LOST)
+        late = replace(lost, status=Status.TIMED_OUT, disturbed="others took the core")
+        results.append(lost if attempt % 2 else late)
+        if not to_repeat(MATRIX, plan, 1, results):
+            break
+    assert attempt <= 6
+
+
 def test_estimate_without_history_is_rough() -> None:
     """Epochs and images are counted, and no trial takes longer than its timeout."""
     epochs, none, short = "epochs", "none", "short"

@@ -27,9 +27,10 @@ _NUMBERS = (
 _COMPARISONS = (
     "Times and other ratios are compared within each block: the change is the log of the ratio of "
     "two numbers, and the interval is a paired t interval over blocks. Shares, such as an "
-    "accuracy, are compared by their difference over seeds (Welch). Comparisons named before the "
-    "run share one error rate (Holm); all others are a screening. Two cells are equivalent if the "
-    "interval lies inside the margin. No trial is ever left out because of what it measured."
+    "accuracy, are compared by their difference: within each block, or over seeds (Welch) where "
+    "the matrix turns pairing off. Comparisons named before the run share one error rate (Holm); "
+    "all others are a screening. Two cells are equivalent if the interval lies inside the margin. "
+    "No trial is ever left out because of what it measured."
 )
 
 

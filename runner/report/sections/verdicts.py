@@ -81,14 +81,20 @@ def _are(count: int, noun: str) -> str:
 
 
 def _decided(evidence: Evidence, decision: Decision) -> Statement:
-    matrix = evidence.run.matrix
-    ours = dict(matrix.cell(decision.limits[0].of).coordinates)
+    matrix, first = evidence.run.matrix, decision.limits[0]
+    replaced = dict(matrix.cell(first.against).coordinates)
     candidate = " and ".join(
-        f"{axis} {shown(ours[axis])}" for axis, value in matrix.baseline if ours[axis] != value
+        f"{axis} {shown(value)}"
+        for axis, value in matrix.cell(first.of).coordinates
+        if replaced[axis] != value
     )
     head = _ADVICE[decision.advice].format(candidate=candidate)
     if decision.advice is Advice.ADOPT:
-        return Statement(head, "Every limit is met, even at the bad end of its interval.")
+        compared = [one.comparison for one in decision.limits if one.comparison]
+        notes = tuple(
+            dict.fromkeys(filter(None, (words.replaced(evidence, one) for one in compared)))
+        )
+        return Statement(head, "Every limit is met, even at the bad end of its interval.", notes)
     reasons = [one for one in decision.limits if one.advice is decision.advice]
     return Statement(head, notes=tuple(_reason(evidence, one) for one in reasons))
 
@@ -99,8 +105,12 @@ def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
         return f"{limit.of}: {limit.reason}."
     if compared.usable is None:
         return f"{words.headline(evidence, compared)}. {words.basis(evidence, compared)}"
-    reason = limit.reason.replace("the limit", f"the limit of {_limit(evidence, limit.limit)}")
-    return f"{words.headline(evidence, compared)}. {reason[0].upper()}{reason[1:]}."
+    bound = f"the limit of {_limit(evidence, limit.limit)}"
+    if compared.measured != compared.metric:
+        bound += f" on {compared.metric.title}"
+    reason = limit.reason.replace("the limit", bound)
+    sentences = f"{words.headline(evidence, compared)}. {reason[0].upper()}{reason[1:]}."
+    return " ".join(filter(None, (sentences, words.replaced(evidence, compared))))
 
 
 def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
@@ -108,7 +118,7 @@ def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
     for limit in (limit for decision in decisions for limit in decision.limits):
         metric, bound = "does it run?", words.NOTHING
         if limit.comparison:
-            metric = evidence.run.matrix.metric(limit.limit.metric).title
+            metric = words.judged(limit.comparison)
             bound = _limit(evidence, limit.limit)
         interval = _interval(evidence, limit.comparison)
         rows.append((limit.of, metric, bound, interval, limit.advice.value))
@@ -166,8 +176,9 @@ def _since_look(evidence: Evidence) -> Iterator[str]:
         yield f"These cells left the plan because everything about them was decided: {cells}."
     if state.busy:
         yield (
-            f"The host was too busy for verdicts on wall time: {state.stayed} of "
-            f"{counted(state.trials, 'trial')} stayed disturbed. CPU time is compared instead."
+            f"The host was too busy to judge times and rates: {state.stayed} of "
+            f"{counted(state.trials, 'trial')} stayed disturbed. A time with a `cpu_time` is "
+            "judged by that; the others are not judged."
         )
 
 
@@ -309,7 +320,7 @@ def screening(evidence: Evidence) -> Section | None:
     for one in rest:
         verdict = "identical" if one.identical else one.verdict.value
         interval = _interval(evidence, one)
-        rows.append((one.of, one.against, one.measured.title, verdict, interval))
+        rows.append((one.of, one.against, words.judged(one), verdict, interval))
     columns = ("cell", "compared with", "metric", "verdict", "interval")
     table = Table(counted(len(rest), "comparison"), columns, tuple(rows), folded=True)
     lead = f"{counted(len(rest), 'further comparison')}; {differ}. {_SCREENED}"

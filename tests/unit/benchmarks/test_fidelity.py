@@ -164,11 +164,14 @@ def test_disturbed_trials_are_counted_and_have_no_wall_time() -> None:
 
 
 def test_a_busy_host_is_judged_by_cpu_time() -> None:
-    """If too many trials stay disturbed, no wall time is printed, and the output says so."""
+    """If too many trials stay disturbed, wall times are judged by their CPU time or not at all."""
     found = printed(change=lambda one: replace(one, disturbed="others took 9 %"))
-    assert "the host was too busy for wall times: CPU times are compared instead" in found
+    assert "the host was too busy for wall times; those that name a CPU time are judged by it" in (
+        found
+    )
     assert not [line for line in found if line.startswith("time per epoch")]
     assert row(found, "CPU time per epoch").endswith("equivalent within ±3 %")
+    assert "cannot tell" in row(found, "whole trial")
 
 
 def test_the_control_shows_the_noise_of_the_host() -> None:

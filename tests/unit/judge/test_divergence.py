@@ -7,6 +7,7 @@ from runner.judge import judge
 from runner.judge.records import Divergence, Judgement
 from runner.records.run import TrialResult
 from runner.records.study import Matrix
+from tests.support.judging import ACCURACY as ACCURACY_METRIC
 from tests.support.judging import matrix, only, plan_of, results_of
 
 ACCURACY = [93.0, 93.1, 92.9, 93.2, 92.8, 93.05, 92.95]
@@ -18,7 +19,11 @@ def matched(
     curves: Mapping[str, tuple[float, ...]], received: Mapping[str, str | None]
 ) -> tuple[Matrix, Judgement]:
     """Judge a matched run, with the loss of each cell and the digest of its inputs."""
-    study = replace(matrix(metrics=("accuracy",)), matched=True)
+    study = replace(
+        matrix(metrics=("accuracy",)),
+        matched=True,
+        metrics=(replace(ACCURACY_METRIC, paired=False),),
+    )
     plan = plan_of(study)
     numbers = {"accuracy": {"a": ACCURACY, "b": ALIKE}}
     results = [_with(one, curves, received) for one in results_of(plan, numbers)]
@@ -45,7 +50,7 @@ def test_matched_cells_are_paired() -> None:
 
 
 def test_cells_with_other_inputs_are_not_paired() -> None:
-    """Without a digest, or with different ones, cells are compared over seeds as usual."""
+    """If a metric is not paired anyway, cells with other inputs are compared over seeds."""
     wrong: list[Mapping[str, str | None]] = [
         {"a": "x", "b": "y"},
         {"a": "x", "b": None},

@@ -148,20 +148,6 @@ def test_only_wall_times_of_disturbed_trials_are_left_out() -> None:
     assert 3 in only(found, "accuracy").changes
 
 
-def test_a_busy_host_is_judged_by_cpu_time() -> None:
-    """With more than 30 % disturbed, the metric named as CPU time stands in for wall time."""
-    numbers = {
-        "seconds": {"a": BASE, "b": LIKE_BASE},
-        "cpu": {"a": BASE, "b": SLOWER},
-    }
-    found = judged(numbers, disturbed=[1, 2, 3])
-    assert found.disturbance.busy
-    compared = only(found)
-    assert compared.measured.name == "cpu"
-    assert compared.verdict is Verdict.HIGHER
-    assert len(compared.changes) == 7
-
-
 def test_two_in_seven_disturbed_are_not_too_many() -> None:
     """Up to 30 % wall time is compared, without the disturbed blocks."""
     found = judged({"seconds": {"a": BASE, "b": SLOWER}}, disturbed=[1, 2])

@@ -1,5 +1,6 @@
 """Attempts: which attempt of a trial counts."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -80,3 +81,22 @@ def test_an_attempt_says_something_about_its_cell(
 ) -> None:
     """A missing image does only where the cell expects it."""
     assert ended(status, 1).says_something(expected) is says
+
+
+def too_slow(attempt: int) -> TrialResult:
+    """Return an attempt that reached its time limit while it was disturbed."""
+    return replace(ended(Status.TIMED_OUT, attempt), disturbed="others took the core")
+
+
+def test_a_time_out_of_a_disturbed_trial_is_the_fault_of_the_machine() -> None:
+    """It says nothing about its cell, even where a time-out is expected."""
+    assert not too_slow(1).says_something()
+    assert not too_slow(1).says_something(Status.TIMED_OUT)
+    assert ended(Status.TIMED_OUT, 1).says_something()
+
+
+def test_a_time_out_of_a_disturbed_trial_never_replaces_a_result() -> None:
+    """The disturbed attempt that was ok still has its values."""
+    ok = replace(ended(Status.OK, 1), disturbed="others took the core")
+    for order in permutations((ok, too_slow(2))):
+        assert Attempts(order).counting() == (ok,)

@@ -137,7 +137,7 @@ def test_a_metric_that_replaces_another_is_explained() -> None:
     """On a busy host CPU time is compared, and the report says why."""
     [found] = statements("Verdicts", [1.44 * one for one in LIKE_BASE], disturbed=range(1, 8))
     assert found.head == "CPU time: b is 44 % higher than a (+41 % to +47 %)"
-    assert "CPU time replaces time, because 14 of 14 trials stayed disturbed." in found.text
+    assert "time is judged by CPU time, because 14 of 14 trials stayed disturbed." in found.text
 
 
 @pytest.mark.parametrize(
