@@ -42,7 +42,8 @@ from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
 from runner.summarise import depends_on_speed
 from runner.system import signals, tempdir
-from runner.system.host import avoid_cores, runs_here, this_host
+from runner.system.cores import Turns, keep_off_measured
+from runner.system.host import runs_here, this_host
 from runner.text import counted, one_line
 
 MATRIX = Path(__file__).parents[1] / "matrix.yaml"
@@ -186,15 +187,24 @@ def _studies(
         registry.remember(folder.path),
     )
     studies = {}
+    cores: tuple[int, ...] = ()
     for name, engine in connected.items():
         prepared = prepare(matrix, lock, engine, observer, folder.save_build_log)
         for reason in prepared.missing.values():
             raise EngineError(f"{name}: {reason}")
+        cores = engine.cores()[-matrix.limits.cpus :]
         studies[name] = Study(
-            matrix=matrix, lock=lock, prepared=prepared, root=root, run=mark, guards=plan.guards
+            matrix=matrix,
+            lock=lock,
+            prepared=prepared,
+            root=root,
+            run=mark,
+            guards=plan.guards,
+            cores=cores,
+            turns=Turns(cores, "the fidelity benchmark", observer.note),
         )
-    if all(runs_here(machine, one) and one.cpus == machine.cores for one in facts):
-        avoid_cores(range(machine.cores - matrix.limits.cpus, machine.cores))
+    if all(runs_here(machine, one) for one in facts):
+        keep_off_measured(cores)
     return studies
 
 

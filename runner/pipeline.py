@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -31,7 +32,8 @@ from runner.report import write as write_report
 from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
 from runner.system import retry, signals
-from runner.system.host import avoid_cores, runs_here
+from runner.system.cores import Turns, keep_off_measured, reserved
+from runner.system.host import runs_here
 from runner.text import counted
 
 FEWEST_LOST = 4
@@ -71,7 +73,8 @@ class Pipeline:
             return self._nothing_left()
         self._announce()
         try:
-            self._execute_all()
+            with reserved(self._engine.cores(), self._matrix.limits.cpus, self._machine) as cores:
+                self._execute_all(cores)
         except EngineError:
             with contextlib.suppress(RunFolderError):
                 self._note_report(self._write_report())
@@ -97,25 +100,34 @@ class Pipeline:
         seconds = estimate(self._matrix, trials, self._results, images)
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
 
-    def _execute_all(self) -> None:
+    @property
+    def _machine(self) -> str:
+        """What distinguishes the cores of an engine elsewhere from those of this machine."""
+        facts = self._engine.describe()
+        return "" if runs_here(self._run.host, facts) else f"{facts.machine or facts.kernel}/"
+
+    def _execute_all(self, cores: tuple[int, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
+        name = f"run {self._run.id} (process {os.getpid()})"
+        turns = Turns(cores, name, self._observer.note, self._machine)
         while self._missing():
             try:
-                with self._prepared() as study:
+                with self._prepared(cores, turns) as study:
                     self._execute_blocks(study)
                 break
             except EngineLostError as error:
                 self._tolerance.wait(error)
 
     @contextlib.contextmanager
-    def _prepared(self) -> Iterator[Study]:
+    def _prepared(self, cores: tuple[int, ...], turns: Turns) -> Iterator[Study]:
         """Have images and inputs on the engine; afterwards only the images stay there."""
-        prepared = prepare(
-            self._matrix, self._run.lock, self._engine, self._observer, self._folder.save_build_log
-        )
+        self._keep_off(cores)
+        lock, save_log = self._run.lock, self._folder.save_build_log
+        builds = to_build(self._matrix, lock, self._engine.images())
+        with turns.turn() if builds else contextlib.nullcontext():  # a build may use every core
+            prepared = prepare(self._matrix, lock, self._engine, self._observer, save_log)
         self._folder.save(Images(images=tuple(prepared.images.values())))
         self._check_inputs()
-        self._avoid_measured_cores()
         study = Study(
             matrix=self._matrix,
             lock=self._run.lock,
@@ -123,6 +135,8 @@ class Pipeline:
             root=self._root,
             run=registry.remember(self._folder.path),
             guards=self._plan.guards,
+            cores=cores,
+            turns=turns,
         )
         with staged(study, self._engine):
             yield study
@@ -136,12 +150,9 @@ class Pipeline:
                 "to begin a run with the edited files."
             )
 
-    def _avoid_measured_cores(self) -> None:
-        """Keep this process off the measured cores if the engine is on this machine."""
-        facts = self._engine.describe()
-        cores = facts.cpus
-        if runs_here(self._run.host, facts) and cores == self._run.host.cores:
-            avoid_cores(range(cores - self._matrix.limits.cpus, cores))
+    def _keep_off(self, cores: tuple[int, ...]) -> None:
+        """Keep this process off the measured cores of this machine, also those of other runs."""
+        keep_off_measured(() if self._machine else cores)
 
     def _execute_blocks(self, study: Study) -> None:
         """Execute what is missing, block by block, while the budget lasts."""
@@ -152,6 +163,7 @@ class Pipeline:
             if (shortage := self._shortage(block)) is not None:
                 self._observer.note(shortage)
                 return
+            self._keep_off(study.cores)  # other runs may have begun since
             self._execute_block(study, block)
             self._look()
             self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)

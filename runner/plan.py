@@ -100,7 +100,7 @@ def quick(matrix: Matrix, blocks: int = 1) -> Matrix:
         )
         for cell in matrix.cells
     )
-    return replace(matrix, cells=cells, blocks=blocks, repeats=0)
+    return replace(matrix, cells=cells, blocks=blocks, repeats=0, is_quick=True)
 
 
 def make_plan(

@@ -85,6 +85,7 @@ def overhead(
         script="script/work.py",
         seed=0,
         limits=limits,
+        cores=engine.cores()[-limits.cpus :],
         timeout_s=TIMEOUT_S,
         guards=Guards(window_s=0.0),
     )
@@ -97,7 +98,7 @@ def overhead(
         parsed = parse_outcome(outcome, launch, [SECONDS])
         if parsed.status is not Status.OK:
             raise EngineError(f"a container that only counts failed: {parsed.reason}")
-        core, variables = engine.describe().cpus - 1, {"RESULT_PATH": str(result)}
+        core, variables = launch.cores[-1], {"RESULT_PATH": str(result)}
         command = [str(interpreter.path), "-c", ON_CORE % core, str(script)]
         if child.output(command, timeout_s=TIMEOUT_S, environment=variables) is None:
             raise EngineError(

@@ -45,6 +45,7 @@ class Launch:
     script: str
     seed: int
     limits: Limits
+    cores: tuple[int, ...]
     timeout_s: float
     guards: Guards
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -113,6 +114,9 @@ class Engine(Protocol):
 
     def describe(self) -> EngineFacts:
         """Return the facts of the engine; EngineError if it does not answer."""
+
+    def cores(self) -> tuple[int, ...]:
+        """Return the numbers of the cores that trials may use, in ascending order."""
 
     def images(self) -> Mapping[str, Image]:
         """Return the images of environments that exist, by environment digest."""

@@ -22,6 +22,7 @@ from runner.records.environment import Lock, Unsupported
 from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
 from runner.runs.folder import RunFolder
+from runner.system.cores import Turns
 from runner.system.retry import retry
 
 REMOVAL_WAITS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
@@ -39,15 +40,19 @@ class Study:
     run: str
     """The label of the run, which everything on the engine carries."""
     guards: Guards
+    cores: tuple[int, ...]
+    """The cores that trials are measured on."""
+    turns: Turns
 
 
 @contextmanager
 def staged(study: Study, engine: Engine) -> Iterator[None]:
     """Have the inputs on the engine; afterwards only images of the run are left there."""
-    clear(engine, study.run)  # after a killed process of this run
     try:
-        for image in list(study.prepared.images.values())[:1]:  # any image will do
-            _stage(study, engine, image.id)
+        with study.turns.turn():  # this is work for the engine, which may use every core
+            clear(engine, study.run)  # after a killed process of this run
+            for image in list(study.prepared.images.values())[:1]:  # any image will do
+                _stage(study, engine, image.id)
         yield
     except EngineLostError:
         raise  # nothing can be removed now, but the next start of the run does it
@@ -128,19 +133,23 @@ def _executed(
         script=f"script/{Path(study.matrix.experiment.script).name}",
         seed=trial.seed,
         limits=study.matrix.limits,
+        cores=study.cores,
         timeout_s=cell.timeout_s,
         guards=study.guards,
         parameters=dict(cell.parameters),
         cell=dict(cell.coordinates),
         matched=study.matrix.matched,
     )
-    outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
+    with study.turns.turn() as turn:
+        outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
     result = replace(
         parsed.of(trial, outcome.started_at),
         image=image.id,
         duration_s=outcome.duration_s,
         disturbed=disturbance(parsed.reading, study.guards),
+        waited_s=turn.waited_s,
+        occupied_by=turn.occupied_by,
     )
     return result, outcome.log
 

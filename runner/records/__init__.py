@@ -15,7 +15,8 @@ FORMAT = 6
 guards, cells that left and the control; results have the disturbance. 3: the limit on files; runs
 have the digests of our own files. 4: runs have the engine's machine; results have the processor.
 5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``, ``control``
-was ``twin``. 6: metrics are ``paired`` and ``timed``.
+was ``twin``. 6: metrics are ``paired`` and ``timed``,
+matrices know ``--quick``, and results say how long they waited for the measured cores.
 """
 
 Value = str | int | bool

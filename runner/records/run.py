@@ -117,6 +117,10 @@ class TrialResult(Record):
     disturbed: str | None = None
     """What the machine did during the trial that makes its times doubtful."""
     image: str | None = None
+    waited_s: float = 0.0
+    """How long the trial waited until other runs left it the measured cores."""
+    occupied_by: str | None = None
+    """Who did not leave them, so that the trial went ahead after its patience."""
     started_at: datetime
     duration_s: float | None
     """From creating the container to removing it; None if nothing was executed."""

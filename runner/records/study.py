@@ -221,6 +221,8 @@ class Matrix(Record):
     policy: tuple[PolicyLimit, ...] = ()
     quick: Mapping[str, Scalar]
     """The parameters that ``--quick`` replaces."""
+    is_quick: bool = False
+    """Whether ``--quick`` was given."""
 
     @property
     def requests(self) -> tuple[EnvironmentRequest, ...]:

@@ -1,11 +1,9 @@
-"""The machine that the runner runs on, and keeping the runner off the measured cores."""
+"""The machine that the runner runs on."""
 
 import hashlib
 import os
 import platform
 import re
-from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from runner.inside.launcher import processor, text_in
@@ -58,15 +56,6 @@ def git_commit(folder: Path) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(folder), *naming]
     answer = child.output(command, timeout_s=GIT_TIMEOUT_S)
     return None if answer is None else answer.strip()
-
-
-def avoid_cores(cpus: Collection[int]) -> None:
-    """Keep this process and its children off the measured cores if other cores remain."""
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        others = os.sched_getaffinity(0).difference(cpus)
-        for thread in Path("/proc/self/task").iterdir() if others else ():
-            with suppress(ProcessLookupError):  # the thread has ended
-                os.sched_setaffinity(int(thread.name), others)
 
 
 def _id(root: Path) -> str:

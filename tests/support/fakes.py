@@ -61,6 +61,9 @@ class FakeEngine:
             system="none",
         )
 
+    def cores(self) -> tuple[int, ...]:
+        return tuple(sorted(os.sched_getaffinity(0)))
+
     def images(self) -> Mapping[str, Image]:
         return self._images
 

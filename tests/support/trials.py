@@ -15,6 +15,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Better, Limits, Metric
+from runner.system.cores import ALLOWED
 
 Execute = Callable[..., tuple[Outcome, ParsedResult, list[str]]]
 """``executed`` without its first arguments: engine, image and folder."""
@@ -66,6 +67,7 @@ def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 
         script="script/script.py",
         seed=7,
         limits=limits,
+        cores=tuple(sorted(ALLOWED))[-limits.cpus :],
         timeout_s=timeout_s,
         guards=Guards(window_s=0.0, patience_s=0.0),
         parameters={"epochs": 3},

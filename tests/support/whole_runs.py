@@ -70,7 +70,7 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> WatchedEngine:
     engine = WatchedEngine()
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
     # Otherwise the following tests would only use the cores that one run left them.
-    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
+    monkeypatch.setattr("runner.pipeline.keep_off_measured", lambda _: None)
     # The tests of reports draw; drawing here would take most of the time.
     monkeypatch.setattr("runner.report.figures.changes", lambda *_: None)
     return engine

@@ -18,7 +18,6 @@ from runner.records.study import Status
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
 from runner.system import retry
-from runner.system.host import this_host
 from tests.support.fakes import QuickEngine
 from tests.support.whole_runs import (
     MATRIX,
@@ -490,14 +489,14 @@ def test_an_engine_on_another_machine_is_another_run(
 ) -> None:
     """No core of this machine is kept free, and its processor is not checked."""
     study(engine)
-    kept: list[list[int]] = []
-    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))
+    kept: set[tuple[int, ...]] = set()
+    monkeypatch.setattr("runner.pipeline.keep_off_measured", kept.add)
     monkeypatch.setattr("runner.system.host.check_cpu", lambda _: pytest.fail("it is not measured"))
     for machine in ("one", "other", "one"):
         facts = replace(QuickEngine().describe(), machine=machine)
         monkeypatch.setattr(engine, "describe", lambda facts=facts: facts)
         main(["--blocks", "1"])
-    assert (len(folders()), kept) == (2, [])
+    assert (len(folders()), kept) == (2, {()})
 
 
 def test_the_runner_avoids_the_measured_cores(
@@ -505,8 +504,8 @@ def test_the_runner_avoids_the_measured_cores(
 ) -> None:
     """If the engine is on this machine, its highest cores are left to the trials."""
     study(engine)
-    kept: list[list[int]] = []
-    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda cpus: kept.append(list(cpus)))
+    kept: set[tuple[int, ...]] = set()
+    monkeypatch.setattr("runner.pipeline.keep_off_measured", kept.add)
     main(["--blocks", "1"])
-    cores = this_host().cores
-    assert kept == ([[cores - 1]] if engine.describe().cpus == cores else [])
+    assert kept == {engine.cores()[-1:]}
+    assert {launch.cores for launch in engine.launches} == kept

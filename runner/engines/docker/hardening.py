@@ -3,6 +3,7 @@
 The keys are those of the docker SDK. podman understands them, too, except for some of tmpfs.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from runner.records.study import Limits
@@ -14,15 +15,14 @@ PODMAN_ULIMITS = {**ULIMITS, "nofile": (1024, 4096), "nproc": (4096, 4096)}
 """By default podman asks for more than a service without CAP_SYS_RESOURCE may give."""
 
 
-def hardening(limits: Limits, engine_cpus: int, *, podman: bool = False) -> dict[str, Any]:
+def hardening(limits: Limits, cores: Iterable[int], *, podman: bool = False) -> dict[str, Any]:
     """Return the settings of every trial's container.
 
-    The trial runs on the highest-numbered cores. There is no swap beside its memory. It can write
-    only to /tmp, /out, /dev/shm and the engine's own /dev/mqueue. These are part of the container's
-    memory, have a limited size and number of files, and vanish with the container. podman cannot
-    limit the number of files; there, the limit on memory does.
+    The trial runs on these cores only. There is no swap beside its memory. It can write only to
+    /tmp, /out, /dev/shm and the engine's own /dev/mqueue. These are part of the container's memory,
+    have a limited size and number of files, and vanish with the container. podman cannot limit the
+    number of files; there, the limit on memory does.
     """
-    cpus = ",".join(str(core) for core in range(engine_cpus - limits.cpus, engine_cpus))
     ours = f"uid={NOBODY},gid={NOBODY},mode=0700,nr_inodes={limits.files}"
     own = f"rw,nosuid,nodev,noexec,{'U,notmpcopyup' if podman else ours}"  # U: owned by the user
     opened = ("/run", "/var/tmp") if podman else ()  # noqa: S108  podman mounts them without limits
@@ -39,7 +39,7 @@ def hardening(limits: Limits, engine_cpus: int, *, podman: bool = False) -> dict
         "pids_limit": limits.pids,
         "mem_limit": limits.memory_bytes,
         "memswap_limit": limits.memory_bytes,
-        "cpuset_cpus": cpus,
+        "cpuset_cpus": ",".join(map(str, cores)),
         "tmpfs": {
             "/tmp": f"{own},size={limits.temporary_bytes}",  # noqa: S108
             "/out": f"{own},size={limits.output_bytes}",

@@ -62,6 +62,9 @@ class DockerImages:
             )
         return self._facts
 
+    def cores(self) -> tuple[int, ...]:
+        return tuple(range(self.describe().cpus))
+
     def _is_podman(self) -> bool:
         return self.describe().name == PODMAN
 

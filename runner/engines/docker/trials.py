@@ -124,7 +124,7 @@ class DockerEngine(DockerImages):
             labels={**self._labels(launch.run), labels.TRIAL: launch.trial},
             mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
             environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
-            **hardening(launch.limits, self.describe().cpus, podman=self._is_podman()),
+            **hardening(launch.limits, launch.cores, podman=self._is_podman()),
         )
 
     def _labels(self, run: str) -> dict[str, str]:

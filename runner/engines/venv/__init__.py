@@ -29,6 +29,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
 from runner.system import digest, tempdir
+from runner.system.cores import ALLOWED
 from runner.system.host import this_host
 
 LABEL = "label.json"
@@ -63,7 +64,6 @@ class VenvEngine:
         self._machine = machine
         self._sandbox = sandbox
         self._cgroup = cgroup
-        self._cores = sorted(os.sched_getaffinity(0))  # before this process avoids some of them
         self._lock = threading.Lock()
         self._interpreters: dict[str, Path] = {}
 
@@ -79,12 +79,16 @@ class VenvEngine:
             api="none",
             storage="folders",
             cgroup=self._cgroup.version,
-            cpus=len(self._cores),
+            cpus=len(ALLOWED),
             memory_bytes=host.memory_bytes,
             architecture=platform.machine(),
             kernel=host.kernel,
             system=host.system,
         )
+
+    def cores(self) -> tuple[int, ...]:
+        """Return the cores that this process may use."""
+        return tuple(sorted(ALLOWED))
 
     # --- images --------------------------------------------------------------------------------
 
@@ -254,7 +258,7 @@ class VenvEngine:
             [*wrapper, str(python), f"{inside.inputs}/launcher.py", spec],
             variables,
             output,
-            cores=self._cores[-launch.limits.cpus :],
+            cores=launch.cores,
             cgroups=self._group(folder).folders.values(),
             processes=processes,
             timeout_s=launch.longest_s,

@@ -19,6 +19,7 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     measured.adapted,
     measured.lost,
     measured.disturbed,
+    measured.waited,
     environment.environments,
     environment.host,
     environment.method,

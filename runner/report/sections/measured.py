@@ -9,13 +9,14 @@ from runner.report import words
 from runner.report.evidence import Evidence
 from runner.report.records import Excerpt, Section, Table
 from runner.runs.files import file_name
-from runner.text import counted, shortened
+from runner.text import counted, duration, shortened
 
 METRICS_IN_A_TABLE = 4
 MOST_EXCERPTS = 20
 LINES_OF_A_LOG = 40
 MOST_LOST = 20
 CHARACTERS_OF_A_REASON = 1000
+SHORTEST_WAIT_S = 1.0
 
 _LOST = (
     "The engine, or a person, ended these attempts. They say nothing about their cells, give no "
@@ -156,6 +157,25 @@ def lost(evidence: Evidence) -> Section | None:
     beyond = len(evidence.lost) - MOST_LOST
     notes = (f"{counted(beyond, 'more attempt')} not shown here.",) if beyond > 0 else ()
     return Section(title, (_LOST,), tables=(table,), notes=notes)
+
+
+def waited(evidence: Evidence) -> Section | None:
+    """Say how long trials waited for other runs, and which did not get the cores to themselves."""
+    results = [one for results in evidence.results.values() for one in results]
+    seconds = sum(one.waited_s for one in results)
+    notes = tuple(
+        f"{one.trial.id} went ahead although {shortened(one.occupied_by)} held its cores."
+        for one in results
+        if one.occupied_by is not None
+    )
+    if seconds < SHORTEST_WAIT_S and not notes:
+        return None
+    longest = max(one.waited_s for one in results)
+    lead = (
+        f"Runs on one machine take turns on the measured cores. The trials of this run waited "
+        f"{duration(seconds)} in total for other runs, the longest {duration(longest)}."
+    )
+    return Section("Waiting for other runs", (lead,), notes=notes[:MOST_LOST])
 
 
 def disturbed(evidence: Evidence) -> Section | None:

@@ -196,12 +196,12 @@ class Elsewhere(QuickEngine):
 
     def __init__(self, cores: int = 2) -> None:
         super().__init__()
-        self.cores = cores
+        self._cores = cores
         for environment in used(read(MATRIX), read_lock(lock_path(MATRIX))):
             self.add_image(environment)
 
     def describe(self) -> EngineFacts:
-        return replace(super().describe(), machine="another", cpus=self.cores)
+        return replace(super().describe(), machine="another", cpus=self._cores)
 
     @property
     def holds(self) -> set[str]:

@@ -71,7 +71,7 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: Path) -> Mac
     """A study in the working folder, ready to run."""
     found = Machines(monkeypatch)
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: found.engine)
-    monkeypatch.setattr("runner.pipeline.avoid_cores", lambda _: None)
+    monkeypatch.setattr("runner.pipeline.keep_off_measured", lambda _: None)
     monkeypatch.setattr("runner.report.figures.changes", lambda *_: None)  # the slowest part
     monkeypatch.setattr(
         "runner.bundle.wheels.collect", lambda folder, _: (folder / "a.whl").write_text("a wheel")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.system.host import avoid_cores, check_cpu, git_commit, runs_here, this_host
+from runner.system.host import check_cpu, git_commit, runs_here, this_host
 from tests.support.fakes import FakeEngine
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
@@ -118,17 +118,3 @@ def test_no_repository_means_no_commit(tmp_path: Path, monkeypatch: pytest.Monke
     assert git_commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_commit(tmp_path) is None
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_the_runner_avoids_the_measured_cores() -> None:
-    """It stays on them if no other core remains."""
-    before = os.sched_getaffinity(0)
-    try:
-        avoid_cores(before)
-        assert os.sched_getaffinity(0) == before
-        measured = {max(before)}
-        avoid_cores(measured)
-        assert os.sched_getaffinity(0) == (before - measured or before)
-    finally:
-        os.sched_setaffinity(0, before)

@@ -5,6 +5,7 @@ import pytest
 from runner.engines.docker.hardening import hardening
 from runner.records.study import Limits
 
+CORES = (6, 7)
 LIMITS = Limits(cpus=2, memory_bytes=2**30, pids=99, files=1000)
 OPTIONS = "rw,nosuid,nodev,noexec,uid=65534,gid=65534,mode=0700,nr_inodes=1000"
 PODMAN_OPTIONS = "rw,nosuid,nodev,noexec,U,notmpcopyup"
@@ -54,16 +55,16 @@ PODMAN_EXPECTED = {
 @pytest.mark.parametrize("setting", EXPECTED)
 def test_docker_gets_each_setting(setting: str) -> None:
     """A container without one of these is less isolated, or is not limited."""
-    assert hardening(LIMITS, engine_cpus=8)[setting] == EXPECTED[setting]
+    assert hardening(LIMITS, CORES)[setting] == EXPECTED[setting]
 
 
 @pytest.mark.parametrize("setting", PODMAN_EXPECTED)
 def test_podman_gets_each_setting(setting: str) -> None:
     """Only the options of tmpfs and the limits that podman would raise are different."""
-    assert hardening(LIMITS, engine_cpus=8, podman=True)[setting] == PODMAN_EXPECTED[setting]
+    assert hardening(LIMITS, CORES, podman=True)[setting] == PODMAN_EXPECTED[setting]
 
 
 @pytest.mark.parametrize("podman", [False, True])
 def test_there_are_no_other_settings(*, podman: bool) -> None:
     """A new setting is added here, too."""
-    assert set(hardening(LIMITS, engine_cpus=8, podman=podman)) == set(EXPECTED)
+    assert set(hardening(LIMITS, CORES, podman=podman)) == set(EXPECTED)
