@@ -31,6 +31,7 @@ class Exit(IntEnum):
     HOLD = 4
     ENGINE = 5
     RUN_FOLDER = 6
+    BUG = 70
     INTERRUPTED = 130
 
 

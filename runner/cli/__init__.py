@@ -4,12 +4,18 @@ import gc
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
 from runner import __version__
 from runner.errors import Exit, RunnerError
 from runner.system import signals
+
+BUG = (
+    "This is an error of matrix-runner itself, not of your experiment. Finished trials are kept. "
+    "Please report it with the lines above."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = "the output cannot be written" if error.filename is None else str(error.filename)
         _complain(f"{what}: {error.strerror or error}; fix this and run the command again.")
         return Exit.RUN_FOLDER
+    except Exception:  # noqa: BLE001 (whatever it is, it must not look like a failed cell)
+        _complain(f"{traceback.format_exc()}\n{BUG}")
+        return Exit.BUG
     else:
         return code
     finally:

@@ -34,6 +34,7 @@ exit codes:
     4 the policy says hold (only with --gate)
     5 no engine answers, or the engine was lost
     6 a run folder or a bundle is unusable
+   70 an error of this program itself
   130 interrupted; run the same command to resume
 """
 
@@ -57,6 +58,8 @@ class Options(NamedTuple):
     json: bool = False
     context: Path | None = None
     run: str | None = None
+    has_matrix: bool = False
+    """Whether ``--matrix`` was given."""
     cell: str = ""
     output: Path | None = None
     for_python: tuple[str, ...] = ()
@@ -77,6 +80,7 @@ def parse(arguments: Sequence[str]) -> Options:
         hint = " (the verb must come first)" if unknown[0] in VERBS else ""
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     given = vars(found)
+    given["has_matrix"] = "matrix" in given
     for name in given.keys() & {"select", "for_python"}:
         given[name] = tuple(given[name])
     return Options(**given)

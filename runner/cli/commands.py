@@ -15,8 +15,9 @@ from runner.cli.arguments import Options
 from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
 from runner.cli.progress import Progress
+from runner.cli.warnings import warnings
 from runner.engines.protocol import Engine
-from runner.errors import ConfigError, EngineError, Exit
+from runner.errors import ConfigError, EngineError, Exit, RunFolderError
 from runner.execute.cleanup import clean_up, removable
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
@@ -30,13 +31,13 @@ from runner.prepare import write_contexts
 from runner.read import json_schema, read
 from runner.records.environment import Lock, Unsupported
 from runner.records.run import EngineFacts, Start
-from runner.records.study import Matrix
+from runner.records.study import Matrix, Status
 from runner.report import write as write_report
 from runner.runs import enter as runs
 from runner.runs import registry
 from runner.runs.enter import Execution
 from runner.runs.folder import RunFolder, find_run, newest_run
-from runner.system import tempdir
+from runner.system import cores, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
 from runner.text import counted, listed, memory, size
 
@@ -51,6 +52,8 @@ def run(options: Options) -> Exit:
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer)
         with _entered(matrix, locked, _start(options), engine, observer) as execution:
+            for warning in warnings(matrix, execution.plan, engine.describe().cpus):
+                observer.note(f"warning: {warning}")
             code = Pipeline(execution, engine, observer, goal, options.budget).run()
             return _gated(code, execution.folder) if options.gate else code
 
@@ -62,7 +65,13 @@ def lock(options: Options) -> Exit:
         locked = _locked(options, matrix, observer)
         count = counted(len(locked.entries), "environment")
         observer.note(f"{lock_path(options.matrix)}: {count} locked")
-    return Exit.OK
+    impossible = [
+        cell
+        for cell in matrix.cells
+        if cell.expect is not Status.UNSUPPORTED
+        and isinstance(locked.entry(cell.request), Unsupported)
+    ]
+    return Exit.CELL_FAILED if impossible else Exit.OK
 
 
 def plan(options: Options) -> Exit:
@@ -70,7 +79,12 @@ def plan(options: Options) -> Exit:
     matrix, locked = _matrix(options), _known_lock(options)
     planned = make_plan(matrix, options.seed or 0, options.blocks)
     found = preview.preview(matrix, planned, locked, engines.images(options.engine))
-    print(preview.as_json(found) if options.json else preview.as_text(found))
+    if options.json:
+        print(preview.as_json(found))
+    else:
+        print(preview.as_text(found))
+        for warning in warnings(matrix, planned, this_host().cores):
+            print(f"warning:  {warning}")
     return Exit.OK
 
 
@@ -174,9 +188,23 @@ def replay(options: Options) -> Exit:
 
 def report(options: Options) -> Exit:
     """Rebuild the report of a run from its folder."""
-    folder = find_run(options.reports, options.run)
+    folder = _run_to_report(options)
     print(write_report(folder))
     return _gated(Exit.OK, folder) if options.gate else Exit.OK
+
+
+def _run_to_report(options: Options) -> RunFolder:
+    """Return the named run, or the newest one of the given matrix, or the newest of all."""
+    if options.run is not None or not options.has_matrix:
+        return find_run(options.reports, options.run)
+    matrix = read(options.matrix)
+    found = newest_run(matrix, options.reports)
+    if found is None:
+        raise RunFolderError(
+            f"{options.reports} contains no run of {matrix.name}; start one with `python -m runner "
+            f"--matrix {options.matrix}`."
+        )
+    return found[0]
 
 
 def schema(_: Options) -> Exit:
@@ -241,6 +269,7 @@ def _engine(options: Options) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, and show progress until the command ends."""
     with Progress(sys.stdout) as observer:
         tempdir.sweep()
+        cores.keep_off_measured()
         connected = engines.connect(options.engine, this_host().id, observer.note)
         with tempdir.folder(), closing(connected) as engine:  # the folder shows that we are alive
             yield engine, observer

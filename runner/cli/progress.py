@@ -39,9 +39,9 @@ class Progress:
         self._activity: _Activity | None = None
         self._total = 0
         self._done = 0
-        self._started: set[tuple[str, int, bool]] = set()
+        self._finished: set[tuple[str, int, bool]] = set()
         self._id_width = 0
-        self._durations: list[float] = []
+        self._spent_s = 0.0
         self._expected_end: float | None = None
         self._screen = screen_for(stream, self._current, clock)
 
@@ -61,8 +61,10 @@ class Progress:
         """Show how much there is to do."""
         self._total = len(plan.trials)
         self._done = done
-        self._id_width = max((len(trial.cell) for trial in plan.trials), default=0)
+        self._id_width = max((len(_name(trial)) for trial in plan.trials), default=0)
         text = f"{counted(self._total, 'trial')} in {counted(plan.blocks, 'block')}"
+        if controls := sum(trial.control for trial in plan.trials):
+            text += f" ({controls} of them of the A/A control)"
         if done:
             text += f", resuming: {done} already done"
         if estimate_s is not None:
@@ -83,10 +85,9 @@ class Progress:
         self._screen.write((f"image {image.label}: ready in {facts}", ""))
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
-        """Make the trial the current activity. A repeated trial adds one to the total."""
-        self._total += trial.slot in self._started
-        self._started.add(trial.slot)
-        name = f"{self._count(self._done + 1)} {cell.id}  b{trial.block}"
+        """Make the trial the current activity."""
+        number = self._done + (trial.slot not in self._finished)
+        name = f"{self._count(number)} {_name(trial)}  b{trial.block}{_again(trial)}"
         self._activity = _Activity(name, self._clock())
 
     def trial_output(self, trial: Trial, line: str) -> None:
@@ -102,13 +103,15 @@ class Progress:
         ok = result.status is Status.OK
         printed = self._activity.printed if ok and self._activity else ""
         self._activity = None
-        self._done += 1
-        if result.duration_s is not None:
-            self._durations.append(result.duration_s)
+        trial = result.trial
+        self._done += trial.slot not in self._finished
+        self._finished.add(trial.slot)
+        self._spent_s += result.waited_s + (result.duration_s or 0.0)
         took = f"{result.duration_s:6.1f} s" if result.duration_s is not None else " " * 8
         word, style = _outcome(result.status, cell.expect)
         head = (
-            f"{self._count(self._done)} {cell.id:{self._id_width}}  b{result.trial.block}  {took}  "
+            f"{self._count(self._done)} {_name(trial):{self._id_width}}  b{trial.block}"
+            f"{_again(trial)}  {took}  "
         )
         room = self._screen.width - len(head + word)
         left = _part(self._left(), room)
@@ -139,8 +142,8 @@ class Progress:
         now = self._clock()
         trials = self._total - self._done
         seconds: float | None = None
-        if self._durations:
-            mean = sum(self._durations) / len(self._durations)
+        if self._spent_s:  # with all repeats, and with the time until others left the core
+            mean = self._spent_s / len(self._finished)
             spent = now - self._activity.started_at if self._activity else 0.0
             seconds = mean * trials - min(spent, mean)
         elif self._expected_end is not None:
@@ -150,6 +153,14 @@ class Progress:
     def _count(self, number: int) -> str:
         """Return the number of a trial and the total: ``[ 3/43]``."""
         return f"[{number:{len(str(self._total))}}/{self._total}]"
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.cell} (A/A control)" if trial.control else trial.cell
+
+
+def _again(trial: Trial) -> str:
+    return f", attempt {trial.attempt}" if trial.attempt > 1 else ""
 
 
 def _part(text: str, room: int) -> str:

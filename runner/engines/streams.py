@@ -3,12 +3,15 @@
 Whatever an experiment prints, the runner never holds more than a few times its limits.
 """
 
+import re
 from collections.abc import Callable
 
 from runner.records.study import Limits
 
 LINE_BYTES = 4096  # a longer line is shown in parts while the trial runs
 ENVELOPE_BYTES = 64 * 1024
+WAITING = re.compile(rb"MATRIX-WAITING (\d{1,6}) (\d{1,6})\n")
+"""What the launcher writes before its document, while it waits for a quiet core."""
 
 
 class TrialOutput:
@@ -28,10 +31,17 @@ class TrialOutput:
         """Add what came on the two streams."""
         if document:
             self._document += document[: self._document_bytes - len(self._document)]
+            self._show_waiting()
         if log:
             log = log[: self._log_bytes - len(self._log)]
             self._log += log
             self._show(log)
+
+    def _show_waiting(self) -> None:
+        while waiting := WAITING.match(self._document):
+            waited, patience = map(int, waiting.groups())
+            del self._document[: waiting.end()]
+            self._watch(f"waiting for a quiet core, {waited} of {patience} s")
 
     def _show(self, log: bytes) -> None:
         self._line += log

@@ -7,6 +7,7 @@ writes one framed document to stdout::
 
     MATRIX-DOCUMENT <length in bytes>\n<JSON>
 
+While it waits for a quiet core, it first writes lines ``MATRIX-WAITING <seconds> <of seconds>``.
 Every engine uses this file. It never judges: ``runner/execute`` reads the document. A number that
 the kernel does not provide is null.
 
@@ -125,6 +126,7 @@ def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Opt
         share = foreign / quiet["window_s"] / len(cores)
         if share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
             return waited, share
+        write_all(1, b"MATRIX-WAITING %d %d\n" % (waited, quiet["patience_s"]))
     return 0.0, None
 
 

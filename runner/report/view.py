@@ -64,11 +64,14 @@ def _progress(evidence: Evidence) -> str:
 
 
 def _quick(evidence: Evidence) -> Iterator[str]:
-    """Warn if the run used the parameters of a quick look."""
-    quick = evidence.run.matrix.quick
-    if quick and all(quick.items() <= cell.parameters.items() for cell in evidence.cells):
-        replaced = ", ".join(f"{name} = {shown(value)}" for name, value in quick.items())
+    """Warn if the run is a quick look."""
+    matrix = evidence.run.matrix
+    if not matrix.is_quick:
+        return
+    yield "This is a quick look (--quick), which repeats no trial and promises no verdicts."
+    if matrix.quick:
+        replaced = ", ".join(f"{name} = {shown(value)}" for name, value in matrix.quick.items())
         yield (
-            f"This is a quick look with {replaced}. Numbers that depend on this cannot be compared "
-            "with published numbers."
+            f"It used {replaced}. Numbers that depend on this cannot be compared with published "
+            "numbers."
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from runner import __version__
 from runner.errors import ConfigError, RunFolderError
 from runner.inside import LAUNCHER, MATCHED
-from runner.plan import make_plan
+from runner.plan import looks_of, make_plan
 from runner.prepare.recipe import recipe_digest
 from runner.records.environment import Lock
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
@@ -82,6 +82,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
     with contextlib.ExitStack() as at_the_end:
         with occupied(start.reports, wait=True):  # no other run begins meanwhile
             earlier = None if start.new else _same(run, start, note)
+            asked = run.matrix
             if earlier is not None:
                 # A comparison that is named after the run has begun could be picked by its result.
                 matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
@@ -94,6 +95,9 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                 )
             folder.sweep()
             plan = planned(run, folder if earlier is not None else None, start)
+            if earlier is not None:
+                for sentence in _kept(asked, run.matrix, plan, start):
+                    note(sentence)
             folder.save(plan)  # before run.json, which makes the folder a run
             folder.save(run)
             point_latest(folder)
@@ -101,6 +105,18 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
         for path in damaged:
             note(f"{path}: this result was damaged and is set aside; its trial will run again.")
         yield Execution(run=run, folder=folder, plan=plan, results=results, root=start.root)
+
+
+def _kept(asked: Matrix, matrix: Matrix, plan: Plan, start: Start) -> Iterator[str]:
+    """Yield a sentence for each key that a resumed run keeps as it was when the run began."""
+    for key, wanted, kept in (
+        ("repeats", asked.repeats, plan.guards.repeats),
+        ("looks", looks_of(asked), plan.looks or looks_of(matrix)),
+        ("compare", asked.compare, matrix.compare),
+        ("seed", plan.seed if start.seed is None else start.seed, plan.seed),
+    ):
+        if wanted != kept:
+            yield f"`{key}` was changed, but this run keeps its own; use --new to apply the change."
 
 
 def _same(run: Run, start: Start, note: Note) -> Run | None:

@@ -43,8 +43,11 @@ ROOT = Path(__file__).parents[3]
     [
         ("", Options()),
         ("--quick --blocks 3", Options(quick=True, blocks=3)),
-        ("--matrix m.yaml", Options(matrix=Path("m.yaml"))),
-        ("plan --json --matrix m.yaml", Options(verb="plan", matrix=Path("m.yaml"), json=True)),
+        ("--matrix m.yaml", Options(matrix=Path("m.yaml"), has_matrix=True)),
+        (
+            "plan --json --matrix m.yaml",
+            Options(verb="plan", matrix=Path("m.yaml"), has_matrix=True, json=True),
+        ),
         ("-s a=1,2 -s b=* --seed 7", Options(select=("a=1,2", "b=*"), seed=7)),
         ("-s plan", Options(select=("plan",))),
         ("--reports lock --new", Options(reports=Path("lock"), new=True)),
@@ -247,10 +250,11 @@ def test_report_needs_only_the_folder(
 
 
 def test_plan_shows_the_trials_and_their_needs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cells with their notes, environments to lock and to build, and the duration."""
     study(tmp_path, FULL)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
     assert main(["plan", "--engine", "docker"]) == Exit.OK
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "small: 4 cells, 14 trials in 3 blocks"
@@ -259,7 +263,8 @@ def test_plan_shows_the_trials_and_their_needs(
     assert "verdicts: after 3, 6, 9 or 12 complete blocks" in said
     assert "to lock:  lib=1.0, lib=2.0, lib=3.0" in said
     assert "to build: unknown, because no engine answers" in said
-    assert said[-1].startswith("takes:    about ")
+    assert [line for line in said if line.startswith("takes:    about ")]
+    assert said[-1].startswith("warning:  a comparison needs 5 blocks, so 3 give no verdict; ")
     assert not Path("reports").exists()
 
 
@@ -334,11 +339,14 @@ def test_plan_asks_a_remote_engine(
 
 
 def test_a_complete_lock_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`lock` resolves nothing and prints the number of environments."""
+    """`lock` resolves nothing and prints the number of environments.
+
+    The exit code is 1, because a cell that should work cannot exist; the message names it.
+    """
     study(tmp_path, SMALL)
     Path("matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
     before = Path("matrix.lock").read_bytes()
-    assert main(["lock"]) == Exit.OK
+    assert main(["lock"]) == Exit.CELL_FAILED
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3
     assert "lib=1.0" in said[0]

@@ -128,8 +128,8 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
     ]
 
 
-def test_a_disturbed_trial_is_shown_and_its_repeat_counts(stream: StringIO, clock: Clock) -> None:
-    """The disturbance has its own line, and the count never exceeds the total."""
+def test_a_disturbed_trial_is_shown_and_so_is_its_repeat(stream: StringIO, clock: Clock) -> None:
+    """The disturbance has its own line; a repeat is another attempt of the same trial."""
     seen = Progress(stream, clock)
     seen.planned(replace(PLAN, trials=PLAN.trials[:1], blocks=1), 0, None)
     first = PLAN.trials[0]
@@ -139,7 +139,7 @@ def test_a_disturbed_trial_is_shown_and_its_repeat_counts(stream: StringIO, cloc
     assert stream.getvalue().splitlines()[1:] == [
         "[1/1] tf=2.0.0,model=sequential  b1    52.1 s  ok",
         "        disturbed: pages were swapped in",
-        "[2/2] tf=2.0.0,model=sequential  b1    52.1 s  ok",
+        "[1/1] tf=2.0.0,model=sequential  b1, attempt 2    52.1 s  ok",
     ]
 
 
@@ -147,11 +147,36 @@ def test_a_resumed_run_continues_its_count(stream: StringIO, clock: Clock) -> No
     """The first trial has the number after those that are done."""
     seen = Progress(stream, clock)
     seen.planned(PLAN, 11, 60.0)
-    seen.trial_finished(make_result(PLAN.trials[-2], Status.OK), CELLS[2])
+    last = next(one for one in reversed(PLAN.trials) if one.cell == CELLS[2].id)
+    seen.trial_finished(make_result(last, Status.OK), CELLS[2])
     assert stream.getvalue().splitlines() == [
         "12 trials in 4 blocks, resuming: 11 already done, about 60 s left",
         "[12/12] tf=2.0.0,model=bad         b4    52.1 s  ok, but failed was expected",
     ]
+
+
+def test_the_control_is_labelled(stream: StringIO, clock: Clock) -> None:
+    """It is one of the planned trials, and no mere repetition of the baseline."""
+    seen = Progress(stream, clock)
+    control = replace(PLAN.trials[0], control=True)
+    seen.planned(replace(PLAN, trials=(PLAN.trials[0], control), blocks=1), 0, None)
+    for trial in (PLAN.trials[0], control):
+        seen.trial_finished(make_result(trial), CELLS[0])
+    assert stream.getvalue().splitlines() == [
+        "2 trials in 1 block (1 of them of the A/A control)",
+        "[1/2] tf=2.0.0,model=sequential                b1    52.1 s  ok  about 52 s left",
+        "[2/2] tf=2.0.0,model=sequential (A/A control)  b1    52.1 s  ok",
+    ]
+
+
+def test_time_left_includes_waiting_and_repeats(stream: StringIO, clock: Clock) -> None:
+    """Each trial so far took two attempts, and waited ten seconds for its core."""
+    seen = Progress(stream, clock)
+    first, second = PLAN.trials[0], PLAN.trials[1]
+    seen.planned(replace(PLAN, trials=(first, second), blocks=1), 0, None)
+    for trial in (first, replace(first, attempt=2)):
+        seen.trial_finished(replace(make_result(trial), waited_s=5.0), CELLS[0])
+    assert stream.getvalue().splitlines()[-1].endswith("about 2 min left")
 
 
 def test_the_current_line_appears_every_half_minute(stream: StringIO, clock: Clock) -> None:

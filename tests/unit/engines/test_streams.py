@@ -24,3 +24,13 @@ def test_lines_are_shown_as_they_come() -> None:
         output.add(None, chunk)
     assert seen == ["first line", "second", "y" * LINE_BYTES]
     assert output.document() is None
+
+
+def test_waiting_is_shown_and_not_part_of_the_document() -> None:
+    """The launcher says how long it has waited before it sends its document."""
+    seen: list[str] = []
+    output = TrialOutput(Limits(), seen.append)
+    for chunk in (b"MATRIX-WAIT", b"ING 12 30\nMATRIX-WAITING 13 30\nMATRIX-", b"DOCUMENT 2\n{}"):
+        output.add(chunk, None)
+    assert seen == [f"waiting for a quiet core, {waited} of 30 s" for waited in (12, 13)]
+    assert output.document() == b"MATRIX-DOCUMENT 2\n{}"

@@ -1,0 +1,52 @@
+"""What a person should know about a study before it runs: answers that it cannot give."""
+
+from collections.abc import Iterator
+
+from runner.judge.records import FEWEST_BLOCKS
+from runner.records.run import Plan
+from runner.records.study import Better, Matrix, PolicyLimit
+
+
+def warnings(matrix: Matrix, plan: Plan, cores: int) -> Iterator[str]:
+    """Yield what a study cannot answer on a machine with so many cores, and how to change that."""
+    yield from _too_few_blocks(matrix, plan)
+    for limit in matrix.policy:
+        yield from _wrong_sign(matrix, limit)
+    yield from _too_many_cores(matrix.limits.cpus, cores)
+
+
+def _too_few_blocks(matrix: Matrix, plan: Plan) -> Iterator[str]:
+    asked = matrix.compare or matrix.policy or any(one.metric for one in matrix.claims)
+    verdicts = [blocks for blocks in plan.looks if FEWEST_BLOCKS <= blocks <= plan.blocks]
+    if verdicts or not asked:
+        return
+    problem = f"a comparison needs {FEWEST_BLOCKS} blocks, so {plan.blocks} give no verdict"
+    if matrix.is_quick:
+        yield f"{problem}; run without --quick for verdicts"
+        return
+    later = [blocks for blocks in plan.looks if blocks >= FEWEST_BLOCKS]
+    more = f", or give --blocks {later[0]}" if later else ""
+    yield f"{problem}; write `blocks: {FEWEST_BLOCKS}` or more{more}"
+
+
+def _wrong_sign(matrix: Matrix, limit: PolicyLimit) -> Iterator[str]:
+    """Warn of a limit on the side of improvements: most people mean the largest loss."""
+    better = matrix.metric(limit.metric).better
+    if limit.change * (1 if better is Better.HIGHER else -1) <= 0:
+        return
+    size = f"{abs(limit.change) * 100:g}%" if limit.relative else f"{abs(limit.change):g}"
+    sign = "-" if better is Better.HIGHER else "+"
+    yield (
+        f"policy.{limit.metric}: {better.value} is better, so this limit asks every candidate to "
+        f"improve by {size}; to allow a loss of {size}, write `{limit.metric}: {sign}{size}`"
+    )
+
+
+def _too_many_cores(wanted: int, cores: int) -> Iterator[str]:
+    if wanted > cores:
+        yield f"limits.cpus is {wanted}, but this machine has only {cores}; lower it"
+    elif wanted == cores:
+        yield (
+            f"a trial takes all {cores} cores of this machine, so the runner itself disturbs it; "
+            "lower `limits: {cpus: ...}` if times matter"
+        )
