@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TextIO
 
 from runner.cli.screen import Piece, screen_for
+from runner.engines.streams import WAITING_FOR_A_CORE as WAITING
 from runner.observer import Observer
 from runner.records.environment import Image
 from runner.records.run import Plan, Trial, TrialResult
@@ -102,6 +103,7 @@ class Progress:
         """Show the result in one line, and the reason of a failure in a second."""
         ok = result.status is Status.OK
         printed = self._activity.printed if ok and self._activity else ""
+        printed = "" if printed.startswith(WAITING) else printed
         self._activity = None
         trial = result.trial
         self._done += trial.slot not in self._finished

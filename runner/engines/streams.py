@@ -12,6 +12,7 @@ LINE_BYTES = 4096  # a longer line is shown in parts while the trial runs
 ENVELOPE_BYTES = 64 * 1024
 WAITING = re.compile(rb"MATRIX-WAITING (\d{1,6}) (\d{1,6})\n")
 """What the launcher writes before its document, while it waits for a quiet core."""
+WAITING_FOR_A_CORE = "waiting for a quiet core"
 
 
 class TrialOutput:
@@ -41,7 +42,7 @@ class TrialOutput:
         while waiting := WAITING.match(self._document):
             waited, patience = map(int, waiting.groups())
             del self._document[: waiting.end()]
-            self._watch(f"waiting for a quiet core, {waited} of {patience} s")
+            self._watch(f"{WAITING_FOR_A_CORE}, {waited} of {patience} s")
 
     def _show(self, log: bytes) -> None:
         self._line += log

@@ -270,7 +270,7 @@ def basis(evidence: Evidence, comparison: Comparison) -> str:
     elif estimate.sd == 0:
         sentences.append(f"The same change in each of {counted(estimate.n, 'block')}.")
     else:
-        sentences += _interval_and_forecast(comparison, estimate)
+        sentences += _interval_and_forecast(evidence, comparison, estimate)
     return " ".join(sentences)
 
 
@@ -292,17 +292,26 @@ def judged(comparison: Comparison) -> str:
     return f"{comparison.metric.title}, judged by {comparison.measured.title}"
 
 
-def _interval_and_forecast(comparison: Comparison, estimate: Estimate) -> Iterator[str]:
+def _interval_and_forecast(
+    evidence: Evidence, comparison: Comparison, estimate: Estimate
+) -> Iterator[str]:
     samples = counted(estimate.n, "block" if comparison.paired else "trial")
     yield f"{interval_name(estimate)}, {samples}{'' if comparison.paired else ' on each side'}."
     if comparison.verdict is not Verdict.CANNOT_TELL:
         return
     if (more := comparison.forecast) is not None:
         width = f"\N{PLUS-MINUS SIGN}{amount(more.half_width, comparison.measured)}"
-        yield (
-            f"About {counted(more.blocks, 'more block')} ({more.fewest:,} to {more.most:,}) would "
-            f"narrow the interval to {width}."
-        )
+        needed, last = estimate.n + more.blocks, max(evidence.plan.looks, default=math.inf)
+        if needed > last:
+            yield (
+                f"Even the last look, after {counted(int(last), 'block')}, would probably not "
+                f"narrow the interval to {width}; that takes about {counted(needed, 'block')}."
+            )
+        else:
+            yield (
+                f"About {counted(more.blocks, 'more block')} ({more.fewest:,} to {more.most:,}) "
+                f"would narrow the interval to {width}."
+            )
     if estimate.excludes_zero:
         yield f"Reason: {comparison.reason}."
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from runner.judge.records import (
+    FEWEST_BLOCKS,
     Advice,
     Check,
     Comparison,
     Decision,
     JudgedLimit,
-    Judgement,
     Look,
     Verdict,
 )
@@ -50,7 +50,7 @@ def decision(evidence: Evidence) -> Section | None:
     baseline = " and ".join(f"{axis} {shown(value)}" for axis, value in matrix.baseline)
     lead = f"Limits for upgrading from {baseline}: {limits}."
     if judgement.look is None:
-        return Section("Decision", (lead,), (_before_first_look(judgement),))
+        return Section("Decision", (lead,), (_before_first_look(evidence),))
     return Section(
         "Decision",
         (lead,),
@@ -67,12 +67,17 @@ def _limit(evidence: Evidence, limit: PolicyLimit) -> str:
     return unbroken(f"{sign}{words.printed(round(size, 6))} {unit}".rstrip())
 
 
-def _before_first_look(judgement: Judgement) -> Statement:
+def _before_first_look(evidence: Evidence) -> Statement:
+    complete = evidence.judgement.complete
+    looks = [one for one in evidence.plan.looks if one > complete and one >= FEWEST_BLOCKS]
+    if not looks:
+        needs = f"A comparison needs {counted(FEWEST_BLOCKS, 'block')}, and no look of this run "
+        return Statement("No verdicts", f"{needs}comes after so many. Begin one with more blocks.")
     return Statement(
         "No verdicts yet",
-        f"Verdicts are read after {counted(judgement.next_look or 0, 'complete block')}; so far "
-        f"{_are(judgement.complete, 'block')} complete. Reading verdicts after every block would "
-        "find differences that do not exist.",
+        f"Verdicts are read after {counted(looks[0], 'complete block')}; so far "
+        f"{_are(complete, 'block')} complete. Reading verdicts after every block would find "
+        "differences that do not exist.",
     )
 
 
@@ -140,7 +145,7 @@ def verdicts(evidence: Evidence) -> Section | None:
     if not evidence.run.matrix.compare:
         return None
     if judgement.look is None:
-        return Section("Verdicts", statements=(_before_first_look(judgement),))
+        return Section("Verdicts", statements=(_before_first_look(evidence),))
     named = [one for one in judgement.comparisons if one.named]
     return Section(
         "Verdicts",

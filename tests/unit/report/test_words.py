@@ -19,7 +19,8 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 BASE = [1.004, 0.989, 1.008, 0.998, 1.013, 0.991, 0.997]
 FORECAST = (
-    "About 779 more blocks (433 to 2,116) would narrow the interval to \N{PLUS-MINUS SIGN}2.0 %."
+    "Even the last look, after 28 blocks, would probably not narrow the interval to "
+    "\N{PLUS-MINUS SIGN}2.0 %; that takes about 786 blocks."
 )
 LIKE_BASE = [0.994, 1.009, 0.999, 1.012, 0.992, 1.003, 0.993]
 
@@ -131,6 +132,13 @@ def test_a_headline_names_its_metric_and_its_interval(
 ) -> None:
     """Each verdict can be understood without the sentences around it."""
     assert statements("Verdicts", measured) == [Statement(head, text)]
+
+
+def test_a_forecast_within_the_looks_names_more_blocks() -> None:
+    """As long as a later look can be expected to decide."""
+    [found] = statements("Verdicts", [one + 0.03 * (-1) ** at for at, one in enumerate(BASE)])
+    assert " more blocks (" in found.text
+    assert "last look" not in found.text
 
 
 def test_a_metric_that_replaces_another_is_explained() -> None:
