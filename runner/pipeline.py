@@ -32,7 +32,7 @@ from runner.report import write as write_report
 from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
 from runner.system import retry, signals
-from runner.system.cores import Turns, keep_off_measured, reserved
+from runner.system.cores import Turns, keep_off_measured, measured, reserved
 from runner.system.host import runs_here
 from runner.text import counted
 
@@ -108,8 +108,7 @@ class Pipeline:
 
     def _execute_all(self, cores: tuple[int, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
-        name = f"run {self._run.id} (process {os.getpid()})"
-        turns = Turns(cores, name, self._observer.note, self._machine)
+        turns = Turns(cores, self._name, self._observer.note, self._machine)
         while self._missing():
             try:
                 with self._prepared(cores, turns) as study:
@@ -124,7 +123,7 @@ class Pipeline:
         self._keep_off(cores)
         lock, save_log = self._run.lock, self._folder.save_build_log
         builds = to_build(self._matrix, lock, self._engine.images())
-        with turns.turn() if builds else contextlib.nullcontext():  # a build may use every core
+        with self._every_core(cores) if builds else contextlib.nullcontext():
             prepared = prepare(self._matrix, lock, self._engine, self._observer, save_log)
         self._folder.save(Images(images=tuple(prepared.images.values())))
         self._check_inputs()
@@ -140,6 +139,16 @@ class Pipeline:
         )
         with staged(study, self._engine):
             yield study
+
+    def _every_core(self, own: tuple[int, ...]) -> contextlib.AbstractContextManager[object]:
+        """Have every measured core to oneself: a build may use them all."""
+        every = measured(self._machine).union(own)
+        return Turns(every, self._name, self._observer.note, self._machine).turn()
+
+    @property
+    def _name(self) -> str:
+        """What other runs are told about this one."""
+        return f"run {self._run.id} (process {os.getpid()})"
 
     def _check_inputs(self) -> None:
         """Refuse files that were edited while images were built: the run has their digests."""

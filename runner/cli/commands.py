@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -98,7 +99,9 @@ def prepare(options: Options) -> Exit:
                 observer.note(command)
             return Exit.OK
         save_log = RunFolder(options.reports / "prepare").save_build_log
-        prepared = build_images(matrix, locked, engine, observer, save_log)
+        name = f"prepare (process {os.getpid()})"
+        with cores.Turns(cores.measured(), name, observer.note).turn():  # a build uses every core
+            prepared = build_images(matrix, locked, engine, observer, save_log)
         for reason in prepared.missing.values():
             observer.note(reason)
         observer.note(f"{counted(len(prepared.images), 'image')} ready")
@@ -138,6 +141,8 @@ def doctor(options: Options) -> Exit:
             engine = at_the_end.enter_context(closing(connected))
         except EngineError as error:
             engine = error
+        name = f"doctor (process {os.getpid()})"
+        at_the_end.enter_context(cores.Turns([machine.cores - 1], name, print).turn())
         for check in examine(matrix, locked, machine, engine, options.reports):
             print(as_text(check), flush=True)
             sound = sound and check.sound is not False

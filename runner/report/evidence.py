@@ -34,6 +34,8 @@ class Evidence:
     judgement: Judgement
     lost: tuple[TrialResult, ...]
     """Every attempt whose engine was lost, in order of its start."""
+    done: frozenset[tuple[str, int, bool]]
+    """The planned trials that have a result, with those of the control."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -111,8 +113,15 @@ def gather(stored: StoredRun) -> Evidence:
         planned=Counter(cell for cell, _, _ in planned),
         logs=stored.logs,
         judgement=judge(run.matrix, plan, stored.results),
+        done=_done(plan, stored.results),
         lost=tuple(one for one in stored.results if one.status is Status.ENGINE_LOST),
     )
+
+
+def _done(plan: Plan, results: Sequence[TrialResult]) -> frozenset[tuple[str, int, bool]]:
+    planned = {trial.slot for trial in plan.trials}
+    counting = Attempts(one for one in results if one.trial.slot in planned).counting()
+    return frozenset(one.trial.slot for one in counting if not one.is_lost)
 
 
 def _by_request(

@@ -43,11 +43,12 @@ def _compared(evidence: Evidence) -> str:
 
 def _progress(evidence: Evidence) -> str:
     """Say how far the run is, and whether every cell ended as expected."""
-    planned = {trial.slot for trial in evidence.plan.trials if not trial.control}
-    done = {one.trial.slot for cell in evidence.cells for one in evidence.settled(cell)}
+    planned, done = {trial.slot for trial in evidence.plan.trials}, evidence.done
     blocks = {block for _, block, _ in planned}
     unfinished = {block for _, block, _ in planned - done}
-    trials = f"{len(done):,} of {counted(len(planned), 'trial')} done."
+    trials = f"{len(done):,} of {counted(len(planned), 'trial')} done"
+    controls = sum(control for _, _, control in planned)
+    trials += f" ({controls} of them of the A/A control)." if controls else "."
     if unfinished:
         progress = (
             f"Not finished yet: {len(blocks - unfinished)} of {counted(len(blocks), 'block')} "

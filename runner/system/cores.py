@@ -71,16 +71,20 @@ def _taken(sockets: contextlib.ExitStack, name: str) -> bool:
     return True
 
 
+def measured(machine: str = "") -> set[int]:
+    """Return the cores that runs have reserved."""
+    names = text_in("/proc/net/unix").split()
+    marker = f"@{_PREFIX}{machine}run/"
+    numbers = {name.removeprefix(marker) for name in names if name.startswith(marker)}
+    return {int(number) for number in numbers if number.isdecimal()}
+
+
 def keep_off_measured(own: Collection[int] = ()) -> None:
     """Keep this process and its children off the cores that runs on this machine measure on.
 
     ``own`` are the cores of our own run. Nothing happens if no other core would remain.
     """
-    names = text_in("/proc/net/unix").split()
-    marker = f"@{_PREFIX}run/"
-    numbers = {name.removeprefix(marker) for name in names if name.startswith(marker)}
-    measured = {*own, *(int(number) for number in numbers if number.isdecimal())}
-    others = ALLOWED - measured
+    others = ALLOWED - measured().union(own)
     for thread in Path("/proc/self/task").iterdir() if others else ():
         with contextlib.suppress(OSError):  # the thread has ended, or the core is gone
             os.sched_setaffinity(int(thread.name), others)
@@ -91,7 +95,7 @@ class Turns:
 
     def __init__(
         self,
-        cores: Sequence[int],
+        cores: Collection[int],
         name: str,
         note: Callable[[str], None],
         machine: str = "",

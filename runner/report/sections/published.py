@@ -44,7 +44,8 @@ def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
             change = words.signed(size, compared.metric)
             sentences.append(f"Published: {f'{numbers} {unit}'.rstrip()} ({change}).")
         found = words.headline(evidence, compared)
-        sentences.append(f"Here: {found}; {words.basis(evidence, compared)}")
+        basis = f"; {words.basis(evidence, compared)}" if compared.usable else "."
+        sentences.append(f"Here: {found}{basis}")
     return Statement(head, " ".join([*sentences, *judged.evidence]))
 
 

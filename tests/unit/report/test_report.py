@@ -101,13 +101,13 @@ def test_the_unfinished_report_equals_the_gold_file(gold: Callable[[str, str], N
 def test_an_unfinished_run_reports_its_progress() -> None:
     """While trials are missing, the report counts complete blocks and trials, and warns."""
     lead = report(founding_results(9)).split("## ")[0]
-    assert "Not finished yet: 1 of 7 blocks complete, 8 of 43 trials done." in lead
+    assert "Not finished yet: 1 of 7 blocks complete, 9 of 50 trials done (7 of them" in lead
 
 
 def test_a_run_without_results_has_no_numbers() -> None:
     """Before the first trial every cell is listed as not run yet, with dashes for numbers."""
     text = report(())
-    assert "0 of 7 blocks complete, 0 of 43 trials done" in text
+    assert "0 of 7 blocks complete, 0 of 50 trials done" in text
     assert row(text, "1.15.0", "sequential")[2:5] == ["not run yet", "", "0 of 7"]
     measured = text.split("**Measured: time per epoch", 1)[1]
     assert row(measured, "1.15.0", "sequential")[2:] == [DASH] * 4
@@ -161,7 +161,7 @@ def test_a_lost_engine_is_reported_and_not_counted() -> None:
     """A trial that lost its engine is not done, and its cell has not failed."""
     lost = failed_result(founding_plan().trials[0], Status.ENGINE_LOST, "docker went away")
     text = report((lost,), logs={})
-    assert "0 of 43 trials done" in text
+    assert "0 of 50 trials done" in text
     texts = row(text, *(value for _, value in coordinates(lost.trial.cell)))
     assert texts[2:4] == ["engine lost, will be repeated", "docker went away"]
     table = section(text, "Lost attempts")
