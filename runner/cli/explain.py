@@ -77,5 +77,5 @@ def _trial(trial: Trial, known: Sequence[TrialResult], next_attempt: Trial | Non
     if next_attempt is None:
         disturbed = f", disturbed ({last.disturbed}), no retries left" if last.disturbed else ""
         return f"{last.trial.id}: would not run: ended {last.status.value}{disturbed}"
-    why = last.disturbed if last.says_something() else last.reason
+    why = last.disturbed or last.reason
     return f"{next_attempt.id}: would run: attempt {last.trial.attempt} does not count ({why})"

@@ -509,3 +509,48 @@ def test_the_runner_avoids_the_measured_cores(
     main(["--blocks", "1"])
     assert kept == {engine.cores()[-1:]}
     assert {launch.cores for launch in engine.launches} == kept
+
+
+@pytest.mark.parametrize(
+    ("key", "edited", "options"),
+    [
+        ("repeats", "repeats: 0\n", []),
+        ("looks", "looks: 1\n", []),
+        ("compare", "compare: [{of: {model: one}, against: {model: two}}]\n", []),
+        ("seed", "", ["--seed", "5"]),
+    ],
+)
+def test_a_resumed_run_names_the_keys_that_it_keeps(
+    engine: WatchedEngine,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    edited: str,
+    options: list[str],
+) -> None:
+    """Otherwise the edited value would be ignored without a word."""
+    study(engine)
+    main(["--blocks", "1", "--seed", "4"])
+    assert "was changed" not in capsys.readouterr().out
+    declare(MATRIX + edited)
+    main(["--blocks", "1", *options])
+    said = f"`{key}` was changed, but this run keeps its own; use --new to apply the change."
+    assert said in capsys.readouterr().out
+    assert len(folders()) == 1
+
+
+def test_report_follows_the_matrix(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --matrix it is the newest run of all; a matrix without a run is named."""
+    study(engine)
+    main(["--blocks", "1"])
+    Path("other.yaml").write_text(MATRIX.replace("name: tiny", "name: other"))
+    Path("matrix.lock").rename("other.lock")
+    main(["--matrix", "other.yaml", "--blocks", "1"])
+    capsys.readouterr()
+    for words, name in ((["--matrix", "matrix.yaml"], "tiny"), ([], "other")):
+        assert main(["report", *words]) == Exit.OK
+        assert f"-{name}/report.md" in capsys.readouterr().out
+    Path("third.yaml").write_text(MATRIX.replace("name: tiny", "name: third"))
+    assert main(["report", "--matrix", "third.yaml"]) == Exit.RUN_FOLDER
+    assert "reports contains no run of third" in capsys.readouterr().err

@@ -24,9 +24,9 @@ _LOST = (
 )
 _DISTURBED = (
     "A trial is disturbed by what the machine does to it, never by its result: other processes or "
-    "the hypervisor took its core, the core was throttled, or memory was swapped. A disturbed "
-    "trial is repeated at the end of its block, at most twice. All attempts are kept. If a trial "
-    "stays disturbed, its wall times are not compared."
+    "the hypervisor took its core, the core was throttled, or memory was swapped. {repeated} All "
+    "attempts are kept. If a trial stays disturbed, its times and rates are not compared. A "
+    "time-out while it is disturbed does not count against its cell."
 )
 _ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Fault)\b.*")
 
@@ -193,4 +193,8 @@ def disturbed(evidence: Evidence) -> Section | None:
     )
     title = "Disturbed trials"
     table = Table(title, ("cell",), rows, ("attempts", "disturbed"))
-    return Section(title, (_DISTURBED,), tables=(table,), notes=tuple(notes))
+    most = evidence.plan.guards.repeats
+    times = counted(most, "time")
+    repeated = f"A disturbed trial is repeated at the end of its block, {times} at most."
+    lead = _DISTURBED.format(repeated=repeated if most else "This run repeats no disturbed trial.")
+    return Section(title, (lead,), tables=(table,), notes=tuple(notes))
