@@ -122,6 +122,9 @@ class Progress:
         if result.reason:
             reason = cut(one_line(result.reason), self._screen.width - len(_INDENT))
             self._screen.write((_INDENT + reason, style))
+        if result.occupied_by:
+            head = f"{_INDENT}went ahead although this process held its cores: "
+            self._screen.write((head + one_line(result.occupied_by), "yellow"))
         if result.disturbed:
             self._screen.write((f"{_INDENT}disturbed: {result.disturbed}", "yellow"))
 

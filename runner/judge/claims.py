@@ -49,6 +49,8 @@ def judge_claim(samples: Samples, claim: Claim, look: Look) -> JudgedClaim:
 def _of_status(samples: Samples, claim: Claim) -> Ruling:
     """Judge a sentence that says how a cell ends."""
     counts = Counter(result.status for result in samples.of(claim.of))
+    if not counts and samples.disturbance.attempts.get(claim.of):
+        return ClaimVerdict.INCONCLUSIVE, (f"The machine disturbed every trial of {claim.of}.",)
     if not counts:
         return ClaimVerdict.INCONCLUSIVE, (f"No trial of {claim.of} was executed yet.",)
     if set(counts) == {claim.status}:

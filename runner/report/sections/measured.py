@@ -38,6 +38,8 @@ def cells(evidence: Evidence) -> Section:
         "Each number is the median over the ok trials of a cell; the range below it runs from the "
         f"smallest to the largest. {_directions(matrix.metrics)}"
     )
+    if evidence.judgement.disturbance.stayed:
+        lead += " The times and rates of disturbed trials are shown here, but never judged."
     tables = [
         _numbers(evidence, matrix.metrics[start : start + METRICS_IN_A_TABLE])
         for start in range(0, len(matrix.metrics), METRICS_IN_A_TABLE)

@@ -155,6 +155,16 @@ def test_a_resumed_run_continues_its_count(stream: StringIO, clock: Clock) -> No
     ]
 
 
+def test_a_trial_without_its_turn_is_marked(stream: StringIO, clock: Clock) -> None:
+    """A process held the name of the core for longer than the patience."""
+    seen = Progress(stream, clock)
+    seen.planned(PLAN, 0, None)
+    seen.trial_finished(replace(make_result(PLAN.trials[0]), occupied_by="somebody"), CELLS[0])
+    assert stream.getvalue().splitlines()[-1] == (
+        "        went ahead although this process held its cores: somebody"
+    )
+
+
 def test_the_control_is_labelled(stream: StringIO, clock: Clock) -> None:
     """It is one of the planned trials, and no mere repetition of the baseline."""
     seen = Progress(stream, clock)

@@ -224,3 +224,24 @@ def test_every_verdict_is_about_the_metric_or_its_own_cpu_time(
     advice, verdict = found.decisions[0].advice, found.claims[0].verdict
     assert advice is not (Advice.ADOPT if slower else Advice.HOLD)
     assert verdict is not (ClaimVerdict.CONTRADICTED if slower else ClaimVerdict.REPRODUCED)
+
+
+def test_a_cell_that_only_timed_out_on_a_busy_host_is_not_judged() -> None:
+    """Neither the policy nor a claim about its end blames it; both say what happened."""
+    claim = Claim(id="hangs", text="b hangs.", of="v=b", status=Status.TIMED_OUT)
+    asked = replace(study(TIME), claims=(claim,))
+
+    def late(one: TrialResult) -> TrialResult:
+        if "b" not in one.trial.cell:
+            return one
+        return replace(one, status=Status.TIMED_OUT, values={}, disturbed="others took the core")
+
+    found = judged(asked, {"seconds": (FAST, SLOW)}, change=late)
+    assert found.decisions[0].advice is Advice.CANNOT_TELL
+    assert found.claims[0].verdict is ClaimVerdict.INCONCLUSIVE
+    assert found.claims[0].evidence == ("The machine disturbed every trial of v=b.",)
+    quiet = judged(
+        asked, {"seconds": (FAST, SLOW)}, change=lambda one: replace(late(one), disturbed=None)
+    )
+    assert quiet.decisions[0].advice is Advice.HOLD
+    assert quiet.claims[0].verdict is ClaimVerdict.REPRODUCED
