@@ -27,6 +27,8 @@ GIVE_WAY_S = 0.1
 """How long a run that others waited for leaves them the core before it asks again."""
 RETRY_S = 0.01
 LONGEST_NAME = 200
+MOST_WAITING = 64
+"""Connections beyond these are closed, so that nobody can use up our file descriptors."""
 
 ALLOWED = frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())
 """The cores that this process was allowed to use when it started."""
@@ -181,6 +183,9 @@ class _Held:
         with contextlib.suppress(OSError):  # the socket was shut down
             while True:
                 connection, _ = self._socket.accept()
+                if len(self._waiting) == MOST_WAITING:
+                    connection.close()
+                    continue
                 self._waiting.append(connection)
                 with contextlib.suppress(OSError):  # it has gone already
                     connection.sendall(self._name)

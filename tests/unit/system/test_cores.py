@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,17 @@ def test_the_name_of_a_stranger_is_harmless() -> None:
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert all(note.isprintable() and len(note) < 300 for note in notes)
+
+
+def test_many_connections_do_not_use_up_our_files() -> None:
+    """The name stays held, and only some connections stay open."""
+    with contextlib.ExitStack() as strangers, Turns([CORE], "one", lambda _: None).turn():
+        for _ in range(3 * cores.MOST_WAITING):
+            stranger = strangers.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            stranger.connect(ADDRESS)
+            answer = stranger.recv(10)
+        assert answer == b""
+        assert len(list(Path("/proc/self/fd").iterdir())) < 5 * cores.MOST_WAITING + 50
 
 
 def test_runs_reserve_different_cores_while_some_are_left() -> None:
