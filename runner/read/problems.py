@@ -51,9 +51,12 @@ class Source:
         """Return where to show a problem; a missing value is shown where its section begins."""
         if problem.place:
             return problem.place
-        path = problem.path
-        if problem.at_key and path in self.keys:
-            return self.keys[path]
+        if problem.at_key and problem.path in self.keys:
+            return self.keys[problem.path]
+        return self.place_of(problem.path)
+
+    def place_of(self, path: Keys) -> Place:
+        """Return where a value is, or where the section begins that lacks it."""
         while path not in self.values:
             path = path[:-1]
         return self.values[path]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from heapq import nsmallest
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,7 +10,14 @@ from pydantic_core import ErrorDetails
 
 from runner.errors import ConfigError
 from runner.read.fields import EXPECTED
-from runner.read.problems import Keys, Problem, Source, refused, suggestion
+from runner.read.problems import (
+    MOST_PROBLEMS,
+    Keys,
+    Problem,
+    Source,
+    refused,
+    suggestion,
+)
 from runner.read.schema import FORMAT, Document, keys_at
 from runner.read.yaml import Date
 from runner.text import did_you_mean, quoted
@@ -43,13 +51,19 @@ def _check_format(source: Source) -> None:
 
 
 def _problems(error: ValidationError, source: Source) -> Iterator[Problem]:
-    for details in error.errors(include_url=False):
-        path, last = _path(details["loc"], source.plain), details["loc"][-1:]
+    located = [
+        (_path(details["loc"], source.plain), details)
+        for details in error.errors(include_url=False)
+        # The file's own problems hold a value that is None.
+        if details["type"] == "extra_forbidden" or details["input"] is not None
+    ]
+    # Sentences are made only for problems that can be shown: there may be very many.
+    first = nsmallest(MOST_PROBLEMS, located, key=lambda one: source.place_of(one[0]))
+    for path, details in first:
+        last = details["loc"][-1:]
         if details["type"] == "extra_forbidden":
             hint = partial(suggestion, str(path[-1]), keys_at(path))
             yield Problem(path, "unknown key", at_key=True, hint=hint)
-        elif details["input"] is None:
-            pass  # the file's own problems hold this value
         elif details["type"] == "missing":
             yield Problem((*path, *last), "the key is missing; add it")
         elif last == ("[key]",):

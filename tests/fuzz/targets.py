@@ -60,8 +60,8 @@ from tests.support.matrices import FULL, SMALL
 from tests.support.trials import launch, stored_as
 
 ROOT = Path(__file__).parents[2]
-READING_S, REPORT_S = 2.0, 10.0
-"""How much CPU time one input may take."""
+READING_S, REPORT_S = 5.0, 20.0
+"""How much CPU time one input may take; a slow machine needs more than two seconds for some."""
 
 MOST_JUDGED = 20
 """Matrices with more cells are not judged, because that takes too long."""

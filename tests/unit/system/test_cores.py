@@ -130,6 +130,7 @@ def test_the_name_of_a_stranger_is_harmless() -> None:
 def test_many_connections_do_not_use_up_our_files() -> None:
     """The name stays held, and only some connections stay open."""
     with contextlib.ExitStack() as strangers, Turns([CORE], "one", lambda _: None).turn():
+        answer = b"none"
         for _ in range(3 * cores.MOST_WAITING):
             stranger = strangers.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             stranger.connect(ADDRESS)
