@@ -129,7 +129,7 @@ class Pipeline:
         self._check_inputs()
         study = Study(
             matrix=self._matrix,
-            lock=self._run.lock,
+            lock=lock,
             prepared=prepared,
             root=self._root,
             run=registry.remember(self._folder.path),

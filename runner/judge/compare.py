@@ -125,7 +125,19 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
     """
     of, against = samples.of(asked.of, control=control), samples.of(asked.against)
     judged = quantity(samples, asked.metric, of, against)
-    metric = asked.metric if isinstance(judged, str) else judged
+    draft = Comparison(
+        of=asked.of,
+        against=asked.against,
+        metric=asked.metric,
+        measured=asked.metric if isinstance(judged, str) else judged,
+        named=asked.named,
+        verdict=Verdict.NO_COMPARISON,
+        reason="",
+        changes={},
+    )
+    if isinstance(judged, str):
+        return replace(draft, reason=judged)
+    metric = judged
     ours = samples.numbers(asked.of, metric, control=control)
     theirs = samples.numbers(asked.against, metric)
     found = changes(ours, theirs, metric.scale)
@@ -137,21 +149,13 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
     else:
         n = min(len(ours), len(theirs))
         estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
-    draft = Comparison(
-        of=asked.of,
-        against=asked.against,
-        metric=asked.metric,
-        measured=metric,
-        named=asked.named,
-        verdict=Verdict.NO_COMPARISON,
-        reason="",
+    draft = replace(
+        draft,
         estimate=estimate,
         changes=by_block,
         paired=paired,
         identical=bool(by_block) and not any(by_block.values()),
     )
-    if isinstance(judged, str):
-        return replace(draft, reason=judged, estimate=None, changes={}, identical=False)
     if found is None:
         reason = f"a ratio needs numbers above zero, and {metric.title} has others; compare it by "
         reason += "`scale: difference`"

@@ -8,7 +8,7 @@ from runner.judge import judge
 from runner.judge.records import Comparison, Judgement
 from runner.plan import make_plan
 from runner.records.environment import EnvironmentRequest
-from runner.records.run import Guards, Plan, Reading, Trial, TrialResult
+from runner.records.run import Guards, Plan, Trial, TrialResult
 from runner.records.study import (
     Axis,
     Better,
@@ -22,6 +22,7 @@ from runner.records.study import (
     Status,
 )
 from runner.runs.folder import StoredRun
+from tests.support.fakes import QUIET
 from tests.support.samples import founding_run
 
 SECONDS = Metric(name="seconds", unit="s", better=Better.LOWER, title="time", cpu_time="cpu")
@@ -33,23 +34,6 @@ ACCURACY = Metric(
     title="accuracy",
     scale=Scale.DIFFERENCE,
     margin=0.2,
-)
-READING = Reading(
-    wall_s=1.0,
-    cpus=(1,),
-    cgroup=1,
-    cpu_s=1.0,
-    user_s=0.9,
-    system_s=0.1,
-    core_busy_s=1.0,
-    core_steal_s=0.0,
-    throttled_s=0.0,
-    swapped_in_pages=0,
-    major_faults=0,
-    largest_process_bytes=1,
-    memory_peak_bytes=1,
-    oom_kills=0,
-    log_left_out_bytes=0,
 )
 Numbers = Mapping[str, Sequence[float | None]]
 """One number for each block, by cell (``a``, ``b``); ``None`` for a trial that failed."""
@@ -108,7 +92,7 @@ def _result(trial: Trial, numbers: Mapping[str, Numbers], disturbed: bool) -> Tr
         values=sound,
         series={},
         environment={},
-        reading=READING,
+        reading=QUIET,
         disturbed="other processes took 50% of the measured core" if disturbed else None,
         started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
         duration_s=1.0,

@@ -60,15 +60,20 @@ def a_held_candidate(engine: WatchedEngine) -> list[str]:
     return ["--gate"]
 
 
-def a_lost_engine(engine: WatchedEngine) -> list[str]:
-    """The engine never answers a trial."""
+def trials_that_raise(engine: WatchedEngine, error: Exception) -> list[str]:
+    """Every trial raises an error instead of ending."""
     study(engine)
 
-    def lost(*_: object) -> None:
-        raise EngineLostError("the engine went away")
+    def execute(*_: object) -> None:
+        raise error
 
-    engine.execute = lost  # type: ignore[method-assign,assignment]
+    engine.execute = execute  # type: ignore[method-assign,assignment]
     return []
+
+
+def a_lost_engine(engine: WatchedEngine) -> list[str]:
+    """The engine never answers a trial."""
+    return trials_that_raise(engine, EngineLostError("the engine went away"))
 
 
 def a_file_in_the_way(engine: WatchedEngine) -> list[str]:
@@ -80,13 +85,7 @@ def a_file_in_the_way(engine: WatchedEngine) -> list[str]:
 
 def an_error_of_ours(engine: WatchedEngine) -> list[str]:
     """Something is raised that no part of the program expects."""
-    study(engine)
-
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError("a mistake")
-
-    engine.execute = broken  # type: ignore[method-assign,assignment]
-    return []
+    return trials_that_raise(engine, ZeroDivisionError("a mistake"))
 
 
 def an_interruption(engine: WatchedEngine) -> list[str]:

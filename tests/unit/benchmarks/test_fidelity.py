@@ -14,10 +14,10 @@ from runner.errors import EngineError, EngineLostError
 from runner.lock.file import lock_path, read_lock
 from runner.prepare.recipe import used
 from runner.read import read
-from runner.records.run import EngineFacts, Reading, Trial, TrialResult
+from runner.records.run import EngineFacts, Trial, TrialResult
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
-from tests.support.fakes import QuickEngine
+from tests.support.fakes import QUIET, QuickEngine
 from tests.support.samples import ok_result
 
 NOISE = (0.002, -0.003, 0.001, 0.004, -0.002, 0.0, -0.001, 0.003)
@@ -33,24 +33,7 @@ FACTS = EngineFacts(
     kernel="6.1",
     system="Debian",
 )
-READING = Reading(
-    wall_s=12.0,
-    cpus=(1,),
-    cgroup=2,
-    cpu_s=11.5,
-    user_s=11.0,
-    system_s=0.5,
-    core_busy_s=11.6,
-    core_steal_s=0.0,
-    throttled_s=0.0,
-    swapped_in_pages=0,
-    major_faults=0,
-    largest_process_bytes=1,
-    memory_peak_bytes=1,
-    oom_kills=0,
-    log_left_out_bytes=0,
-    waited_s=0.5,
-)
+READING = replace(QUIET, cpus=(1,), wall_s=12.0, cpu_s=11.5, core_busy_s=11.6, waited_s=0.5)
 Change = Callable[[TrialResult], TrialResult]
 """A change to a result before it is printed."""
 

@@ -11,7 +11,8 @@ from runner.judge import judge
 from runner.judge.records import Advice, ClaimVerdict, Comparison, Judgement, Verdict
 from runner.records.run import TrialResult
 from runner.records.study import Better, Claim, Matrix, Metric, PolicyLimit, Scale, Status
-from tests.support.judging import ACCURACY, CPU, READING, matrix, only, plan_of, results_of
+from tests.support.fakes import QUIET
+from tests.support.judging import ACCURACY, CPU, matrix, only, plan_of, results_of
 
 FAST = (1.00, 1.01, 0.99, 1.02, 0.98, 1.01, 0.99)
 SLOW = (3.05, 2.96, 3.01, 2.98, 3.03, 2.99, 3.02)
@@ -123,7 +124,7 @@ def test_several_cores_have_no_cpu_time_that_shows_their_speed() -> None:
     """A version that starts to use the second core needs half the time, and the same CPU time."""
 
     def on_two(one: TrialResult) -> TrialResult:
-        return replace(one, reading=replace(READING, cpus=(0, 1)))
+        return replace(one, reading=replace(QUIET, cpus=(0, 1)))
 
     found = judged(study(PAIR, CPU), {"seconds": (FAST, FAST), "cpu": (FAST, FAST)}, BUSY, on_two)
     assert only(found).verdict is Verdict.NO_COMPARISON
