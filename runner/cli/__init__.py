@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 
 from runner import __version__
 from runner.errors import Exit, RunnerError
@@ -76,14 +75,16 @@ def _open_missing_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _discard_output() -> None:
-    """Redirect stdout to /dev/null so that the interpreter's final flush cannot fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _discard_output(stream: int = 1) -> None:
+    """Redirect a stream to /dev/null so that the interpreter's final flush cannot fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def _complain(text: str) -> None:
     """Print to stderr why the program ends. If that fails, the exit code still says it."""
     from runner.text import printable  # noqa: PLC0415  only a failure needs it
 
-    with suppress(OSError):
+    try:
         print(printable(text), file=sys.stderr)
+    except OSError:
+        _discard_output(2)
