@@ -31,8 +31,8 @@ from runner.records.study import Status
 from runner.runs.files import file_name
 from runner.runs.folder import RunFolder
 from runner.system.host import this_host
-from tests.support import required
 from tests.support.browser import rendered
+from tests.support.sandboxes import bubblewrap_or_skip
 from tests.support.studies import ROOT, run_folders
 from tests.support.trials import plain_environment
 
@@ -143,16 +143,7 @@ ON_VENV = {
     "tries-the-doors": (FAILED, "opened: another core, a namespace, a program of the file system"),
 }
 """The animals that end differently as processes in bubblewrap."""
-ENGINES = [
-    pytest.param("docker", marks=pytest.mark.engine),
-    pytest.param(
-        "venv",
-        marks=pytest.mark.skipif(
-            shutil.which("bwrap") is None and not os.environ.get(required.ENGINE),
-            reason="bubblewrap is not on PATH",
-        ),
-    ),
-]
+ENGINES = [pytest.param("docker", marks=pytest.mark.engine), "venv"]
 
 CALM = """
 import runpy
@@ -240,6 +231,8 @@ def visit(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, readable: Path
 ) -> Visit:
     """Run all animals once from the command line."""
+    if request.param == "venv":
+        bubblewrap_or_skip()
     folder = tmp_path_factory.mktemp("zoo")
     marker, secret = f"zoo-{secrets.token_hex(8)}", secrets.token_hex(16)
     write_zoo(folder, marker)
