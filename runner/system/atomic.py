@@ -9,9 +9,10 @@ from pathlib import Path
 
 def write(path: Path, content: bytes) -> None:
     """Write a temporary file, sync it and rename it; after an OSError the old content remains."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    # Nobody can guess the name and plant something there; "x" follows no link.
+    fresh = path.with_name(f".{path.name}.{int.from_bytes(os.urandom(6), 'big')}")
     try:
-        with fresh.open("wb") as file:
+        with fresh.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

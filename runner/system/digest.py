@@ -5,6 +5,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from runner.system import safe
+
 
 def of_content(content: object) -> str:
     """Return the digest of records and JSON values; the order of keys does not matter."""
@@ -20,9 +22,9 @@ def _plain(value: object) -> object:
 
 
 def of_file(path: Path) -> str:
-    """Return the digest of a file's bytes."""
+    """Return the digest of a regular file's bytes, also through a link."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with safe.opened(path, follow=True) as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()

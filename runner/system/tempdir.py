@@ -1,17 +1,19 @@
 """Temporary folders that are removed even if their process is killed.
 
 Each folder contains a file that its process has locked. The kernel releases the lock however the
-process ends, and the next start removes every folder whose lock it can take.
+process ends, and the next start removes every folder whose lock it can take. Other users may plant
+anything beside our folders, so only a folder and a lock of this user count.
 """
 
 import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from runner.errors import RunFolderError
+from runner.system import safe
 
 PREFIX = "matrix-runner-"
 LOCK = ".occupied"
@@ -29,9 +31,9 @@ def folder(parent: Path | None = None) -> Iterator[Path]:
                 prefix=PREFIX, dir=parent, ignore_cleanup_errors=True
             )
             outer = Path(cleanup.enter_context(made))
-            lock = cleanup.enter_context((outer / ".claim").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            Path(lock.name).rename(outer / LOCK)  # so nobody sees the lock before it is taken
+            claim = outer / ".claim"
+            fcntl.flock(cleanup.enter_context(safe.lock_file(claim, make=True)), fcntl.LOCK_EX)
+            claim.rename(outer / LOCK)  # so nobody sees the lock before it is taken
             (outer / "content").mkdir()
         except OSError as error:
             raise RunFolderError(
@@ -42,27 +44,35 @@ def folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def sweep(parent: Path | None = None) -> None:
-    """Remove the folders that killed processes left."""
+    """Remove the folders that killed processes of this user left."""
     for path in _all(parent):
-        if not _in_use(path):
+        if _is_in_use(path) is False:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def any_in_use() -> bool:
-    """Whether another process of the program is running on this machine."""
-    return any(_in_use(path) for path in _all())
+    """Whether this user has another process of the program on this machine."""
+    return any(_is_in_use(path) for path in _all())
 
 
 def _all(parent: Path | None = None) -> list[Path]:
     parent = Path(tempfile.gettempdir()) if parent is None else parent
-    return sorted(path.parent for path in parent.glob(f"{PREFIX}*/{LOCK}"))
+    with suppress(OSError):
+        return sorted(path for path in parent.iterdir() if path.name.startswith(PREFIX))
+    return []
 
 
-def _in_use(path: Path) -> bool:
-    """Whether a process works in the folder; assume so for folders of other users."""
-    try:
-        with (path / LOCK).open("a") as lock:
+def _is_in_use(path: Path) -> bool | None:
+    """Whether a process works in the folder; None if it is not a folder of ours."""
+    with (
+        suppress(OSError),
+        safe.own_folder(path) as opened,
+        safe.lock_file(LOCK, folder=opened, make=False) as lock,
+    ):
+        safe.check_owner(lock)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
+        except BlockingIOError:
+            return True
+        return False
+    return None

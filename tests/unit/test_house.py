@@ -23,7 +23,8 @@ PACKAGE = ROOT / "runner"
 
 LEVELS = (
     ("errors", "text", "records", "inside"),
-    ("observer", "system", "read", "plan", "summarise"),
+    ("observer", "system"),
+    ("read", "plan", "summarise"),
     ("python", "judge"),
     ("lock", "engines"),
     ("prepare",),

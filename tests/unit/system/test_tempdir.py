@@ -84,6 +84,41 @@ def test_a_sweep_removes_the_folders_of_killed_processes_only() -> None:
     assert temporary() == []
 
 
+def test_what_others_plant_neither_hangs_nor_counts(tmp_path: Path) -> None:
+    """A FIFO would wait for ever, and a link would create or remove files elsewhere."""
+    outside = tmp_path / "outside"
+    (outside / "kept").mkdir(parents=True)
+    (outside / tempdir.LOCK).write_text("")
+    shared = Path(tempfile.gettempdir())
+    for name in ("fifo", "link", "folder", "empty"):
+        (shared / f"{tempdir.PREFIX}{name}").mkdir()
+    os.mkfifo(shared / f"{tempdir.PREFIX}fifo" / tempdir.LOCK)
+    (shared / f"{tempdir.PREFIX}link" / tempdir.LOCK).symlink_to(tmp_path / "made")
+    (shared / f"{tempdir.PREFIX}folder" / tempdir.LOCK).mkdir()
+    (shared / f"{tempdir.PREFIX}elsewhere").symlink_to(outside)
+    (shared / f"{tempdir.PREFIX}file").write_text("")
+    os.mkfifo(shared / f"{tempdir.PREFIX}pipe")
+    before = sorted(temporary())
+    assert not tempdir.any_in_use()
+    tempdir.sweep()
+    assert sorted(temporary()) == before
+    assert (outside / "kept").exists()
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+@pytest.mark.parametrize("planted", ["the folder", "the lock"])
+def test_the_folders_of_other_users_are_left_alone(planted: str) -> None:
+    """Root could remove them, and a user could make root remove them."""
+    folder = Path(tempfile.gettempdir(), f"{tempdir.PREFIX}x")
+    folder.mkdir()
+    (folder / tempdir.LOCK).write_text("")
+    os.chown(folder if planted == "the folder" else folder / tempdir.LOCK, 65534, 65534)
+    tempdir.sweep()
+    assert folder.exists()
+    assert not tempdir.any_in_use()
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait at most ten seconds for a condition."""
     deadline = time.monotonic() + 10
