@@ -59,7 +59,10 @@ def _execute(arguments: Sequence[str]) -> int:
     # We use no plugin of pydantic; looking for them reads the metadata of every package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from runner.cli.commands import COMMANDS  # noqa: PLC0415
+    from runner.system import child  # noqa: PLC0415
 
+    # The SDK starts programs that keep passwords; the working folder must not provide them.
+    os.environ["PATH"] = os.pathsep.join(child.folders()) or os.devnull
     return COMMANDS[options.verb](options)
 
 

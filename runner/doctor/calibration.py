@@ -99,7 +99,7 @@ def overhead(
         if parsed.status is not Status.OK:
             raise EngineError(f"a container that only counts failed: {parsed.reason}")
         core, variables = launch.cores[-1], {"RESULT_PATH": str(result)}
-        command = [str(interpreter.path), "-c", ON_CORE % core, str(script)]
+        command = [str(interpreter.path), "-I", "-c", ON_CORE % core, str(script)]
         if child.output(command, timeout_s=TIMEOUT_S, environment=variables) is None:
             raise EngineError(
                 f"the same work failed outside a container: check that {interpreter.path} works "

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from runner.errors import EngineError
 from runner.python.interpreters import Interpreter
+from runner.system import child
 
 # The libraries that manylinux wheels may expect (PEP 513, 571, 599), beyond those Python links.
 WHEEL_LIBRARIES = (
@@ -33,6 +34,7 @@ WHEEL_LIBRARIES = (
 )
 C_LIBRARY = {"libc.so.6", *(name for name in WHEEL_LIBRARIES[:7])}
 """The parts of the C library, which only work with the loader of the same system."""
+TIMEOUT_S = 60.0
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter"}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 FOLDERS = ("tmp", "out", "inputs", "proc", "sys", "dev", "etc", "opt", "bin", "usr/bin")
@@ -133,7 +135,7 @@ def unpack(tar: Path, python: str, target: Path) -> None:
 
 def _parts(interpreter: Interpreter) -> tuple[list[tuple[Path, str]], Path | None]:
     """Return an interpreter's standard library and, if it has one, its shared library."""
-    stdlib, libdir, soname = json.loads(_output([str(interpreter.path), "-I", "-c", _ASK]))
+    stdlib, libdir, soname = json.loads(_ran([str(interpreter.path), "-I", "-c", _ASK]))
     shared = Path(libdir) / soname
     standard = list(_standard_library(Path(stdlib)))
     return standard, shared if shared.suffix and shared.is_file() else None
@@ -153,17 +155,13 @@ def _standard_library(stdlib: Path) -> Iterator[tuple[Path, str]]:
 def _libraries(programs: Iterable[Path]) -> dict[str, Path]:
     """Return the shared libraries that the programs and common wheels link, by name."""
     # Many users do not have the administrator's folders on PATH.
-    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
-    ldconfig = _output([shutil.which("ldconfig", path=folders) or "ldconfig", "-p"])
-    known = dict(re.findall(r"^\s+(\S+) .*x86-64.*=> (\S+)$", ldconfig, re.MULTILINE))
+    ldconfig = child.program("ldconfig", also=("/usr/sbin", "/sbin")) or "ldconfig"
+    listed = _ran([ldconfig, "-p"])
+    known = dict(re.findall(r"^\s+(\S+) .*x86-64.*=> (\S+)$", listed, re.MULTILINE))
     found = {name: Path(known[name]) for name in WHEEL_LIBRARIES if name in known}
     # ldd fails if one of the files links no libraries, but its output for the others is complete.
-    listed = subprocess.run(
-        ["ldd", *programs, *found.values()],  # noqa: S607  the C library decides where it is
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    command = ["ldd", *map(str, (*programs, *found.values()))]
+    listed = child.run(command, timeout_s=TIMEOUT_S).stdout
     for name, path in re.findall(r"^\s+(\S+) => (/\S+)", listed, re.MULTILINE):
         found[name] = Path(path)
     for path in re.findall(r"^\s+(/\S*ld-linux\S*) \(", listed, re.MULTILINE):
@@ -171,8 +169,10 @@ def _libraries(programs: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+def _ran(command: list[str]) -> str:
+    done = child.run(command, timeout_s=TIMEOUT_S)
+    done.check_returncode()
+    return done.stdout
 
 
 def _add_file(tar: tarfile.TarFile, path: Path, name: str, mode: int) -> None:

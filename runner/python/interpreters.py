@@ -102,7 +102,7 @@ def _candidates() -> Iterator[Path]:
     folders = [
         *_newest_first(pyenv / "versions"),
         *_newest_first(Path(managed.text.strip())),
-        *map(Path, os.get_exec_path()),
+        *map(Path, child.folders()),
     ]
     for folder in folders:
         executables = sorted(folder.glob("python3.*"))

@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runner.system import child
+
 MOST_ERROR_BYTES = 2**16
 OPTIONS = ("-T", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15")
 
@@ -43,7 +45,9 @@ class Tunnel:
             with connection:
                 try:
                     process = subprocess.Popen(
-                        self._arguments,
+                        child.located(self._arguments),
+                        cwd="/",
+                        env=child.variables(),
                         stdin=connection.fileno(),
                         stdout=connection.fileno(),
                         stderr=self._errors,

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import IO, cast
 
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import subreaper
-from runner.system import signals
+from runner.system import child, signals
 
 DRAIN_S = 5.0  # for reading what is left in the streams of a dead process
 KILL_S = 10.0  # for the subreaper to kill everything
@@ -35,7 +34,7 @@ def run(
 
     ``processes`` limits the processes of its user. It gets these variables and no others.
     """
-    first = shutil.which(command[0]) or command[0]  # the trial has another PATH
+    first = child.program(command[0]) or command[0]  # the trial has another PATH
     spec = {
         "command": [first, *command[1:]],
         "cores": cores,

@@ -5,7 +5,6 @@ that does nothing. If the runner is root, a trial runs as nobody.
 """
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +76,7 @@ class Sandbox:
 
 def find(kinds: Sequence[str] = KINDS) -> Sandbox:
     """Return the first kind of sandbox that works on this machine; EngineError if none does."""
-    if shutil.which("setpriv") is None:
+    if child.program("setpriv") is None:
         raise EngineError(
             "the venv engine needs `setpriv` of util-linux: install it, or use a container engine."
         )
@@ -151,16 +150,18 @@ def can_execute(python: Path, code: str, *variables: str) -> bool:
 def _without_privileges() -> list[str]:
     """Return the command that starts a program without privileges.
 
-    A change of user ends the request to be killed with the parent, so it is made again.
+    It is not looked up on the PATH of trials, which an environment fills. A change of user ends the
+    request to be killed with the parent, so it is made again.
     """
+    setpriv = child.program("setpriv") or "setpriv"
     user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     user += ["--bounding-set=-all", "--inh-caps=-all"]
     as_nobody = user if os.geteuid() == 0 else ()
-    return ["setpriv", *as_nobody, "--no-new-privs", "--pdeathsig", "KILL", "--"]
+    return [setpriv, *as_nobody, "--no-new-privs", "--pdeathsig", "KILL", "--"]
 
 
 def _succeeds(command: Sequence[str]) -> bool:
-    environment = {"PATH": os.environ.get("PATH", os.defpath)}  # a trial inherits nothing either
+    environment = {"PATH": os.pathsep.join(child.folders())}  # a trial inherits nothing either
     answer = child.output(
         command, timeout_s=TRY_TIMEOUT_S, folder=Path("/"), environment=environment
     )

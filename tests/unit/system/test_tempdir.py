@@ -1,11 +1,9 @@
-"""Temporary folders and child programs are gone however their process ends."""
+"""Temporary folders are gone however their process ends, and others cannot misuse them."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import RunFolderError
-from runner.system import child, tempdir
+from runner.system import tempdir
 from tests.support.studies import ROOT
 
 WORKS = """
@@ -133,25 +131,3 @@ def ended(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
-
-
-def test_children_of_other_threads_can_be_killed() -> None:
-    """So an interrupted program need not wait for them."""
-    done: list[int] = []
-    thread = threading.Thread(
-        target=lambda: done.append(child.run(["sleep", "60"], timeout_s=60).returncode)
-    )
-    began = time.monotonic()
-    thread.start()
-    while not done:
-        child.kill_all()
-        time.sleep(0.01)
-    thread.join()
-    assert done == [-signal.SIGKILL]
-    assert time.monotonic() - began < 10
-
-
-def test_a_child_that_takes_too_long_is_killed() -> None:
-    """The caller gets an exception."""
-    with pytest.raises(subprocess.TimeoutExpired):
-        child.run(["sleep", "60"], timeout_s=0.02)

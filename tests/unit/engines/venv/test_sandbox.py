@@ -1,6 +1,7 @@
 """The commands that sandbox a trial, and the sentence about each sandbox."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ FOLDERS = Folders(
     temporary=Path("/cache/tmp"),
     output=Path("/cache/out"),
 )
+SETPRIV = shutil.which("setpriv")
+"""Its full path: an environment, which comes first on the PATH of trials, may have its own."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +49,7 @@ def test_bubblewrap_protects_the_file_system() -> None:
     assert "--tmpfs /run " in words
     assert "--dir /run/a --ro-bind /run/a/b /run/a/b --ro-bind /cache/inputs /run/inputs" in words
     assert "/usr/environment" not in words  # it is not hidden
-    assert words.endswith("--chdir /tmp -- setpriv --no-new-privs --pdeathsig KILL --")
+    assert words.endswith(f"--chdir /tmp -- {SETPRIV} --no-new-privs --pdeathsig KILL --")
     inside = sandbox("bwrap").inside(FOLDERS)
     assert (str(inside.inputs), str(inside.output)) == ("/run/inputs", "/run/out")
 
@@ -72,14 +75,14 @@ def test_a_strange_home_does_no_harm(monkeypatch: pytest.MonkeyPatch, home: str)
 
 def test_trials_of_root_run_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Root needs no user namespace for the others, and gives all privileges up."""
-    assert command("plain").startswith("setpriv --no-new-privs")
+    assert command("plain").startswith(f"{SETPRIV} --no-new-privs")
     assert sandbox("plain").inside(FOLDERS) == FOLDERS
     ours = command("unshare")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     roots = command("unshare")
-    assert "--user --map-current-user -- setpriv --no-new-privs" in ours
+    assert f"--user --map-current-user -- {SETPRIV} --no-new-privs" in ours
     assert "--user" not in roots
-    assert "setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all" in roots
+    assert f"{SETPRIV} --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all" in roots
 
 
 @pytest.mark.parametrize(
