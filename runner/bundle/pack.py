@@ -87,7 +87,8 @@ def run_to_pack(
             f"another process is executing {folder.path}; wait for it, or name another run."
         )
     run = folder.run()
-    if changed := _changes(run, matrix, Start(root=path.parent, reports=reports), path):
+    start = Start(root=path.parent, reports=reports, matrix=path)
+    if changed := _changes(run, matrix, start, path):
         fields = ", ".join(sorted({" ".join(field[:2]) for field in changed}))
         raise ConfigError(
             f"the study has changed since {folder.path} was measured ({fields}); undo the changes, "

@@ -323,6 +323,7 @@ def _known_lock(options: Options) -> Lock:
 def _start(options: Options) -> Start:
     return Start(
         root=options.matrix.parent,
+        matrix=options.matrix,
         reports=options.reports,
         new=options.new,
         blocks=options.blocks,

@@ -233,8 +233,9 @@ class Run(Record):
 class Start:
     """How the user wants a run to start.
 
-    ``root`` is the folder of matrix.yaml. Without ``seed`` the run chooses one, and without
-    ``blocks`` the matrix decides. A replay never continues a run that has another seed.
+    ``root`` is the folder of the matrix, and ``matrix`` is its file, if there is one. Without
+    ``seed`` the run chooses one, and without ``blocks`` the matrix decides. A replay never
+    continues a run that has another seed.
     """
 
     root: Path
@@ -243,3 +244,4 @@ class Start:
     blocks: int | None = None
     seed: int | None = None
     replay: bool = False
+    matrix: Path | None = None

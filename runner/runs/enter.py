@@ -10,6 +10,7 @@ from pathlib import Path
 from runner import __version__
 from runner.errors import ConfigError, RunFolderError
 from runner.inside import LAUNCHER, MATCHED
+from runner.lock.file import lock_path
 from runner.plan import looks_of, make_plan
 from runner.prepare.recipe import recipe_digest
 from runner.records.environment import Lock
@@ -17,8 +18,7 @@ from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import identity
 from runner.runs.folder import RunFolder, new_name, occupied, point_latest, run_folders
-from runner.system import digest
-from runner.system.host import git_commit
+from runner.system import digest, git
 from runner.system.retry import Note
 
 
@@ -44,7 +44,8 @@ def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: Engin
         key="",
         created_at=now,
         runner_version=__version__,
-        git_commit=git_commit(start.root),
+        # The folder of a replay comes from somebody else.
+        git_commit=None if start.replay else git.commit(start.root, _files(matrix, start)),
         matrix=matrix,
         matrix_digest=digest.of_content(matrix),
         lock=lock,
@@ -60,6 +61,14 @@ def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: Engin
         engine=engine,
     )
     return replace(run, key=identity.key(run))
+
+
+def _files(matrix: Matrix, start: Start) -> Iterator[Path]:
+    """Yield the files of a study."""
+    if start.matrix is not None:
+        yield from (start.matrix, lock_path(start.matrix))
+    for name in (matrix.experiment.script, *matrix.experiment.data):
+        yield start.root / name
 
 
 def digests_of_inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:

@@ -8,9 +8,6 @@ from pathlib import Path
 
 from runner.inside.launcher import processor, text_in
 from runner.records.run import EngineFacts, Host
-from runner.system import child
-
-GIT_TIMEOUT_S = 60.0
 
 
 def this_host(root: Path = Path("/")) -> Host:
@@ -44,18 +41,6 @@ def check_cpu(host: Host) -> str | None:
 def runs_here(host: Host, engine: EngineFacts) -> bool:
     """Whether the engine runs its containers on this machine, as far as both report."""
     return engine.machine is None and engine.kernel == host.kernel
-
-
-def git_commit(folder: Path) -> str | None:
-    """Return the checked-out commit, with ``-dirty`` if tracked files were changed.
-
-    Return None if git, the repository or a commit is missing.
-    """
-    # Without tags git describes the commit by its full hash.
-    naming = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    command = ["git", "--no-optional-locks", "-C", str(folder), *naming]
-    answer = child.output(command, timeout_s=GIT_TIMEOUT_S)
-    return None if answer is None else answer.strip()
 
 
 def _id(root: Path) -> str:

@@ -1,13 +1,11 @@
-"""Facts of the machine, and cores that the runner avoids."""
+"""Facts of the machine."""
 
-import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner.system.host import check_cpu, git_commit, runs_here, this_host
+from runner.system.host import check_cpu, runs_here, this_host
 from tests.support.fakes import FakeEngine
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
@@ -73,48 +71,3 @@ def test_an_engine_runs_here_if_nothing_contradicts_it(root: Path) -> None:
     assert runs_here(facts, engine)
     assert not runs_here(facts, replace(engine, kernel="of a virtual machine"))
     assert not runs_here(facts, replace(engine, machine="another"))
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git with an author and without this machine's configuration; return its output."""
-    names = {
-        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **names,
-    }
-    return subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-
-
-def test_a_commit_is_the_full_hash_even_if_it_is_tagged(tmp_path: Path) -> None:
-    """It says whether a tracked file was changed."""
-    git(tmp_path, "init", "--quiet")
-    assert git_commit(tmp_path) is None
-    tracked = tmp_path / "tracked"
-    tracked.write_text("one")
-    git(tmp_path, "add", "tracked")
-    git(tmp_path, "commit", "--quiet", "-m", "x")
-    git(tmp_path, "tag", "-a", "-m", "x", "v1")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    (tmp_path / "untracked").touch()
-    assert git_commit(tmp_path) == commit
-    tracked.write_text("two")
-    assert git_commit(tmp_path) == f"{commit}-dirty"
-
-
-def test_no_repository_means_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is there one without git."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_commit(tmp_path) is None
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_commit(tmp_path) is None
