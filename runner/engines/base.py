@@ -13,11 +13,11 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runner.errors import EngineError
 from runner.python.interpreters import Interpreter
-from runner.system import child
+from runner.system import archive, child
 
 # The libraries that manylinux wheels may expect (PEP 513, 571, 599), beyond those Python links.
 WHEEL_LIBRARIES = (
@@ -114,19 +114,19 @@ def unpack(tar: Path, python: str, target: Path) -> None:
     of its own system.
     """
     program, standard = f"usr/local/bin/python{python}", f"usr/local/lib/python{python}/"
+
+    def name_of(entry: tarfile.TarInfo) -> str | None:
+        path = PurePosixPath(entry.name)
+        if not entry.isfile():
+            return None
+        if path.parent == PurePosixPath(LIBRARIES) and path.name not in C_LIBRARY:
+            return f"lib/{path.name}"
+        wanted = entry.name == program or entry.name.startswith(standard)
+        return entry.name.removeprefix("usr/local/") if wanted else None
+
     try:
         with tarfile.open(tar, "r:") as packed:
-            for entry in packed:
-                name = entry.name
-                path = Path(name)
-                if path.parent == Path(LIBRARIES) and path.name not in C_LIBRARY:
-                    entry.name = f"lib/{path.name}"
-                elif name == program or name.startswith(standard):
-                    entry.name = name.removeprefix("usr/local/")
-                else:
-                    continue
-                if entry.isfile():  # a link could lead out of the target
-                    packed.extract(entry, target, filter="data")
+            archive.unpack(packed, target, name_of)
     except UNREADABLE as error:
         raise EngineError(
             f"the base in {tar} could not be unpacked: {error}. Get the bundle again."

@@ -9,7 +9,7 @@ import os
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runner.engines import base
 from runner.engines.protocol import PACKED, BuildContext
@@ -17,7 +17,7 @@ from runner.engines.venv.sandbox import can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image
-from runner.system import digest, stored, tempdir
+from runner.system import archive, digest, stored, tempdir
 
 CACHE = "MATRIX_RUNNER_CACHE"
 RECORD = "image.json"
@@ -89,7 +89,7 @@ class Environments:
             )
             with tempdir.folder(self._environments) as folder:
                 with tarfile.open(packed, "r:") as tar:
-                    tar.extractall(folder, filter=_contained)  # noqa: S202
+                    archive.unpack(tar, folder, _name_of)
                 (folder / "bin").mkdir(exist_ok=True)
                 (folder / "bin" / "python").symlink_to(interpreter)
                 (folder / "pyvenv.cfg").write_text(settings(interpreter))
@@ -155,9 +155,9 @@ def settings(interpreter: Path) -> str:
     return f"home = {interpreter.parent}\ninclude-system-site-packages = false\n"
 
 
-def _contained(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Refuse entries that lead out of the folder, which a bundle may have; skip our own files."""
-    return None if entry.name in WRITTEN_HERE else tarfile.data_filter(entry, folder)
+def _name_of(entry: tarfile.TarInfo) -> str | None:
+    """Return the name of an entry, unless it is one of our own files, which a bundle may have."""
+    return None if PurePosixPath(entry.name).as_posix() in WRITTEN_HERE else entry.name
 
 
 def make_readable(folder: Path) -> None:

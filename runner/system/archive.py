@@ -1,0 +1,84 @@
+"""Unpack an untrusted tar into a folder.
+
+The filters of ``tarfile`` do the same, but the first releases of Python 3.10 and 3.11 lack them.
+"""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+PIECE_BYTES = 1 << 20
+
+Naming = Callable[[tarfile.TarInfo], str | None]
+
+
+def unpack(tar: tarfile.TarFile, folder: Path, name_of: Naming) -> None:
+    """Unpack regular files, folders, and links that stay inside; ValueError for anything else.
+
+    ``name_of`` returns the name of an entry in the folder, or None to leave it out. No entry may
+    come twice. Owners and modes mean nothing here, except whether a file is executable.
+    """
+    for entry in tar:
+        name = name_of(entry)
+        if name is not None:
+            _unpack_one(tar, entry, folder, _parts(name))
+
+
+def _unpack_one(
+    tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, parts: tuple[str, ...]
+) -> None:
+    if entry.isdir():
+        _made(folder, parts)
+        return
+    path = _made(folder, parts[:-1]).joinpath(*parts[-1:])
+    if entry.issym():
+        if not _stays_inside(entry.linkname, depth=len(parts) - 1):
+            raise ValueError(f"the link {entry.name!r} leads out of the folder")
+        path.symlink_to(entry.linkname)
+    elif entry.islnk():
+        *above, last = _parts(entry.linkname)
+        os.link(_made(folder, above) / last, path, follow_symlinks=False)
+    elif entry.isreg() and not entry.issparse():  # a sparse file can be larger than its tar
+        _write(tar, entry, path)
+    else:
+        raise ValueError(f"{entry.name!r} is neither a file, a folder nor a link")
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a relative path that stays inside."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"{name!r} leads out of the folder")
+    return path.parts
+
+
+def _made(folder: Path, parts: tuple[str, ...] | list[str]) -> Path:
+    """Make a folder inside, and return it; an earlier link must not lead there."""
+    for part in parts:
+        folder /= part
+        if folder.is_symlink():
+            raise ValueError(f"{str(folder)!r} is a link, so nothing is unpacked behind it")
+        folder.mkdir(mode=0o755, exist_ok=True)
+    return folder
+
+
+def _stays_inside(target: str, depth: int) -> bool:
+    """Whether a link at this depth stays inside, wherever other links on its way lead.
+
+    It may go up first and then down: after a link, going up could lead out.
+    """
+    parts = PurePosixPath(target).parts
+    up = next((index for index, part in enumerate(parts) if part != ".."), len(parts))
+    return not target.startswith("/") and up <= depth and ".." not in parts[up:]
+
+
+def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
+    """Write a new file with its date, on which the validity of bytecode depends."""
+    source = tar.extractfile(entry)
+    if source is not None:
+        with source, path.open("xb") as file:
+            shutil.copyfileobj(source, file, PIECE_BYTES)
+        path.chmod(0o755 if entry.mode & 0o100 else 0o644)
+        os.utime(path, (entry.mtime, entry.mtime))
