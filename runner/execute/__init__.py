@@ -3,6 +3,7 @@
 A failed trial is a result, and the next trial follows. Only an engine failure ends the loop.
 """
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from runner.records.environment import Lock, Unsupported
 from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
 from runner.runs.folder import RunFolder
+from runner.system import safe, tempdir
 from runner.system.cores import Turns
 from runner.system.retry import retry
 
@@ -63,8 +65,11 @@ def staged(study: Study, engine: Engine) -> Iterator[None]:
 
 
 def _stage(study: Study, engine: Engine, image: str) -> None:
+    """Have copies of the inputs staged: a file could be replaced while the engine reads it."""
     try:
-        engine.stage(study.run, image, inputs(study.matrix, study.root))
+        with tempdir.folder() as folder:
+            copies = dict(_copied(inputs(study.matrix, study.root), folder))
+            engine.stage(study.run, image, copies)
     except OSError as error:  # about one of our files: an engine raises an EngineError
         raise EngineError(
             f"the script or a data file cannot be copied ({error}); fix this and repeat the "
@@ -73,11 +78,24 @@ def _stage(study: Study, engine: Engine, image: str) -> None:
 
 
 def inputs(matrix: Matrix, root: Path) -> Mapping[str, Path]:
-    """Return the files that trials read, by their path among the inputs."""
-    script = root / matrix.experiment.script
-    data = {f"data/{Path(name).name}": root / name for name in matrix.experiment.data}
+    """Return the files that trials read, by their path among the inputs.
+
+    OSError if a link leads out of the folder of the matrix.
+    """
+    script, files = matrix.experiment.script, matrix.experiment.data
+    data = {f"data/{Path(name).name}": safe.inside(root, name) for name in files}
     ours = {"launcher.py": LAUNCHER, **({"script/matched.py": MATCHED} if matrix.matched else {})}
-    return {**ours, f"script/{script.name}": script, **data}
+    own = {name: path.resolve() for name, path in ours.items()}  # some installers make links
+    return {**own, f"script/{Path(script).name}": safe.inside(root, script), **data}
+
+
+def _copied(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, Path]]:
+    for name, path in files.items():
+        copy = folder / name
+        copy.parent.mkdir(exist_ok=True)
+        with safe.opened(path) as source, copy.open("xb") as target:
+            shutil.copyfileobj(source, target)
+        yield name, copy
 
 
 def clear(engine: Engine, run: str) -> None:

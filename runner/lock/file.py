@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.errors import ConfigError
 from runner.records import Record
 from runner.records.environment import Environment, EnvironmentRequest, Lock, Package, Unsupported
-from runner.system import atomic, stored
+from runner.system import atomic, safe, stored
 from runner.text import quoted
 
 FORMAT = 1
@@ -49,7 +49,7 @@ def lock_path(matrix_path: Path) -> Path:
 def read_lock(path: Path) -> Lock:
     """Read a lock file; a missing file has no entries. ConfigError if it cannot be read."""
     try:
-        content = path.read_bytes()
+        content = safe.read(safe.inside(path.parent, path.name))
     except FileNotFoundError:
         return Lock(entries=())
     except OSError as error:

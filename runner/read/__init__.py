@@ -28,6 +28,7 @@ from runner.records.study import (
     Published,
     Scale,
 )
+from runner.system import safe
 from runner.text import quoted
 
 __all__ = ["json_schema", "read"]
@@ -97,17 +98,21 @@ def _file_problems(document: Document, folder: Path) -> Iterator[Problem]:
 
 
 def _file_trouble(file: str, folder: Path) -> str | None:
-    """Return what is wrong with the path of an input; ``None`` if the file exists."""
+    """Return what is wrong with an input; ``None`` if it is a file in the folder."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
         return f"expected a path inside the folder of this file, found {quoted(file)}"
     try:
-        exists, is_file = (folder / path).exists(), (folder / path).is_file()
-    except OSError as error:
-        return f"{quoted(file)} cannot be read: {error.strerror}"
-    if exists and not is_file:
+        safe.inside(folder, file)
+    except FileNotFoundError:
+        return f"{quoted(file)} does not exist beside this file; check the path"
+    except safe.OutsideError:
+        return f"{quoted(file)} is a link that leads out of the folder of this file; copy the file"
+    except (IsADirectoryError, safe.IrregularError):
         return f"{quoted(file)} is not a file; name each file"
-    return None if exists else f"{quoted(file)} does not exist beside this file; check the path"
+    except (OSError, ValueError) as error:
+        return f"{quoted(file)} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return None
 
 
 def _metric_problems(document: Document) -> Iterator[Problem]:

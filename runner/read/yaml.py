@@ -14,6 +14,7 @@ import yaml
 
 from runner.errors import ConfigError
 from runner.read.problems import Keys, Place, Problem, Source
+from runner.system import safe
 from runner.text import quoted
 
 LARGEST_BYTES = 1024**2
@@ -75,7 +76,7 @@ def load(path: Path) -> Source:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with safe.opened(path, follow=True) as file:
             raw = file.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise _BadFileError("file not found; name another one with --matrix") from None

@@ -74,9 +74,9 @@ def _files(matrix: Matrix, start: Start) -> Iterator[Path]:
 def digests_of_inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
     """Return the digests of the script and, by name, of the data files."""
     try:
-        data = {name: digest.of_file(root / name) for name in matrix.experiment.data}
-        return digest.of_file(root / matrix.experiment.script), data
-    except OSError as error:
+        data = {name: digest.of_input(root, name) for name in matrix.experiment.data}
+        return digest.of_input(root, matrix.experiment.script), data
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"the script or a data file cannot be read ({error}); fix this and repeat the command."
         ) from error

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 from runner.system import safe
 
@@ -23,8 +24,18 @@ def _plain(value: object) -> object:
 
 def of_file(path: Path) -> str:
     """Return the digest of a regular file's bytes, also through a link."""
-    digest = hashlib.sha256()
     with safe.opened(path, follow=True) as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        return _of_open(file)
+
+
+def of_input(folder: Path, name: str) -> str:
+    """Return the digest of a file in a folder; OSError if a link leads out of the folder."""
+    with safe.opened(safe.inside(folder, name)) as file:
+        return _of_open(file)
+
+
+def _of_open(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
     return digest.hexdigest()

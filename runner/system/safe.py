@@ -16,6 +16,14 @@ LARGEST_BYTES = 1 << 28
 """No matrix, lock or record is larger."""
 
 
+class OutsideError(OSError):
+    """A link leads out of a folder."""
+
+
+class IrregularError(OSError):
+    """It is neither a regular file nor a folder."""
+
+
 @contextmanager
 def opened(path: Path, *, follow: bool = False) -> Iterator[BinaryIO]:
     """Open a regular file for reading; OSError for anything else, also for a link."""
@@ -78,7 +86,7 @@ def inside(folder: Path, name: str) -> Path:
     except RuntimeError as error:  # Python 3.12 and older
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     if not target.is_relative_to(folder.resolve()):
-        raise OSError(errno.EXDEV, "leads out of the folder of the matrix", str(path))
+        raise OutsideError(errno.EXDEV, "leads out of the folder of the matrix", str(path))
     _check_regular(target.lstat(), path)
     return target
 
@@ -104,4 +112,4 @@ def _check_regular(found: os.stat_result, path: str | Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        raise IrregularError(errno.EINVAL, "is not a regular file", str(path))

@@ -1,6 +1,7 @@
 """Which requests are locked, and how the lock file stores them."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -143,6 +144,18 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, text: str, says: str) -> 
     with pytest.raises(ConfigError, match=says) as caught:
         read_lock(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_lock_that_is_no_file_in_its_folder_is_refused(tmp_path: Path) -> None:
+    """A FIFO would wait for its other end, and a link may lead to anything."""
+    (tmp_path / "study").mkdir()
+    (tmp_path / "outside").write_text("{")
+    os.mkfifo(tmp_path / "study" / "fifo.lock")
+    (tmp_path / "study" / "link.lock").symlink_to("../outside")
+    with pytest.raises(ConfigError, match=r"cannot be read \(is not a regular file\); remove it"):
+        read_lock(tmp_path / "study" / "fifo.lock")
+    with pytest.raises(ConfigError, match=r"cannot be read \(leads out of the folder"):
+        read_lock(tmp_path / "study" / "link.lock")
 
 
 def test_package_without_hash_is_refused(tmp_path: Path) -> None:

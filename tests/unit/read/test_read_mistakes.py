@@ -1,6 +1,7 @@
 """How ``read`` reports the mistakes of a matrix."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -432,6 +433,9 @@ def test_another_format_is_refused_alone(tmp_path: Path) -> None:
     ]
 
 
+LEADS_OUT = "is a link that leads out of the folder of this file; copy the file"
+
+
 def test_missing_files_are_reported(tmp_path: Path) -> None:
     """Script and data files must be inside the folder of the matrix."""
     (tmp_path / "sub").mkdir()
@@ -448,6 +452,34 @@ def test_missing_files_are_reported(tmp_path: Path) -> None:
         '6:60: experiment.data[3]: "no.npz" does not exist beside this file; check the path',
     ]
     assert len(lines) == 6
+
+
+def test_an_input_is_a_regular_file_in_the_folder_of_the_matrix(tmp_path: Path) -> None:
+    """Links inside are allowed. The messages repeat nothing of what others lead to."""
+    (tmp_path / "study").mkdir()
+    (tmp_path / "secret").write_text("password")
+    os.mkfifo(tmp_path / "study" / "fifo")
+    for name, target in {"out": "../secret", "up": "..", "in": "run.py", "loop": "loop"}.items():
+        (tmp_path / "study" / name).symlink_to(target)
+    text = SMALL.replace("run.py", "in, data: [out, up/secret, fifo, loop]")
+    assert problems_of(tmp_path / "study", text) == [
+        f"6:{column}: experiment.data[{index}]: {said}"
+        for index, (column, said) in enumerate(
+            [
+                (33, f'"out" {LEADS_OUT}'),
+                (38, f'"up/secret" {LEADS_OUT}'),
+                (49, '"fifo" is not a file; name each file'),
+                (55, '"loop" cannot be read: Too many levels of symbolic links'),
+            ]
+        )
+    ]
+
+
+def test_a_matrix_that_is_no_file_does_not_hang(tmp_path: Path) -> None:
+    """A FIFO would wait for its other end."""
+    os.mkfifo(tmp_path / "matrix.yaml")
+    with pytest.raises(ConfigError, match=r"cannot be read \(is not a regular file\)"):
+        read(tmp_path / "matrix.yaml")
 
 
 def test_two_data_files_cannot_share_a_name(tmp_path: Path) -> None:
