@@ -137,8 +137,12 @@ class Pipeline:
             cores=cores,
             turns=turns,
         )
-        with staged(study, self._engine):
-            yield study
+        try:
+            with staged(study, self._engine):
+                yield study
+        except RunFolderError:  # nothing is left on the engine that somebody would have to find
+            registry.forget_if_gone(study.run)
+            raise
 
     def _every_core(self, own: tuple[int, ...]) -> contextlib.AbstractContextManager[object]:
         """Have every measured core to oneself: a build may use them all."""

@@ -98,7 +98,10 @@ def prepare(options: Options) -> Exit:
             for command in write_contexts(matrix, locked, engine, options.context):
                 observer.note(command)
             return Exit.OK
-        save_log = RunFolder(options.reports / "prepare").save_build_log
+
+        def save_log(label: str, log: str) -> Path:
+            return RunFolder(options.reports / "prepare").make().save_build_log(label, log)
+
         name = f"prepare (process {os.getpid()})"
         with cores.Turns(cores.measured(), name, observer.note).turn():  # a build uses every core
             prepared = build_images(matrix, locked, engine, observer, save_log)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from runner.errors import DamagedError, NoSpaceError, RunFolderError
 from runner.records import FORMAT, Record
-from runner.system import atomic, digest, stored
+from runner.system import atomic, digest, safe, stored
 
 MAX_NAME = 200  # file systems allow 255 bytes, and an ending is added
 _T = TypeVar("_T", bound=Record)
@@ -29,16 +29,19 @@ def save(path: Path, record: Record) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all. Its folder is made, but not the run folder around it."""
     with disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         atomic.write(path, content)
 
 
 def load(path: Path, kind: type[_T]) -> _T:
     """Read a record; DamagedError if the file does not hold one."""
     with disk(path):
-        content = path.read_bytes()
+        try:
+            content = safe.read(path)
+        except (safe.IrregularError, IsADirectoryError) as error:  # we never wrote that
+            raise damaged(path, str(error.strerror)) from error
     try:
         return stored.parse(kind, content, FORMAT, _upgraded)
     except stored.NewerFormatError as error:

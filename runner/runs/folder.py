@@ -23,7 +23,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from runner.errors import DamagedError, RunFolderError
@@ -32,12 +32,14 @@ from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
 from runner.runs import files
 from runner.runs.files import disk, file_name
-from runner.system import atomic
+from runner.system import atomic, safe
 from runner.text import quoted
 
-LATEST = "latest"
+LATEST, LOCK = "latest", ".occupied"
 FILES = {Run: "run.json", Plan: "plan.json", Images: "images.json"}
 LOG_TAIL_LINES = 40
+LOG_TAIL_BYTES = 1 << 16
+DATE, DATE_LENGTH = "%Y%m%d-%H%M%S", 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +73,23 @@ class RunFolder:
             with disk(path):
                 path.unlink(missing_ok=True)
 
+    def make(self) -> "RunFolder":
+        """Make the folder if it does not exist, and return it."""
+        with disk(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        return self
+
     def save(self, record: Run | Plan | Images) -> None:
         """Save the run, its plan or its images."""
+        self._check_exists()
         files.save(self.path / FILES[type(record)], record)
 
     def save_result(self, result: TrialResult, log: str) -> None:
         """Save the log and then the result, so that every result has its log."""
         name = file_name(result.trial.id)
+        self._check_exists(LOCK)  # whoever removes the folder may not have reached the rest yet
         self.save_text(f"logs/{name}.log", log)
-        files.save(self.path / "trials" / f"{name}.json", result)
+        files.save(self._folder("trials") / f"{name}.json", result)
 
     def save_build_log(self, label: str, log: str) -> Path:
         """Save the output of a failed build and return its path."""
@@ -87,8 +97,27 @@ class RunFolder:
 
     def save_text(self, name: str, text: str) -> Path:
         """Save a text file and return its path."""
-        path = self.path / name
+        self._check_exists()
+        folder, _, own_name = name.rpartition("/")
+        path = self._folder(folder) / own_name
         files.write(path, text.encode(errors="replace"))
+        return path
+
+    def _check_exists(self, name: str = "") -> None:
+        """RunFolderError if the folder or a file in it is missing: never make a folder again."""
+        with disk(self.path):
+            exists = os.path.lexists(self.path / name)
+        if not exists:
+            raise RunFolderError(
+                f"the run folder {self.path} was removed or renamed. Put it back to keep its "
+                "results, and run the same command again."
+            )
+
+    def _folder(self, name: str) -> Path:
+        """Return a folder in this one; RunFolderError for a link, which may lead anywhere."""
+        path = self.path / name
+        if name and path.is_symlink():
+            raise RunFolderError(f"{path} is a link, which is not followed; remove it.")
         return path
 
     def run(self) -> Run:
@@ -126,7 +155,7 @@ class RunFolder:
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""
         path = self.path / FILES[Images]
-        return files.load(path, Images).images if path.exists() else ()
+        return files.load(path, Images).images if os.path.lexists(path) else ()
 
     def stored(self) -> StoredRun:
         """Read everything in the folder."""
@@ -144,12 +173,13 @@ class RunFolder:
         )
 
     def _result_paths(self) -> list[Path]:
-        return sorted((self.path / "trials").glob("*.json"))
+        return sorted(self._folder("trials").glob("*.json"))
 
     def _log_tail(self, trial: str) -> str:
-        path = self.path / "logs" / f"{file_name(trial)}.log"
+        path = self._folder("logs") / f"{file_name(trial)}.log"
         with disk(path), contextlib.suppress(FileNotFoundError):
-            return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+            text = safe.tail(path, LOG_TAIL_BYTES).decode(errors="replace")
+            return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
         return ""
 
 
@@ -175,22 +205,29 @@ def _by_start(results: Iterable[TrialResult]) -> tuple[TrialResult, ...]:
 @contextlib.contextmanager
 def occupied(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """Hold the lock of a folder; without ``wait``, yield False if another process holds it."""
-    with disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".occupied").open("a")
-    with lock:
+    with contextlib.ExitStack() as at_the_end:
         ours = False
         with disk(folder), contextlib.suppress(BlockingIOError):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = at_the_end.enter_context(safe.lock_file(folder / LOCK, make=True))
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             ours = True
         yield ours
 
 
 def new_name(reports: Path, name: str, now: datetime) -> str:
-    """Return an unused run id. Ids sort by date."""
-    while (reports / (found := file_name(f"{now:%Y%m%d-%H%M%S}-{name}"))).exists():
-        now += timedelta(seconds=1)
-    return found
+    """Return a run id that sorts after those of all other runs, even if the clock was set back."""
+    now = max((now, *_next_dates(reports)))
+    return file_name(f"{now:{DATE}}-{name}")
+
+
+def _next_dates(reports: Path) -> Iterator[datetime]:
+    """Yield a second after the date of each run in ``reports/``."""
+    with disk(reports), contextlib.suppress(FileNotFoundError):
+        for path in reports.iterdir():
+            with contextlib.suppress(ValueError, OverflowError):  # somebody named it
+                date = datetime.strptime(path.name[:DATE_LENGTH], DATE).replace(tzinfo=timezone.utc)
+                yield date + timedelta(seconds=1)
 
 
 def point_latest(folder: RunFolder) -> None:

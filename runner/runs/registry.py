@@ -39,10 +39,16 @@ def folders() -> Mapping[str, Path]:
 
 def sweep() -> None:
     """Forget the runs whose folders are gone."""
+    for label in folders():
+        forget_if_gone(label)
+
+
+def forget_if_gone(label: str) -> None:
+    """Forget a run if its folder is gone."""
     with suppress(OSError, RuntimeError):
-        for link in _registry().iterdir():
-            if not link.exists():
-                link.unlink()
+        link = _registry() / label
+        if not link.exists():
+            link.unlink()
 
 
 def _registry() -> Path:

@@ -21,7 +21,7 @@ class OutsideError(OSError):
 
 
 class IrregularError(OSError):
-    """It is neither a regular file nor a folder."""
+    """It is a link, or neither a regular file nor a folder."""
 
 
 @contextmanager
@@ -98,7 +98,8 @@ def _opened(path: str | Path, flags: int, folder: int | None = None) -> int:
         number = os.open(path, flags, 0o644, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "is a link, which is not followed", str(path)) from error
+            message = "is a link, which is not followed"
+            raise IrregularError(errno.ELOOP, message, str(path)) from error
         raise
     try:
         _check_regular(os.fstat(number), path)

@@ -1,13 +1,15 @@
 """Whole runs, from the command line to a small engine, with real files in between."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner.cli import main
+from runner.engines.protocol import Launch, Outcome
 from runner.errors import Exit, NoSpaceError
 from runner.records.environment import (
     Images,
@@ -68,6 +70,29 @@ def test_a_run_leaves_only_images_on_the_engine(engine: WatchedEngine) -> None:
     study(engine)
     main(["--blocks", "1"])
     assert engine.left == []
+
+
+def test_a_run_whose_folder_is_removed_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with one sentence, and neither the folder nor its entry in the registry stays."""
+    engine = reachable(monkeypatch)
+    study(engine)
+    executing = engine.execute
+
+    def remove(launch: Launch, watch: Callable[[str], None]) -> Outcome:
+        if len(engine.executed) == 2:
+            shutil.rmtree(Path("reports/latest").resolve())
+        return executing(launch, watch)
+
+    monkeypatch.setattr(engine, "execute", remove)
+    known = set(registry.folders())
+    assert main([]) == Exit.RUN_FOLDER
+    assert "was removed or renamed" in capsys.readouterr().err
+    assert folders() == []
+    assert [path.name for path in Path("reports").iterdir() if path.is_dir()] == []
+    assert engine.left == []
+    assert set(registry.folders()) == known
 
 
 def test_a_run_cleans_up_after_dead_runs(

@@ -16,7 +16,7 @@ from runner.prepare.recipe import used
 from runner.read import read
 from runner.records.run import EngineFacts, Trial, TrialResult
 from runner.records.study import Status
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, occupied
 from tests.support.fakes import QUIET, QuickEngine
 from tests.support.samples import ok_result
 
@@ -197,7 +197,7 @@ def executed(engines: Mapping[str, Elsewhere], folder: Path) -> list[TrialResult
     matrix = on_engines(tuple(engines), 2, 5)
     plan = planned(matrix, 1, control=True)
     results: list[TrialResult] = []
-    with suppress(EngineLostError), Progress(io.StringIO()) as observer:
+    with suppress(EngineLostError), occupied(folder), Progress(io.StringIO()) as observer:
         for result in carry_out(matrix, plan, engines, RunFolder(folder), observer):
             results.append(result)  # noqa: PERF402
     assert [one.trial for one in results] == list(plan.trials)[: len(results)]

@@ -239,7 +239,7 @@ def test_report_needs_only_the_folder(
 ) -> None:
     """It rebuilds the report of the newest run, or of a named one, without an engine."""
     monkeypatch.setattr("runner.cli.commands.write_report", lambda folder: folder.path)
-    folders = [RunFolder(Path("reports", name)) for name in ("1-founding", "2-founding")]
+    folders = [RunFolder(Path("reports", name)).make() for name in ("1-founding", "2-founding")]
     for folder in folders:
         folder.save(founding_run())
         point_latest(folder)

@@ -11,7 +11,7 @@ from runner.plan import make_plan
 from runner.records.environment import Environment
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
-from runner.runs.folder import RunFolder, newest_run
+from runner.runs.folder import RunFolder, newest_run, occupied
 from runner.runs.identity import key
 from tests.support.samples import founding_matrix, founding_results, founding_run
 
@@ -24,7 +24,8 @@ OTHER = MATRIX.cells[1]
 def folder(tmp_path: Path) -> RunFolder:
     """The folder of a founding run without results."""
     folder = RunFolder(tmp_path / "20260101-000000-founding")
-    folder.save(founding_run())
+    with occupied(folder.path):
+        folder.save(founding_run())
     return folder
 
 
@@ -128,7 +129,7 @@ def test_the_newest_run_of_the_matrix_is_taken(folder: RunFolder) -> None:
     """Other matrices and damaged runs are skipped."""
     reports = folder.path.parent
     for name, matrix in (("1", MATRIX), ("3", replace(MATRIX, name="another"))):
-        RunFolder(reports / f"{name}-x").save(changed(matrix))
+        RunFolder(reports / f"{name}-x").make().save(changed(matrix))
     (reports / "9-x").mkdir()
     (reports / "9-x" / "run.json").write_text("{")
     found = newest_run(MATRIX, reports)

@@ -81,7 +81,7 @@ def test_every_problem_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(100e9, 99e9, 1e9))
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: (TIMES_S, 0.4))
     begun = datetime.now(timezone.utc) - timedelta(days=90)
-    RunFolder(tmp_path / "1-old").save(replace(founding_run(), created_at=begun))
+    RunFolder(tmp_path / "1-old").make().save(replace(founding_run(), created_at=begun))
     findings = found(host=replace(HOST, cpu_flags=()), reports=tmp_path)
     wrong = {subject for subject, finding in findings.items() if finding.sound is False}
     assert wrong == {"processor", "disk", "noise", "last run"}

@@ -19,7 +19,7 @@ from runner.report.records import Excerpt, ReportView, Section, Table
 from runner.report.render import escape, markdown
 from runner.report.sections.measured import error_line
 from runner.report.view import view
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, occupied
 from runner.text import one_line
 from tests.support.fakes import QUIET
 from tests.support.samples import (
@@ -81,11 +81,12 @@ def test_the_founding_report_equals_the_gold_file(gold: Callable[[str, str], Non
 def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
     """The files of a run folder give the same report as the records stored in it."""
     folder = RunFolder(tmp_path / "run")
-    folder.save(founding_run())
-    folder.save(founding_plan())
-    folder.save(Images(images=founding_images()))
-    for result in founding_results():
-        folder.save_result(result, founding_logs().get(result.trial.id, "epoch 1"))
+    with occupied(folder.path):
+        folder.save(founding_run())
+        folder.save(founding_plan())
+        folder.save(Images(images=founding_images()))
+        for result in founding_results():
+            folder.save_result(result, founding_logs().get(result.trial.id, "epoch 1"))
     assert write(folder).read_text(encoding="utf-8") == founding_report()
 
 

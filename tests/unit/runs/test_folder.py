@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -354,6 +355,106 @@ def test_two_runs_that_begin_in_one_second_have_different_ids(tmp_path: Path) ->
     (tmp_path / first).mkdir()
     second = new_name(tmp_path, "a", NOW)
     assert (first, second) == ("20260101-000000-a", "20260101-000001-a")
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_a_run_after_the_clock_was_set_back_is_the_newest(tmp_path: Path, name: str) -> None:
+    """Its id follows the newest one, whatever the studies are called."""
+    for earlier in ("20300101-235959-m", "20290101-000000-z", "notes", "99999999-999999-x"):
+        (tmp_path / earlier).mkdir()
+    begun(tmp_path / new_name(tmp_path, name, NOW))
+    assert (tmp_path / f"20300102-000000-{name}").is_dir()
+
+
+def test_the_end_of_time_is_no_obstacle(tmp_path: Path) -> None:
+    """Somebody may have named a folder like that."""
+    (tmp_path / "99991231-235959-x").mkdir()
+    assert new_name(tmp_path, "a", NOW) == "20260101-000000-a"
+
+
+def test_a_removed_folder_is_never_made_again(folder: RunFolder) -> None:
+    """Otherwise the results of one run would lie in two places, one without its run.json."""
+    with occupied(folder.path):
+        shutil.rmtree(folder.path)
+        for save in (
+            lambda: folder.save(founding_plan()),
+            lambda: folder.save_result(founding_results()[0], "a log"),
+            lambda: folder.save_text("report.md", "a report"),
+            lambda: folder.save_build_log("a", "a log"),
+        ):
+            with pytest.raises(RunFolderError, match="was removed or renamed"):
+                save()
+    assert not folder.path.exists()
+
+
+def test_a_folder_that_is_being_removed_gets_no_more_results(folder: RunFolder) -> None:
+    """The folder itself goes last."""
+    (folder.path / ".occupied").unlink()
+    with pytest.raises(RunFolderError, match="was removed or renamed"):
+        folder.save_result(founding_results()[0], "a log")
+    assert not (folder.path / "trials").exists()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_planted_records_are_damaged_records(folder: RunFolder, tmp_path: Path, kind: str) -> None:
+    """They are not waited for, not followed, and set aside like other damaged results."""
+    with occupied(folder.path):
+        folder.save_result(founding_results()[0], "a log")
+    [result] = (folder.path / "trials").iterdir()
+    result.rename(tmp_path / "moved")
+    (folder.path / "plan.json").unlink()
+    for path in (result, folder.path / "plan.json"):
+        if kind == "link":
+            path.symlink_to(tmp_path / "moved")
+        elif kind == "fifo":
+            os.mkfifo(path)
+        else:
+            path.mkdir()
+    with pytest.raises(DamagedError, match=r"plan\.json is damaged"):
+        folder.plan()
+    assert folder.salvage() == ((), (result.with_name(f"{result.name}.damaged"),))
+
+
+def test_a_planted_lock_is_not_opened(tmp_path: Path) -> None:
+    """A FIFO would wait, and a link would make a file elsewhere."""
+    for name in ("fifo", "link"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "fifo" / ".occupied")
+    (tmp_path / "link" / ".occupied").symlink_to(tmp_path / "made")
+    for name in ("fifo", "link"):
+        with pytest.raises(RunFolderError, match=r"is not a regular file|is a link"):
+            occupied(tmp_path / name).__enter__()
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("name", ["trials", "logs", "figures"])
+def test_a_part_that_is_a_link_is_refused(folder: RunFolder, tmp_path: Path, name: str) -> None:
+    """Nothing is read or written where it leads."""
+    (tmp_path / "elsewhere").mkdir()
+    (folder.path / name).symlink_to(tmp_path / "elsewhere")
+    result = next(one for one in founding_results() if one.status is not Status.OK)
+    with pytest.raises(RunFolderError, match=f"{name} is a link"):
+        folder.save_text(f"{name}/file", "text")
+    if name != "figures":
+        with pytest.raises(RunFolderError, match="is a link"):
+            folder.save_result(result, "a log")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    if name == "trials":
+        with pytest.raises(RunFolderError, match="is a link"):
+            folder.results()
+
+
+def test_a_planted_log_is_not_followed(folder: RunFolder, tmp_path: Path) -> None:
+    """A report would repeat the end of the file that it leads to."""
+    result = next(one for one in founding_results() if one.status is not Status.OK)
+    with occupied(folder.path):
+        folder.save_result(result, "a log")
+    [log] = (folder.path / "logs").iterdir()
+    (tmp_path / "secret").write_text("secret")
+    log.unlink()
+    log.symlink_to(tmp_path / "secret")
+    with pytest.raises(RunFolderError, match="is a link, which is not followed"):
+        folder.stored()
 
 
 def test_an_ordinary_id_is_its_file_name() -> None:
