@@ -33,7 +33,8 @@ def collect(folder: Path, pythons: Sequence[str]) -> None:
     installed = [one for one in metadata.distributions() if one.name != NAME]
     with tempdir.folder() as place:
         exact = place / "installed.txt"
-        exact.write_text("\n".join(f"{one.name}=={one.version}" for one in installed))
+        lines = "\n".join(f"{one.name}=={one.version}" for one in installed)
+        exact.write_text(lines, encoding="utf-8")
         for python in pythons:
             same = python == this_python()
             which = ["--constraint", str(exact)] if same else ["--python-version", python]

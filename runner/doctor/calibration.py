@@ -91,7 +91,7 @@ def overhead(
     )
     with tempfile.TemporaryDirectory() as place:
         script, result = Path(place, "work.py"), Path(place, "result.json")
-        script.write_text(WORK)
+        script.write_text(WORK, encoding="utf-8")
         clear(engine, run)
         engine.stage(run, image.id, {"launcher.py": LAUNCHER, launch.script: script})
         outcome = engine.execute(launch, lambda _: None)
@@ -105,6 +105,6 @@ def overhead(
                 f"the same work failed outside a container: check that {interpreter.path} works "
                 f"and that this process may use core {core}."
             )
-        outside_s = float(json.loads(result.read_text())["values"]["seconds"])
+        outside_s = float(json.loads(result.read_text(encoding="utf-8"))["values"]["seconds"])
     inside_s = parsed.values["seconds"]
     return inside_s / outside_s, outcome.duration_s - inside_s

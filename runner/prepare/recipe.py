@@ -41,7 +41,7 @@ def recipe_digest() -> str:
 
 
 def _recipe() -> list[str | int]:
-    return [dockerfile().read_text(), INSTALLATION]
+    return [dockerfile().read_text(encoding="utf-8"), INSTALLATION]
 
 
 def dockerfile() -> Path:

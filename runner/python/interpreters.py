@@ -92,7 +92,8 @@ def examine(path: Path) -> Interpreter | None:
         return None
     minor, micro, prefix = answer.groups()
     version, original = f"{minor}.{micro}", Path(prefix, "bin", f"python{minor}")
-    return Interpreter(path=original if original.exists() else path.resolve(), version=version)
+    exists = os.access(original, os.F_OK)  # ``exists`` raises where we may not look
+    return Interpreter(path=original if exists else path.resolve(), version=version)
 
 
 def _candidates() -> Iterator[Path]:
@@ -105,15 +106,21 @@ def _candidates() -> Iterator[Path]:
         *map(Path, child.folders()),
     ]
     for folder in folders:
-        executables = sorted(folder.glob("python3.*"))
-        yield from (path for path in executables if re.fullmatch(r"python3\.\d+", path.name))
+        yield from (path for path in _within(folder) if re.fullmatch(r"python3\.\d+", path.name))
     yield Path(sys.executable)
 
 
 def _newest_first(versions: Path) -> list[Path]:
     """Return the ``bin`` folders of a folder that has a folder for each version."""
-    folders = versions.glob("*/bin")
+    folders = [version / "bin" for version in _within(versions)]
     return sorted(folders, key=lambda folder: _numbers(folder.parent.name), reverse=True)
+
+
+def _within(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order; nothing if we may not read it."""
+    with suppress(OSError):
+        return sorted(folder.iterdir())
+    return []
 
 
 def _numbers(version: str) -> tuple[int, ...]:

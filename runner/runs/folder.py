@@ -62,8 +62,9 @@ class RunFolder:
 
     def is_occupied(self) -> bool:
         """Whether a process holds the lock. A missing folder is not occupied."""
-        if not self.path.is_dir():
-            return False
+        with disk(self.path):
+            if not self.path.is_dir():
+                return False
         with occupied(self.path) as free:
             return not free
 

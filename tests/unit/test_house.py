@@ -250,6 +250,19 @@ def test_experiments_do_not_import_the_runner(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 6))
 
 
+def test_texts_do_not_depend_on_the_locale() -> None:
+    """Every text file is opened with its encoding. The launcher writes and reads only ASCII."""
+    found = []
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and not module.startswith("inside."):
+                name, given = ast.unparse(node.func), ast.unparse(node)
+                opens = re.search(r"^(os\.fd)?open$|\.(read|write)_text$", name)
+                if opens and "encoding=" not in given and not re.search(r"'[rwx]b'", given):
+                    found.append(f"{module}:{node.lineno}: {given}")
+    assert found == []
+
+
 def test_no_module_has_a_vague_name() -> None:
     """Every module is named after what it does."""
     words = re.compile(r"util|helper|common|misc|manager|handler|session|(^|_)(job|task|info)")

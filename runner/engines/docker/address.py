@@ -60,7 +60,7 @@ def _settings() -> Path:
 def _chosen_context() -> str | None:
     """Return the context that ``docker context use`` chose."""
     with suppress(OSError, ValueError, AttributeError):
-        settings = json.loads((_settings() / "config.json").read_text())
+        settings = json.loads((_settings() / "config.json").read_text(encoding="utf-8"))
         return settings.get("currentContext")  # type: ignore[no-any-return]
     return None
 
@@ -68,7 +68,7 @@ def _chosen_context() -> str | None:
 def _of_context(context: str) -> Address:
     folder, key = _settings() / "contexts", hashlib.sha256(context.encode()).hexdigest()
     try:
-        stored = json.loads((folder / "meta" / key / "meta.json").read_text())
+        stored = json.loads((folder / "meta" / key / "meta.json").read_text(encoding="utf-8"))
         endpoint = stored["Endpoints"]["docker"]
         url, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify", False)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -77,7 +77,7 @@ def _of_context(context: str) -> Address:
             "context with `docker context use`, or name an engine in DOCKER_HOST."
         ) from error
     tls = folder / "tls" / key / "docker"
-    certificates = tls if tls.is_dir() else None
+    certificates = tls if os.access(tls, os.F_OK) else None
     return Address(url=url, context=context, certificates=certificates, verify=verify)
 
 

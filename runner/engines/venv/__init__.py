@@ -157,7 +157,7 @@ class VenvEngine:
             (folder / "trials").mkdir()
             size = sum(path.stat().st_size for path in folder.rglob("*"))
             label = {"machine": self._machine, "run": run, "bytes": size}
-            (folder / LABEL).write_text(json.dumps(label))
+            (folder / LABEL).write_text(json.dumps(label), encoding="utf-8")
             make_readable(folder)
             self._environments.remove(staged)
             folder.rename(staged)
@@ -291,7 +291,7 @@ class VenvEngine:
         """Yield the folders of trials and of inputs, except those of other machines."""
         for folder in sorted(self._environments.runs.iterdir()):
             with suppress(OSError, ValueError, KeyError):
-                label = json.loads((folder / LABEL).read_text())
+                label = json.loads((folder / LABEL).read_text(encoding="utf-8"))
                 if label["machine"] == self._machine:
                     run, size = str(label["run"]), int(label["bytes"])
                     for trial in sorted(folder.glob("trials/*")):

@@ -92,7 +92,7 @@ class Environments:
                     archive.unpack(tar, folder, _name_of)
                 (folder / "bin").mkdir(exist_ok=True)
                 (folder / "bin" / "python").symlink_to(interpreter)
-                (folder / "pyvenv.cfg").write_text(settings(interpreter))
+                (folder / "pyvenv.cfg").write_text(settings(interpreter), encoding="utf-8")
                 (folder / RECORD).write_bytes(stored.dump(image))
                 make_readable(folder)
                 self.remove(self.path(image.id))

@@ -50,7 +50,7 @@ class ControlGroup:
             folder.mkdir(exist_ok=True)
             for name, value in files.get(controller, {}).items():
                 if name not in SWAP or (folder / name).exists():
-                    (folder / name).write_text(value)
+                    (folder / name).write_text(value, encoding="ascii")
 
     def link(self, target: Path) -> None:
         """Link the group's counters to ``target``, arranged as in a container."""

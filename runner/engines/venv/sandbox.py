@@ -126,7 +126,8 @@ def _hidden() -> list[str]:
     """Return the outermost folders to hide; /tmp is private to the trial anyway."""
     root, tmp = Path("/"), Path("/tmp")  # noqa: S108
     names = (*PRIVATE, os.environ.get("HOME") or root)
-    folders = {tmp, *(Path(name).resolve() for name in names if Path(name).is_dir())} - {root}
+    there = [Path(name) for name in names if os.access(Path(name, "."), os.F_OK)]
+    folders = {tmp, *(path.resolve() for path in there)} - {root}
     return [str(one) for one in sorted(folders - {tmp}) if not folders & {*one.parents}]
 
 

@@ -46,8 +46,8 @@ def start(spec: dict[str, Any]) -> NoReturn:
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for folder in spec["cgroups"]:
-            with open(f"{folder}/cgroup.procs", "w") as file:  # noqa: PTH123 (pathlib loads slowly)
-                file.write("0")
+            with open(f"{folder}/cgroup.procs", "wb") as file:  # noqa: PTH123 (pathlib loads slowly)
+                file.write(b"0")
         if spec["processes"] is not None:
             resource.setrlimit(resource.RLIMIT_NPROC, (spec["processes"], spec["processes"]))
         os.sched_setaffinity(0, spec["cores"])

@@ -1,5 +1,7 @@
 """How the interpreters of this machine are found."""
 
+import os
+import subprocess
 import sys
 import venv
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from runner.errors import PackagesError
 from runner.python import interpreters
 from runner.python.interpreters import Interpreter, choose, examine, find
+from tests.support.studies import ROOT
 
 
 def _executable(folder: Path, version: str, kind: str = "cpython", level: str = "final") -> Path:
@@ -50,6 +53,31 @@ def test_a_broken_candidate_is_replaced_by_the_next(tmp_path: Path) -> None:
 def test_only_released_cpython_counts(tmp_path: Path, kind: str, level: str) -> None:
     """Other implementations, previews and builds without the GIL are left out."""
     assert examine(_executable(tmp_path / "other", "3.13.0", kind, level)) is None
+
+
+def test_unreadable_folders_are_skipped(tmp_path: Path) -> None:
+    """PATH and PYENV_ROOT of an ordinary user may lead to folders of others."""
+    closed = tmp_path / "closed"
+    _executable(closed, "3.9.18")
+    _executable(closed / "versions" / "3.8.1", "3.8.1")
+    closed.chmod(0o000)
+    privileges = "-dac_override,-dac_read_search"
+    command = ["setpriv", f"--bounding-set={privileges}", f"--inh-caps={privileges}", "--"]
+    code = "from runner.python.interpreters import available; print(len(available()) > 0)"
+    done = subprocess.run(
+        [*(command if os.geteuid() == 0 else ()), sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYENV_ROOT": str(closed),
+            "PATH": f"{closed}/bin:{closed}:{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    closed.chmod(0o700)
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_nothing_executable_is_no_interpreter(tmp_path: Path) -> None:

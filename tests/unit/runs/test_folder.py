@@ -75,6 +75,25 @@ def test_the_logs_of_failed_trials_come_back_in_part(folder: RunFolder) -> None:
     assert all(tail.startswith("line 61\n") and tail.endswith("words") for tail in logs.values())
 
 
+def test_a_log_does_not_depend_on_the_locale(folder: RunFolder) -> None:
+    """An excerpt is the same on a machine that knows only ASCII."""
+    result = next(one for one in founding_results() if one.status is not Status.OK)
+    folder.save_result(result, "größer als Ω")
+    code = (
+        "import sys; from pathlib import Path; from runner.runs.folder import RunFolder\n"
+        "print(*map(ascii, RunFolder(Path(sys.argv[1])).stored().logs.values()))"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder.path)],
+        env={**os.environ, **plain, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ascii("größer als Ω")
+
+
 def test_a_report_needs_no_logs(folder: RunFolder) -> None:
     """Somebody may have removed them to save space."""
     for result in founding_results():
