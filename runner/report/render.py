@@ -20,14 +20,18 @@ from runner.text import one_line
 
 CHARACTERS_OF_A_LINE = 300
 
+_HASH = r"(?<!\w)(?=[0-9]*[a-f])[0-9a-f]{7,40}(?!\w)"  # GitHub links the commit of that name
+_MENTION = r"@(?=\w)|#(?=[0-9])|(?<=\bGH)-(?=[0-9])"  # GitHub notifies a person, or links an issue
 _SPECIAL = re.compile(
-    r"[\\`*_\[\]~$&<>|]"  # syntax of Markdown, tables, HTML and formulas
-    r"|:(?=//)|(?<=www)\."  # GitHub turns this into a link
-    r"|@(?=\w)",  # GitHub notifies a person, or links a mail address
+    rf"{_HASH}|{_MENTION}"
+    r"|[\\`*_\[\]~$&<>|]"  # syntax of Markdown, tables, HTML and formulas
+    r"|:(?=//)|(?<=www)\.",  # GitHub turns this into a link
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=#|[-+](?:\W|$)))")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "@<!-- -->"}
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
+_CUT = "<!-- -->"
+"""Invisible; what it separates is not linked."""
 
 # Columns must have the same width whether or not the package wcwidth is installed.
 tabulate.WIDE_CHARS_MODE = False
@@ -61,8 +65,23 @@ def image_path(figure: Figure) -> str:
 def escape(text: str) -> Raw:
     """Return one line of Markdown that shows the text and does nothing else."""
     line = re.sub(" +", " ", one_line(text)).strip(" ")
-    line = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), line)
-    return Raw(_OPENING.sub(r"\1\\", line))
+    return Raw(_OPENING.sub(r"\1\\", _SPECIAL.sub(_escaped, line)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) > 1:
+        return f"`{text}`"  # nothing in code is linked
+    if text in "@#-":
+        return text + _CUT
+    return _ENTITIES.get(text, f"\\{text}")
+
+
+def _html(text: str) -> Raw:
+    """Return one line of HTML in Markdown, where GitHub links the same things."""
+    line = html.escape(one_line(text))
+    line = re.sub(_MENTION, lambda found: found[0] + _CUT, line, flags=re.IGNORECASE)
+    return Raw(re.sub(_HASH, r"<code>\g<0></code>", line, flags=re.IGNORECASE))
 
 
 @cache
@@ -84,7 +103,7 @@ def _template(name: str) -> Template:
         "drawn": lambda figure: Raw(figures.svg(figure.chart)),  # vl-convert escapes texts
         "fenced": _fenced,
         "grid": _grid,
-        "html": lambda text: Raw(html.escape(one_line(text))),
+        "html": _html,
         "image_path": image_path,
         "lines": lambda text: Markup("<br>").join(map(one_line, text.split("\n"))),
         "log": lambda lines: Raw(html.escape(_cut(lines))),

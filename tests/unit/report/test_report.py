@@ -336,13 +336,14 @@ def coordinates(cell_id: str) -> list[tuple[str, str]]:
 
 # --- untrusted text ------------------------------------------------------------------------------
 
-NASTY = st.text(
+NASTY = st.lists(
     st.one_of(
         st.characters(),
         st.sampled_from("\\`*_{}[]()#+-.!|<>&~$@:=\n\r\t\x1b\x00\u202e 1w/\"'"),
+        st.sampled_from(["abc1234", "GH-1"]),
     ),
     max_size=60,
-)
+).map("".join)
 
 
 def flat(text: str) -> str:
@@ -357,7 +358,8 @@ def shown_by(source: str) -> str:
         assert block.type in {"paragraph_open", "paragraph_close", "inline"}, block
         for token in block.children or ():
             if token.type != "html_inline" or token.content != "<!-- -->":
-                assert token.type in {"text", "text_special"}, token
+                is_hash = re.fullmatch("[0-9a-fA-F]{7,40}", token.content)
+                assert token.type in {"text", "text_special", *(["code_inline"] if is_hash else [])}
                 seen.append(token.content)
     return "".join(seen)
 
@@ -411,6 +413,16 @@ def test_nobody_is_notified() -> None:
     """Names with an at sign are not mentions, and addresses are not links."""
     assert escape("@someone a@b1.1") == "@<!-- -->someone a@<!-- -->b1.1"
     assert escape("see http://x www.x") == r"see http\://x www\.x"
+    assert escape("#12 a/b#1 gh-7") == r"\#<!-- -->12 a/b#<!-- -->1 gh-<!-- -->7"
+    assert escape("# #x 1#") == r"\# #x 1#"
+
+
+def test_no_word_becomes_a_commit() -> None:
+    """GitHub links 7 to 40 hexadecimal digits. Numbers and longer digests stay as they are."""
+    assert escape("a@1234abc (12345ab)") == "a@<!-- -->`1234abc` (`12345ab`)"
+    assert escape("0" * 39 + "a") == f"`{'0' * 39}a`"
+    for text in ("12345678", "abc123", "a" * 41, "x1234abc", "20260101-000000-a"):
+        assert escape(text) == text
 
 
 def test_the_caption_of_a_folded_table_is_escaped() -> None:
@@ -418,6 +430,10 @@ def test_the_caption_of_a_folded_table_is_escaped() -> None:
     folded = Table(caption="<b>", columns=("c",), rows=(("x",),), folded=True)
     text = markdown(page(Section(title="t", tables=(folded,))))
     assert "<summary>&lt;b&gt;</summary>" in text
+    folded = replace(folded, caption="it's #1 @a abc1234")
+    text = markdown(page(Section(title="t", tables=(folded,))))
+    expected = "it&#x27;s #<!-- -->1 @<!-- -->a <code>abc1234</code>"
+    assert f"<summary>{expected}</summary>" in text
 
 
 def page(section: Section) -> ReportView:
