@@ -58,7 +58,7 @@ def read_lock(path: Path) -> Lock:
         ) from error
     try:
         lock = stored.parse(_StoredLock, content, FORMAT)
-        return Lock(entries=tuple(_entry(entry) for entry in lock.entries))
+        return Lock(entries=tuple(_placed(number, one) for number, one in enumerate(lock.entries)))
     except stored.NewerFormatError as error:
         raise ConfigError(f"{path}: {error}") from error
     except ValueError as error:
@@ -76,6 +76,15 @@ def write_lock(path: Path, lock: Lock) -> None:
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror}); make the folder of the matrix writable."
         ) from error
+
+
+def _placed(
+    number: int, entry: _StoredEnvironment | _StoredUnsupported
+) -> Environment | Unsupported:
+    try:
+        return _entry(entry)
+    except ValueError as error:
+        raise ValueError(f"entries.{number}: {error}") from error
 
 
 def _entry(entry: _StoredEnvironment | _StoredUnsupported) -> Environment | Unsupported:

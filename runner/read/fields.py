@@ -16,17 +16,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from runner.read.yaml import Date
-from runner.records import Scalar, Value
+from runner.records import Scalar, Value, patterns
 
-_LABEL = r"^[^,=@/]{1,100}$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-VERSION = r"^[0-9][0-9A-Za-z.+!_-]{0,60}$"
-_PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
-_REQUIREMENT = (
-    r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._, -]*\])?( *[<>=!~;][^\n@]*)?$"
-)
-_PYTHON = r"^(auto|3\.[0-9]{1,2})$"
-_AS_OF = r"^(release|today|[0-9]{4}-[0-9]{2}-[0-9]{2})$"
 _BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 _TEXT = r"\S"
 
@@ -34,13 +26,8 @@ LONGEST_S = 30 * 24 * 3600
 LEAST_MEMORY_BYTES = 64 * 1024**2
 
 EXPECTED = {
-    _LABEL: "1 to 100 visible characters without `,` `=` `@` `/`, and no space at either end",
+    **patterns.EXPECTED,
     _NAME: "at most 63 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
-    VERSION: 'an exact version such as "2.0.0"',
-    _PACKAGE: "the name of a package",
-    _REQUIREMENT: "a package such as `numpy` or `numpy<2`",
-    _PYTHON: '`auto` or a minor version such as "3.7"',
-    _AS_OF: "`release`, `today` or a date such as 2019-10-15",
     _BASE: "`auto`, `pull`, `host` or the name of an image",
     _TEXT: "text that is not empty",
     "string_type": "text",
@@ -66,8 +53,8 @@ def _expected(what: str) -> PydanticCustomError:
 
 
 def _label(value: str) -> str:
-    if not re.search(_LABEL, value) or not value.isprintable() or value != value.strip():
-        raise _expected(EXPECTED[_LABEL])
+    if not patterns.fits(value, patterns.LABEL):
+        raise _expected(EXPECTED[patterns.LABEL])
     return value
 
 
@@ -148,10 +135,13 @@ def _with_unit(units: str) -> WithJsonSchema:
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Text = Annotated[str, StringConstraints(pattern=_TEXT, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(lambda value: str(PurePosixPath(value)))]
-Label = Annotated[str, StringConstraints(pattern=_LABEL), AfterValidator(_label)]
-Version = Annotated[str, StringConstraints(pattern=VERSION)]
-Package = Annotated[str, StringConstraints(pattern=_PACKAGE)]
-Requirement = Annotated[str, StringConstraints(pattern=_REQUIREMENT, max_length=300)]
+Label = Annotated[str, StringConstraints(pattern=patterns.LABEL), AfterValidator(_label)]
+Version = Annotated[str, StringConstraints(pattern=patterns.VERSION)]
+Package = Annotated[str, StringConstraints(pattern=patterns.PACKAGE)]
+Requirement = Annotated[
+    str,
+    StringConstraints(pattern=patterns.REQUIREMENT, max_length=patterns.REQUIREMENT_LENGTH),
+]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 AxisValue = Annotated[
     Value, PlainValidator(_axis_value), WithJsonSchema({"type": ["string", "integer", "boolean"]})
@@ -169,10 +159,11 @@ Change = Annotated[
     PlainValidator(_change),
     WithJsonSchema({"type": ["string", "number"], "pattern": "^[+-]?[0-9]+(\\.[0-9]+)?%?$"}),
 ]
-Python = Annotated[str, StringConstraints(pattern=_PYTHON)]
+Python = Annotated[str, StringConstraints(pattern=patterns.PYTHON)]
+SourcePackages = Annotated[str, StringConstraints(pattern=patterns.SOURCE_PACKAGES)]
 AsOf = Annotated[
     str,
-    StringConstraints(pattern=_AS_OF),
+    StringConstraints(pattern=patterns.AS_OF),
     AfterValidator(_day),
     BeforeValidator(lambda value: value.text if isinstance(value, Date) else value),
 ]

@@ -7,17 +7,17 @@ its own, which no ``exclude`` can remove. Values are compared as an id shows the
 
 import itertools
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from runner.read.fields import EXPECTED, VERSION, AxisValues
+from runner.read.fields import EXPECTED, AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, BuildAxis, Document, IncludeSection
 from runner.records import Coordinates, Scalar, Value, as_id, shown
 from runner.records.environment import EnvironmentRequest, Requirement
+from runner.records.patterns import VERSION, fits
 from runner.records.study import Axis, Cell, Status
 from runner.text import did_you_mean, listed, quoted
 
@@ -198,7 +198,7 @@ def _entry_problems(entry: IncludeSection, path: Keys, axes: tuple[Axis, ...]) -
             yield Problem(here, "this is an axis; move it out of `parameters`")
     for axis in axes:
         value = given.get(axis.name, "0")
-        if axis.builds and not (isinstance(value, str) and re.search(VERSION, value)):
+        if axis.builds and not (isinstance(value, str) and fits(value, VERSION)):
             sentence = f"expected {EXPECTED[VERSION]}, found {shown(value)}"
             yield Problem((*path, axis.name), sentence)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from runner.records import FORMAT, Record
+from runner.records import FORMAT, Record, patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,12 @@ class Requirement(Record):
     axis: str
     distributions: tuple[str, ...]
     version: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value could be something else in a command of uv."""
+        patterns.check("axis", [self.axis], patterns.LABEL)
+        patterns.check("distributions", self.distributions, patterns.PACKAGE)
+        patterns.check("version", [self.version], patterns.VERSION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,12 @@ class EnvironmentRequest(Record):
     packages: tuple[str, ...] = ()
     compile: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value could be something else in a command of uv."""
+        patterns.check("python", [self.python], patterns.PYTHON)
+        patterns.check("as_of", [self.as_of], patterns.AS_OF)
+        patterns.check("packages", self.packages, patterns.REQUIREMENT)
+
     @property
     def label(self) -> str:
         """A name for people: ``tensorflow=1.15.0``, or ``plain Python 3.13``."""
@@ -48,6 +60,12 @@ class Package(Record):
     version: str
     hashes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value could be something else in a command of uv."""
+        patterns.check("name", [self.name], patterns.PACKAGE)
+        patterns.check("version", [self.version], patterns.VERSION)
+        patterns.check("hashes", self.hashes, patterns.HASH)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment(Record):
@@ -63,6 +81,12 @@ class Environment(Record):
     as_of: datetime
     packages: tuple[Package, ...]
     build_tools: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value could be something else in a command of uv."""
+        patterns.check("python", [self.python], patterns.MINOR)
+        patterns.check("platform", [self.platform], patterns.PLATFORM)
+        patterns.check_pins("build_tools", self.build_tools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ def parse(
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         records = {one.__name__ for one in Record.__subclasses__()}  # pydantic names what it tried
         path = tuple(part for part in first["loc"] if part not in records)
-        raise _invalid(path, first["msg"]) from error
+        raise _invalid(path, first["msg"].removeprefix("Value error, ")) from error
     for path, value in leaves(record):
         if isinstance(value, int) and abs(value) >= LARGEST:
             raise _invalid(path, "Number is too large")

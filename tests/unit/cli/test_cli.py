@@ -152,6 +152,28 @@ UNSUPPORTED = [
 ]
 
 
+@pytest.mark.parametrize("verb", ["lock", "plan"])
+def test_a_hostile_lock_is_refused_before_anything_starts(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence gives the file, the entry, the field and the remedy."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("uv was started")
+
+    study(tmp_path, SMALL)
+    monkeypatch.setattr("runner.python.uv.call", refuse)
+    request = {**UNSUPPORTED[0]["request"], "python": "--python-downloads-json-url=x"}  # type: ignore[dict-item]
+    (tmp_path / "matrix.lock").write_text(
+        json.dumps({"format": 1, "entries": [{"request": request, "unsupported": "no"}]})
+    )
+    assert main([verb]) == Exit.CONFIG
+    said = capsys.readouterr().err
+    assert said.startswith("matrix.lock: entries.0.request: python: expected `auto` or a minor")
+    assert said.endswith("or remove it and lock again.\n")
+    assert said.count("\n") == 1
+
+
 def test_a_closed_pipe_causes_no_traceback(tmp_path: Path) -> None:
     """The program ends quietly."""
     study(tmp_path, SMALL)

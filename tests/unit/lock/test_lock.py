@@ -158,6 +158,77 @@ def test_a_lock_that_is_no_file_in_its_folder_is_refused(tmp_path: Path) -> None
         read_lock(tmp_path / "study" / "link.lock")
 
 
+HOSTILE = [
+    (("python",), "--python-downloads-json-url=http://a.invalid"),
+    (("python",), "auto"),
+    (("python",), "3.7\n"),
+    (("platform",), "--target=/"),
+    (("build_tools", 0), "setuptools @ http://a.invalid/s.whl"),
+    (("build_tools", 0), "setuptools"),
+    (("build_tools", 0), "setuptools==1.0\n-r /etc/passwd"),
+    (("packages", 0), f"--index-url=http://a.invalid {HASH}"),
+    (("packages", 0), f"-r==1.0 {HASH}"),
+    (("packages", 0), f"six==http://a.invalid {HASH}"),
+    (("packages", 0), f"six==1.0;--index-url=http://a.invalid {HASH}"),
+    (("request", "python"), "--python-downloads-json-url=http://a.invalid"),
+    (("request", "as_of"), "2020-01-31 --index-url=http://a.invalid"),
+    (("request", "requirements", 0, "axis"), "a\nb"),
+    (("request", "requirements", 0, "version"), "1.0\n--index-url=http://a.invalid"),
+    (("request", "requirements", 0, "distributions", 0), "--index-url=http://a.invalid"),
+    *(
+        (("request", "packages", 0), line)
+        for line in (
+            "--index-url=http://a.invalid",
+            "-r /etc/passwd",
+            "six @ http://a.invalid/six.whl",
+            "six==1.0 --config-settings=a=b",
+            "six; python_version > '3'\n--index-url=http://a.invalid",
+            "six>1 # comment",
+            "six>1 \\",
+            "http://a.invalid/six.whl",
+            "./six",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), HOSTILE)
+def test_a_lock_cannot_carry_options_or_addresses(
+    tmp_path: Path, place: tuple[str | int, ...], value: str
+) -> None:
+    """Every field has the form that the matrix allows; the message gives file, place and remedy."""
+    path = tmp_path / "m.lock"
+    request = replace(_request("1.15.0"), packages=("numpy<2",))
+    write_lock(path, Lock(entries=(replace(_environment("1.15.0"), request=request),)))
+    content = json.loads(path.read_text())
+    part = content["entries"][0]
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"entries\.0.*; restore the lock from") as caught:
+        read_lock(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy",
+        "numpy<2",
+        "numpy >=1.17, <2",
+        "uvicorn[standard, http]==0.1",
+        "numpy~=1.17.3; python_version < '3.8' and sys_platform == \"linux\"",
+        "torch==2.0.1+cpu",
+        "torch==2.*",
+    ],
+)
+def test_usual_requirements_are_accepted(line: str) -> None:
+    """Extras, versions and markers are requirements."""
+    assert EnvironmentRequest(requirements=(), packages=(line,)).packages == (line,)
+
+
 def test_package_without_hash_is_refused(tmp_path: Path) -> None:
     """A package line without its hash is an error."""
     path = tmp_path / "m.lock"

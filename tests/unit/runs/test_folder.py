@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import re
 import signal
 import stat
 import subprocess
@@ -134,6 +135,23 @@ def test_a_result_survives_a_crash_of_the_machine(
     folder.save_result(founding_results()[0], "a log")
     log, result = [(False, 0), (True, 0)], [(False, 0), (True, 1)]
     assert synced == log + result
+
+
+@pytest.mark.parametrize(
+    ("good", "hostile"),
+    [
+        ('"python":"3.7"', '"python":"--python-downloads-json-url=http://a.invalid"'),
+        ('"name":"protobuf"', '"name":"--index-url=http://a.invalid"'),
+    ],
+)
+def test_a_stored_run_cannot_carry_options(folder: RunFolder, good: str, hostile: str) -> None:
+    """The environments of a run are checked like those of a lock."""
+    path = folder.path / "run.json"
+    text = re.sub(r'(": |": ")', lambda found: found[0].replace(" ", ""), path.read_text())
+    assert good in text
+    path.write_text(text.replace(good, hostile))
+    with pytest.raises(DamagedError, match=r"lock\.entries\.0"):
+        folder.stored()
 
 
 def test_a_damaged_result_is_set_aside(folder: RunFolder) -> None:

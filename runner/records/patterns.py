@@ -1,0 +1,67 @@
+"""How names, versions and requirements are written, in ``matrix.yaml`` and in stored records.
+
+They become arguments of uv and lines of its files. None of them can begin with a dash, contain a
+line break or name a URL. The patterns are in the common syntax of Python, Rust and JSON Schema.
+"""
+
+import re
+from collections.abc import Iterable
+
+_WORD = "[A-Za-z0-9][A-Za-z0-9._-]*"
+_SPECIFIER = "(===?|[~!<>]=|<|>) *[A-Za-z0-9][A-Za-z0-9.*+!_-]*"
+_QUOTED = "([A-Za-z0-9][A-Za-z0-9.*+_-]*( [A-Za-z0-9][A-Za-z0-9.*+_-]*)*)?"
+_MARKER = f"([a-z_<>=!~() ]|'{_QUOTED}'|\"{_QUOTED}\")+"
+
+LABEL = r"^[^,=@/]{1,100}$"
+VERSION = r"^[0-9][0-9A-Za-z.+!_-]{0,60}$"
+PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
+REQUIREMENT = (
+    r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+    rf"(\[ *({_WORD}( *, *{_WORD})*)? *\])?"
+    rf"( *{_SPECIFIER}( *, *{_SPECIFIER})*)?"
+    rf"( *;{_MARKER})?$"
+)
+REQUIREMENT_LENGTH = 300
+MINOR = r"^3\.[0-9]{1,2}$"
+PYTHON = r"^(auto|3\.[0-9]{1,2})$"
+AS_OF = r"^(release|today|[0-9]{4}-[0-9]{2}-[0-9]{2})$"
+SOURCE_PACKAGES = r"^(build|refuse)$"
+PLATFORM = r"^[a-z0-9][a-z0-9._-]{0,60}$"
+HASH = r"^sha256:[0-9a-f]{64}$"
+_PIN = f"^{PACKAGE.strip('^$')}=={VERSION.strip('^$')}$"
+
+EXPECTED = {
+    LABEL: "1 to 100 visible characters without `,` `=` `@` `/`, and no space at either end",
+    VERSION: 'an exact version such as "2.0.0"',
+    PACKAGE: "the name of a package",
+    REQUIREMENT: "a package such as `numpy` or `numpy<2`",
+    MINOR: 'a minor version such as "3.7"',
+    PYTHON: '`auto` or a minor version such as "3.7"',
+    AS_OF: "`release`, `today` or a date such as 2019-10-15",
+    SOURCE_PACKAGES: "`build` or `refuse`",
+    PLATFORM: "a platform such as linux-x86_64",
+    HASH: "a hash such as sha256:...",
+    _PIN: "a package with its version such as setuptools==59.6.0",
+}
+"""What is expected, by pattern."""
+
+
+def fits(value: str, pattern: str) -> bool:
+    """Whether the whole value has the form of a pattern."""
+    if re.fullmatch(pattern, value) is None:
+        return False
+    if pattern == REQUIREMENT:
+        return len(value) <= REQUIREMENT_LENGTH
+    return pattern != LABEL or (value.isprintable() and value == value.strip())
+
+
+def check(name: str, values: Iterable[str], pattern: str) -> None:
+    """Raise ValueError unless every value of a field has the form of a pattern."""
+    for value in values:
+        if not fits(value, pattern):
+            raise ValueError(f"{name}: expected {EXPECTED[pattern]}, found {value[:60]!a}")
+
+
+def check_pins(name: str, values: Iterable[str]) -> None:
+    """Raise ValueError unless every value is a package with its exact version."""
+    check(name, values, _PIN)
