@@ -11,10 +11,10 @@ from runner.records.environment import Environment, EnvironmentRequest, Lock, Pa
 from runner.system import atomic, safe, stored
 from runner.text import quoted
 
-FORMAT = 1
-"""The format of the lock file. 1: the first."""
+FORMAT = 2
+"""The format of the lock file. 1: the first. 2: source packages are marked."""
 
-_PACKAGE = re.compile(r"([A-Za-z0-9._-]+)==(\S+)((?: sha256:[0-9a-f]{64})+)")
+_PACKAGE = re.compile(r"([A-Za-z0-9._-]+)==(\S+)( source)?((?: sha256:[0-9a-f]{64})+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +104,10 @@ def _package(line: str) -> Package:
     found = _PACKAGE.fullmatch(line)
     if found is None:
         raise ValueError(f"{quoted(line)} is not a package with a version and hashes")
-    name, version, hashes = found.groups()
-    return Package(name=name, version=version, hashes=tuple(hashes.split()))
+    name, version, mark, hashes = found.groups()
+    return Package(
+        name=name, version=version, hashes=tuple(hashes.split()), source=mark is not None
+    )
 
 
 def _stored(entry: Environment | Unsupported) -> _StoredEnvironment | _StoredUnsupported:
@@ -117,7 +119,10 @@ def _stored(entry: Environment | Unsupported) -> _StoredEnvironment | _StoredUns
         platform=entry.platform,
         as_of=entry.as_of,
         build_tools=entry.build_tools,
-        packages=tuple(
-            f"{one.name}=={one.version} {' '.join(one.hashes)}" for one in entry.packages
-        ),
+        packages=tuple(_line(package) for package in entry.packages),
     )
+
+
+def _line(package: Package) -> str:
+    mark = " source" if package.source else ""
+    return f"{package.name}=={package.version}{mark} {' '.join(package.hashes)}"

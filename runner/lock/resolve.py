@@ -12,15 +12,21 @@ from runner.errors import ConfigError, PackagesError
 from runner.python import interpreters, uv
 from runner.python.interpreters import Interpreter
 from runner.python.packages import AFTER_ALL, parse_locked, settings
-from runner.python.uv import Answer, Verdict
-from runner.records.environment import Environment, EnvironmentRequest, Requirement, Unsupported
+from runner.python.uv import Answer, Build, Verdict
+from runner.records.environment import (
+    BUILD,
+    Environment,
+    EnvironmentRequest,
+    Requirement,
+    Unsupported,
+)
 from runner.text import listed
 
 TIMEOUT_S = 300.0
 RELEASE_MARGIN = timedelta(days=1)
 BUILD_TOOLS = "setuptools\nwheel\n"
 BEFORE_ALL = datetime(1990, 1, 1, tzinfo=timezone.utc)
-LOCKED = ("--format", "pylock.toml")
+LOCKED = ("--format=pylock.toml",)
 
 # What uv says about a version: unknown, too new, for other Pythons or platforms, source only.
 _UNKNOWN = re.compile(r"there is no version of|was not found in the package registry")
@@ -28,6 +34,7 @@ _PUBLISHED = re.compile(r"was published at (\S+)Z\.")
 _PYTHONS = re.compile(r"we only found wheels for .*")
 _PLATFORMS = re.compile(r"Wheels are available for .* on the following platforms?: (.*)")
 _SOURCE = re.compile(r"building from source is disabled")
+_SOURCES = re.compile(r"Wheels are required for `([^`]+)` because building from source is disabled")
 
 Ask = Callable[..., Answer]
 """``uv.call``, or a substitute."""
@@ -82,22 +89,25 @@ class _Resolver:
         wanted = "\n".join((*lines, *self.request.packages))
         output = list(LOCKED)
         tools: tuple[str, ...] = ()
-        answer = self._compile(wanted, interpreter, as_of, output)
+        builds = self.request.source_packages == BUILD
+        answer = self._compile(wanted, interpreter, as_of, output, builds=builds)
         if answer.verdict is Verdict.UNBUILDABLE:
             # The build tools of that day fail: build with today's, but install the old ones.
             newest = self._compile(BUILD_TOOLS, interpreter, AFTER_ALL, ["--no-deps"])
             oldest = self._compile(BUILD_TOOLS, interpreter, as_of, ["--no-deps"])
             tools = tuple(newest.text.split())
-            output += ["--constraints", "installed.txt"]
+            output += ["--constraints=installed.txt"]
             answer = self._compile(
-                wanted, interpreter, as_of, output, tools=tools, installed=oldest.text
+                wanted,
+                interpreter,
+                as_of,
+                output,
+                tools=tools,
+                installed=oldest.text,
+                builds=builds,
             )
         if answer.verdict is not Verdict.YES:
-            day = as_of.date()
-            reason = f"{self.request.label} cannot be resolved as of {day}: {answer.reason}"
-            if answer.verdict is Verdict.UNBUILDABLE and not self.request.compile:
-                reason += "; set `compile: true` to allow a compiler"
-            return Unsupported(request=self.request, reason=reason)
+            return Unsupported(request=self.request, reason=self._unsolved(answer, as_of))
         return Environment(
             request=self.request,
             python=interpreter.minor,
@@ -106,6 +116,20 @@ class _Resolver:
             packages=parse_locked(answer.text),
             build_tools=tools,
         )
+
+    def _unsolved(self, answer: Answer, as_of: datetime) -> str:
+        """Say why there is no solution."""
+        label, day = self.request.label, as_of.date()
+        if sources := list(dict.fromkeys(_SOURCES.findall(answer.text))):
+            return (
+                f"{label} needs {listed(sources)} as of {day}, with wheels for none of them here, "
+                "and `source_packages: refuse` forbids to build source packages; set "
+                "`source_packages: build` to allow it"
+            )
+        reason = f"{label} cannot be resolved as of {day}: {answer.reason}"
+        if answer.verdict is Verdict.UNBUILDABLE and not self.request.compile:
+            reason += "; set `compile: true` to allow a compiler"
+        return reason
 
     def _wheels(self, name: str, version: str, refusals: list[Answer]) -> Uploads:
         """Return the uploads of wheels; add the other answers to refusals."""
@@ -118,7 +142,7 @@ class _Resolver:
     def _uploads(
         self, name: str, version: str, candidates: Sequence[Interpreter], refusals: list[Answer]
     ) -> Uploads:
-        options = [*LOCKED, "--no-deps", "--only-binary", name]
+        options = [*LOCKED, "--no-deps"]
         uploads = {}
         for interpreter in candidates:
             day = self.as_of or AFTER_ALL
@@ -188,18 +212,22 @@ class _Resolver:
         *,
         tools: Sequence[str] = (),
         installed: str = "",
+        builds: bool = False,
     ) -> Answer:
-        """Ask uv to resolve the requirement lines ``wanted``."""
+        """Ask uv to resolve the requirement lines ``wanted``; ``builds`` allows source packages."""
+        build = Build(interpreter=interpreter.path, compiler=self.request.compile)
         return self._ask(
             [
-                *("pip", "compile", "wanted.txt", "--no-header", "--no-annotate"),
+                *("pip", "compile", "--no-header", "--no-annotate"),
+                *(() if builds else ("--no-build",)),
                 *options,
                 *settings(interpreter, as_of, tools),
+                *("--", "wanted.txt"),
             ],
             purpose=f"resolve {self.request.label}",
             timeout_s=TIMEOUT_S,
             files={"wanted.txt": wanted, "tools.txt": "\n".join(tools), "installed.txt": installed},
-            compiler=self.request.compile,
+            build=build if builds else None,
         )
 
 

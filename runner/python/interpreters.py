@@ -69,7 +69,7 @@ def find(minor: str) -> Interpreter:
     if all(one.minor != minor for one in available()):
         with suppress(PackagesError):  # reported below
             uv.call(
-                ["python", "install", minor, "--no-bin"],
+                ["python", "install", "--no-bin", "--", minor],
                 purpose=f"download Python {minor}",
                 timeout_s=DOWNLOAD_TIMEOUT_S,
             )
@@ -99,10 +99,9 @@ def examine(path: Path) -> Interpreter | None:
 def _candidates() -> Iterator[Path]:
     """Yield executables named ``python3.N``, from preferred places first."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    managed = uv.call(["python", "dir"], purpose="name its interpreters", timeout_s=ASK_TIMEOUT_S)
     folders = [
         *_newest_first(pyenv / "versions"),
-        *_newest_first(Path(managed.text.strip())),
+        *(folder for versions in uv.python_folders() for folder in _newest_first(versions)),
         *map(Path, child.folders()),
     ]
     for folder in folders:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -11,9 +12,9 @@ from pathlib import Path
 from runner.errors import PackagesError
 from runner.python import uv
 from runner.python.interpreters import Interpreter
-from runner.python.uv import Verdict
-from runner.records.environment import Environment, Package
-from runner.system import child
+from runner.python.uv import Answer, Build, Verdict
+from runner.records.environment import REFUSE, Environment, Package
+from runner.system import child, tempdir
 
 INSTALL_TIMEOUT_S = 900.0
 BYTECODE_TIMEOUT_S = 300.0
@@ -30,38 +31,104 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
     site = folder / "lib" / f"python{environment.python}" / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     label = environment.request.label
-    if environment.packages:
-        answer = uv.call(
-            [
-                *("pip", "install", "--target", str(site.resolve())),
-                *("--requirements", "locked.txt", "--require-hashes", "--no-deps"),
-                *settings(interpreter, environment.as_of, environment.build_tools),
-            ],
-            purpose=f"install the packages of {label}",
-            timeout_s=INSTALL_TIMEOUT_S,
-            files={
-                "locked.txt": "".join(_locked_line(package) for package in environment.packages),
-                "tools.txt": "\n".join(environment.build_tools),
-            },
-            compiler=environment.request.compile,
-        )
-        if answer.verdict is not Verdict.YES:
-            raise PackagesError(
-                f"the locked packages of {label} cannot be installed: {answer.reason}. Remove its "
-                "entry from the lock and lock again."
-            )
+    _install_packages(environment, interpreter, site.resolve())
     shutil.rmtree(site / "bin", ignore_errors=True)  # console scripts name this interpreter
     (site / ".lock").unlink(missing_ok=True)
     _add_bytecode(site, interpreter, label)
 
 
+def _install_packages(environment: Environment, interpreter: Interpreter, site: Path) -> None:
+    """Install wheels from the persistent cache; build source packages apart and copy the result."""
+    sources = [package for package in environment.packages if package.source]
+    wheels = [package for package in environment.packages if not package.source]
+    if wheels:
+        answer = _ask(environment, interpreter, wheels, site)
+        if answer.verdict is Verdict.UNSOLVABLE:  # locks of format 1 do not mark source packages
+            sources = list(environment.packages)
+        elif answer.verdict is not Verdict.YES:
+            raise _failed(environment, answer.reason)
+    if not sources:
+        return
+    if environment.request.source_packages == REFUSE:
+        raise _failed(environment, "some have no wheel, and the matrix forbids to build them")
+    with tempdir.folder() as folder:
+        answer = _ask(environment, interpreter, sources, folder / "built", folder)
+        if answer.verdict is not Verdict.YES:
+            raise _failed(environment, answer.reason)
+        try:
+            _copy_plain(folder / "built", site)
+        except OSError as error:
+            raise _failed(environment, f"what was built cannot be copied ({error})") from error
+
+
+def _ask(
+    environment: Environment,
+    interpreter: Interpreter,
+    packages: Sequence[Package],
+    target: Path,
+    folder: Path | None = None,
+) -> Answer:
+    """Have uv install packages into ``target``; in a ``folder`` it may build them."""
+    build = Build(interpreter=interpreter.path, compiler=environment.request.compile)
+    return uv.call(
+        [
+            *("pip", "install", f"--target={target}", "--require-hashes", "--no-deps"),
+            *(() if folder else ("--no-build",)),
+            *settings(interpreter, environment.as_of, environment.build_tools),
+            "--requirements=locked.txt",
+        ],
+        purpose=f"install the packages of {environment.request.label}",
+        timeout_s=INSTALL_TIMEOUT_S,
+        files={
+            "locked.txt": "".join(_locked_line(package) for package in packages),
+            "tools.txt": "\n".join(environment.build_tools),
+        },
+        build=build if folder else None,
+        folder=folder,
+    )
+
+
+def _failed(environment: Environment, reason: str) -> PackagesError:
+    return PackagesError(
+        f"the locked packages of {environment.request.label} cannot be installed: {reason}. Remove "
+        "its entry from the lock and lock again."
+    )
+
+
+def _copy_plain(built: Path, site: Path) -> None:
+    """Copy the regular files and the folders that a build made, and nothing else.
+
+    A link could lead anywhere. A file that is already there may be a hard link into the cache.
+    """
+    if built.is_symlink() or not built.is_dir():
+        raise NotADirectoryError(f"{built} is not a folder")
+    for where, _, names, descriptor in os.fwalk(built, follow_symlinks=False):
+        place = site / Path(where).relative_to(built)
+        place.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                _copy_file(name, descriptor, place / name)
+
+
+def _copy_file(name: str, folder: int, place: Path) -> None:
+    opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    with os.fdopen(opened, "rb") as file:
+        mode = os.fstat(opened).st_mode
+        if not stat.S_ISREG(mode):
+            return
+        place.unlink(missing_ok=True)
+        with place.open("xb") as copy:
+            shutil.copyfileobj(file, copy)
+    place.chmod(0o755 if mode & 0o100 else 0o644)
+
+
 def settings(interpreter: Interpreter, as_of: datetime, tools: Sequence[str]) -> list[str]:
     """Return the options that resolution and installation share."""
-    settings = ["--python", str(interpreter.path), "--exclude-newer", _stamp(as_of)]
+    settings = [f"--python={interpreter.path}", f"--exclude-newer={_stamp(as_of)}"]
     for tool in tools:
         name = tool.partition("==")[0]
-        settings += ["--exclude-newer-package", f"{name}={_stamp(AFTER_ALL)}"]
-    return settings + (["--build-constraints", "tools.txt"] if tools else [])
+        settings += [f"--exclude-newer-package={name}={_stamp(AFTER_ALL)}"]
+    return settings + (["--build-constraints=tools.txt"] if tools else [])
 
 
 def parse_locked(text: str) -> tuple[Package, ...]:
@@ -82,7 +149,8 @@ def parse_locked(text: str) -> tuple[Package, ...]:
                 "so it cannot be locked: use only packages from an index."
             )
         checks = tuple(f"sha256:{one}" for one in sorted(hashes))
-        packages.append(Package(name=name[1], version=version[1], hashes=checks))
+        built = not wheels
+        packages.append(Package(name=name[1], version=version[1], hashes=checks, source=built))
     return tuple(packages)
 
 

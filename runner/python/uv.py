@@ -6,13 +6,16 @@ the versions that print these sentences.
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from runner.errors import PackagesError
+from runner.python import confinement
 from runner.system import child, tempdir
 
 # The environment variables that uv may see: how to reach the index, and where files belong.
@@ -28,6 +31,17 @@ KEPT = frozenset(
     }
 )  # fmt: skip
 KEPT_PREFIX = "UV_INDEX"  # UV_INDEX, UV_INDEX_URL, UV_INDEX_<NAME>_USERNAME and _PASSWORD
+PRIVATE = frozenset(
+    {
+        "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "NETRC",
+        "UV_KEYRING_PROVIDER", "UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_MIRROR",
+    }
+)  # fmt: skip
+"""Variables that builds of source packages do not see: they name places of the user."""
+
+SETTINGS = Path("settings", "uv")
+"""Where a confined call finds a copy of the user's settings of uv."""
+
 NO_COMPILER = "no-compiler-in-reach"
 _REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
 """An index that refuses a request: uv reports "no such package" and mentions it only in a hint."""
@@ -67,10 +81,33 @@ def binary() -> str:
         ) from error
 
 
-def cache_folder(compiler: bool) -> Path:
-    """Return our own cache; the user's may contain wheels that were built with a compiler."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "matrix-runner" / "uv" / ("compiled" if compiler else "plain")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Permission to build source packages for an interpreter, and whether with a compiler."""
+
+    interpreter: Path
+    compiler: bool = False
+
+
+def cache_folder() -> Path:
+    """Return our own cache of uv, which never contains anything that was built here."""
+    return _own_folder() / "uv" / "downloads"
+
+
+def python_folder() -> Path:
+    """Return the folder of the interpreters that uv downloads."""
+    named = os.environ.get("UV_PYTHON_INSTALL_DIR")
+    return Path(named) if named else _own_folder() / "python"
+
+
+def python_folders() -> tuple[Path, ...]:
+    """Return the folders with interpreters of uv: ours, and the user's own."""
+    share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return (python_folder(), share / "uv" / "python")
+
+
+def _own_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
 
 
 def call(
@@ -79,24 +116,32 @@ def call(
     purpose: str,
     timeout_s: float,
     files: Mapping[str, str] | None = None,
-    compiler: bool = False,
+    build: Build | None = None,
+    folder: Path | None = None,
 ) -> Answer:
     """Run uv in a folder that contains only ``files``, and return its answer.
 
-    ``purpose`` completes "uv could not ...". ``compiler`` allows a compiler for source packages.
-    PackagesError if the index does not answer, uv fails, or ``timeout_s`` seconds pass.
+    ``purpose`` completes "uv could not ...". With ``build``, uv may build source packages: it is
+    confined, and its cache is thrown away, so that a build cannot plant anything for other calls.
+    ``folder`` is an empty folder to use instead of a temporary one. PackagesError if the index
+    does not answer, uv fails, or ``timeout_s`` seconds pass.
     """
-    command = [binary(), *arguments, "--no-progress", "--color", "never"]
-    command += ["--cache-dir", str(cache_folder(compiler))]
-    with tempdir.folder() as folder:
-        for name, text in (files or {}).items():
-            (folder / name).write_text(text, encoding="utf-8")
+    program = binary()
+    with nullcontext(folder) if folder else tempdir.folder() as made:
+        work = made.resolve()
         try:
+            for name, text in (files or {}).items():
+                (work / name).write_text(text, encoding="utf-8")
+            wrapper = _confined(work, Path(program), build) if build else []
+            cache = work / "cache" if build else cache_folder()
             done = child.run(
-                command,
+                [
+                    *(*wrapper, program, "--no-progress", "--color=never", f"--cache-dir={cache}"),
+                    *arguments,
+                ],
                 timeout_s=timeout_s,
-                folder=folder,  # without a pyproject.toml that could change settings
-                environment=environment(folder, compiler),
+                folder=work,  # without a pyproject.toml that could change settings
+                environment=environment(work, build),
             )
         except subprocess.TimeoutExpired as error:
             raise PackagesError(
@@ -106,6 +151,28 @@ def call(
         except OSError as error:
             raise PackagesError(f"uv could not start to {purpose}: {error}.") from error
     return understand(done.returncode, done.stdout, done.stderr, purpose)
+
+
+def _confined(work: Path, program: Path, build: Build) -> list[str]:
+    """Prepare the folder of a confined call, and return the command around uv."""
+    settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
+    (work / SETTINGS).mkdir(parents=True)
+    if settings.is_file():  # it may name the index
+        shutil.copyfile(settings, work / SETTINGS / settings.name)
+    confinement.prepare(work, ("home", "temporary", "cache"))
+    visible = [program, *confinement.of_interpreter(build.interpreter), *_files_of_index()]
+    return confinement.find(program, build.interpreter).wrapper(work, visible)
+
+
+def _files_of_index() -> list[Path]:
+    """Return the certificates and local indexes that environment variables name."""
+    words = (
+        word.removeprefix("file://")
+        for name, value in os.environ.items()
+        if name.startswith(("SSL_CERT_", "SSL_CLIENT_", "UV_INDEX", "UV_DEFAULT_", "UV_EXTRA_"))
+        for word in value.split()
+    )
+    return [Path(word) for word in words if word.startswith("/")]
 
 
 def understand(code: int, output: str, words: str, purpose: str) -> Answer:
@@ -147,16 +214,24 @@ def _error(words: str) -> str:
     return re.sub(r"(\w://)[^/\s@]*@", r"\1", found[1] if found else words).strip()
 
 
-def environment(folder: Path, compiler: bool) -> dict[str, str]:
-    """Return the environment variables of a call."""
+def environment(folder: Path, build: Build | None = None) -> dict[str, str]:
+    """Return the environment variables of a call. Those of a build contain no place of the user."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name.upper() in KEPT or name.startswith(KEPT_PREFIX)
+        if name.upper() in (KEPT - PRIVATE if build else KEPT) or name.startswith(KEPT_PREFIX)
     }
     # Build scripts of old packages read UTF-8 files with the encoding of the locale.
-    kept["LC_ALL"] = "C.UTF-8"
-    kept.setdefault("UV_PYTHON_DOWNLOADS", "manual")  # download only for `python install`
-    if compiler:
-        return kept | {"PATH": os.environ.get("PATH", os.defpath)}
-    return kept | {"PATH": f"{folder}/empty", "CC": NO_COMPILER, "CXX": NO_COMPILER}
+    kept |= {"LC_ALL": "C.UTF-8", "PATH": f"{folder}/empty"}
+    if build is None:
+        kept.setdefault("UV_PYTHON_DOWNLOADS", "manual")  # download only for `python install`
+        return kept | {"UV_PYTHON_INSTALL_DIR": str(python_folder())}
+    kept |= {
+        "HOME": f"{folder}/home",
+        "TMPDIR": f"{folder}/temporary",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    kept |= {"XDG_CONFIG_HOME": f"{folder}/{SETTINGS.parent}"}
+    if build.compiler:
+        return kept | {"PATH": confinement.system_path()}
+    return kept | {"CC": NO_COMPILER, "CXX": NO_COMPILER}

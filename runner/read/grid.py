@@ -248,6 +248,7 @@ def make_cell(cell: str, grid: Grid, document: Document) -> Cell:
             as_of=environment.as_of,
             packages=tuple(environment.packages),
             compile=environment.compile,
+            source_packages=environment.source_packages,
         ),
         parameters=parameters,
         timeout_s=timeout_s,

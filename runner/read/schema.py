@@ -107,6 +107,9 @@ class EnvironmentSection(_Section):
     base: f.Base = _optional("`auto`, `pull`, `host` or the name of an image.", "auto")
     packages: list[f.Requirement] = _optional("Additional packages.", [])
     compile: bool = _optional("Whether source packages may use a compiler.", False)
+    source_packages: f.SourcePackages = _optional(
+        "`build` packages that have no wheel, or `refuse` to.", "build"
+    )
 
 
 class ExperimentSection(_Section):

@@ -6,6 +6,9 @@ from enum import Enum
 
 from runner.records import FORMAT, Record, patterns
 
+BUILD, REFUSE = "build", "refuse"
+"""What may happen to source packages."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement(Record):
@@ -29,7 +32,7 @@ class EnvironmentRequest(Record):
     ``python`` is ``auto`` (the newest interpreter with a wheel) or a minor version such as ``3.7``.
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
     date. ``packages`` are further requirements without exact versions. ``compile`` allows a
-    compiler while source packages are built.
+    compiler while source packages are built. ``source_packages`` is ``build`` or ``refuse``.
     """
 
     requirements: tuple[Requirement, ...]
@@ -37,12 +40,14 @@ class EnvironmentRequest(Record):
     as_of: str = "release"
     packages: tuple[str, ...] = ()
     compile: bool = False
+    source_packages: str = BUILD
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value could be something else in a command of uv."""
         patterns.check("python", [self.python], patterns.PYTHON)
         patterns.check("as_of", [self.as_of], patterns.AS_OF)
         patterns.check("packages", self.packages, patterns.REQUIREMENT)
+        patterns.check("source_packages", [self.source_packages], patterns.SOURCE_PACKAGES)
 
     @property
     def label(self) -> str:
@@ -54,11 +59,15 @@ class EnvironmentRequest(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package(Record):
-    """A locked package; ``hashes`` check downloads, in the form ``sha256:...``."""
+    """A locked package; ``hashes`` check downloads, in the form ``sha256:...``.
+
+    ``source`` marks a package without wheels, which must be built. Old locks do not mark them.
+    """
 
     name: str
     version: str
     hashes: tuple[str, ...]
+    source: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value could be something else in a command of uv."""

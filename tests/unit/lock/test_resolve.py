@@ -11,7 +11,7 @@ from runner.errors import ConfigError, PackagesError
 from runner.lock.resolve import resolve
 from runner.python import interpreters
 from runner.python.interpreters import Interpreter
-from runner.python.uv import Answer, Verdict
+from runner.python.uv import Answer, Build, Verdict
 from runner.records.environment import Environment, EnvironmentRequest, Requirement, Unsupported
 
 LOCKED = f"""[[packages]]
@@ -41,32 +41,32 @@ class Index:
         purpose: str,
         timeout_s: float,
         files: Mapping[str, str],
-        compiler: bool,
+        build: Build | None,
     ) -> Answer:
         """Answer one question."""
         options, wanted = list(arguments), files["wanted.txt"]
         self.asked.append((wanted, options))
         if wanted.startswith("setuptools"):
-            old = "2200" not in options[options.index("--exclude-newer") + 1]
+            old = "2200" not in _option(options, "--exclude-newer")
             tools = "setuptools==41.4.0" if old else "setuptools==59.6.0"
             return Answer(verdict=Verdict.YES, text=f"{tools}\n")
         if "--no-deps" not in options:
-            exempt = "--exclude-newer-package" in options
+            exempt = any("--exclude-newer-package=" in option for option in options)
             locked = Answer(verdict=Verdict.YES, text=LOCKED)
             return locked if exempt or self.refuses is None else self.refuses
         return self._served(wanted, options)
 
     def _served(self, wanted: str, options: Sequence[str]) -> Answer:
         minors = self.wheels.get(wanted)
-        day = options[options.index("--exclude-newer") + 1]
+        day = _option(options, "--exclude-newer")
         if minors is None or day < self.uploaded:
             hint = (
                 f"hint: v was published at {self.uploaded}Z. Consider" if minors is not None else ""
             )
             text = f"Because there is no version of {wanted}.\n{hint}"
             return Answer(verdict=Verdict.UNSOLVABLE, text=text)
-        python = options[options.index("--python") + 1].removeprefix("python")
-        if python in minors and "--format" in options:
+        python = _option(options, "--python").removeprefix("python")
+        if python in minors and "--format=pylock.toml" in options:
             wheel = f"sdist = {{}}\nwheels = [{{ upload-time = {self.uploaded}.16Z }}]"
             return Answer(verdict=Verdict.YES, text=wheel)
         if python in minors:
@@ -77,6 +77,11 @@ class Index:
         if not minors:
             hint = f"Wheels are required for `{name}` because building from source is disabled"
         return Answer(verdict=Verdict.UNSOLVABLE, text=f"No wheels.\nhint: {hint}")
+
+
+def _option(options: Sequence[str], name: str) -> str:
+    """Return the value of an option."""
+    return next(option.partition("=")[2] for option in options if option.startswith(f"{name}="))
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +222,7 @@ def test_build_tools_are_exempt_only_where_nothing_builds_without() -> None:
     entry = resolve(_request(), index)
     assert isinstance(entry, Environment)
     assert entry.build_tools == ("setuptools==59.6.0",)
-    assert "setuptools=2200-01-01T00:00:00Z" in index.asked[-1][1]
+    assert "--exclude-newer-package=setuptools=2200-01-01T00:00:00Z" in index.asked[-1][1]
 
 
 def test_dependencies_without_a_solution_are_unsupported() -> None:

@@ -1,6 +1,5 @@
 """How the output of uv is understood, and what uv may see."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -83,17 +82,39 @@ def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(
         monkeypatch.setenv(name, "kept")
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "UV_RESOLUTION", "UV_PRERELEASE"):
         monkeypatch.setenv(name, "dropped")
-    seen = uv.environment(Path("folder"), compiler=False)
+    seen = uv.environment(Path("folder"))
     assert "dropped" not in seen.values()
     assert {"HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "UV_INDEX_COMPANY_PASSWORD"} <= set(seen)
 
 
+def test_a_build_sees_no_place_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its home is empty, and nothing names the user's folders or agents."""
+    for name in ("HOME", "XDG_DATA_HOME", "NETRC", "SSH_AUTH_SOCK", "AWS_TOKEN", "TMPDIR"):
+        monkeypatch.setenv(name, "/secret")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
+    seen = uv.environment(Path("/folder"), uv.Build(interpreter=Path("python3")))
+    assert "/secret" not in seen.values()
+    assert seen["HOME"] == "/folder/home"
+    assert seen["HTTPS_PROXY"] == "http://proxy.invalid"
+
+
 def test_compiler_is_in_reach_only_where_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without permission uv finds no programs, and compiled packages have a separate cache."""
-    monkeypatch.setenv("PATH", "/somewhere/bin")
-    assert uv.environment(Path("folder"), compiler=True)["PATH"] == "/somewhere/bin"
-    without = uv.environment(Path("folder"), compiler=False)
+    """Without permission a build finds no programs; with it, it finds those of the system."""
+    monkeypatch.setenv("PATH", "/somewhere/bin:relative:/usr/bin")
+    python = Path("python3")
+    allowed = uv.environment(Path("folder"), uv.Build(interpreter=python, compiler=True))
+    assert allowed["PATH"] == "/usr/bin"
+    without = uv.environment(Path("folder"), uv.Build(interpreter=python))
     assert without["PATH"] == "folder/empty"
     assert without["CC"] == without["CXX"] == uv.NO_COMPILER
-    assert uv.cache_folder(compiler=True) != uv.cache_folder(compiler=False)
-    assert re.search(r"matrix-runner/uv/plain$", str(uv.cache_folder(compiler=False)))
+
+
+def test_downloads_are_in_our_own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Packages and interpreters are below our cache folder, unless the user names another."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("UV_PYTHON_INSTALL_DIR", raising=False)
+    assert tmp_path / "matrix-runner" in uv.cache_folder().parents
+    ours = uv.environment(Path("folder"))["UV_PYTHON_INSTALL_DIR"]
+    assert ours == str(uv.python_folder()) == str(tmp_path / "matrix-runner" / "python")
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", "/elsewhere")
+    assert uv.environment(Path("folder"))["UV_PYTHON_INSTALL_DIR"] == "/elsewhere"

@@ -19,7 +19,10 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "key without a similar one": (
         "environment: {zzz: 3}",
-        ("10:15: environment.zzz: unknown key; expected python, as_of, base, packages or compile"),
+        (
+            "10:15: environment.zzz: unknown key; expected python, as_of, base, packages, "
+            "compile or source_packages"
+        ),
     ),
     "wrong type": ('blocks: "x"', '10:9: blocks: expected a whole number, found "x"'),
     "a list for keys": ("limits: [1]", "10:9: limits: expected keys with values, found a list"),
