@@ -99,7 +99,7 @@ class Confinement:
             user = [] if _root() else ["--user", "--map-root-user"]
             command = [_path("unshare"), "--mount", "--pid", "--ipc", "--uts", "--fork"]
             command += ["--kill-child", *user, "--", "/bin/sh", "-c", _NEW_ROOT, "sh"]
-            command += [str(work), _absolute_path()]
+            command += [str(work), f"{_absolute_path()}:/usr/sbin:/sbin"]  # for pivot_root
             places += [(Path("/dev", name), Path("/dev", name)) for name in DEVICES]
             command += [word for place, source in places for word in (str(source), str(place))]
             command += ["--"]
