@@ -8,16 +8,18 @@
 # in, some storage drivers need seconds for each layer.
 ARG BASE
 FROM ${BASE}
-ARG BASE
+ARG BASE_NAME
 ARG BASE_KIND
 ARG BASE_DIGEST
 ARG ENVIRONMENT
 ARG LABEL
+ARG BUNDLE
 LABEL matrix-runner.environment=${ENVIRONMENT} \
       matrix-runner.label=${LABEL} \
-      matrix-runner.base-name=${BASE} \
+      matrix-runner.base-name=${BASE_NAME} \
       matrix-runner.base-kind=${BASE_KIND} \
-      matrix-runner.base-digest=${BASE_DIGEST}
+      matrix-runner.base-digest=${BASE_DIGEST} \
+      matrix-runner.bundle=${BUNDLE}
 ENV PATH=/opt/environment/bin:/usr/local/bin:/usr/bin:/bin
 WORKDIR /tmp
 USER 65534:65534

@@ -33,7 +33,7 @@ from runner.judge.samples import Samples, gather
 from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
 from runner.plan import estimate, make_plan, quick, select, to_repeat
-from runner.prepare import prepare
+from runner.prepare import find_bases, prepare
 from runner.read import read
 from runner.records.run import EngineFacts, Plan, Trial, TrialResult
 from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Status
@@ -189,7 +189,14 @@ def _studies(
     studies = {}
     cores: tuple[int, ...] = ()
     for name, engine in connected.items():
-        prepared = prepare(matrix, lock, engine, observer, folder.save_build_log)
+        prepared = prepare(
+            matrix,
+            lock,
+            engine,
+            observer,
+            folder.save_build_log,
+            bases=find_bases(matrix, lock, engine),
+        )
         for reason in prepared.missing.values():
             raise EngineError(f"{name}: {reason}")
         cores = engine.cores()[-matrix.limits.cpus :]

@@ -22,10 +22,10 @@ from runner.judge import judge, may_change, next_plan
 from runner.judge.records import Goal
 from runner.observer import Observer
 from runner.plan import complete_blocks, estimate, pending, to_repeat
-from runner.prepare import prepare
+from runner.prepare import Prepared, prepare
 from runner.prepare.recipe import to_build
 from runner.records.attempts import Attempts
-from runner.records.environment import Images
+from runner.records.environment import Environment, Images
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
 from runner.report import write as write_report
@@ -96,9 +96,13 @@ class Pipeline:
     def _announce(self) -> None:
         trials = self._missing()
         self._observer.note(f"run {self._folder.path}")
-        images = len(to_build(self._matrix, self._run.lock, self._engine.images()))
-        seconds = estimate(self._matrix, trials, self._results, images)
+        seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
+
+    def _builds(self) -> tuple[Environment, ...]:
+        """Return the environments that have no image yet."""
+        run = self._run
+        return to_build(self._matrix, run.lock, self._engine.images(), run.bases, run.bundle)
 
     @property
     def _machine(self) -> str:
@@ -121,15 +125,21 @@ class Pipeline:
     def _prepared(self, cores: tuple[int, ...], turns: Turns) -> Iterator[Study]:
         """Have images and inputs on the engine; afterwards only the images stay there."""
         self._keep_off(cores)
-        lock, save_log = self._run.lock, self._folder.save_build_log
-        builds = to_build(self._matrix, lock, self._engine.images())
-        with self._every_core(cores) if builds else contextlib.nullcontext():
-            prepared = prepare(self._matrix, lock, self._engine, self._observer, save_log)
-        self._folder.save(Images(images=tuple(prepared.images.values())))
+        with self._every_core(cores) if self._builds() else contextlib.nullcontext():
+            prepared = prepare(
+                self._matrix,
+                self._run.lock,
+                self._engine,
+                self._observer,
+                self._folder.save_build_log,
+                bases=self._run.bases,
+                bundle=self._run.bundle,
+            )
+        self._save_images(prepared)
         self._check_inputs()
         study = Study(
             matrix=self._matrix,
-            lock=lock,
+            lock=self._run.lock,
             prepared=prepared,
             root=self._root,
             run=registry.remember(self._folder.path),
@@ -143,6 +153,13 @@ class Pipeline:
         except RunFolderError:  # nothing is left on the engine that somebody would have to find
             registry.forget_if_gone(study.run)
             raise
+
+    def _save_images(self, prepared: Prepared) -> None:
+        """Save the images, with those in which earlier trials of this run were executed."""
+        used = {result.image for result in self._results}
+        images = {one.id: one for one in self._folder.images() if one.id in used}
+        images.update((one.id, one) for one in prepared.images.values())
+        self._folder.save(Images(images=tuple(images.values())))
 
     def _every_core(self, own: tuple[int, ...]) -> contextlib.AbstractContextManager[object]:
         """Have every measured core to oneself: a build may use them all."""

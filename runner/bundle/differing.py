@@ -9,8 +9,8 @@ from runner.report.words import NOTHING
 from runner.runs.identity import differences, short
 from runner.text import counted, memory
 
-_OF_THE_HOST = {"name", "host", "engine", "engine's machine"}
-"""Fields of a run's identity that are described in more detail here."""
+_DESCRIBED = {"name", "host", "engine", "engine's machine", "bases", "bundle"}
+"""Fields of a run's identity that are described in more detail here, or that only a replay has."""
 
 
 def differing(old: Evidence, new: Evidence) -> tuple[list[str], list[str]]:
@@ -29,7 +29,7 @@ def differing(old: Evidence, new: Evidence) -> tuple[list[str], list[str]]:
         *(
             f"{' '.join(path)}: {_changed(short(one), short(other))}"
             for path, (one, other) in changed.items()
-            if path[0] not in _OF_THE_HOST
+            if path[0] not in _DESCRIBED
         ),
     ]
     same = [*_same(new.run, {path[0] for path in changed}), *equal]

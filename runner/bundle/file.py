@@ -34,6 +34,7 @@ from runner.errors import BundleError
 from runner.records import Record
 from runner.records.environment import Base
 from runner.system import digest, stored, tempdir
+from runner.text import size
 
 FORMAT = 1
 """The format of bundle.json. 1: the first."""
@@ -46,6 +47,9 @@ RESULTS, WHEELS = "results", "wheels"
 COMPRESSION = 1
 """gzip's level: four times as fast as the best one, and a tenth larger."""
 PIECE_BYTES = 1 << 20
+MOST_FILES = 100_000
+LARGEST_BYTES = 256 << 30
+"""More than this would be no study, but an attempt to fill the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,17 +174,29 @@ def opened(path: Path) -> Iterator["Bundle"]:
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Unpack the files of a bundle; refuse links, devices and paths that lead out of the folder."""
+    """Unpack the files of a bundle.
+
+    Links, devices, paths that lead out of the folder, second files with the same name, and more
+    than the disk can hold are refused.
+    """
+    most_bytes = min(LARGEST_BYTES, shutil.disk_usage(folder).free)
+    files = unpacked_bytes = 0
     try:
         with tarfile.open(path, "r:gz") as tar:
             for entry in tar:
                 if not entry.isfile() or not _is_inside(entry.name):
                     raise BundleError(f"{path} is not a bundle: it must not hold {entry.name!r}.")
+                files, unpacked_bytes = files + 1, unpacked_bytes + entry.size
+                if files > MOST_FILES or unpacked_bytes > most_bytes:
+                    raise BundleError(
+                        f"{path} holds more than {size(most_bytes)} or {MOST_FILES} files; free "
+                        "some disk space, or get another copy."
+                    )
                 target = folder / entry.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source = tar.extractfile(entry)
                 if source is not None:
-                    with target.open("wb") as file:
+                    with target.open("xb") as file:
                         shutil.copyfileobj(source, file, PIECE_BYTES)
     except (*UNREADABLE, EOFError, zlib.error) as error:
         raise BundleError(
@@ -193,18 +209,20 @@ class Bundle:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = _manifest(folder)
-        for name, expected in self.manifest.files.items():
-            if not _is_inside(name) or _digest(folder / name) != expected:
-                raise BundleError(f"{folder / name} is damaged or missing; get another copy.")
+        self.manifest, self.digest = _manifest(folder)
+        """The digest of the manifest, which has the digests of all files."""
         self._refuse_extra_files()
+        for name, expected in self.manifest.files.items():
+            if not _is_inside(name) or _digest(folder, name) != expected:
+                raise BundleError(f"{folder / name} is damaged or missing; get another copy.")
 
     def _refuse_extra_files(self) -> None:
         """Refuse links, which may lead anywhere, and files without a digest."""
         for part in (STUDY, BASES, ENVIRONMENTS, RESULTS):
-            for path in (self.folder / part, *(self.folder / part).rglob("[!.]*")):
+            for path in (self.folder / part, *(self.folder / part).rglob("*")):
                 name = path.relative_to(self.folder).as_posix()
-                known = path.is_dir() or name in self.manifest.files or not path.exists()
+                hidden = path.name.startswith(".")  # we never read these
+                known = path.is_dir() or name in self.manifest.files or not path.exists() or hidden
                 if path.is_symlink() or not known:
                     raise BundleError(
                         f"{path} is not part of the bundle; remove it, or get another copy."
@@ -222,10 +240,14 @@ class Bundle:
         return self.folder / RESULTS if f"{RESULTS}/run.json" in self.manifest.files else None
 
 
-def _manifest(folder: Path) -> Manifest:
+def _manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return the manifest and the digest of its file."""
     path = folder / MANIFEST
     try:
-        return stored.parse(Manifest, path.read_bytes(), FORMAT)
+        if not _is_regular(folder, MANIFEST):
+            raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}.")
+        content = path.read_bytes()
+        return stored.parse(Manifest, content, FORMAT), hashlib.sha256(content).hexdigest()
     except OSError as error:
         raise BundleError(f"{folder} is not a bundle ({error}).") from error
     except stored.NewerFormatError as error:
@@ -240,8 +262,16 @@ def _is_inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
-def _digest(path: Path) -> str | None:
+def _digest(folder: Path, name: str) -> str | None:
+    """Return the digest of a file; ``None`` if it is none, or if a link leads to it."""
     try:
-        return digest.of_file(path) if path.is_file() else None
+        return digest.of_file(folder / name) if _is_regular(folder, name) else None
     except OSError:
         return None
+
+
+def _is_regular(folder: Path, name: str) -> bool:
+    """Whether a path leads to a regular file without following a link below the folder."""
+    path = folder / name
+    below = (path, *path.parents[: len(PurePosixPath(name).parts) - 1])
+    return path.is_file() and not any(one.is_symlink() for one in below)

@@ -1,5 +1,6 @@
 """Replaying: the study in a bundle runs again, on images built from the bundle alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -10,12 +11,13 @@ from runner.errors import BundleError, Exit
 from runner.lock import missing
 from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
+from runner.plan import quick
 from runner.prepare import observed
-from runner.prepare.recipe import dockerfile, environment_digest, to_build
+from runner.prepare.recipe import dockerfile, environment_digest, to_build, used
 from runner.read import read
-from runner.records.environment import Base, Lock
-from runner.records.run import Start
-from runner.records.study import Matrix
+from runner.records.environment import Base, Environment, Lock
+from runner.records.run import Run, Start
+from runner.records.study import Cell, Matrix, Status
 from runner.runs.folder import RunFolder, StoredRun
 from runner.system import signals
 from runner.text import listed
@@ -23,6 +25,7 @@ from runner.text import listed
 REPLAYS = "replays"
 """The folder of replays among the runs: a replay never resumes the run that was bundled."""
 
+MOST_REPEATS = 2
 MOST_BLOCKS = 10_000
 """Planning more blocks than this would take all memory."""
 
@@ -41,11 +44,11 @@ class BundledStudy:
 def bundled_study(bundle: Bundle) -> BundledStudy:
     """Return the study of a bundle; BundleError if something that it needs is missing."""
     path = bundle.file(bundle.manifest.matrix)
-    if bundle.results is None:
-        run, matrix = None, read(path)
-        lock = read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
-    else:
+    matrix, lock = read(path), read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
+    run = None
+    if bundle.results is not None:
         run = RunFolder(bundle.results).stored()
+        _check_run(run.run, matrix, lock)
         matrix, lock = run.run.matrix, run.run.lock
     for name in (matrix.experiment.script, *matrix.experiment.data):
         bundle.file(name if PurePosixPath(name).is_absolute() else f"{STUDY}/{name}")
@@ -60,32 +63,69 @@ def bundled_study(bundle: Bundle) -> BundledStudy:
     return BundledStudy(matrix=matrix, lock=lock, path=path, run=run)
 
 
-def provide_images(bundle: Bundle, study: BundledStudy, engine: Engine, observer: Observer) -> None:
-    """Build the images that the engine lacks from the contents of the bundle.
+def _check_run(run: Run, matrix: Matrix, lock: Lock) -> None:
+    """Refuse a run of another study: only what ``read`` accepted may be executed.
 
-    BundleError if the bundle lacks an environment that the study needs, for instance because
-    another version of the runner made it.
+    Titles, claims and policies may have changed since the run, and it may have been quick.
     """
-    bases: dict[str, Base] = {}
-    needed = [
-        environment_digest(one) for one in to_build(study.matrix, study.lock, engine.images())
-    ]
-    for one in bundle.manifest.environments:
-        if one.digest in needed:  # an untrusted bundle can name any other digest
-            if one.base_file not in bases:
-                file = bundle.file(one.base_file)
-                bases[one.base_file] = engine.load_base(one.base, one.python, file)
-            context = _context(bundle, one, bases[one.base_file])
-            observed(one.label, observer, partial(engine.build, context))
-    lacking = [one.request.label for one in to_build(study.matrix, study.lock, engine.images())]
+    candidates = (matrix, quick(matrix))
+    same = any(_is_of(run.matrix, one) for one in candidates)
+    same = same and all(lock.entry(entry.request) == entry for entry in run.lock.entries)
+    if not same or not 0 <= run.matrix.repeats <= MOST_REPEATS:
+        raise BundleError(
+            "the results in the bundle are of another study than its matrix and lock; get another "
+            "copy."
+        )
+
+
+def _is_of(measured: Matrix, matrix: Matrix) -> bool:
+    """Whether trials of one matrix, perhaps of fewer cells, are the same as those of another."""
+
+    def conditions(one: Matrix) -> tuple[object, ...]:
+        files = one.experiment.script, set(one.experiment.data)
+        return one.name, *files, one.limits, one.matched, {metric.name for metric in one.metrics}
+
+    def executed(one: Matrix) -> list[Cell]:
+        return [replace(cell, expect=Status.OK, blocks=None) for cell in one.cells]
+
+    known = executed(matrix)
+    return conditions(measured) == conditions(matrix) and all(
+        cell in known for cell in executed(measured)
+    )
+
+
+def provide_images(
+    bundle: Bundle, study: BundledStudy, engine: Engine, observer: Observer
+) -> Mapping[str, Base]:
+    """Build the images that this bundle still lacks on the engine, from its contents alone.
+
+    Return their bases by minor version of Python. BundleError if the bundle lacks an environment
+    that the study needs, for instance because another version of the runner made it.
+    """
+    packed = {one.digest: one for one in bundle.manifest.environments}
+    needed = tuple(used(study.matrix, study.lock))
+    lacking = [one.request.label for one in needed if environment_digest(one) not in packed]
     if lacking:
         raise BundleError(
             f"the bundle has no environment for {listed(lacking)} that fits this matrix-runner; "
             f"version {bundle.manifest.runner_version} made it: use the bundle's replay.sh."
         )
+    bases: dict[str, Base] = {}
+    for environment in needed:  # an untrusted bundle can contain any others
+        if environment.python not in bases:
+            one = packed[environment_digest(environment)]
+            file = bundle.file(one.base_file)
+            bases[environment.python] = engine.load_base(one.base, environment.python, file)
+    for environment in to_build(study.matrix, study.lock, engine.images(), bases, bundle.digest):
+        one = packed[environment_digest(environment)]
+        context = _context(bundle, one, environment, bases[environment.python])
+        observed(context.label, observer, partial(engine.build, context))
+    return bases
 
 
-def _context(bundle: Bundle, one: BundledEnvironment, base: Base) -> BuildContext:
+def _context(
+    bundle: Bundle, one: BundledEnvironment, environment: Environment, base: Base
+) -> BuildContext:
     """Return a build context in a bundle; its Dockerfile has to be ours."""
     written = bundle.file(f"{one.folder}/{DOCKERFILE}")
     if written.read_bytes() != dockerfile().read_bytes():
@@ -96,8 +136,9 @@ def _context(bundle: Bundle, one: BundledEnvironment, base: Base) -> BuildContex
     return BuildContext(
         folder=bundle.file(f"{one.folder}/{PACKED}").parent,
         environment=one.digest,
-        label=one.label,
+        label=environment.request.label,
         base=base,
+        bundle=bundle.digest,
     )
 
 

@@ -27,8 +27,8 @@ from runner.lock.file import lock_path, read_lock, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
 from runner.plan import make_plan, quick, select
+from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
-from runner.prepare import write_contexts
 from runner.read import json_schema, read
 from runner.records.environment import Lock, Unsupported
 from runner.records.run import EngineFacts, Start
@@ -36,7 +36,6 @@ from runner.records.study import Matrix, Status
 from runner.report import write as write_report
 from runner.runs import enter as runs
 from runner.runs import registry
-from runner.runs.enter import Execution
 from runner.runs.folder import RunFolder, find_run, newest_run
 from runner.system import cores, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
@@ -52,7 +51,11 @@ def run(options: Options) -> Exit:
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer)
-        with _entered(matrix, locked, _start(options), engine, observer) as execution:
+        bases = find_bases(matrix, locked, engine)
+        described = runs.describe(
+            matrix, locked, _start(options), this_host(), engine.describe(), bases=bases
+        )
+        with runs.entered(described, _start(options), observer.note) as execution:
             for warning in warnings(matrix, execution.plan, engine.describe().cpus):
                 observer.note(f"warning: {warning}")
             code = Pipeline(execution, engine, observer, goal, options.budget).run()
@@ -104,7 +107,8 @@ def prepare(options: Options) -> Exit:
 
         name = f"prepare (process {os.getpid()})"
         with cores.Turns(cores.measured(), name, observer.note).turn():  # a build uses every core
-            prepared = build_images(matrix, locked, engine, observer, save_log)
+            bases = find_bases(matrix, locked, engine)
+            prepared = build_images(matrix, locked, engine, observer, save_log, bases=bases)
         for reason in prepared.missing.values():
             observer.note(reason)
         observer.note(f"{counted(len(prepared.images), 'image')} ready")
@@ -124,7 +128,10 @@ def explain(options: Options) -> Exit:
     if options.engine not in {"auto", engine.name}:
         engine = replace(engine, name=options.engine, version="any")
     start = _start(options)
-    now = runs.describe(matrix, _known_lock(options), start, this_host(), engine)
+    lock = _known_lock(options)
+    now = runs.describe(
+        matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
+    )
     plan = runs.planned(now, folder if then.key == now.key else None, start)
     for line in explained(cell, then, now, folder, plan):
         print(line)
@@ -180,9 +187,18 @@ def replay(options: Options) -> Exit:
     with opened(options.bundle) as packed, _engine_for_trials(options) as (engine, observer):
         study = bundled_study(packed)
         _check_limits(study.matrix, engine.describe())
-        provide_images(packed, study, engine, observer)
+        bases = provide_images(packed, study, engine, observer)
         start = replay_start(study, _start(options))
-        with _entered(study.matrix, study.lock, start, engine, observer) as execution:
+        described = runs.describe(
+            study.matrix,
+            study.lock,
+            start,
+            this_host(),
+            engine.describe(),
+            bases=bases,
+            bundle=packed.digest,
+        )
+        with runs.entered(described, start, observer.note) as execution:
             code = Pipeline(execution, engine, observer).run()
             if code is Exit.ENGINE:
                 return code
@@ -332,16 +348,6 @@ def _start(options: Options) -> Start:
         blocks=options.blocks,
         seed=options.seed,
     )
-
-
-@contextlib.contextmanager
-def _entered(
-    matrix: Matrix, lock: Lock, start: Start, engine: Engine, observer: Observer
-) -> Iterator[Execution]:
-    """Enter the folder of the run that these inputs resume or begin."""
-    described = runs.describe(matrix, lock, start, this_host(), engine.describe())
-    with runs.entered(described, start, observer.note) as execution:
-        yield execution
 
 
 def _gated(code: Exit, folder: RunFolder) -> Exit:

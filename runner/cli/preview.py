@@ -24,11 +24,11 @@ class Preview:
     seconds: float
 
 
-def preview(matrix: Matrix, plan: Plan, lock: Lock, images: Mapping[str, Image] | None) -> Preview:
+def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | None) -> Preview:
     """Preview a plan without running anything."""
     entries = {request: lock.entry(request) for request in matrix.requests}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
-    unbuilt = [environment.request.label for environment in to_build(matrix, lock, images or {})]
+    unbuilt = [environment.request.label for environment in to_build(matrix, lock, images or ())]
     return Preview(
         matrix=matrix,
         plan=plan,

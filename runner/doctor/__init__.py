@@ -8,7 +8,7 @@ import math
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +18,7 @@ from runner.engines.protocol import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
 from runner.plan import GUARDS
-from runner.prepare.recipe import environment_digest, to_build, used
+from runner.prepare.recipe import find_image, to_build, used
 from runner.python import interpreters
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image, Lock
@@ -136,7 +136,7 @@ def _memory(matrix: Matrix, facts: EngineFacts) -> Diagnosis:
     return Diagnosis("memory", limit <= available, text, "Lower limits.memory in the matrix.")
 
 
-def _disk(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> Diagnosis:
+def _disk(matrix: Matrix, lock: Lock, images: tuple[Image, ...]) -> Diagnosis:
     """Compare the free space for temporary files with the needs of the missing images."""
     count = len(to_build(matrix, lock, images))
     place = Path(tempfile.gettempdir())
@@ -164,7 +164,7 @@ def _noise(core: int) -> Diagnosis:
 
 
 def _overhead(
-    matrix: Matrix, lock: Lock, engine: Engine, images: Mapping[str, Image], reports: Path
+    matrix: Matrix, lock: Lock, engine: Engine, images: tuple[Image, ...], reports: Path
 ) -> Diagnosis:
     """Compare the same work in a container and in a plain process of the same interpreter."""
     found = _image_with_interpreter(matrix, lock, images)
@@ -188,12 +188,12 @@ def _overhead(
 
 
 def _image_with_interpreter(
-    matrix: Matrix, lock: Lock, images: Mapping[str, Image]
+    matrix: Matrix, lock: Lock, images: tuple[Image, ...]
 ) -> tuple[Image, Interpreter] | None:
     """Return an image of the matrix and its interpreter, if both are on this machine."""
     here = {one.minor: one for one in interpreters.available()}
     for environment in used(matrix, lock):
-        image = images.get(environment_digest(environment))
+        image = find_image(environment, images, matrix.base)
         if image is not None and environment.python in here:
             return image, here[environment.python]
     return None

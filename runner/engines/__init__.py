@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections.abc import Mapping
 from contextlib import suppress
 
 from runner.engines import docker
@@ -30,8 +29,8 @@ def connect(choice: str, machine: str, note: Note) -> Engine:
     return _venv(machine, note, errors)
 
 
-def images(choice: str) -> Mapping[str, Image] | None:
-    """Return the images that exist, by environment digest; None if no engine answers."""
+def images(choice: str) -> tuple[Image, ...] | None:
+    """Return the images that exist; None if no engine answers."""
     for address in _addresses(choice):
         with suppress(EngineError):
             return docker.list_images(address)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from runner.errors import EngineError
 from runner.python.interpreters import Interpreter
-from runner.system import archive, child
+from runner.system import archive, child, digest
 
 # The libraries that manylinux wheels may expect (PEP 513, 571, 599), beyond those Python links.
 WHEEL_LIBRARIES = (
@@ -50,6 +50,23 @@ import json, sys, sysconfig
 print(json.dumps([sysconfig.get_path("stdlib"), sysconfig.get_config_var("LIBDIR"),
                   sysconfig.get_config_var("INSTSONAME") or ""]))
 """
+
+
+def fingerprint(interpreter: Interpreter) -> str:
+    """Return a digest of the version, the executable and the shared library of an interpreter.
+
+    It is much faster than assembling a base, and tells whether an existing base is of the same
+    interpreter, for instance after an upgrade at the same path. EngineError if that fails.
+    """
+    try:
+        shared = _locations(interpreter)[1]
+        files = [interpreter.path.resolve(), *([] if shared is None else [shared])]
+        return digest.of_content([interpreter.version, *map(digest.of_file, files)])
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise EngineError(
+            f"the interpreter {interpreter.path} cannot be examined: {error}. Fix that, or name a "
+            "base image with `environment: {base: <image>}` in the matrix."
+        ) from error
 
 
 def assemble(interpreter: Interpreter, target: Path) -> None:
@@ -134,11 +151,16 @@ def unpack(tar: Path, python: str, target: Path) -> None:
 
 
 def _parts(interpreter: Interpreter) -> tuple[list[tuple[Path, str]], Path | None]:
-    """Return an interpreter's standard library and, if it has one, its shared library."""
+    """Return the files of an interpreter's standard library, and its shared library if any."""
+    stdlib, shared = _locations(interpreter)
+    return list(_standard_library(stdlib)), shared
+
+
+def _locations(interpreter: Interpreter) -> tuple[Path, Path | None]:
+    """Return where an interpreter's standard library and its shared library are."""
     stdlib, libdir, soname = json.loads(_ran([str(interpreter.path), "-I", "-c", _ASK]))
     shared = Path(libdir) / soname
-    standard = list(_standard_library(Path(stdlib)))
-    return standard, shared if shared.suffix and shared.is_file() else None
+    return Path(stdlib), shared if shared.suffix and shared.is_file() else None
 
 
 def _standard_library(stdlib: Path) -> Iterator[tuple[Path, str]]:

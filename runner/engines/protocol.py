@@ -23,12 +23,16 @@ DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:
-    """A folder with a Dockerfile and the files it adds. The image can also be built by hand."""
+    """A folder with a Dockerfile and the files it adds. The image can also be built by hand.
+
+    ``bundle`` is the digest of the bundle that it comes from, if it does.
+    """
 
     folder: Path
     environment: str
     label: str
     base: Base
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +122,17 @@ class Engine(Protocol):
     def cores(self) -> tuple[int, ...]:
         """Return the numbers of the cores that trials may use, in ascending order."""
 
-    def images(self) -> Mapping[str, Image]:
-        """Return the images of environments that exist, by environment digest."""
+    def images(self) -> tuple[Image, ...]:
+        """Return the images of environments that exist.
+
+        An environment has several if it was built on several bases, or from bundles.
+        """
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
-        """Provide the base for an interpreter's minor version; ``wanted`` is ``Matrix.base``."""
+        """Provide the base for an interpreter's minor version; ``wanted`` is ``Matrix.base``.
+
+        A base that exists is found again without assembling it or asking a registry.
+        """
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Write a base to a file, and return the base that ``load_base`` will provide from it.
@@ -132,10 +142,16 @@ class Engine(Protocol):
         """
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
-        """Provide the base in such a file for a minor version; EngineError if that fails."""
+        """Provide the base in such a file for a minor version; EngineError if that fails.
+
+        Its digest is that of the content, whatever ``base`` says, and ``base`` never finds it.
+        """
 
     def build(self, context: BuildContext) -> Image:
-        """Build and return the image of an environment; ImageBuildError if that fails."""
+        """Build and return the image of an environment; ImageBuildError if that fails.
+
+        Nothing is built if the base is no longer the one with the digest in ``context``.
+        """
 
     def command(self, context: BuildContext) -> str:
         """Return the command line that builds the same image by hand."""

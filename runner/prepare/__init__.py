@@ -1,23 +1,25 @@
 """prepare: turn every environment of a matrix into an image, and build nothing twice.
 
-An image is found by its environment's digest, which covers the lock entry and the build recipe.
-Editing the experiment changes neither, so it builds nothing.
+An image is found by the digests of its environment, of its base, and of the bundle that it came
+from. The environment's digest covers the lock entry and the build recipe. Editing the experiment
+changes none of them, so it builds nothing.
 """
 
 import shutil
 import tarfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
-from runner.errors import ImageBuildError, PackagesError
+from runner.errors import EngineError, ImageBuildError, PackagesError
 from runner.observer import Observer
-from runner.prepare.recipe import dockerfile, environment_digest, to_build, used
+from runner.prepare.recipe import dockerfile, environment_digest, find_image, to_build, used
 from runner.python import interpreters, packages
-from runner.records.environment import Environment, EnvironmentRequest, Image, Lock
+from runner.records.environment import Base, Environment, EnvironmentRequest, Image, Lock
 from runner.records.study import Matrix
 from runner.system import tempdir
 from runner.system.parallel import in_parallel
@@ -35,34 +37,82 @@ class Prepared:
     missing: Mapping[EnvironmentRequest, str]
 
 
+def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]:
+    """Return the base of each minor version of Python that the matrix's cells need.
+
+    A version is left out if its interpreter is not available; no image can be built for it then.
+    """
+    bases: dict[str, Base] = {}
+    for environment in used(matrix, lock):
+        if environment.python not in bases:
+            with suppress(PackagesError):  # the build reports it, for the cells that need it
+                interpreter = interpreters.find(environment.python)
+                bases[environment.python] = engine.base(matrix.base, interpreter)
+    return bases
+
+
 def prepare(
-    matrix: Matrix, lock: Lock, engine: Engine, observer: Observer, save_log: SaveLog
+    matrix: Matrix,
+    lock: Lock,
+    engine: Engine,
+    observer: Observer,
+    save_log: SaveLog,
+    *,
+    bases: Mapping[str, Base],
+    bundle: str | None = None,
 ) -> Prepared:
-    """Build the missing images. A failed build affects only the cells that need its image."""
+    """Build the missing images. A failed build affects only the cells that need its image.
+
+    EngineError if one of the ``bases`` changed since ``find_bases`` returned it, or if an image
+    from a bundle is missing.
+    """
     images = engine.images()
-    waiting = to_build(matrix, lock, images)
+    waiting = to_build(matrix, lock, images, bases, bundle)
+    if waiting and bundle is not None:
+        raise EngineError(
+            f"the image of {waiting[0].request.label} was removed during the replay; run the same "
+            "command to build it again from the bundle and to resume."
+        )
     build = partial(
-        _image_or_reason, wanted=matrix.base, engine=engine, observer=observer, save_log=save_log
+        _image_or_reason,
+        matrix=matrix,
+        bases=bases,
+        engine=engine,
+        observer=observer,
+        save_log=save_log,
     )
-    built = dict(zip(waiting, in_parallel(build, waiting), strict=True))
-    found = {
-        environment.request: built.get(environment) or images[environment_digest(environment)]
+    found: dict[Environment, Image | str | None] = {
+        environment: find_image(environment, images, matrix.base, bases, bundle)
         for environment in used(matrix, lock)
     }
+    found.update(zip(waiting, in_parallel(build, waiting), strict=True))
     return Prepared(
-        images={request: one for request, one in found.items() if isinstance(one, Image)},
-        missing={request: one for request, one in found.items() if isinstance(one, str)},
+        images={one.request: image for one, image in found.items() if isinstance(image, Image)},
+        missing={one.request: reason for one, reason in found.items() if isinstance(reason, str)},
     )
 
 
 def _image_or_reason(
-    environment: Environment, wanted: str, engine: Engine, observer: Observer, save_log: SaveLog
+    environment: Environment,
+    *,
+    matrix: Matrix,
+    bases: Mapping[str, Base],
+    engine: Engine,
+    observer: Observer,
+    save_log: SaveLog,
 ) -> Image | str:
     label = environment.request.label
 
     def build() -> Image:
         with tempdir.folder() as folder:
-            return engine.build(write_context(environment, wanted, engine, folder))
+            context = write_context(environment, matrix.base, engine, folder)
+            expected = bases.get(environment.python)
+            if expected is None or expected.digest != context.base.digest:
+                raise EngineError(
+                    f"the base {context.base.name} is not the one that this command began with; "
+                    "repeat the command to use it."
+                )
+            return engine.build(context)
 
     try:
         return retry(

@@ -1,6 +1,6 @@
 """The build recipe: which environments need an image, and the digest that finds an image again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.errors import RunnerError
@@ -12,14 +12,42 @@ INSTALLATION = 1
 """The version of how we install and pack packages; raise it when that changes."""
 
 
-def to_build(matrix: Matrix, lock: Lock, images: Mapping[str, Image]) -> tuple[Environment, ...]:
-    """Return the environments that have no image on a base that the matrix accepts."""
+def to_build(
+    matrix: Matrix,
+    lock: Lock,
+    images: Iterable[Image],
+    bases: Mapping[str, Base] | None = None,
+    bundle: str | None = None,
+) -> tuple[Environment, ...]:
+    """Return the environments that have no image (see ``find_image``)."""
+    known = tuple(images)
+    return tuple(
+        one
+        for one in used(matrix, lock)
+        if find_image(one, known, matrix.base, bases, bundle) is None
+    )
 
-    def has_image(environment: Environment) -> bool:
-        image = images.get(environment_digest(environment))
-        return image is not None and _accepts(matrix.base, image.base, environment.python)
 
-    return tuple(one for one in used(matrix, lock) if not has_image(one))
+def find_image(
+    environment: Environment,
+    images: Iterable[Image],
+    wanted: str,
+    bases: Mapping[str, Base] | None = None,
+    bundle: str | None = None,
+) -> Image | None:
+    """Return the image of an environment on the base of its minor version in ``bases``.
+
+    Without ``bases`` any base will do that ``wanted``, the matrix's ``base``, allows. An image from
+    a bundle is only found with the digest of that bundle.
+    """
+    key, python = environment_digest(environment), environment.python
+    for image in images:
+        if image.environment == key and image.bundle == bundle:
+            if bases is None and _accepts(wanted, image.base, python):
+                return image
+            if bases is not None and python in bases and bases[python].digest == image.base.digest:
+                return image
+    return None
 
 
 def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:

@@ -8,7 +8,7 @@ reads and writes records as JSON; nothing here imports pydantic.
 from collections.abc import Iterable
 from typing import ClassVar
 
-FORMAT = 6
+FORMAT = 7
 """The format of every stored file.
 
 1: the first. 2: matrices have the scale of metrics and the named comparisons; plans have looks,
@@ -16,7 +16,8 @@ guards, cells that left and the control; results have the disturbance. 3: the li
 have the digests of our own files. 4: runs have the engine's machine; results have the processor.
 5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``, ``control``
 was ``twin``. 6: metrics are ``paired`` and ``timed``,
-matrices know ``--quick``, and results say how long they waited for the measured cores.
+matrices know ``--quick``, and results say how long they waited for the measured cores. 7: runs
+have their bases and their bundle, images their bundle, and every file has a digest of its content.
 """
 
 Value = str | int | bool

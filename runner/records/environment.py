@@ -142,13 +142,18 @@ class Base(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image(Record):
-    """An environment built for an engine. ``environment`` is the environment's digest."""
+    """An environment built for an engine. ``environment`` is the environment's digest.
+
+    ``bundle`` is the digest of the bundle that the environment comes from, if it was not built from
+    a package index. Only a replay of that bundle uses it.
+    """
 
     environment: str
     label: str
     id: str
     size_bytes: int
     base: Base
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

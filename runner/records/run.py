@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.records import FORMAT, Record, Scalar
-from runner.records.environment import Lock
+from runner.records.environment import Base, Lock
 from runner.records.study import Matrix, Status
 
 
@@ -227,6 +227,10 @@ class Run(Record):
     """The digests of our files in the container; empty in runs of format 1 and 2."""
     host: Host
     engine: EngineFacts
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """What its images are built on, by minor version of Python; empty before format 7."""
+    bundle: str | None = None
+    """The digest of the bundle that is replayed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +13,7 @@ from runner.inside import LAUNCHER, MATCHED
 from runner.lock.file import lock_path
 from runner.plan import looks_of, make_plan
 from runner.prepare.recipe import recipe_digest
-from runner.records.environment import Lock
+from runner.records.environment import Base, Environment, Lock
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import identity
@@ -33,12 +33,22 @@ class Execution:
     root: Path
 
 
-def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: EngineFacts) -> Run:
-    """Return what is known when a new run begins."""
+def describe(
+    matrix: Matrix,
+    lock: Lock,
+    start: Start,
+    host: Host,
+    engine: EngineFacts,
+    *,
+    bases: Mapping[str, Base],
+    bundle: str | None = None,
+) -> Run:
+    """Return what is known when a new run begins; ``bases`` may contain more than it needs."""
     script, data = digests_of_inputs(matrix, start.root)
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
     lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
+    pythons = {entry.python for entry in lock.entries if isinstance(entry, Environment)}
     run = Run(
         id=new_name(start.reports, matrix.name, now),
         key="",
@@ -59,6 +69,8 @@ def describe(matrix: Matrix, lock: Lock, start: Start, host: Host, engine: Engin
         },
         host=host,
         engine=engine,
+        bases={python: bases[python] for python in sorted(pythons & bases.keys())},
+        bundle=bundle,
     )
     return replace(run, key=identity.key(run))
 

@@ -1,7 +1,7 @@
 """The key of a run, and the differences between two runs.
 
 The key covers everything that can change a measurement: cells with their parameters and limits,
-environments, the base, the script, data files, our own files in the container, the host and the
+environments, their bases, the script, data files, our own files in the container, the host and the
 engine. Claims, policy, expected statuses and the number of blocks are not part of it.
 """
 
@@ -54,6 +54,8 @@ def _fields(run: Run) -> Mapping[str, object]:
         "engine": _engine(run.engine),
         **({"engine's machine": run.engine.machine} if run.engine.machine else {}),
         "base": matrix.base,
+        "bases": {python: base.digest for python, base in run.bases.items()},
+        **({"bundle": run.bundle} if run.bundle else {}),
     }
 
 
@@ -83,5 +85,6 @@ def short(value: str | None) -> str:
     """Return the value of a field as a person reads it: a digest is shortened."""
     if value is None:
         return "none"
-    is_digest = len(value) == 64 and not set(value) - set("0123456789abcdef")  # noqa: PLR2004
-    return f"{value[:16]}..." if is_digest else value
+    content = value.removeprefix("sha256:")
+    is_digest = len(content) == 64 and not set(content) - set("0123456789abcdef")  # noqa: PLR2004
+    return f"{content[:16]}..." if is_digest else value

@@ -6,6 +6,7 @@ import os
 import signal
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -28,15 +29,17 @@ ENVIRONMENT = "e" * 64
 LABELS_ONLY = """
 ARG BASE
 FROM ${BASE}
-ARG BASE
+ARG BASE_NAME
 ARG BASE_KIND
 ARG BASE_DIGEST
 ARG ENVIRONMENT
 ARG LABEL
+ARG BUNDLE
 LABEL matrix-runner.environment=${ENVIRONMENT} matrix-runner.label=${LABEL} \\
-      matrix-runner.base-name=${BASE} matrix-runner.base-kind=${BASE_KIND} \\
-      matrix-runner.base-digest=${BASE_DIGEST}
+      matrix-runner.base-name=${BASE_NAME} matrix-runner.base-kind=${BASE_KIND} \\
+      matrix-runner.base-digest=${BASE_DIGEST} matrix-runner.bundle=${BUNDLE}
 """
+NAMED_INDEX = {"manifests": [{"annotations": {"io.containerd.image.name": "python:3.11-slim"}}]}
 WAITS = "import time; print('on'); time.sleep(60)"
 
 
@@ -209,28 +212,66 @@ def test_everything_of_ours_is_listed_once(served: Served) -> None:
     assert len(listed) == len(set(listed))
 
 
-def test_an_image_built_on_another_base_replaces_the_first(
+def labelled_only(folder: Path, base: Base, bundle: str | None = None) -> BuildContext:
+    """Return a build context of which only the labels matter."""
+    (folder / "Dockerfile").write_text(LABELS_ONLY)
+    return BuildContext(folder=folder, environment=ENVIRONMENT, label="x", base=base, bundle=bundle)
+
+
+def test_images_on_other_bases_and_from_bundles_are_kept_apart(
     served: Served, tmp_path: Path, empty: str
 ) -> None:
-    """Only the newest image of an environment is found."""
-    (tmp_path / "Dockerfile").write_text(LABELS_ONLY)
-    bases = [Base(kind=BaseKind.LOCAL, name=empty, digest=digest) for digest in ("first", "second")]
-    built = [
-        served.engine.build(
-            BuildContext(folder=tmp_path, environment=ENVIRONMENT, label="x", base=base)
-        )
-        for base in bases
-    ]
+    """None replaces another one, and each says what it was built on."""
+    first = Base(kind=BaseKind.LOCAL, name=empty, digest=empty)
+    second = served.engine.base("host", INTERPRETER)
+    contexts = [labelled_only(tmp_path, base) for base in (first, second)]
+    contexts.append(labelled_only(tmp_path, second, "b" * 64))
+    built = [served.engine.build(context) for context in contexts]
     try:
-        assert [image.base for image in built] == bases
-        assert served.engine.images()[ENVIRONMENT] == built[1]
+        assert [image.base for image in built] == [first, second, second]
+        assert [image.bundle for image in built] == [None, None, "b" * 64]
+        found = [one for one in served.engine.images() if one.environment == ENVIRONMENT]
+        assert sorted(found, key=built.index) == built
     finally:
         for image in built:
             served.client.images.remove(image.id)
 
 
+def test_a_base_that_was_rebuilt_under_its_name_is_another_base(
+    served: Served, tmp_path: Path, empty: str
+) -> None:
+    """It is noticed before a run, and between finding the base and building on it."""
+    engine, client = served.engine, served.client
+    name = f"{'localhost/' if served.podman else ''}bases-of-tests/rebuilt:1"
+    client.images.get(served.image.base.name).tag(*name.rsplit(":", 1))
+    try:
+        before = engine.base(name, INTERPRETER)
+        client.images.get(empty).tag(*name.rsplit(":", 1))
+        after = engine.base(name, INTERPRETER)
+        assert before.digest != after.digest
+        with pytest.raises(EngineError, match=r"rebuilt:1 was replaced by another image"):
+            engine.build(labelled_only(tmp_path, before))
+    finally:
+        client.images.remove(name)
+
+
+def test_an_assembled_base_is_found_without_assembling_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of the same interpreter; another interpreter needs another one."""
+    before = served.engine.base("host", INTERPRETER)
+
+    def assemble(*_: object) -> None:
+        raise EngineError("assembled")
+
+    monkeypatch.setattr("runner.engines.base.assemble", assemble)
+    assert served.engine.base("host", INTERPRETER) == before
+    with pytest.raises(EngineError, match="assembled"):
+        served.engine.base("host", replace(INTERPRETER, version=f"{INTERPRETER.minor}.99"))
+
+
 def test_a_named_base_can_be_saved_and_loaded(served: Served, tmp_path: Path) -> None:
-    """It keeps its name. Neither the base nor its archive can replace another image."""
+    """It gets a name of ours, so that neither the base nor its archive replaces another image."""
     engine, client = served.engine, served.client
     prefix = "localhost/" if served.podman else ""
     name, file = f"{prefix}bases-of-tests/named:1", tmp_path / "base.tar"
@@ -238,17 +279,28 @@ def test_a_named_base_can_be_saved_and_loaded(served: Served, tmp_path: Path) ->
     try:
         base = engine.base(name, INTERPRETER)
         assert base.kind in {BaseKind.LOCAL, BaseKind.PULLED}  # podman gives every image a digest
-        assert engine.save_base(base, INTERPRETER, file) == base
-        client.images.remove(name)
-        assert engine.load_base(base, INTERPRETER.minor, file) == base
-        assert client.images.get(name).id == client.images.get(served.image.id).id
-        client.images.remove(name)
+        saved = engine.save_base(base, INTERPRETER, file)
+        assert saved == replace(base, digest=served.image.id)
         client.images.get(served.image.base.name).tag(*name.rsplit(":", 1))
-        with pytest.raises(EngineError, match="is not the one that the environments"):
-            engine.load_base(base, INTERPRETER.minor, file)
+        loaded = engine.load_base(saved, INTERPRETER.minor, file)
+        assert loaded.name != name
+        assert loaded.digest == client.images.get(loaded.name).id == served.image.id
+        assert engine.base(name, INTERPRETER).digest != loaded.digest
+        (thing,) = [one for one in engine.owned() if one.id == loaded.name]
+        engine.discard(thing)
+        assert client.images.get(served.image.id).id == served.image.id
+        assert not client.images.list(loaded.name)
         with file.open("wb") as target:
             for piece in client.images.get(name).save(named=True):
                 target.write(piece)
+        with pytest.raises(EngineError, match="contains something other than the base"):
+            engine.load_base(base, INTERPRETER.minor, file)
+        with tarfile.open(file, "w") as tar:
+            for part in ("manifest.json", "index.json"):
+                content = json.dumps(NAMED_INDEX if part == "index.json" else [{}]).encode()
+                entry = tarfile.TarInfo(part)
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
         with pytest.raises(EngineError, match="contains something other than the base"):
             engine.load_base(base, INTERPRETER.minor, file)
     finally:

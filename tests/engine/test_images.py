@@ -15,5 +15,5 @@ def test_images_are_the_same_without_the_sdk(docker_engine: Engine, docker_image
     if engine_address().socket is None:
         pytest.skip("the engine is not reached through a Unix socket")
     found = docker.list_images()
-    assert found[docker_image.environment] == docker_image
+    assert docker_image in found
     assert found == docker_engine.images()

@@ -12,14 +12,12 @@ import docker
 import pytest
 
 from runner.engines.docker import connect, images
-from runner.engines.docker.labels import image_tag
 from runner.engines.protocol import Engine
 from runner.errors import EngineError
-from runner.prepare.recipe import environment_digest
 from runner.records.environment import BaseKind
 from runner.records.study import Status
 from tests.support.studies import ended, results, run_folders, started, write_study
-from tests.support.trials import INTERPRETER, NUMBER, plain_environment
+from tests.support.trials import INTERPRETER, NUMBER, plain_environment, remove_images
 
 pytestmark = pytest.mark.engine
 
@@ -108,7 +106,7 @@ def test_a_run_on_a_pulled_base(
         assert (image.base.kind, image.base.name) == (BaseKind.PULLED, forgotten)
         assert image.base.digest == digest
     finally:
-        client.images.remove(image_tag(environment_digest(environment)), force=True)
+        remove_images(client, environment)
 
 
 def test_auto_pulls_the_official_base(

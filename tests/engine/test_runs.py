@@ -12,14 +12,14 @@ from typing import Any
 import docker
 import pytest
 
-from runner.engines.docker.labels import LABEL, image_tag
+from runner.engines.docker.labels import LABEL
 from runner.engines.protocol import Engine
 from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image
 from runner.records.study import Status
 from runner.runs import registry
 from tests.support.studies import ended, results, run_folders, started, write_study
-from tests.support.trials import NUMBER, plain_environment
+from tests.support.trials import NUMBER, plain_environment, remove_images
 
 pytestmark = pytest.mark.engine
 
@@ -136,16 +136,17 @@ def test_an_image_built_by_hand_counts_as_prepared(
     assert (code, err) == (0, "")
     command = shlex.split(out.splitlines()[-1])
     assert command[:2] == ["docker", "build"]
-    assert key not in docker_engine.images()
+    assert key not in {one.environment for one in docker_engine.images()}
     if shutil.which("docker") is None:
         pytest.skip("the docker command is not installed")
     try:
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        assert docker_engine.images()[key].label == plain_environment().request.label
+        (label,) = {one.label for one in docker_engine.images() if one.environment == key}
+        assert label == plain_environment().request.label
         code, out, err = ended(started(tmp_path, "prepare"))
         assert (code, out, err) == (0, "1 image ready\n", "")
     finally:
-        client.images.remove(image_tag(key), force=True)
+        remove_images(client, environment)
 
 
 @pytest.mark.usefixtures("docker_image")

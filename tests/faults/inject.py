@@ -87,7 +87,9 @@ def prepared(daemon: Daemon, folder: Path, *, cold: bool) -> None:
         if cold:
             for thing in engine.owned():
                 engine.discard(thing)
-        elif environment_digest(plain_environment()) not in engine.images():
+        elif environment_digest(plain_environment()) not in {
+            one.environment for one in engine.images()
+        }:
             context = folder / "context"
             context.mkdir()
             build(engine, plain_environment(), context)

@@ -27,6 +27,7 @@ from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Environment, Image
 from runner.records.run import EngineFacts, Reading
+from runner.system import digest
 
 
 class FakeEngine:
@@ -41,6 +42,8 @@ class FakeEngine:
         self.dies_so_often = 99
         self.troubles: list[str | None] = []
         """How the machine fails in each of the next trials."""
+        self.base_digest = "sha256:" + "0" * 64
+        """The digest of every base; another one means that the bases were built again."""
         self._images: dict[str, Image] = {}
         self._staged: dict[str, Path] = {}
 
@@ -64,26 +67,37 @@ class FakeEngine:
     def cores(self) -> tuple[int, ...]:
         return tuple(sorted(os.sched_getaffinity(0)))
 
-    def images(self) -> Mapping[str, Image]:
-        return self._images
+    def images(self) -> tuple[Image, ...]:
+        return tuple(self._images.values())
 
     def add_image(self, environment: Environment) -> None:
         """Hold the image of an environment as if it had been built before."""
-        key = environment_digest(environment)
-        self._images[key] = Image(
-            environment=key,
-            label=environment.request.label,
-            id=f"sha256:{key}",
-            size_bytes=1,
-            base=Base(kind=BaseKind.ASSEMBLED, name="base", digest="sha256:0"),
+        base = self._base(environment.python)
+        self._add(environment_digest(environment), environment.request.label, 1, base)
+
+    def _add(
+        self, environment: str, label: str, size_bytes: int, base: Base, bundle: str | None = None
+    ) -> Image:
+        image = Image(
+            environment=environment,
+            label=label,
+            id=f"sha256:{digest.of_content([environment, base.digest, bundle])}",
+            size_bytes=size_bytes,
+            base=base,
+            bundle=bundle,
         )
+        self._images[image.id] = image
+        return image
 
     def forget_images(self) -> None:
         """Lose all images."""
         self._images.clear()
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
-        return Base(kind=BaseKind.ASSEMBLED, name=f"base:{interpreter.minor}", digest="sha256:0")
+        return self._base(interpreter.minor)
+
+    def _base(self, python: str) -> Base:
+        return Base(kind=BaseKind.ASSEMBLED, name=f"base:{python}", digest=self.base_digest)
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         file.write_text(base.digest)
@@ -98,16 +112,11 @@ class FakeEngine:
     def build(self, context: BuildContext) -> Image:
         if context.label in self.refuses_to_build:
             raise ImageBuildError(f"the image of {context.label} could not be built: no", "a log")
-        image = Image(
-            environment=context.environment,
-            label=context.label,
-            id=f"sha256:{context.environment}",
-            size_bytes=(context.folder / PACKED).stat().st_size,
-            base=context.base,
-        )
+        size_bytes = (context.folder / PACKED).stat().st_size
         self.built.append(context.label)
-        self._images[context.environment] = image
-        return image
+        return self._add(
+            context.environment, context.label, size_bytes, context.base, context.bundle
+        )
 
     def command(self, context: BuildContext) -> str:
         return f"build {context.folder}"
@@ -123,7 +132,7 @@ class FakeEngine:
         if self.dies_at_trial == len(self.executed) and self.dies_so_often:
             self.dies_so_often -= 1
             raise EngineLostError("the engine went away")
-        if launch.image not in {image.id for image in self._images.values()}:
+        if launch.image not in self._images:
             raise EngineError("an image is gone that was there before")
         self.executed.append(launch.trial)
         started_at, began = datetime.now(timezone.utc), time.monotonic()

@@ -211,16 +211,18 @@ def founding_lock() -> Lock:
     )
 
 
+BASE = Base(kind=BaseKind.ASSEMBLED, name="host python 3.7.16", digest="sha256:" + "b" * 64)
+
+
 def founding_images() -> tuple[Image, ...]:
     """Return an image for each environment."""
-    base = Base(kind=BaseKind.ASSEMBLED, name="host python 3.7.16", digest="sha256:" + "b" * 64)
     return tuple(
         Image(
             environment=letter * 64,
             label=f"tensorflow={version}",
             id=f"sha256:{letter * 64}",
             size_bytes=size,
-            base=base,
+            base=BASE,
         )
         for letter, version, size in (("1", "1.15.0", 851_000_000), ("2", "2.0.0", 1_120_000_000))
     )
@@ -262,6 +264,7 @@ def founding_run(matrix: Matrix | None = None) -> Run:
             kernel="6.1.0",
             system="Debian GNU/Linux 12 (bookworm)",
         ),
+        bases={"3.7": BASE},
     )
 
 

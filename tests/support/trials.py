@@ -6,11 +6,15 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import docker
+
+from runner.engines.docker.labels import LABEL
 from runner.engines.protocol import Engine, Launch, Outcome
 from runner.execute import clear
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER
 from runner.prepare import write_context
+from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Guards, Trial, TrialResult
@@ -56,6 +60,13 @@ def plain_environment(year: int = 2026) -> Environment:
 def build(engine: Engine, environment: Environment, folder: Path, base: str = "host") -> Image:
     """Build the image of an environment from a context in ``folder``."""
     return engine.build(write_context(environment, base, engine, folder))
+
+
+def remove_images(client: docker.DockerClient, environment: Environment) -> None:
+    """Remove the images of an environment that no other test uses."""
+    label = f"{LABEL}environment={environment_digest(environment)}"
+    for image in client.images.list(filters={"label": label}):
+        client.images.remove(str(image.id), force=True)
 
 
 def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 60.0) -> Launch:

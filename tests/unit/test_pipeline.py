@@ -19,6 +19,7 @@ from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Status
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
+from runner.runs.identity import differences
 from runner.system import retry
 from tests.support.fakes import QuickEngine
 from tests.support.whole_runs import (
@@ -52,6 +53,26 @@ def statuses() -> Mapping[str, Status]:
     """Return the status of every trial of the newest run, without the controls."""
     results = RunFolder(Path("reports/latest")).results()
     return {result.trial.id: result.status for result in results if not result.trial.control}
+
+
+def test_a_run_is_not_continued_on_another_base(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The base was rebuilt under the same name: the images are built again, for a new run."""
+    study(engine)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert engine.built == []
+    engine.base_digest = "sha256:" + "1" * 64
+    assert main([]) == Exit.OK
+    assert (len(engine.built), len(folders())) == (1, 2)
+    first, second = (RunFolder(Path("reports", name)).run() for name in folders())
+    assert [one.digest for one in second.bases.values()] == [engine.base_digest]
+    assert differences(first, second) == {
+        ("bases", PYTHON): ("sha256:" + "0" * 64, engine.base_digest)
+    }
+    capsys.readouterr()
+    assert main(["explain", "model=one"]) == Exit.OK
+    assert "resumes" in capsys.readouterr().out
 
 
 def test_a_run_executes_every_cell_once_in_each_block(engine: WatchedEngine) -> None:

@@ -6,7 +6,6 @@ imported only where it is used, and the images of a local engine are listed with
 
 import json
 import socket
-from collections.abc import Mapping
 from contextlib import closing
 from urllib.parse import quote
 
@@ -29,7 +28,7 @@ def connect(machine: str, address: Address | None = None) -> Engine:
     return DockerEngine(client, machine, tunnel, local=where.socket is not None)
 
 
-def list_images(address: Address | None = None) -> Mapping[str, Image]:
+def list_images(address: Address | None = None) -> tuple[Image, ...]:
     """Return what ``Engine.images`` returns, without loading the SDK if the engine is local.
 
     EngineError if the engine does not answer.
@@ -41,7 +40,7 @@ def list_images(address: Address | None = None) -> Mapping[str, Image]:
         return engine.images()
 
 
-def _images_at(path: str) -> Mapping[str, Image]:
+def _images_at(path: str) -> tuple[Image, ...]:
     filters = quote(json.dumps(labels.OF_ENVIRONMENTS))
     # An HTTP/1.0 response comes in one piece, and the engine closes the connection.
     request = f"GET /images/json?filters={filters} HTTP/1.0\r\n\r\n"

@@ -1,5 +1,6 @@
 """The images of an engine: those of environments, and the bases that they are built on."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
@@ -34,12 +36,12 @@ CHUNK_BYTES = 1 << 20
 class DockerImages:
     """The part of ``DockerEngine`` that provides bases and builds images."""
 
-    def __init__(self, client: docker.DockerClient, *, local: bool) -> None:
+    def __init__(self, client: docker.DockerClient, machine: str, *, local: bool) -> None:
         self._client = client
+        self._owner = labels.owner(machine)
         self._local = local
         self._facts: EngineFacts | None = None
         self._bases_lock = threading.Lock()
-        self._bases: dict[tuple[str, str], Base] = {}
 
     def describe(self) -> EngineFacts:
         """Return the facts of the engine, which is asked only once."""
@@ -72,7 +74,7 @@ class DockerImages:
         """Return the full name of an image of ours: podman looks up short names in a registry."""
         return labels.PODMAN_ONLY + name if self._is_podman() else name
 
-    def images(self) -> Mapping[str, Image]:
+    def images(self) -> tuple[Image, ...]:
         with engine_at_work("list images"):
             return labels.images(self._client.api.images(filters=labels.OF_ENVIRONMENTS))
 
@@ -81,43 +83,48 @@ class DockerImages:
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
         """Provide a base: find or pull the named image, or assemble one from the interpreter.
 
-        ``host`` always assembles a base. ``pull`` is the official image, and ``auto`` assembles a
-        base only if that image is not available. Anything else names an image; ``{python}`` in it
-        stands for the version.
+        ``host`` is always an assembled base. ``pull`` is the official image, and ``auto`` is an
+        assembled base only if that image is not available. Anything else names an image;
+        ``{python}`` in it stands for the version.
         """
-        key = (wanted, interpreter.minor)
-        with self._bases_lock:  # several images are built at the same time
-            if key not in self._bases:
-                self._bases[key] = self._provide(wanted, interpreter)
-            return self._bases[key]
-
-    def _provide(self, wanted: str, interpreter: Interpreter) -> Base:
-        if wanted == "host":
-            return self._assemble(interpreter)
         name = OFFICIAL if wanted in {"auto", "pull"} else wanted
         name = name.replace("{python}", interpreter.minor)
-        with engine_at_work(f"provide the base {name}"):
-            try:
-                # With ``auto`` another base will do, so there is no need to wait for a registry.
-                return self._named(name, () if wanted == "auto" else PULL_WAITS_S)
-            except docker.errors.APIError as error:
-                if wanted != "auto":
-                    raise EngineError(
-                        f"cannot find or pull the base {name} ({cause(error)}); set "
-                        "`environment: {base: auto}` to assemble one from this machine."
-                    ) from error
+        with self._bases_lock:  # several images are built at the same time
+            match wanted:
+                case "host":
+                    return self._assembled(interpreter) or self._assemble(interpreter)
+                case "auto":
+                    return self._any_base(name, interpreter)
+                case _:
+                    return self._required(name)
+
+    def _any_base(self, name: str, interpreter: Interpreter) -> Base:
+        """Prefer the named image to an assembled base, and whatever is here to a download."""
+        if found := self._present(name) or self._assembled(interpreter):
+            return found
+        with engine_at_work(f"pull {name}"), contextlib.suppress(docker.errors.APIError):
+            return _base(name, self._pull(name, ()))  # another base will do: do not wait
         return self._assemble(interpreter)
 
-    def _named(self, name: str, waits_s: Iterable[float]) -> Base:
-        """Return the base with that name, pulled if it is missing; APIError if that fails."""
-        try:
-            image = self._client.images.get(name)
-        except docker.errors.ImageNotFound:
-            image = self._pull(name, waits_s)
-        digests = image.attrs.get("RepoDigests") or []
-        kind = BaseKind.PULLED if digests else BaseKind.LOCAL
-        content = digests[0].split("@")[1] if digests else str(image.id)
-        return Base(kind=kind, name=name, digest=content)
+    def _required(self, name: str) -> Base:
+        if found := self._present(name):
+            return found
+        with engine_at_work(f"provide the base {name}"):
+            try:
+                return _base(name, self._pull(name, PULL_WAITS_S))
+            except docker.errors.APIError as error:
+                raise EngineError(
+                    f"cannot find or pull the base {name} ({cause(error)}); set "
+                    "`environment: {base: auto}` to assemble one from this machine."
+                ) from error
+
+    def _present(self, name: str) -> Base | None:
+        """Return the base with that name if the engine has it."""
+        with engine_at_work(f"find the base {name}"):
+            try:
+                return _base(name, self._client.images.get(name))
+            except docker.errors.ImageNotFound:
+                return None
 
     def _pull(self, name: str, waits_s: Iterable[float]) -> PulledImage:
         """Pull an image; try again after each wait if the registry has a failure of its own."""
@@ -130,25 +137,44 @@ class DockerImages:
             time.sleep(wait_s)
         return self._client.images.pull(name)
 
+    def _assembled(self, interpreter: Interpreter) -> Base | None:
+        """Return the base that was assembled from the same interpreter, if the engine has it."""
+        made_of = assembled.fingerprint(interpreter)
+        filters = {"label": f"{labels.FINGERPRINT}={made_of}", "dangling": False}
+        with engine_at_work("find a base"):
+            found = self._client.api.images(self._own(f"{labels.REPOSITORY}/base"), filters=filters)
+        for image in found:
+            content = image["Labels"].get(labels.CONTENT, "")
+            base = self._assembled_base(interpreter.minor, content, made_of)
+            if base.name in (image["RepoTags"] or ()):  # not that of another user
+                return base
+        return None
+
+    def _assembled_base(self, python: str, content: str, made_of: str | None) -> Base:
+        name = self._own(labels.base_tag(python, content, made_of, self._owner))
+        return Base(kind=BaseKind.ASSEMBLED, name=name, digest=content)
+
     def _assemble(self, interpreter: Interpreter) -> Base:
         with tempdir.folder() as folder:
             tar = folder / "base.tar"
             assembled.assemble(interpreter, tar)
-            return self._imported(tar, interpreter.minor)
+            return self._imported(tar, interpreter.minor, assembled.fingerprint(interpreter))
 
-    def _imported(self, tar: Path, python: str) -> Base:
+    def _imported(self, tar: Path, python: str, made_of: str | None) -> Base:
         """Return the base in a tar; import it unless the engine has it already."""
-        content = digest.of_file(tar)
-        repository, tag = self._own(f"{labels.REPOSITORY}/base"), f"{python}-{content[:12]}"
-        name = f"{repository}:{tag}"
+        content = f"sha256:{digest.of_file(tar)}"
+        base = self._assembled_base(python, content, made_of)
+        own = {f"{labels.LABEL}base": python, labels.CONTENT: content}
+        own.update({labels.FINGERPRINT: made_of} if made_of else {})
         with engine_at_work("import a base"):
-            if not self._client.images.list(name):
-                change = f"LABEL {labels.LABEL}base={python}"
-                answer = self._client.api.import_image(str(tar), changes=[change])
+            if not self._client.images.list(base.name):
+                changes = [f"LABEL {name}={value}" for name, value in own.items()]
+                answer = self._client.api.import_image(str(tar), changes=changes)
                 # podman ignores a tag that comes with the import.
                 identity = json.loads(answer.splitlines()[-1])["status"]
+                repository, _, tag = base.name.rpartition(":")
                 self._client.api.tag(identity, repository, tag)
-        return Base(kind=BaseKind.ASSEMBLED, name=name, digest=f"sha256:{content}")
+        return base
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Write a base to a file: an assembled base as a tar, any other as the engine's archive."""
@@ -156,35 +182,45 @@ class DockerImages:
             assembled.assemble(interpreter, file)
             return replace(base, digest=f"sha256:{digest.of_file(file)}")
         with engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
-            for chunk in self._client.images.get(base.name).save():  # without its name
+            image = self._client.images.get(self._identity(base))
+            for chunk in image.save():  # without its name
                 target.write(chunk)
-        return base
+        return replace(base, digest=str(image.id))
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
-        """Provide a base from a file that ``save_base`` of any engine has written."""
+        """Provide a base from a file that ``save_base`` of any engine has written.
+
+        An archive gets a name of ours: no matrix that names an image finds it by that name.
+        """
         if base.kind == BaseKind.ASSEMBLED:
-            return self._imported(file, python)
+            return self._imported(file, python, None)
         _check_archive(file, base)
         with engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
             loaded = self._client.images.load(archive)[0]
-            try:
-                existing = self._client.images.get(base.name)
-            except docker.errors.ImageNotFound:
-                repository, _, tag = base.name.rpartition(":")
-                loaded.tag(repository or tag, tag if repository else None)
-                return base
-        if existing.id != loaded.id:
-            raise EngineError(
-                f"the image {base.name} on this engine is not the one that the environments of "
-                "this bundle were built on; give the one on this engine another name."
-            )
-        return base
+            repository = self._own(labels.bundled_base_repository(self._owner))
+            identity = str(loaded.id)
+            tag = identity.removeprefix("sha256:")[:32]
+            loaded.tag(repository, tag)
+        return Base(kind=BaseKind.LOCAL, name=f"{repository}:{tag}", digest=identity)
+
+    def _bundled_bases(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the archives that were loaded as bases, under the names that we gave them.
+
+        Such an image can have other names, too: it has to be removed by its name.
+        """
+        repository = self._own(labels.bundled_base_repository(self._owner))
+        for image in self._client.api.images(repository):
+            for name in image["RepoTags"] or ():
+                if name.startswith(f"{repository}:"):
+                    yield {**image, "Id": name, "RepoTags": [name], "Labels": {}}
 
     # --- images of environments ----------------------------------------------------------------
 
     def build(self, context: BuildContext) -> Image:
         lines: list[str] = []
-        tag = self._own(labels.image_tag(context.environment))
+        tag = self._own(labels.image_tag(context, self._owner))
+        # The name of the base could be given to another image while this one is built.
+        arguments = {**labels.build_arguments(context), "BASE": self._identity(context.base)}
         with engine_at_work(f"build the image of {context.label}"):
             try:
                 for event in self._client.api.build(
@@ -192,7 +228,7 @@ class DockerImages:
                     custom_context=True,
                     use_config_proxy=False,  # nothing is fetched, and a proxy may hold a password
                     tag=tag,
-                    buildargs=labels.build_arguments(context),
+                    buildargs=arguments,
                     nocache=self._is_podman(),  # its cache ignores the build arguments
                     rm=True,
                     forcerm=True,
@@ -207,22 +243,58 @@ class DockerImages:
                 raise _build_error(context, str(error.explanation or error), lines) from error
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
+    def _identity(self, base: Base) -> str:
+        """Return the id of the image that is a base; EngineError if it is gone or another one."""
+        with engine_at_work(f"find the base {base.name}"):
+            try:
+                image = self._client.images.get(base.name)
+            except docker.errors.ImageNotFound as error:
+                raise EngineError(
+                    f"the base {base.name} was removed; repeat the command to get it again."
+                ) from error
+        digests = {one.partition("@")[2] for one in image.attrs.get("RepoDigests") or ()}
+        known = {str(image.id), *digests}
+        if base.kind is BaseKind.ASSEMBLED:
+            known = {image.labels.get(labels.CONTENT, "")}
+        if base.digest not in known:
+            raise EngineError(
+                f"the base {base.name} was replaced by another image; repeat the command to use "
+                "that one."
+            )
+        return str(image.id)
+
     def command(self, context: BuildContext) -> str:
         arguments = [
             f"--build-arg={name}={value}" for name, value in labels.build_arguments(context).items()
         ]
-        tag = self._own(labels.image_tag(context.environment))
+        tag = self._own(labels.image_tag(context, self._owner))
         program = self.describe().name
         return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
+
+
+def _base(name: str, image: PulledImage) -> Base:
+    """Return an image as a base; what it is called elsewhere says whether it was pulled."""
+    digests = image.attrs.get("RepoDigests") or []
+    kind = BaseKind.PULLED if digests else BaseKind.LOCAL
+    content = digests[0].split("@")[1] if digests else str(image.id)
+    return Base(kind=kind, name=name, digest=content)
 
 
 def _check_archive(file: Path, base: Base) -> None:
     """Accept only an archive of one image without a name: a name could replace another image."""
     try:
+        parts: dict[str, Any] = {}
         with tarfile.open(file) as tar:
-            manifest = tar.extractfile("manifest.json")
-            images = json.load(manifest) if manifest else []
-        if [image.get("RepoTags") or [] for image in images] == [[]]:
+            for entry in tar:
+                if entry.name in {"manifest.json", "index.json"} and entry.name not in parts:
+                    part = tar.extractfile(entry)
+                    parts[entry.name] = json.load(part) if part else None
+                elif entry.name in parts:
+                    parts.clear()  # engines might read another one of the two
+                    break
+        names = [image.get("RepoTags") or [] for image in parts.get("manifest.json", ())]
+        index = parts.get("index.json") or {}  # engines with containerd read the names here
+        if names == [[]] and not any(one.get("annotations") for one in index.get("manifests", ())):
             return
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(

@@ -48,7 +48,7 @@ class DockerEngine(DockerImages):
         *,
         local: bool = True,
     ) -> None:
-        super().__init__(client, local=local)
+        super().__init__(client, machine, local=local)
         self._machine = machine
         self._tunnel = tunnel
         self._volumes: dict[str, str] = {}
@@ -168,6 +168,7 @@ class DockerEngine(DockerImages):
         with engine_at_work("list what belongs to this program"):
             containers = api.containers(all=True, filters=mine)
             volumes = api.volumes(filters=mine)["Volumes"] or []
+            bundled = tuple(self._bundled_bases())
             images = {  # by id, because the image of an environment has its base's label, too
                 image["Id"]: image
                 for label in ("environment", "base")
@@ -182,7 +183,7 @@ class DockerEngine(DockerImages):
             ),
             *(
                 _owned("image", one, (one["RepoTags"] or [one["Id"]])[0], one["Size"])
-                for one in images.values()
+                for one in (*images.values(), *bundled)
             ),
         )
 

@@ -21,7 +21,7 @@ from runner.engines.base import assemble
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
-from runner.engines.venv.cache import Environments, cache, make_readable, settings
+from runner.engines.venv.cache import Environments, cache, make_readable, name_of, settings
 from runner.engines.venv.cgroup import ControlGroup
 from runner.engines.venv.sandbox import Folders, Sandbox, trial_user
 from runner.errors import EngineError, EngineLostError
@@ -92,7 +92,7 @@ class VenvEngine:
 
     # --- images --------------------------------------------------------------------------------
 
-    def images(self) -> Mapping[str, Image]:
+    def images(self) -> tuple[Image, ...]:
         return self._environments.images()
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
@@ -103,8 +103,8 @@ class VenvEngine:
                 "set `environment: {base: auto}`, or start one."
             )
         with self._lock:  # several environments are built at once
-            path = self._environments.interpreter(interpreter)
-        return self._register(path, interpreter.version)
+            found = self._environments.interpreter(interpreter)
+        return self._register(*found, interpreter.version)
 
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Assemble the base that a container engine would use."""
@@ -120,11 +120,10 @@ class VenvEngine:
                 f"these environments are built on the image {base.name}, which only a container "
                 "engine can use. Start one."
             )
-        path = self._environments.unpacked(file, python)
-        return self._register(path, python)
+        found = self._environments.unpacked(file, python)
+        return self._register(*found, python)
 
-    def _register(self, interpreter: Path, version: str) -> Base:
-        content = f"sha256:{digest.of_file(interpreter)}"
+    def _register(self, interpreter: Path, content: str, version: str) -> Base:
         self._interpreters[content] = interpreter
         return Base(kind=BaseKind.INTERPRETER, name=f"python {version}", digest=content)
 
@@ -135,7 +134,7 @@ class VenvEngine:
     def command(self, context: BuildContext) -> str:
         """Return the command line that makes the same environment."""
         interpreter = self._interpreters[context.base.digest]
-        folder = shlex.quote(str(self._environments.path(context.environment)))
+        folder = shlex.quote(str(self._environments.path(name_of(context))))
         tar = shlex.quote(str(context.folder / PACKED))
         return (
             f"mkdir -p {folder} && tar -xf {tar} -C {folder} && "
@@ -281,7 +280,7 @@ class VenvEngine:
 
     def _owned(self) -> Iterator[Owned]:
         yield from self._left_by_runs()
-        for image in self.images().values():
+        for image in self.images():
             path, size = self._environments.path(image.id), image.size_bytes
             yield Owned(kind="image", id=str(path), label=image.label, size_bytes=size)
         for path in self._environments.interpreters():

@@ -21,6 +21,8 @@ from runner.system import archive, digest, stored, tempdir
 
 CACHE = "MATRIX_RUNNER_CACHE"
 RECORD = "image.json"
+CONTENT = "content.sha256"
+"""The file with the digest of a copied interpreter."""
 WRITTEN_HERE = ("bin/python", "pyvenv.cfg", RECORD)
 """The files that are made here and not taken from a tar."""
 
@@ -62,15 +64,16 @@ class Environments:
                 f"user, who cannot enter {closed[0]}. Set {CACHE} to another folder."
             )
 
-    def images(self) -> dict[str, Image]:
-        """Return the usable images, by the digest of their environment."""
-        images = {}
+    def images(self) -> tuple[Image, ...]:
+        """Return the usable images."""
+        images = []
         for path in sorted(self._environments.glob(f"*/{RECORD}")):
             with suppress(OSError, ValueError):  # a damaged one is built again
                 image = stored.parse(Image, path.read_bytes(), 1)
-                if (self.path(image.id) / "bin" / "python").exists():
-                    images[image.environment] = image
-        return images
+                folder = self.path(image.id)
+                if folder == path.parent and (folder / "bin" / "python").exists():
+                    images.append(image)
+        return tuple(images)
 
     def path(self, image: str) -> Path:
         """Return the folder of an image."""
@@ -83,9 +86,10 @@ class Environments:
             image = Image(
                 environment=context.environment,
                 label=context.label,
-                id=context.environment,
+                id=name_of(context),
                 size_bytes=packed.stat().st_size,
                 base=context.base,
+                bundle=context.bundle,
             )
             with tempdir.folder(self._environments) as folder:
                 with tarfile.open(packed, "r:") as tar:
@@ -103,17 +107,30 @@ class Environments:
             ) from error
         return image
 
-    def interpreter(self, found: Interpreter) -> Path:
-        """Return an executable that trials can use: the interpreter itself or a copy of it."""
-        if can_execute(found.path, "import os"):
-            return found.path
-        key = f"{found.version}-{digest.of_file(found.path)[:12]}"
-        copy = self._filled(key, lambda folder: base.copy(found, folder))
-        return copy / "bin" / f"python{found.minor}"
+    def interpreter(self, found: Interpreter) -> tuple[Path, str]:
+        """Return an executable that trials can use, and the digest that identifies it.
 
-    def unpacked(self, tar: Path, python: str) -> Path:
-        """Return the executable of an assembled base; EngineError if it does not run here."""
-        key = f"{python}-{digest.of_file(tar)[:12]}"
+        It is the interpreter itself or a copy of it. The digest of a copy covers all its files.
+        """
+        made_of = base.fingerprint(found)
+        if can_execute(found.path, "import os"):
+            return found.path, f"sha256:{made_of}"
+
+        def fill(folder: Path) -> None:
+            base.copy(found, folder)
+            (folder / CONTENT).write_text(_content(folder))
+
+        copy = self._filled(f"{found.version}-{made_of[:32]}", fill)
+        content = digest.of_content([made_of, (copy / CONTENT).read_text()])
+        return copy / "bin" / f"python{found.minor}", f"sha256:{content}"
+
+    def unpacked(self, tar: Path, python: str) -> tuple[Path, str]:
+        """Return the executable of an assembled base, and the digest of the base.
+
+        EngineError if it does not run here.
+        """
+        content = digest.of_file(tar)
+        key = f"{python}-bundled-{content}"
         folder = self._filled(key, lambda folder: base.unpack(tar, python, folder))
         executable = folder / "bin" / f"python{python}"
         libraries = f"LD_LIBRARY_PATH={folder / 'lib'}"
@@ -122,7 +139,7 @@ class Environments:
                 f"Python {python} from the bundle does not run here, perhaps because it needs a "
                 "newer C library than this machine has. Start a container engine."
             )
-        return executable
+        return executable, f"sha256:{content}"
 
     def _filled(self, key: str, fill: Callable[[Path], None]) -> Path:
         """Return the folder of an interpreter; fill it if it does not exist yet."""
@@ -148,6 +165,19 @@ class Environments:
         if folder.exists():
             with tempdir.folder(folder.parent) as removed:
                 folder.rename(removed / folder.name)
+
+
+def name_of(context: BuildContext) -> str:
+    """Return the name of an environment's folder; it depends on the base and on the bundle."""
+    return digest.of_content([context.environment, context.base.digest, context.bundle])
+
+
+def _content(folder: Path) -> str:
+    """Return the digest of all files in a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest.of_content(
+        [(path.relative_to(folder).as_posix(), digest.of_file(path)) for path in files]
+    )
 
 
 def settings(interpreter: Path) -> str:

@@ -143,6 +143,37 @@ def test_a_replay_reproduces(
     assert (replay.path / "replay.md").read_text() in said
 
 
+def test_an_environment_from_a_bundle_is_only_used_by_its_replay(
+    machines: Machines, packed: Path
+) -> None:
+    """An ordinary study builds its own, and so does the replay of another bundle."""
+    assert main(["bundle", "--output", "other.tar.gz"]) == Exit.OK
+    machines.engine = there = QuickEngine()
+    replay = ["replay", "--blocks", "1", "--reports", "there"]
+    for built, words in (
+        (1, [*replay, str(packed)]),
+        (1, [*replay, str(packed), "--new"]),
+        (2, [*replay, "other.tar.gz"]),
+        (3, ["run", "--new", "--blocks", "1"]),
+        (3, [*replay, str(packed)]),
+    ):
+        assert main(words) == Exit.OK
+        assert len(there.built) == len(there.images()) == built, words
+    assert len(list(Path("there/replays").glob("2*"))) == 3
+
+
+def test_a_run_in_a_bundle_does_not_continue_with_another_one(
+    machines: Machines, packed: Path
+) -> None:
+    """Another bundle begins a run of its own, although seeds and inputs are the same."""
+    assert main(["bundle", "--output", "other.tar.gz"]) == Exit.OK
+    machines.elsewhere()
+    for path in (str(packed), "other.tar.gz"):
+        assert main(["replay", path, "--blocks", "1", "--reports", "there"]) == Exit.OK
+    runs = [RunFolder(path).run() for path in Path("there/replays").glob("2*")]
+    assert len({run.bundle for run in runs}) == 2
+
+
 def test_a_replay_cleans_up_after_dead_runs(
     machines: Machines, packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -394,7 +425,7 @@ def _other_dockerfile(folder: Path) -> None:
         (_contents(lambda one: one.update(format=9)), "format 9, this one reads up to 1"),
         (_contents(lambda one: one.update(files={})), "matrix.lock is not part of the bundle"),
         (
-            _contents(lambda one: one.update(files={"../../etc/passwd": "0"})),
+            _contents(lambda one: one["files"].update({"../../etc/passwd": "0"})),
             "passwd is damaged or missing",
         ),
         (_contents(lambda one: one.update(matrix="../matrix.yaml")), "but does not contain it"),
@@ -412,7 +443,7 @@ def _other_dockerfile(folder: Path) -> None:
             _stored("plan", lambda one: one.update(blocks=10**9)),
             "not all between 1 and 10000",
         ),
-        (_absolute_script, "/script.py', but does not contain it"),
+        (_absolute_script, "are of another study than its matrix and lock"),
         (
             lambda one: shutil.copy(one / "replay.sh", one / "results/trials/x.json"),
             "x.json is not part of the bundle",

@@ -59,7 +59,7 @@ def test_a_requested_engine_is_not_replaced(choice: str) -> None:
 
 def test_the_images_of_venv_count() -> None:
     """They are listed if no container engine answers."""
-    assert engines.images("auto") == engines.images("venv") == {}
+    assert engines.images("auto") == engines.images("venv") == ()
 
 
 def test_an_unknown_engine_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 
 from runner.cli.progress import Progress
 from runner.engines.protocol import BuildContext
-from runner.errors import EngineLostError, ImageBuildError, PackagesError
+from runner.errors import EngineError, EngineLostError, ImageBuildError, PackagesError
 from runner.execute import inputs
-from runner.prepare import prepare, write_context, write_contexts
+from runner.prepare import find_bases, prepare, write_context, write_contexts
 from runner.prepare.recipe import environment_digest, to_build
 from runner.records.environment import Base, BaseKind, Environment, Image, Lock
 from runner.records.study import Experiment, Matrix, Status
@@ -58,13 +59,13 @@ def test_an_image_is_built_again_for_another_base(wanted: str, base: Base, found
     """An image is used only if the matrix accepts its base."""
     matrix, lock = replace(founding_matrix(), base=wanted), founding_lock()
     entries = [entry for entry in lock.entries if isinstance(entry, Environment)]
-    images = {environment_digest(entry): image(entry, base) for entry in entries}
+    images = [image(entry, base) for entry in entries]
     assert len(to_build(matrix, lock, images)) == (0 if found else 2)
 
 
 def test_each_environment_is_built_once() -> None:
     """Seven cells with two environments need two images."""
-    waiting = to_build(founding_matrix(), founding_lock(), {})
+    waiting = to_build(founding_matrix(), founding_lock(), ())
     assert [environment.request.label for environment in waiting] == [
         "tensorflow=1.15.0",
         "tensorflow=2.0.0",
@@ -127,9 +128,10 @@ def test_a_full_disk_of_the_engine_is_retried(full: int, missing: int) -> None:
             return super().build(context)
 
     matrix, lock, _ = plain()
-    shown = io.StringIO()
+    engine, shown = Full(), io.StringIO()
+    bases = find_bases(matrix, lock, engine)
     with Progress(shown) as observer:
-        prepared = prepare(matrix, lock, Full(), observer, lambda *_: Path("a.log"))
+        prepared = prepare(matrix, lock, engine, observer, lambda *_: Path("a.log"), bases=bases)
     assert len(prepared.missing) == missing
     waits = min(full, len(retry.WAITS_S))
     assert shown.getvalue().count("No space left on device Trying again in") == waits
@@ -143,8 +145,69 @@ def test_a_lost_engine_ends_the_preparation() -> None:
             raise EngineLostError("the engine went away")
 
     matrix, lock, _ = plain()
+    engine = Dying()
+    bases = find_bases(matrix, lock, engine)
     with Progress(io.StringIO()) as observer, pytest.raises(EngineLostError):
-        prepare(matrix, lock, Dying(), observer, lambda *_: Path())
+        prepare(matrix, lock, engine, observer, lambda *_: Path(), bases=bases)
+
+
+def prepared(engine: FakeEngine, bases: Mapping[str, Base], bundle: str | None = None) -> set[str]:
+    """Prepare the plain study; return the digests of the bases of its images."""
+    matrix, lock, _ = plain()
+    with Progress(io.StringIO()) as observer:
+        found = prepare(
+            matrix, lock, engine, observer, lambda *_: Path(), bases=bases, bundle=bundle
+        )
+    return {one.base.digest for one in found.images.values()}
+
+
+def test_an_image_on_another_base_is_not_used() -> None:
+    """A study whose base was rebuilt under the same name builds its image again."""
+    engine = FakeEngine()
+    matrix, lock, environment = plain()
+    before = find_bases(matrix, lock, engine)
+    assert prepared(engine, before) == {before[environment.python].digest}
+    engine.base_digest = "sha256:another"
+    assert to_build(matrix, lock, engine.images(), before) == ()
+    assert prepared(engine, find_bases(matrix, lock, engine)) == {"sha256:another"}
+    assert len(engine.built) == len(engine.images()) == 2
+
+
+def test_a_base_that_changes_during_a_run_ends_the_preparation() -> None:
+    """No image of the run is built on a base that is not the one of the run."""
+    engine = FakeEngine()
+    matrix, lock, _ = plain()
+    bases = find_bases(matrix, lock, engine)
+    engine.base_digest = "sha256:another"
+    with pytest.raises(EngineError, match="is not the one that this command began with; repeat"):
+        prepared(engine, bases)
+    assert engine.built == []
+
+
+def test_an_image_from_a_bundle_is_used_by_its_replay_alone() -> None:
+    """Neither a study nor the replay of another bundle finds it."""
+    engine = FakeEngine()
+    matrix, lock, environment = plain()
+    bases = find_bases(matrix, lock, engine)
+    base = bases[environment.python]
+    bundled = replace(image(environment, base), bundle="b" * 64)
+    assert to_build(matrix, lock, [bundled]) == (environment,)
+    assert to_build(matrix, lock, [bundled], bases) == (environment,)
+    assert to_build(matrix, lock, [bundled], bases, "c" * 64) == (environment,)
+    assert to_build(matrix, lock, [bundled], bases, "b" * 64) == ()
+    with pytest.raises(EngineError, match="was removed during the replay; run the same command"):
+        prepared(engine, bases, "b" * 64)
+
+
+def test_a_missing_interpreter_gives_no_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No image can be built for it then, but other cells can run."""
+
+    def find(_: str) -> None:
+        raise PackagesError("this machine has no such Python")
+
+    monkeypatch.setattr("runner.python.interpreters.find", find)
+    matrix, lock, _ = plain()
+    assert find_bases(matrix, lock, FakeEngine()) == {}
 
 
 def test_inputs_have_the_paths_that_trials_expect() -> None:

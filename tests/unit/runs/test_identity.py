@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from runner.records.environment import Base, BaseKind
 from runner.records.run import Run
 from runner.records.study import Metric, Status
 from runner.runs.identity import differences, key, short
@@ -12,6 +13,7 @@ from tests.support.samples import founding_run
 RUN = founding_run()
 MATRIX = RUN.matrix
 CELL = MATRIX.cells[0]
+ANOTHER_BASE = Base(kind=BaseKind.LOCAL, name="mine:3.7", digest="sha256:1")
 
 
 def with_matrix(**changes: object) -> Run:
@@ -35,6 +37,8 @@ def renamed(metric: Metric) -> Metric:
     [
         (with_matrix(base="pull"), ("base",)),
         (with_matrix(base="mine:{python}"), ("base",)),
+        (replace(RUN, bases={"3.7": ANOTHER_BASE}), ("bases", "3.7")),
+        (replace(RUN, bundle="b" * 64), ("bundle",)),
         (with_matrix(name="another"), ("name",)),
         (with_matrix(limits=replace(MATRIX.limits, cpus=2)), ("limits", "cpus")),
         (
@@ -89,5 +93,6 @@ def test_the_sandbox_of_venv_is_part_of_the_key() -> None:
 def test_a_digest_is_shortened() -> None:
     """Other values are shown as they are, and a missing one as ``none``."""
     assert short("0" * 64) == "0" * 16 + "..."
+    assert short("sha256:" + "0" * 64) == "0" * 16 + "..."
     assert short("docker") == "docker"
     assert short(None) == "none"

@@ -73,9 +73,9 @@ def serve(requests: list[str]) -> Iterator[Serve]:
             thread.join()
 
 
-def test_images_are_listed_by_environment(serve: Serve, requests: list[str]) -> None:
+def test_images_of_environments_are_listed(serve: Serve, requests: list[str]) -> None:
     """Only named images of environments are asked for."""
-    assert docker.list_images(serve("200 OK", [OURS])) == {IMAGE.environment: IMAGE}
+    assert docker.list_images(serve("200 OK", [OURS])) == (IMAGE,)
     (request,) = requests
     url = urlsplit(request.split()[1])
     assert url.path == "/images/json"

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from runner.engines.protocol import BuildContext
 from runner.engines.venv.cache import Environments, cache
 from runner.errors import EngineError, ImageBuildError
+from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind
 from runner.system import tempdir
 from tests.support.trials import INTERPRETER
@@ -45,18 +47,72 @@ def context(folder: Path, key: str) -> BuildContext:
 def test_an_environment_uses_its_interpreter(environments: Environments, tmp_path: Path) -> None:
     """It is unpacked, linked to its interpreter, and found again."""
     image = environments.add(context(tmp_path / "context", "key"), INTERPRETER.path)
-    assert environments.images() == {"key": image}
+    assert environments.images() == (image,)
     assert (image.base, image.label) == (BASE, "a label")
     folder = environments.path(image.id)
     assert (folder / "bin/python").readlink() == INTERPRETER.path
     assert f"home = {INTERPRETER.path.parent}\n" in (folder / "pyvenv.cfg").read_text()
     assert folder.stat().st_mode & 0o777 == 0o755
     again = environments.add(context(tmp_path / "context", "key"), INTERPRETER.path)
-    assert environments.images() == {"key": again}
+    assert environments.images() == (again,)
     environments.remove(folder)
     environments.remove(folder)
-    assert environments.images() == {}
+    assert environments.images() == ()
     assert list(folder.parent.iterdir()) == []
+
+
+def test_environments_on_other_bases_and_from_bundles_are_kept_apart(
+    environments: Environments, tmp_path: Path
+) -> None:
+    """None replaces another one, and each says what it was built on."""
+    plain = context(tmp_path / "context", "key")
+    other = replace(plain, base=replace(BASE, digest="sha256:1"))
+    bundled = replace(plain, bundle="b" * 64)
+    built = [environments.add(one, INTERPRETER.path) for one in (plain, other, bundled)]
+    assert sorted(environments.images(), key=built.index) == built
+    assert [one.bundle for one in built] == [None, None, "b" * 64]
+
+
+def an_interpreter(folder: Path) -> Interpreter:
+    """Return a copy of this interpreter that can be changed."""
+    folder.mkdir()
+    python = folder / f"python{INTERPRETER.minor}"
+    python.write_text(f'#!/bin/sh\nexec {INTERPRETER.path} "$@"\n')
+    python.chmod(0o755)
+    return replace(INTERPRETER, path=python)
+
+
+def test_an_interpreter_that_was_replaced_at_its_path_is_another_base(
+    environments: Environments, tmp_path: Path
+) -> None:
+    """An upgrade in place gives another digest, so environments are built again."""
+    found = an_interpreter(tmp_path / "bin")
+    path, before = environments.interpreter(found)
+    assert environments.interpreter(found) == (path, before)
+    with path.open("a") as file:
+        file.write("# a newer one\n")
+    assert environments.interpreter(found)[1] != before
+    assert environments.interpreter(replace(found, version="9"))[1] != before
+
+
+def test_a_copied_interpreter_is_identified_by_all_its_files(
+    environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that was made when the standard library was another one is another base."""
+    monkeypatch.setattr("runner.engines.venv.cache.can_execute", lambda *_: False)
+    libraries = iter(("one", "two", "one"))
+
+    def copied(_: Interpreter, folder: Path) -> None:
+        (folder / "library").write_text(next(libraries))
+
+    monkeypatch.setattr("runner.engines.base.copy", copied)
+    digests = []
+    for _ in range(3):
+        path, digest = environments.interpreter(INTERPRETER)
+        assert environments.is_copy(path)
+        digests.append(digest)
+        environments.remove(path.parents[1])
+    assert digests[0] == digests[2] != digests[1]
 
 
 def test_a_trial_can_read_its_environment_with_any_umask(
@@ -82,12 +138,12 @@ def test_an_unusable_environment_is_not_found(environments: Environments, tmp_pa
     python = tmp_path / "python"
     python.write_text("")
     image = environments.add(context(tmp_path / "context", "key"), python)
-    assert environments.images() == {"key": image}
+    assert environments.images() == (image,)
     python.unlink()
-    assert environments.images() == {}
+    assert environments.images() == ()
     python.write_text("")
     (environments.path(image.id) / "image.json").write_text("{")
-    assert environments.images() == {}
+    assert environments.images() == ()
 
 
 def test_a_damaged_context_makes_no_environment(environments: Environments, tmp_path: Path) -> None:
