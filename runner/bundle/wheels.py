@@ -1,21 +1,39 @@
 """The wheels of the runner and its dependencies.
 
-For the Python that runs here, they have the installed versions. For another Python they have the
-newest versions, because the installed ones may not support it. Only this module runs pip: uv
-installs wheels, but cannot save them.
+The runner's own wheel is made of the files that are running: no package index is asked for it,
+because anybody could publish a package of that name there. The dependencies have the installed
+versions for the Python that runs here. For another Python they have the newest versions, because
+the installed ones may not support it. Only this module runs pip: uv installs wheels, but cannot
+save them.
 """
 
+import base64
+import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from runner import __version__
 from runner.errors import PackagesError
+from runner.prepare.recipe import dockerfile
 from runner.system import child, tempdir
 
 NAME = "matrix-runner"
 TIMEOUT_S = 900.0
+PACKAGE = Path(__file__).parents[1]
+FACTS = f"matrix_runner-{__version__}.dist-info"
+"""The folder of the facts about a package in its wheel."""
+WHEEL = f"""\
+Wheel-Version: 1.0
+Generator: {NAME}
+Root-Is-Purelib: true
+Tag: py3-none-any
+"""
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The earliest date in a zip file; all files have it, so equal files give equal wheels."""
 
 
 def this_python() -> str:
@@ -28,8 +46,7 @@ def collect(folder: Path, pythons: Sequence[str]) -> None:
 
     They include pip, so that a Python without pip can install them.
     """
-    _save_own_wheel(folder)
-    required = [one for one in metadata.requires(NAME) or () if "extra ==" not in one]
+    own = save_own_wheel(folder)
     installed = [one for one in metadata.distributions() if one.name != NAME]
     with tempdir.folder() as place:
         exact = place / "installed.txt"
@@ -41,27 +58,80 @@ def collect(folder: Path, pythons: Sequence[str]) -> None:
             _pip(
                 [
                     *("download", "--quiet", "--only-binary", ":all:", "--dest", str(folder)),
-                    *(*which, "pip", *required),
+                    # With its path, no requirement for the runner is looked up in the index.
+                    *(*which, "--", "pip", str(own)),
                 ],
                 f"download the runner's wheels for Python {python}",
+                place,
             )
 
 
-def _save_own_wheel(folder: Path) -> None:
-    """Build the runner's wheel from its checkout; if it is installed, download it."""
-    top = Path(__file__).parents[2]
-    if (top / "pyproject.toml").is_file():
-        arguments = ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(top)]
-    else:
-        own = f"{NAME}=={metadata.version(NAME)}"
-        arguments = ["download", "--quiet", "--no-deps", "--dest", str(folder), own]
-    _pip(arguments, "save the runner's own wheel")
-
-
-def _pip(arguments: Sequence[str], purpose: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+def save_own_wheel(folder: Path) -> Path:
+    """Make a wheel of the runner's own files and return its path; PackagesError if that fails."""
+    path = folder / f"matrix_runner-{__version__}-py3-none-any.whl"
+    record = []
     try:
-        done = child.run(command, timeout_s=TIMEOUT_S)
+        with zipfile.ZipFile(path, "w") as wheel:
+            for name, content in _files():
+                digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+                record.append(f"{name},sha256={digest.decode().rstrip('=')},{len(content)}\n")
+                _add(wheel, name, content)
+            name = f"{FACTS}/RECORD"
+            _add(wheel, name, "".join([*record, f"{name},,\n"]).encode())
+    except (OSError, metadata.PackageNotFoundError) as error:
+        raise PackagesError(
+            f"the runner's own wheel cannot be made ({error}); install matrix-runner and run the "
+            "command again."
+        ) from error
+    return path
+
+
+def _add(wheel: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, EARLIEST)
+    entry.external_attr = 0o100644 << 16
+    wheel.writestr(entry, content, zipfile.ZIP_DEFLATED)
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    """Yield the files of the runner's wheel, with their names."""
+    for path in sorted(PACKAGE.rglob("*")):
+        inside = path.relative_to(PACKAGE)
+        if path.is_file() and not {"__pycache__", "Dockerfiles"} & {*inside.parts}:
+            yield f"{PACKAGE.name}/{inside.as_posix()}", path.read_bytes()
+    for path in sorted(dockerfile().parent.glob("*.Dockerfile")):
+        yield f"{PACKAGE.name}/Dockerfiles/{path.name}", path.read_bytes()
+    for name, text in (
+        ("METADATA", _metadata()),
+        ("WHEEL", WHEEL),
+        ("entry_points.txt", f"[console_scripts]\n{NAME} = {PACKAGE.name}.cli:main\n"),
+    ):
+        yield f"{FACTS}/{name}", text.encode()
+    for license_file in metadata.files(NAME) or ():
+        if license_file.name == "LICENSE":
+            yield f"{FACTS}/licenses/LICENSE", license_file.read_binary()
+
+
+def _metadata() -> str:
+    """Return what pip needs to know: the version, and what has to be installed, too."""
+    known = metadata.metadata(NAME)
+    required = [one for one in metadata.requires(NAME) or () if "extra ==" not in one]
+    lines = [
+        "Metadata-Version: 2.4",
+        f"Name: {NAME}",
+        f"Version: {__version__}",
+        f"Requires-Python: {known['Requires-Python']}",
+        "License-Expression: Apache-2.0",
+        "License-File: LICENSE",
+        *(f"Requires-Dist: {one}" for one in required),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _pip(arguments: Sequence[str], purpose: str, folder: Path) -> None:
+    """Run pip in a folder of ours: ``-I`` and the folder keep other modules from being imported."""
+    command = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", *arguments]
+    try:
+        done = child.run(command, timeout_s=TIMEOUT_S, folder=folder)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackagesError(f"pip could not {purpose}: {error}.") from error
     if done.returncode:

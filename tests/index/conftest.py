@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.index import index_or_skip
+from tests.support.public_index import index_or_skip
 
 
 @pytest.fixture(scope="session", autouse=True)
