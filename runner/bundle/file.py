@@ -193,10 +193,12 @@ def _unpack(path: Path, folder: Path) -> None:
                         "some disk space, or get another copy."
                     )
                 target = folder / entry.name
+                if target.exists():
+                    raise BundleError(f"{path} is not a bundle: it holds {entry.name!r} twice.")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source = tar.extractfile(entry)
                 if source is not None:
-                    with target.open("xb") as file:
+                    with target.open("wb") as file:
                         shutil.copyfileobj(source, file, PIECE_BYTES)
     except (*UNREADABLE, EOFError, zlib.error) as error:
         raise BundleError(

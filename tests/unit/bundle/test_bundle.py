@@ -392,6 +392,9 @@ def _stored(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[
     return changed
 
 
+EPOCH = "1970-01-01T00:00:00Z"
+
+
 def _absolute_script(folder: Path) -> None:
     script = Path("script.py").absolute()
     _stored("run", lambda one: one["matrix"]["experiment"].update(script=str(script)))(folder)
@@ -406,6 +409,29 @@ def _absolute_script(folder: Path) -> None:
 def _linked_results(folder: Path) -> None:
     (folder / "results").rename("elsewhere")
     (folder / "results").symlink_to(Path("elsewhere").absolute())
+
+
+def _hidden_link(folder: Path) -> None:
+    """Reach a file outside through a hidden link, under the digest that it has."""
+    Path("outside").mkdir()
+    Path("outside/secret").write_text("a secret")
+    (folder / "study/.x").symlink_to(Path("outside").absolute())
+    found = digest.of_file(Path("outside/secret"))
+    _contents(lambda one: one["files"].update({"study/.x/secret": found}))(folder)
+
+
+def _pipe_as_manifest(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    os.mkfifo(folder / MANIFEST)
+
+
+def _linked_manifest(folder: Path) -> None:
+    (folder / MANIFEST).rename("manifest.json")
+    (folder / MANIFEST).symlink_to(Path("manifest.json").absolute())
+
+
+def _no_limits(matrix: dict[str, Any]) -> None:
+    matrix["limits"]["memory_bytes"] = 2**50
 
 
 def _other_dockerfile(folder: Path) -> None:
@@ -449,6 +475,20 @@ def _other_dockerfile(folder: Path) -> None:
             "x.json is not part of the bundle",
         ),
         (_linked_results, "results is not part of the bundle"),
+        (_hidden_link, ".x is not part of the bundle"),
+        (_pipe_as_manifest, "is not a bundle"),
+        (_linked_manifest, "is not a bundle"),
+        (_stored("run", lambda one: _no_limits(one["matrix"])), "are of another study"),
+        (_stored("run", lambda one: one["matrix"].update(name="x")), "are of another study"),
+        (_stored("run", lambda one: one["matrix"].update(repeats=10**9)), "are of another study"),
+        (
+            _stored("run", lambda one: one["matrix"]["cells"][0].update(timeout_s=1e9)),
+            "are of another study",
+        ),
+        (
+            _stored("run", lambda one: one["lock"]["entries"][0].update(as_of=EPOCH)),
+            "are of another study",
+        ),
         (
             _contents(lambda one: one["files"].update({"x\x1b[2J\ry": "0"})),
             "x\\x1b[2J\\ry is damaged",
@@ -507,8 +547,12 @@ def test_a_bundled_environment_cannot_write_outside_the_cache(
     assert outside.read_text() == "mine"
 
 
-@pytest.mark.parametrize("kind", ["outside", "absolute", "link", "device", "text", "half", "none"])
-def test_other_archives_are_refused(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kind", ["outside", "absolute", "link", "device", "twice", "huge", "text", "half", "none"]
+)
+def test_other_archives_are_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is written outside the folder where they are unpacked."""
     path = tmp_path / "b.tar.gz"
     outside = tmp_path / "outside"
@@ -520,11 +564,16 @@ def test_other_archives_are_refused(kind: str, tmp_path: Path) -> None:
         else:
             entry.size = 4
         tar.addfile(entry, io.BytesIO(b"text"))
+        if kind == "twice":
+            tar.addfile(entry, io.BytesIO(b"evil"))
+        if kind == "huge":
+            monkeypatch.setattr("runner.bundle.file.LARGEST_BYTES", 3)
     if kind == "text":
         path.write_text("no tar")
     elif kind == "half":
         path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(BundleError), opened(path):
+    said = {"twice": "holds 'x' twice", "huge": "holds more than"}.get(kind)
+    with pytest.raises(BundleError, match=said), opened(path):
         pass
     assert not outside.exists()
 
