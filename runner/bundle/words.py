@@ -35,6 +35,7 @@ def as_text(reproduction: Reproduction, bundled: StoredRun, replay: StoredRun) -
         [
             f"**{reproduction.verdict.value}**: {_line(reproduction.reason)}.",
             "",
+            *(f"In the bundle: {_line(one)}\n" for one in words.doubts(old)),
             _NOT_COMPARED,
             "",
             *_cut([_finding(one, old, new) for one in found], MOST_FINDINGS),

@@ -31,7 +31,7 @@ def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> I
     yield cell.id
     if then.key == now.key:
         yield f"resumes {folder.path}: nothing that affects a measurement has changed"
-        yield from _trials(cell, now.matrix, plan, folder.results())
+        yield from _trials(cell, now.matrix, plan, folder.checked(then, plan)[0])
         return
     yield f"begins a new run, because it differs from {folder.path}:"
     yield from _changes(cell, differences(then, now))

@@ -10,6 +10,7 @@ from runner.records.attempts import Attempts
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Host, Plan, Reading, Run, TrialResult
 from runner.records.study import Cell, Status
+from runner.runs.checks import Refused
 from runner.runs.folder import StoredRun
 from runner.summarise import Summary, summarise
 from runner.system.host import runs_here
@@ -36,6 +37,10 @@ class Evidence:
     """Every attempt whose engine was lost, in order of its start."""
     done: frozenset[tuple[str, int, bool]]
     """The planned trials that have a result, with those of the control."""
+    refused: tuple[Refused, ...]
+    """The results that do not count, because they were edited or do not belong to the run."""
+    edited: tuple[str, ...]
+    """The names of the other files that were edited."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -115,6 +120,8 @@ def gather(stored: StoredRun) -> Evidence:
         judgement=judge(run.matrix, plan, stored.results),
         done=_done(plan, stored.results),
         lost=tuple(one for one in stored.results if one.status is Status.ENGINE_LOST),
+        refused=stored.refused,
+        edited=stored.edited,
     )
 
 

@@ -6,6 +6,7 @@ from runner.records import shown
 from runner.report.evidence import Evidence, gather
 from runner.report.records import ReportView
 from runner.report.sections import SECTIONS
+from runner.report.words import doubts
 from runner.runs.folder import StoredRun
 from runner.text import counted, memory
 
@@ -17,7 +18,7 @@ def view(stored: StoredRun) -> ReportView:
     evidence, matrix = gather(stored), stored.run.matrix
     return ReportView(
         matrix.title or matrix.name,
-        (_compared(evidence), _progress(evidence), *_quick(evidence)),
+        (_compared(evidence), *doubts(evidence), _progress(evidence), *_quick(evidence)),
         tuple(section for make in SECTIONS if (section := make(evidence)) is not None),
     )
 

@@ -16,7 +16,7 @@ from runner.records.study import Better, Cell, Matrix, Metric, Scale, Status
 from runner.report.evidence import Evidence
 from runner.report.records import Table
 from runner.summarise import Summary, depends_on_speed
-from runner.text import counted, size, unbroken
+from runner.text import counted, listed, shortened, size, unbroken
 
 NOTHING = "\N{EM DASH}"
 """Stands for a missing number."""
@@ -26,6 +26,9 @@ UNEXPECTED = "\N{CROSS MARK}"
 
 MULTIPLES_FROM = math.log(10)
 """From a factor of ten, a change is written as ``12x`` instead of in per cent."""
+
+MOST_LISTED = 10
+"""How many results a sentence names."""
 
 _LARGEST_EXPONENT = 700.0
 _MINUS = "\N{MINUS SIGN}"
@@ -324,3 +327,27 @@ def _is_time(matrix: Matrix, metric: Metric) -> bool:
 
 def _speed(change: float) -> str:
     return "slower" if change > 0 else "faster"
+
+
+# Stored files
+
+
+def doubts(evidence: Evidence) -> Iterator[str]:
+    """Yield a sentence for each reason to doubt that the stored files are as they were saved."""
+    edited = [one.name.removesuffix(".json") for one in evidence.refused if one.edited]
+    others = [f"{one.name} ({one.reason})" for one in evidence.refused if not one.edited]
+    if edited:
+        yield f"Edited results: {_first(edited)}. They are not counted."
+    if others:
+        yield f"Results that do not belong to this run: {_first(others)}. They are not counted."
+    if evidence.edited:
+        yield (
+            f"Edited files: {listed(evidence.edited)}. This report may not show what was measured."
+        )
+
+
+def _first(items: Sequence[str]) -> str:
+    """List a few items, and count the others."""
+    some = [shortened(one) for one in items[:MOST_LISTED]]
+    more = len(items) - len(some)
+    return listed([*some, *([f"{more} more"] if more else [])])

@@ -20,6 +20,7 @@ from runner.runs import identity
 from runner.runs.folder import RunFolder, new_name, occupied, point_latest, run_folders
 from runner.system import digest, git
 from runner.system.retry import Note
+from runner.text import listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +123,12 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
             folder.save(plan)  # before run.json, which makes the folder a run
             folder.save(run)
             point_latest(folder)
-        results, damaged = folder.salvage()
-        for path in damaged:
-            note(f"{path}: this result was damaged and is set aside; its trial will run again.")
+        results, refused = folder.salvage(run, plan)
+        for one in refused:
+            note(
+                f"{folder.path / 'trials' / one.name}: this result is set aside, because "
+                f"{one.reason}; its trial will run again."
+            )
         yield Execution(run=run, folder=folder, plan=plan, results=results, root=start.root)
 
 
@@ -150,7 +154,9 @@ def _same(run: Run, start: Start, note: Note) -> Run | None:
         try:
             earlier = folder.run()
             if earlier.key == run.key and seed in {None, folder.plan().seed}:
-                return earlier
+                if not (edited := folder.edited()):
+                    return earlier
+                note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")
     return None

@@ -11,6 +11,8 @@ from runner.errors import DamagedError, NoSpaceError, RunFolderError
 from runner.records import FORMAT, Record
 from runner.system import atomic, digest, safe, stored
 
+SEALED = 7
+"""The first format whose files have a digest of their content."""
 MAX_NAME = 200  # file systems allow 255 bytes, and an ending is added
 _T = TypeVar("_T", bound=Record)
 
@@ -24,8 +26,8 @@ def file_name(name: str) -> str:
 
 
 def save(path: Path, record: Record) -> None:
-    """Write a record."""
-    write(path, stored.dump(record))
+    """Write a record, with a digest of it."""
+    write(path, stored.sealed(stored.dump(record)))
 
 
 def write(path: Path, content: bytes) -> None:
@@ -37,17 +39,27 @@ def write(path: Path, content: bytes) -> None:
 
 def load(path: Path, kind: type[_T]) -> _T:
     """Read a record; DamagedError if the file does not hold one."""
+    return examine(path, kind)[0]
+
+
+def examine(path: Path, kind: type[_T]) -> tuple[_T, bool]:
+    """Read a record, and whether it was edited after it was saved.
+
+    DamagedError if the file does not hold one.
+    """
     with disk(path):
         try:
-            content = safe.read(path)
+            content, is_genuine = stored.unsealed(safe.read(path))
         except (safe.IrregularError, IsADirectoryError) as error:  # we never wrote that
             raise damaged(path, str(error.strerror)) from error
     try:
-        return stored.parse(kind, content, FORMAT, _upgraded)
+        record = stored.parse(kind, content, FORMAT, _upgraded)
     except stored.NewerFormatError as error:
         raise RunFolderError(f"{path} {error}") from error
     except stored.InvalidError as error:
         raise damaged(path, str(error)) from error
+    is_sealed = is_genuine is not None or getattr(record, "format", FORMAT) >= SEALED
+    return record, is_sealed and not is_genuine
 
 
 def _upgraded(written: dict[str, Any]) -> object:

@@ -21,8 +21,8 @@ process ends, for whatever reason.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from runner.records.environment import Image, Images
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
 from runner.runs import files
+from runner.runs.checks import Refused, refusals
 from runner.runs.files import disk, file_name
 from runner.system import atomic, safe
 from runner.text import quoted
@@ -52,6 +53,10 @@ class StoredRun:
     results: tuple[TrialResult, ...]
     logs: Mapping[str, str]
     """The last lines of the log of every trial that is not ok, by trial id."""
+    refused: tuple[Refused, ...] = ()
+    """The results that do not count, because they were edited or do not belong to the run."""
+    edited: tuple[str, ...] = ()
+    """The names of the other files that were edited after they were saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +140,44 @@ class RunFolder:
         return files.load(self.path / FILES[Plan], Plan)
 
     def results(self) -> tuple[TrialResult, ...]:
-        """Read the results saved so far, ordered by start time."""
+        """Read all results saved so far, ordered by start time."""
         return _by_start(files.load(path, TrialResult) for path in self._result_paths())
 
-    def salvage(self) -> tuple[tuple[TrialResult, ...], tuple[Path, ...]]:
-        """Read the results saved so far; rename damaged files and return their new paths, too.
+    def checked(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+        """Read the results of a run that count, ordered by start time, and which do not count."""
+        images = {one.id for one in self.images()}
+        found = [_checked(path, run, plan, images) for path in self._result_paths()]
+        results = _by_start(one for one in found if isinstance(one, TrialResult))
+        return results, tuple(one for one in found if isinstance(one, Refused))
 
-        The disk or another program damaged them, since we never write half a file. Their trials
-        count as not executed.
+    def salvage(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+        """Read the results of a run that count; rename the other files.
+
+        The disk or somebody else changed them, since we never write half a file. Their trials count
+        as not executed. A refused result has its new name.
         """
-        results, renamed = [], []
+        images = {one.id for one in self.images()}
+        results: list[TrialResult] = []
+        refused: list[Refused] = []
         for path in self._result_paths():
             try:
-                results.append(files.load(path, TrialResult))
+                found = _checked(path, run, plan, images)
             except DamagedError:
-                with disk(path):
-                    renamed.append(path.replace(path.with_name(f"{path.name}.damaged")))
-        return _by_start(results), tuple(renamed)
+                found = Refused(path.name, "it is damaged")
+            if isinstance(found, TrialResult):
+                results.append(found)
+                continue
+            with disk(path):
+                aside = path.replace(path.with_name(f"{path.name}.damaged"))
+            refused.append(replace(found, name=aside.name))
+        return _by_start(results), tuple(refused)
+
+    def edited(self) -> tuple[str, ...]:
+        """Return the names of the files, except results, that were edited after they were saved."""
+        paths = {kind: self.path / name for kind, name in FILES.items()}
+        return tuple(
+            path.name for kind, path in paths.items() if path.exists() and _is_edited(path, kind)
+        )
 
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""
@@ -160,10 +186,11 @@ class RunFolder:
 
     def stored(self) -> StoredRun:
         """Read everything in the folder."""
-        results = self.results()
+        run, plan = self.run(), self.plan()
+        results, refused = self.checked(run, plan)
         return StoredRun(
-            run=self.run(),
-            plan=self.plan(),
+            run=run,
+            plan=plan,
             images=self.images(),
             results=results,
             logs={
@@ -171,6 +198,8 @@ class RunFolder:
                 for result in results
                 if result.status is not Status.OK
             },
+            refused=refused,
+            edited=self.edited(),
         )
 
     def _result_paths(self) -> list[Path]:
@@ -182,6 +211,19 @@ class RunFolder:
             text = safe.tail(path, LOG_TAIL_BYTES).decode(errors="replace")
             return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
         return ""
+
+
+def _checked(path: Path, run: Run, plan: Plan, images: Collection[str]) -> TrialResult | Refused:
+    """Return the result in a file, or why it does not count; DamagedError if there is none."""
+    result, edited = files.examine(path, TrialResult)
+    if edited or result.format < min(run.format, files.SEALED):
+        return Refused(path.name, "it was edited after it was saved", edited=True)
+    reason = next(refusals(result, path.name, run, plan, images), None)
+    return result if reason is None else Refused(path.name, reason)
+
+
+def _is_edited(path: Path, kind: type[Run | Plan | Images]) -> bool:
+    return files.examine(path, kind)[1]
 
 
 def _contradiction(matrix: Matrix) -> str | None:

@@ -1,6 +1,7 @@
 """Stored JSON: records written as JSON, and read back strictly.
 
-A stored record has a ``format`` number. Older formats are upgraded and newer ones refused.
+A stored record has a ``format`` number. Older formats are upgraded and newer ones refused. A sealed
+one also has the digest of its own content.
 """
 
 import dataclasses
@@ -12,11 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from runner.records import Record
+from runner.system import digest
 from runner.text import cut, one_line
 
 LARGEST = 2**64
 """No seed, size or count reaches this."""
 LONGEST_PROBLEM = 300
+SEAL = "digest"
+"""The field that holds the digest of all other fields."""
 
 _T = TypeVar("_T", bound=Record)
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
@@ -73,6 +77,25 @@ def parse(
 def dump(record: Record, indent: int = 1) -> bytes:
     """Return a record as the content of a file."""
     return _adapter(type(record)).dump_json(record, indent=indent) + b"\n"
+
+
+def sealed(content: bytes) -> bytes:
+    """Return the content of a file with a digest of it."""
+    written = from_json(content)
+    written[SEAL] = digest.of_content(written)
+    return to_json(written, indent=1) + b"\n"
+
+
+def unsealed(content: bytes) -> tuple[bytes, bool | None]:
+    """Return the content without its digest, and whether the digest fits; None without one."""
+    try:
+        written = from_json(content, allow_inf_nan=False)
+        if not isinstance(written, dict) or SEAL not in written:
+            return content, None
+        seal = written.pop(SEAL)
+        return to_json(written), seal == digest.of_content(written)
+    except ValueError:
+        return content, None
 
 
 def _adapter(kind: type) -> TypeAdapter[Any]:

@@ -45,6 +45,7 @@ class FakeEngine:
         self.base_digest = "sha256:" + "0" * 64
         """The digest of every base; another one means that the bases were built again."""
         self._images: dict[str, Image] = {}
+        self._lost = 0
         self._staged: dict[str, Path] = {}
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ class FakeEngine:
         image = Image(
             environment=environment,
             label=label,
-            id=f"sha256:{digest.of_content([environment, base.digest, bundle])}",
+            id=f"sha256:{digest.of_content([environment, base.digest, bundle, self._lost])}",
             size_bytes=size_bytes,
             base=base,
             bundle=bundle,
@@ -90,8 +91,9 @@ class FakeEngine:
         return image
 
     def forget_images(self) -> None:
-        """Lose all images."""
+        """Lose all images. Built again, they have other ids."""
         self._images.clear()
+        self._lost += 1
 
     def base(self, wanted: str, interpreter: Interpreter) -> Base:
         return self._base(interpreter.minor)

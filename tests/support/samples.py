@@ -5,6 +5,7 @@ The numbers are invented, plausible for a laptop, and always the same.
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from runner.records.environment import (
@@ -34,6 +35,7 @@ from runner.records.study import (
     Status,
 )
 from runner.runs.folder import StoredRun
+from tests.support.fakes import QUIET
 
 DAY = datetime(2026, 11, 23, 9, 30, tzinfo=timezone.utc)
 GIB = 1024**3
@@ -290,6 +292,11 @@ def founding_plan(matrix: Matrix | None = None) -> Plan:
 def founding_results(trials: int | None = None) -> tuple[TrialResult, ...]:
     """Return the results of the first ``trials`` trials, or of all trials."""
     return tuple(founding_result(trial) for trial in founding_plan().trials[:trials])
+
+
+def stored_results(trials: int | None = None) -> tuple[TrialResult, ...]:
+    """Return the same results with what a launcher measured, as a run saves them."""
+    return tuple(replace(one, reading=QUIET) for one in founding_results(trials))
 
 
 def founding_result(trial: Trial) -> TrialResult:

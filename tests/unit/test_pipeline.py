@@ -345,9 +345,57 @@ def test_a_damaged_result_is_executed_again(
     victim = next(Path("reports/latest/trials").glob("*.json"))
     victim.write_bytes(b"\0" * 100)
     assert main(["--blocks", "1"]) == Exit.OK
-    assert "this result was damaged and is set aside" in capsys.readouterr().out
+    assert (
+        "this result is set aside, because it is damaged; its trial will run again."
+        in capsys.readouterr().out
+    )
     assert len(engine.executed) == 4
     assert len(set(engine.executed)) == 3
+
+
+def test_an_edited_result_is_executed_again(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is kept, and the report no longer mentions it."""
+    study(engine)
+    main(["--blocks", "1"])
+    victim = next(Path("reports/latest/trials").glob("*.json"))
+    victim.write_text(victim.read_text().replace('"ok"', '"failed"'))
+    assert main(["report"]) == Exit.OK
+    report = Path("reports/latest/report.md")
+    assert "Edited results: " in report.read_text()
+    assert main(["--blocks", "1"]) == Exit.OK
+    said = "is set aside, because it was edited after it was saved; its trial will run again."
+    assert said in capsys.readouterr().out
+    assert len(engine.executed) == 4
+    assert victim.with_name(f"{victim.name}.damaged").is_file()
+    assert "Edited results" not in report.read_text()
+
+
+@pytest.mark.parametrize("name", ["run.json", "plan.json", "images.json"])
+def test_an_edited_run_is_not_continued(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Saving it again would hide that it was edited."""
+    study(engine)
+    main(["--blocks", "1"])
+    path = Path("reports/latest", name).resolve()
+    path.write_text(path.read_text().replace('"digest": "', '"digest": "0'))
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert f"is not continued, because it was edited ({name})." in capsys.readouterr().out
+    assert len(folders()) == 2
+
+
+def test_images_that_were_built_again_stay_with_their_results(engine: WatchedEngine) -> None:
+    """A result counts only if its image is one of the run."""
+    study(engine)
+    main(["--blocks", "1"])
+    engine.forget_images()
+    assert main([]) == Exit.OK
+    stored = RunFolder(Path("reports/latest")).stored()
+    assert (stored.refused, len(folders())) == ((), 1)
+    assert {one.image for one in stored.results} == {one.id for one in stored.images}
+    assert len(stored.images) == 2
 
 
 def test_a_run_waits_while_the_disk_is_full(

@@ -8,12 +8,17 @@ import pytest
 from runner.cli.explain import explain, find_cell
 from runner.errors import NothingSelectedError
 from runner.plan import make_plan
-from runner.records.environment import Environment
+from runner.records.environment import Environment, Images
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
 from runner.runs.folder import RunFolder, newest_run, occupied
 from runner.runs.identity import key
-from tests.support.samples import founding_matrix, founding_results, founding_run
+from tests.support.samples import (
+    founding_images,
+    founding_matrix,
+    founding_run,
+    stored_results,
+)
 
 MATRIX = founding_matrix()
 CELL = MATRIX.cells[0]
@@ -26,6 +31,7 @@ def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "20260101-000000-founding")
     with occupied(folder.path):
         folder.save(founding_run())
+        folder.save(Images(images=founding_images()))
     return folder
 
 
@@ -45,7 +51,7 @@ def changed(matrix: Matrix) -> Run:
 def result(plan: Plan, block: int, status: Status, reason: str | None = None) -> TrialResult:
     """Return a result of the first cell."""
     (trial,) = [one for one in plan.trials if one.slot == (CELL.id, block, False)]
-    return replace(founding_results()[0], trial=trial, status=status, reason=reason, disturbed=None)
+    return replace(stored_results()[0], trial=trial, status=status, reason=reason, disturbed=None)
 
 
 def test_a_resumed_run_explains_each_trial(folder: RunFolder) -> None:

@@ -35,6 +35,7 @@ from tests.support.samples import (
     founding_run,
     founding_stored,
     request,
+    stored_results,
 )
 
 GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -85,9 +86,9 @@ def test_a_report_is_made_from_a_folder_alone(tmp_path: Path) -> None:
         folder.save(founding_run())
         folder.save(founding_plan())
         folder.save(Images(images=founding_images()))
-        for result in founding_results():
+        for result in stored_results():
             folder.save_result(result, founding_logs().get(result.trial.id, "epoch 1"))
-    assert write(folder).read_text(encoding="utf-8") == founding_report()
+    assert write(folder).read_text(encoding="utf-8") == report(stored_results())
 
 
 def test_the_unfinished_report_equals_the_gold_file(gold: Callable[[str, str], None]) -> None:

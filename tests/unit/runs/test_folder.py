@@ -8,8 +8,11 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +21,10 @@ from hypothesis import strategies as st
 from runner.errors import DamagedError, NoSpaceError, RunFolderError
 from runner.records import FORMAT
 from runner.records.environment import Images
-from runner.records.run import Guards, Plan
+from runner.records.run import Guards, Plan, TrialResult
 from runner.records.study import Status
 from runner.report import write as write_report
+from runner.runs.checks import Refused
 from runner.runs.files import file_name
 from runner.runs.folder import (
     RunFolder,
@@ -30,7 +34,8 @@ from runner.runs.folder import (
     point_latest,
     run_folders,
 )
-from tests.support.samples import founding_images, founding_plan, founding_results, founding_run
+from runner.system.stored import sealed
+from tests.support.samples import founding_images, founding_plan, founding_run, stored_results
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ROOT = Path(__file__).parents[3]
@@ -49,28 +54,28 @@ def begun(path: Path) -> RunFolder:
         assert ours
         folder.save(founding_run())
         folder.save(founding_plan())
+        folder.save(Images(images=founding_images()))
     return folder
 
 
 def test_every_record_comes_back_as_it_was_saved(folder: RunFolder) -> None:
     """Run, plan, images and results equal the saved ones."""
-    folder.save(Images(images=founding_images()))
-    for result in founding_results():
+    for result in stored_results():
         folder.save_result(result, "a log")
     stored = folder.stored()
     assert stored.run == founding_run()
     assert stored.plan == founding_plan()
     assert stored.images == founding_images()
-    in_order = sorted(founding_results(), key=lambda result: result.started_at)
+    in_order = sorted(stored_results(), key=lambda result: result.started_at)
     assert list(stored.results) == in_order
 
 
 def test_the_logs_of_failed_trials_come_back_in_part(folder: RunFolder) -> None:
     """A report shows the last lines of the log of each trial that is not ok."""
     log = "".join(f"line {number}\n" for number in range(100)) + "last \udcff words"
-    for result in founding_results():
+    for result in stored_results():
         folder.save_result(result, log)
-    failed = {result.trial.id for result in founding_results() if result.status is not Status.OK}
+    failed = {result.trial.id for result in stored_results() if result.status is not Status.OK}
     logs = folder.stored().logs
     assert set(logs) == failed
     assert all(tail.startswith("line 61\n") and tail.endswith("words") for tail in logs.values())
@@ -97,7 +102,7 @@ def test_a_log_does_not_depend_on_the_locale(folder: RunFolder) -> None:
 
 def test_a_report_needs_no_logs(folder: RunFolder) -> None:
     """Somebody may have removed them to save space."""
-    for result in founding_results():
+    for result in stored_results():
         folder.save_result(result, "a log")
     for path in (folder.path / "logs").iterdir():
         path.unlink()
@@ -116,7 +121,7 @@ def test_a_full_disk_damages_nothing(folder: RunFolder, monkeypatch: pytest.Monk
     with pytest.raises(RunFolderError, match=r"plan\.json: No space left on device; fix this"):
         folder.save(founding_plan())
     with pytest.raises(RunFolderError, match="No space left on device"):
-        folder.save_result(founding_results()[0], "a log")
+        folder.save_result(stored_results()[0], "a log")
     after = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     assert after == before
 
@@ -132,7 +137,7 @@ def test_a_result_survives_a_crash_of_the_machine(
         synced.append((stat.S_ISDIR(os.fstat(opened).st_mode), saved))
 
     monkeypatch.setattr(os, "fsync", sync)
-    folder.save_result(founding_results()[0], "a log")
+    folder.save_result(stored_results()[0], "a log")
     log, result = [(False, 0), (True, 0)], [(False, 0), (True, 1)]
     assert synced == log + result
 
@@ -156,20 +161,152 @@ def test_a_stored_run_cannot_carry_options(folder: RunFolder, good: str, hostile
 
 def test_a_damaged_result_is_set_aside(folder: RunFolder) -> None:
     """The other results are read, and the damaged file is kept under another name."""
-    for result in founding_results():
+    for result in stored_results():
         folder.save_result(result, "a log")
     victim = next((folder.path / "trials").glob("*.json"))
     victim.write_bytes(victim.read_bytes()[:100])
-    results, damaged = folder.salvage()
-    assert len(results) == len(founding_results()) - 1
-    assert damaged == (victim.with_name(f"{victim.name}.damaged"),)
-    assert damaged[0].stat().st_size == 100
-    assert folder.salvage() == (results, ())
+    results, refused = salvaged(folder)
+    assert len(results) == len(stored_results()) - 1
+    assert refused == (Refused(f"{victim.name}.damaged", "it is damaged"),)
+    assert victim.with_name(refused[0].name).stat().st_size == 100
+    assert salvaged(folder) == (results, ())
+
+
+def salvaged(folder: RunFolder) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+    """Set aside the results of the founding run that do not count."""
+    return folder.salvage(founding_run(), founding_plan())
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Edit a stored file, as a person would."""
+    written = json.loads(path.read_text())
+    change(written)
+    path.write_text(json.dumps(written))
+
+
+def forge(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Edit a stored file, and make its digest fit."""
+    edit(path, change)
+    edit(path, lambda written: written.pop("digest"))
+    path.write_bytes(sealed(path.read_bytes()))
+
+
+def saved(folder: RunFolder) -> Path:
+    """Save all results of the founding run, and return the file of one that is ok."""
+    for result in stored_results():
+        folder.save_result(result, "a log")
+    return min((folder.path / "trials").glob("*sequential@b1.1.json"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda written: written["values"].update(test_accuracy=99.9),
+        lambda written: written["series"]["epoch_seconds"].append(0.1),
+        lambda written: written.update(status="failed"),
+        lambda written: written.update(disturbed="other processes were busy"),
+        lambda written: written["trial"].update(attempt=2),
+        lambda written: written.pop("digest"),
+        lambda written: written.update(digest="0" * 64),
+        lambda written: written.update(digest=7),
+        lambda written: (written.pop("digest"), written.update(format=FORMAT - 1)),
+    ],
+)
+def test_an_edited_result_does_not_count(
+    folder: RunFolder, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """The report names it near the top; a resumed run sets it aside and repeats its trial."""
+    victim = saved(folder)
+    edit(victim, change)
+    said = f"Edited results: {victim.stem}. They are not counted."
+    assert said in report(folder).partition("\n## ")[0]
+    stored = folder.stored()
+    assert len(stored.results) == len(stored_results()) - 1
+    reason = "it was edited after it was saved"
+    assert stored.refused == (Refused(victim.name, reason, edited=True),)
+    results, refused = salvaged(folder)
+    assert (results, [one.name for one in refused]) == (stored.results, [f"{victim.name}.damaged"])
+    assert salvaged(folder) == (results, ())
+
+
+def report(folder: RunFolder) -> str:
+    """Return the report without the characters that protect Markdown."""
+    return re.sub(r"<!-- -->|\\", "", write_report(folder).read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda written: written["trial"].update(seed=5), "its seed is not the one in the plan"),
+        (lambda written: written["trial"].update(block=2), "it is the result of "),
+        (lambda written: written["trial"].update(control=True), "it is the result of "),
+        (lambda written: written["trial"].update(cell="tensorflow=3"), "it is the result of "),
+        (lambda written: written.update(image="sha256:0"), "its image is not one of the run"),
+        (lambda written: written["values"].clear(), "it lacks the metric "),
+        (lambda written: written["series"].update(epoch_seconds=[]), "it lacks the metric epoch_s"),
+        (lambda written: written.update(reading=None), "nothing was executed, although it is ok"),
+        (lambda written: written.update(image=None), "nothing was executed, although it is ok"),
+    ],
+)
+def test_a_result_that_does_not_belong_to_its_run_does_not_count(
+    folder: RunFolder, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    """Even if its digest is right, as in a result that was copied from another run."""
+    victim = saved(folder)
+    forge(victim, change)
+    (refused,) = folder.stored().refused
+    assert (refused.name, refused.edited) == (victim.name, False)
+    assert refused.reason.startswith(reason)
+    said = f"Results that do not belong to this run: {victim.name} ({reason}"
+    assert said in report(folder).partition("\n## ")[0]
+
+
+def test_a_copied_result_does_not_count(folder: RunFolder) -> None:
+    """A trial that is missing cannot be replaced by another trial's result."""
+    first, *_ = stored_results()
+    folder.save_result(first, "a log")
+    path = next((folder.path / "trials").iterdir())
+    shutil.copy(path, path.with_name(path.name.replace("b1", "b2")))
+    stored = folder.stored()
+    assert stored.results == (first,)
+    assert [one.reason for one in stored.refused] == [f"it is the result of {first.trial.id}"]
+
+
+def test_a_result_of_a_cell_that_the_run_does_not_have_does_not_count(folder: RunFolder) -> None:
+    """It may come from another study."""
+    first, *_ = stored_results()
+    folder.save_result(replace(first, trial=replace(first.trial, cell="tensorflow=3")), "a log")
+    assert [one.reason for one in folder.stored().refused] == ["the run has no such cell"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "plan.json", "images.json"])
+def test_other_edited_files_are_named_in_the_report(folder: RunFolder, name: str) -> None:
+    """The report is made from them nevertheless."""
+    assert folder.stored().edited == ()
+    edit(folder.path / name, lambda written: written.update(digest="0" * 64))
+    assert folder.stored().edited == (name,)
+    assert f"Edited files: {name}." in report(folder).partition("\n## ")[0]
+
+
+def test_an_edited_plan_is_noticed(folder: RunFolder) -> None:
+    """For example one with another seed."""
+    edit(folder.path / "plan.json", lambda written: written.update(seed=2))
+    assert folder.edited() == ("plan.json",)
+
+
+def test_older_files_have_no_digest(folder: RunFolder) -> None:
+    """They are read as before, whether somebody edited them or not."""
+    saved(folder)
+    for path in folder.path.rglob("*.json"):
+        edit(path, lambda written: (written.pop("digest"), written.update(format=6)))
+    stored = folder.stored()
+    assert (stored.refused, stored.edited) == ((), ())
+    assert len(stored.results) == len(stored_results())
 
 
 def test_the_temporary_files_of_a_killed_process_are_removed(folder: RunFolder) -> None:
     """Complete files and the lock stay."""
-    folder.save_result(founding_results()[0], "a log")
+    folder.save_result(stored_results()[0], "a log")
     before = {path for path in folder.path.rglob("*") if path.is_file()}
     for name in (".run.json.123", "trials/.a@b1.1.json.4567", "logs/.a@b1.1.log.89", ".latest.5"):
         (folder.path / name).write_text("half")
@@ -275,6 +412,7 @@ def test_the_old_names_are_refused_in_the_newest_format(folder: RunFolder) -> No
 def test_published_runs_are_read(path: Path) -> None:
     """Older versions wrote them; each has a control in every block."""
     stored = RunFolder(path).stored()
+    assert (stored.refused, stored.edited) == ((), ())
     controls = {trial.block for trial in stored.plan.trials if trial.control}
     assert len(controls) == stored.plan.blocks
     assert {one.trial.block for one in stored.results if one.trial.control} == controls

@@ -1,0 +1,49 @@
+"""Which stored results count: those that nobody edited, and that belong to their run.
+
+A stored file contains the digest of the rest of it. The digest makes an edited number visible. It
+is no signature: somebody who also computes a new digest is not noticed.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from runner.records.run import Plan, Run, TrialResult
+from runner.records.study import Status
+from runner.runs.files import SEALED, file_name
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A stored result that does not count: its name, and why."""
+
+    name: str
+    reason: str
+    edited: bool = False
+    """Whether it was edited after it was saved."""
+
+
+def refusals(
+    result: TrialResult, name: str, run: Run, plan: Plan, images: Collection[str]
+) -> Iterator[str]:
+    """Yield why the result in the file ``name`` does not belong to a run with these images.
+
+    A trial that is no longer planned is not refused: others ignore it. Its position is not checked,
+    because it changes if cells of the same block leave the plan.
+    """
+    trial = result.trial
+    planned = {one.slot: one for one in plan.trials}.get(trial.slot, trial)
+    if name != f"{file_name(trial.id)}.json":
+        yield f"it is the result of {trial.id}"
+    if trial.cell not in {cell.id for cell in run.matrix.cells}:
+        yield "the run has no such cell"
+    if trial.seed != planned.seed:
+        yield "its seed is not the one in the plan"
+    if result.status is Status.OK:
+        names = result.values.keys() | {name for name, series in result.series.items() if series}
+        lacking = sorted({metric.name for metric in run.matrix.metrics} - names)
+        yield from (f"it lacks the metric {one}" for one in lacking)
+    if run.format >= SEALED:
+        if result.image is not None and result.image not in images:
+            yield "its image is not one of the run"
+        if result.status is Status.OK and (result.reading is None or result.image is None):
+            yield "nothing was executed, although it is ok"
