@@ -89,7 +89,7 @@ class Outcome:
     ``document`` is the launcher's output, not yet parsed; ``None`` if the launcher wrote nothing.
     ``timed_out`` means that the engine had to stop the launcher. If the launcher stopped the
     script, the document says so. ``trouble`` is a sentence if the machine failed, and not the
-    experiment.
+    experiment. ``launcher_exposed`` means that a script can kill its launcher.
     """
 
     exit_code: int | None
@@ -100,6 +100,7 @@ class Outcome:
     started_at: datetime
     duration_s: float
     trouble: str | None = None
+    launcher_exposed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,11 +54,8 @@ class ParsedResult:
 
 def parse_outcome(outcome: Outcome, launch: Launch, metrics: Sequence[Metric]) -> ParsedResult:
     """Return what an outcome says: its status with the reason, or the numbers of the script."""
-    trouble = outcome.trouble
-    if outcome.document is None and outcome.exit_code == 0:  # the launcher sends before it ends
-        trouble = trouble or "the container ended, but its document did not arrive"
-    if trouble is not None:
-        return ParsedResult(status=Status.ENGINE_LOST, reason=trouble)
+    if outcome.trouble is not None:
+        return ParsedResult(status=Status.ENGINE_LOST, reason=outcome.trouble)
     try:
         document = read_document(outcome.document)
     except BadOutputError as error:
@@ -95,14 +92,28 @@ def _without_document(outcome: Outcome, launch: Launch, problem: str) -> ParsedR
     elif outcome.timed_out:
         reason = f"stopped after {launch.longest_s:g} s; the launcher did not respond"
         status = Status.TIMED_OUT
+    elif outcome.document is None and outcome.exit_code == 0:  # it sends before it ends
+        reason = "the container ended, but its document did not arrive"
+        status = Status.ENGINE_LOST
     else:
         code = outcome.exit_code
         if code is None:
             ended = "the container ended without an exit code"
         else:  # an engine reports a signal as 128 plus its number
-            ended = f"container {_ended(128 - code if code > 128 else code)}"  # noqa: PLR2004
+            ended = f"container {_ended(128 - code if _is_signal(code) else code)}"
         status, reason = Status.FAILED, f"{problem}; {ended}{_cause(outcome.log)}"
+        if outcome.document is None and not _may_be_killed_by_script(outcome):
+            status = Status.ENGINE_LOST  # nothing that a script does silences its launcher
     return ParsedResult(status=status, reason=reason)
+
+
+def _may_be_killed_by_script(outcome: Outcome) -> bool:
+    code = outcome.exit_code
+    return outcome.launcher_exposed and code is not None and _is_signal(code)
+
+
+def _is_signal(code: int) -> bool:
+    return code > 128  # noqa: PLR2004
 
 
 def _failure(outcome: Outcome, document: Document, launch: Launch) -> tuple[Status, str] | None:

@@ -3,5 +3,7 @@
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+ISOLATED = ("-I", "-S")
+"""The options of the launcher's interpreter: no package of an environment runs inside it."""
 MATCHED = Path(__file__).with_name("matched.py")
 """The module that the script of a matched study may import."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from runner.engines import base
 from runner.engines.venv import VenvEngine, cgroup, sandbox
 from runner.engines.venv.cache import CACHE, Environments
 from runner.engines.venv.sandbox import KINDS
+from runner.errors import EngineLostError
 from runner.execute import clear
 from runner.python import interpreters
 from runner.records.environment import EnvironmentRequest, Image
@@ -32,7 +34,9 @@ from tests.support.trials import (
     RUN,
     build,
     executed,
+    launch,
     plain_environment,
+    stage,
 )
 
 MIB = 1024**2
@@ -181,6 +185,58 @@ def test_the_isolation_is_described(kind: str, engine: VenvEngine) -> None:
     assert facts.isolation.endswith(". venv does not contain a hostile script.")
     assert ("no network" in facts.isolation) == (kind != "plain")
     assert ("memory is limited" in facts.isolation) == bool(facts.cgroup)
+
+
+def test_no_package_of_the_environment_runs_in_the_launcher(
+    engine: VenvEngine, image: Image, readable: Path, tmp_path: Path
+) -> None:
+    """Its start-up files neither break the launcher nor speak for it; the script has them."""
+    (environment,) = (readable / "cache").rglob(f"{image.id}/bin")
+    folder = environment.parent / "lib" / f"python{INTERPRETER.minor}" / "site-packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    hostile = folder / "sitecustomize.py"
+    hostile.write_text("import os, sys\nif 'launcher' in str(sys.argv): os._exit(0)\nlate = 1\n")
+    with_argument = folder / "exits.pth"
+    with_argument.write_text("import os; 'PARAMS_PATH' in os.environ or os._exit(0)\n")
+    try:
+        script = f"import sitecustomize; assert sitecustomize.late; {NUMBER}"
+        outcome, result, _ = executed(engine, image, tmp_path, script)
+    finally:
+        hostile.unlink()
+        with_argument.unlink()
+    assert (result.status, result.reason) == (Status.OK, None), outcome.log
+
+
+@pytest.mark.parametrize("gone", ["runs", "environments"])
+def test_a_folder_that_vanishes_is_not_the_fault_of_the_cell(
+    engine: VenvEngine, readable: Path, tmp_path: Path, gone: str
+) -> None:
+    """Neither before nor during a trial; it can be executed after preparing everything again."""
+    (tmp_path / "context").mkdir()
+    image = build(engine, plain_environment(2003), tmp_path / "context")
+
+    def vanish(_: str) -> None:
+        name = "inputs" if gone == "runs" else image.id
+        for path in (readable / "cache").rglob(name):
+            shutil.rmtree(path)
+
+    script = f"print('on', flush=True); import time; time.sleep(0.5); import timeit; {NUMBER}"
+    with pytest.raises(EngineLostError, match="vanished from"):
+        executed(engine, image, tmp_path, script, watch=vanish)
+    with pytest.raises(EngineLostError, match="vanished from"):
+        engine.execute(launch(image.id), print)
+    clear(engine, RUN)
+
+
+def test_other_users_cannot_read_staged_inputs(
+    engine: VenvEngine, image: Image, readable: Path, tmp_path: Path
+) -> None:
+    """Only the user of trials can, who cannot change them."""
+    stage(engine, image.id, tmp_path, "secret")
+    (script,) = (readable / "cache").rglob("inputs/script/script.py")
+    for path in (script, *list(script.parents)[:3]):
+        assert path.stat().st_mode & 0o007 == 0, path
+    clear(engine, RUN)
 
 
 # --- limits --------------------------------------------------------------------------------------

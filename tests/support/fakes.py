@@ -22,6 +22,7 @@ from unittest.mock import patch
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.errors import EngineError, EngineLostError, ImageBuildError
+from runner.inside import ISOLATED
 from runner.inside.launcher import read_result
 from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
@@ -159,7 +160,9 @@ class FakeEngine:
             inputs=str(inputs), temporary=place, output=place, own_pid_namespace=False
         )
         done = subprocess.run(
-            [sys.executable, f"{inputs}/launcher.py", spec], capture_output=True, check=False
+            [sys.executable, *ISOLATED, f"{inputs}/launcher.py", spec],
+            capture_output=True,
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr
 

@@ -29,6 +29,7 @@ from runner.engines.docker.images import DockerImages
 from runner.engines.docker.ssh import Tunnel
 from runner.engines.protocol import GRACE_S, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
+from runner.inside import ISOLATED
 from runner.system import digest, signals
 
 KILLED = {128 + signal.SIGKILL, 255}
@@ -118,7 +119,7 @@ class DockerEngine(DockerImages):
         return self._client.containers.create(
             launch.image,
             # Nothing that a base image starts or checks by itself may disturb the measurement.
-            entrypoint=["python", "/inputs/launcher.py"],
+            entrypoint=["python", *ISOLATED, "/inputs/launcher.py"],
             command=[launch.trial_spec(own_pid_namespace=True, **folders)],
             healthcheck={"test": ["NONE"]},
             labels={**self._labels(launch.run), labels.TRIAL: launch.trial},

@@ -21,10 +21,11 @@ from runner.engines.base import assemble
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
-from runner.engines.venv.cache import Environments, cache, make_readable, name_of, settings
+from runner.engines.venv.cache import Environments, cache, name_of, settings
 from runner.engines.venv.cgroup import ControlGroup
 from runner.engines.venv.sandbox import Folders, Sandbox, trial_user
 from runner.errors import EngineError, EngineLostError
+from runner.inside import ISOLATED
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
@@ -35,6 +36,15 @@ from runner.system.host import this_host
 LABEL = "label.json"
 NOT_STARTED = ("subreaper: ", "bwrap: ", "unshare: ", "setpriv: ")
 """How messages of the programs before the launcher begin."""
+
+
+def _show_only_to_trials(path: Path) -> None:
+    """Let the user of trials read a staged file or enter a staged folder, and no other user."""
+    mode = 0o700 if path.is_dir() else 0o400
+    if os.geteuid() == 0:  # the group reads, so that no trial can change the files
+        os.chown(path, 0, trial_user())
+        mode = 0o750 if path.is_dir() else 0o440
+    path.chmod(mode)
 
 
 def connect(machine: str, kinds: Sequence[str] = sandbox.KINDS) -> "VenvEngine":
@@ -152,12 +162,12 @@ class VenvEngine:
                 target = folder / "inputs" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-                target.chmod(0o444)
             (folder / "trials").mkdir()
             size = sum(path.stat().st_size for path in folder.rglob("*"))
             label = {"machine": self._machine, "run": run, "bytes": size}
             (folder / LABEL).write_text(json.dumps(label), encoding="utf-8")
-            make_readable(folder)
+            for path in (folder, *folder.rglob("*")):
+                _show_only_to_trials(path)
             self._environments.remove(staged)
             folder.rename(staged)
 
@@ -170,9 +180,12 @@ class VenvEngine:
         began = time.monotonic()
         output = TrialOutput(launch.limits, watch)
         try:
+            needed = self._needed(launch)
             with self._trial_folder(launch) as folder:
                 code, in_time = self._run(launch, folder, output)
                 out_of_memory = self._group(folder).ran_out_of_memory()
+            if self._needed(launch) != needed:
+                raise FileNotFoundError("the environment or the inputs were replaced")
         except OSError as error:
             raise EngineLostError(
                 f"the trial {launch.trial} could not be executed ({error}). Fix this and run the "
@@ -188,7 +201,23 @@ class VenvEngine:
             started_at=started_at,
             duration_s=time.monotonic() - began,
             trouble=self._trouble(code, output) if failed else None,
+            launcher_exposed=True,
         )
+
+    def _needed(self, launch: Launch) -> list[int]:
+        """Return the inodes of the folders that a trial reads; EngineLostError if one is gone.
+
+        Whatever a script did while they were gone says nothing about its cell.
+        """
+        python = self._environments.path(launch.image) / "bin" / "python"
+        inputs = self._staged(launch.run) / "inputs"
+        for path, kind in ((python, "environment"), (inputs, "inputs")):
+            if not path.exists():
+                raise EngineLostError(
+                    f"the {kind} of {launch.trial} vanished from {self._environments.folder}; run "
+                    "the same command to have everything there again (finished trials are kept)."
+                )
+        return [path.stat().st_ino for path in (python.parent, inputs)]
 
     @contextmanager
     def _trial_folder(self, launch: Launch) -> Iterator[Path]:
@@ -219,11 +248,6 @@ class VenvEngine:
         """Run the launcher in the sandbox; return its exit code and whether it ended in time."""
         environment = self._environments.path(launch.image)
         python = environment / "bin" / "python"
-        if not python.exists():
-            raise EngineLostError(
-                f"the environment {environment} was removed during the run. Run the same command "
-                "to build it again."
-            )
         interpreter = python.readlink()
         prefix = interpreter.parent.parent
         folders = Folders(
@@ -254,7 +278,7 @@ class VenvEngine:
             processes = process.count(trial_user()) + launch.limits.pids
         wrapper = self._sandbox.wrapper(folders, launch.limits)
         return process.run(
-            [*wrapper, str(python), f"{inside.inputs}/launcher.py", spec],
+            [*wrapper, str(python), *ISOLATED, f"{inside.inputs}/launcher.py", spec],
             variables,
             output,
             cores=launch.cores,

@@ -76,6 +76,7 @@ def outcome(
     timed_out: bool = False,
     log: str = "",
     trouble: str | None = None,
+    launcher_exposed: bool = False,
 ) -> Outcome:
     """Return the outcome that an engine saw."""
     return Outcome(
@@ -87,6 +88,7 @@ def outcome(
         started_at=NOW,
         duration_s=1.0,
         trouble=trouble,
+        launcher_exposed=launcher_exposed,
     )
 
 
@@ -132,12 +134,12 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
     [
         (
             outcome(None, exit_code=3, log="one\nValueError: no\n\n"),
-            Status.FAILED,
+            Status.ENGINE_LOST,
             "the launcher sent no document; container exit code 3: ValueError: no",
         ),
         (
             outcome(None, exit_code=None, log="last words"),
-            Status.FAILED,
+            Status.ENGINE_LOST,
             "the launcher sent no document; the container ended without an exit code: last words",
         ),
         (
@@ -149,6 +151,26 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
             outcome(None, exit_code=137, timed_out=True),
             Status.TIMED_OUT,
             "stopped after 90 s; the launcher did not respond",
+        ),
+        (
+            outcome(None, timed_out=True),
+            Status.TIMED_OUT,
+            "stopped after 90 s; the launcher did not respond",
+        ),
+        (
+            outcome(None, exit_code=139),
+            Status.ENGINE_LOST,
+            "the launcher sent no document; container killed by SIGSEGV, and the log is empty",
+        ),
+        (
+            outcome(None, exit_code=137, launcher_exposed=True),
+            Status.FAILED,
+            "the launcher sent no document; container killed by SIGKILL, and the log is empty",
+        ),
+        (
+            outcome(None, exit_code=2, launcher_exposed=True),
+            Status.ENGINE_LOST,
+            "the launcher sent no document; container exit code 2, and the log is empty",
         ),
         (
             outcome(document(None, timed_out=True, exit_code=-9)),

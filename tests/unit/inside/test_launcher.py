@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from runner.execute.result import Document, read_document
-from runner.inside import LAUNCHER
+from runner.inside import ISOLATED, LAUNCHER
 from runner.inside.launcher import core_seconds, counters, read_result, wait_for_quiet
 from runner.python.interpreters import Interpreter, available
 
@@ -64,7 +64,7 @@ class Launcher:
         }
         began = time.monotonic()
         done = subprocess.run(
-            [str(self.interpreter.path), str(LAUNCHER), json.dumps(spec)],
+            [str(self.interpreter.path), *ISOLATED, str(LAUNCHER), json.dumps(spec)],
             capture_output=True,
             timeout=60,
             check=True,
