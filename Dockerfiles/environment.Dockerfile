@@ -14,12 +14,16 @@ ARG BASE_DIGEST
 ARG ENVIRONMENT
 ARG LABEL
 ARG BUNDLE
+ARG OWNER_MACHINE
+ARG OWNER_USER
 LABEL matrix-runner.environment=${ENVIRONMENT} \
       matrix-runner.label=${LABEL} \
       matrix-runner.base-name=${BASE_NAME} \
       matrix-runner.base-kind=${BASE_KIND} \
       matrix-runner.base-digest=${BASE_DIGEST} \
-      matrix-runner.bundle=${BUNDLE}
+      matrix-runner.bundle=${BUNDLE} \
+      matrix-runner.machine=${OWNER_MACHINE} \
+      matrix-runner.user=${OWNER_USER}
 ENV PATH=/opt/environment/bin:/usr/local/bin:/usr/bin:/bin
 WORKDIR /tmp
 USER 65534:65534

@@ -71,11 +71,16 @@ def own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_folders(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Give every test its own working folder, temporary folder and cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATRIX_RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
+    if request.node.get_closest_marker("index") is None:  # downloads are kept for the next tests
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("packages")))
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setattr("tempfile.tempdir", None)
 

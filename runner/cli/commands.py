@@ -17,9 +17,12 @@ from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
 from runner.cli.progress import Progress
 from runner.cli.warnings import warnings
-from runner.engines.protocol import Engine
+from runner.engines.caches import KIND as CACHE
+from runner.engines.caches import caches
+from runner.engines.caches import remove as remove_cache
+from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit, RunFolderError
-from runner.execute.cleanup import clean_up, removable
+from runner.execute.cleanup import Review, clean_up, review
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
 from runner.lock import lock_matrix, missing
@@ -37,8 +40,9 @@ from runner.report import write as write_report
 from runner.runs import enter as runs
 from runner.runs import registry
 from runner.runs.folder import RunFolder, find_run, newest_run
-from runner.system import cores, tempdir
+from runner.system import alive, cores, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
+from runner.system.retry import Note
 from runner.text import counted, listed, memory, size
 
 # ruff: noqa: PLC0415 (a command imports what only it needs, so that the others start fast)
@@ -82,7 +86,8 @@ def plan(options: Options) -> Exit:
     """Show what would run, what must be built, and how long it takes."""
     matrix, locked = _matrix(options), _known_lock(options)
     planned = make_plan(matrix, options.seed or 0, options.blocks)
-    found = preview.preview(matrix, planned, locked, engines.images(options.engine))
+    images = engines.images(options.engine, this_host().id)
+    found = preview.preview(matrix, planned, locked, images)
     if options.json:
         print(preview.as_json(found))
     else:
@@ -145,14 +150,10 @@ def doctor(options: Options) -> Exit:
     matrix, locked, machine = _matrix(options), _known_lock(options), this_host()
     sound = True
     with contextlib.ExitStack() as at_the_end:
-        engine: Engine | EngineError
-        try:
-            connected = engines.connect(options.engine, machine.id, lambda _: None)
-            engine = at_the_end.enter_context(closing(connected))
-        except EngineError as error:
-            engine = error
+        at_the_end.enter_context(alive.shown())
+        engine = _engine_or_error(options, at_the_end, lambda _: None)
         name = f"doctor (process {os.getpid()})"
-        at_the_end.enter_context(cores.Turns([machine.cores - 1], name, print).turn())
+        at_the_end.enter_context(cores.Turns([cores.highest()], name, print).turn())
         for check in examine(matrix, locked, machine, engine, options.reports):
             print(as_text(check), flush=True)
             sound = sound and check.sound is not False
@@ -238,28 +239,53 @@ def schema(_: Options) -> Exit:
 
 
 def clean(options: Options) -> Exit:
-    """List what is ours on the engine, and remove it if the user agrees."""
+    """List what is ours on the engine and in our caches, and remove it if the user agrees."""
     tempdir.sweep()
-    with closing(engines.connect(options.engine, this_host().id, print)) as engine:
-        owned = engine.owned()
-        things = removable(owned, options.reports, options.all)
-        for thing in things:
+    with contextlib.ExitStack() as at_the_end:
+        engine = _engine_or_error(options, at_the_end, print)
+        found = _review(engine, options)
+        for thing in found.removable:
             taken = "" if thing.size_bytes is None else size(thing.size_bytes)
             print(f"{thing.kind:9} {thing.label}  {taken}".rstrip())
-        if kept := len(owned) - len(things):
-            print(f"kept {kept}: in use, or only removed with --all")
-        if not things:
-            print("nothing to remove on the engine")
+        for reason, count in found.kept.items():
+            print(reason.told(count))
+        if not found.removable:
+            if isinstance(engine, EngineError):
+                raise engine
+            print("nothing to remove")
             return Exit.OK
-        taken = size(sum(thing.size_bytes or 0 for thing in things))
-        total = f"{counted(len(things), 'item')}, {taken}"
-        if options.yes or _agreed(f"Remove {total}?"):
-            for thing in things:
-                engine.discard(thing)
-            print(f"removed {total}")
-            if options.all:
-                registry.sweep()
+        if isinstance(engine, EngineError):
+            print(f"Only caches are listed: {engine}")
+        taken = size(sum(thing.size_bytes or 0 for thing in found.removable))
+        if options.yes or _agreed(f"Remove {counted(len(found.removable), 'item')}, {taken}?"):
+            _remove(engine, options, found)
     return Exit.OK
+
+
+def _review(engine: Engine | EngineError, options: Options) -> Review:
+    """Decide what ``clean`` may remove now."""
+    ours = caches(this_host().id)
+    of_others: tuple[Owned, ...] = ()
+    if not isinstance(engine, EngineError):
+        things, of_others = engine.owned(), engine.of_others()
+        listed_anyway = {Path(thing.id).parent for thing in things if thing.kind == "image"}
+        ours = (*things, *(one for one in ours if Path(one.id) not in listed_anyway))
+    return review(ours, of_others, options.reports, options.all)
+
+
+def _remove(engine: Engine | EngineError, options: Options, found: Review) -> None:
+    """Remove what was shown, unless a run needs it that began in the meantime."""
+    allowed = _review(engine, options).removable
+    removed = [thing for thing in found.removable if thing in allowed]
+    for thing in removed:
+        if thing.kind == CACHE or isinstance(engine, EngineError):
+            remove_cache(thing)
+        else:
+            engine.discard(thing)
+    taken = size(sum(thing.size_bytes or 0 for thing in removed))
+    print(f"removed {counted(len(removed), 'item')}, {taken}")
+    if options.all:
+        registry.sweep()
 
 
 COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
@@ -294,9 +320,21 @@ def _engine(options: Options) -> Iterator[tuple[Engine, Observer]]:
     with Progress(sys.stdout) as observer:
         tempdir.sweep()
         cores.keep_off_measured()
-        connected = engines.connect(options.engine, this_host().id, observer.note)
-        with tempdir.folder(), closing(connected) as engine:  # the folder shows that we are alive
-            yield engine, observer
+        with alive.shown():  # so that ``clean`` keeps the images
+            connected = engines.connect(options.engine, this_host().id, observer.note)
+            with closing(connected) as engine:
+                yield engine, observer
+
+
+def _engine_or_error(
+    options: Options, at_the_end: contextlib.ExitStack, note: Note
+) -> Engine | EngineError:
+    """Connect to the engine until the command ends; return the reason if none answers."""
+    try:
+        connected = engines.connect(options.engine, this_host().id, note)
+    except EngineError as error:
+        return error
+    return at_the_end.enter_context(closing(connected))
 
 
 def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from runner.doctor.calibration import overhead, steadiness
+from runner.engines.caches import caches
 from runner.engines.protocol import Engine
 from runner.errors import EngineError, RunFolderError, RunnerError
 from runner.execute import clear
@@ -26,8 +27,9 @@ from runner.records.run import EngineFacts, Host
 from runner.records.study import Matrix
 from runner.runs import registry
 from runner.runs.folder import occupied, run_folders
+from runner.system.cores import highest
 from runner.system.host import check_cpu, runs_here
-from runner.text import counted, listed, memory
+from runner.text import counted, listed, memory, size
 
 GB = 10**9
 ENVIRONMENT_GB = 4
@@ -59,14 +61,16 @@ def examine(
     yield _last_run(reports)
     if isinstance(engine, EngineError):
         yield Diagnosis("engine", False, str(engine))
-        yield _noise(host.cores - 1)
+        yield _noise(highest())
+        yield _caches(host)
         return
     facts, images = engine.describe(), engine.images()
     yield _engine(facts)
     yield _memory(matrix, facts)
     yield _disk(matrix, lock, images)
-    yield _noise(host.cores - 1) if here else _elsewhere("noise")
+    yield _noise(engine.cores()[-1]) if here else _elsewhere("noise")
     yield _overhead(matrix, lock, engine, images, reports) if here else _elsewhere("overhead")
+    yield _caches(host)
 
 
 def as_text(diagnosis: Diagnosis) -> str:
@@ -185,6 +189,14 @@ def _overhead(
             clear(engine, run)
     ratios, startups_s = zip(*pairs, strict=True)
     return _cost(ratios, startups_s)
+
+
+def _caches(host: Host) -> Diagnosis:
+    """Say what our caches take; nobody else limits them."""
+    found = caches(host.id)
+    taken = size(sum(one.size_bytes or 0 for one in found))
+    text = f"{listed([one.label for one in found])} take {taken}; `clean` removes them."
+    return Diagnosis("caches", True, text if found else "There is nothing in our caches.")
 
 
 def _image_with_interpreter(

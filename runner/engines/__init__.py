@@ -29,16 +29,16 @@ def connect(choice: str, machine: str, note: Note) -> Engine:
     return _venv(machine, note, errors)
 
 
-def images(choice: str) -> tuple[Image, ...] | None:
-    """Return the images that exist; None if no engine answers."""
+def images(choice: str, machine: str) -> tuple[Image, ...] | None:
+    """Return this user's images; None if no engine answers."""
     for address in _addresses(choice):
         with suppress(EngineError):
-            return docker.list_images(address)
+            return docker.list_images(machine, address)
     if choice not in {"auto", "venv"}:
         return None
     from runner.engines.venv.cache import Environments, cache  # noqa: PLC0415  seldom needed
 
-    return Environments(cache()).images() if platform.system() == "Linux" else None
+    return Environments(cache(machine)).images() if platform.system() == "Linux" else None
 
 
 def _addresses(choice: str) -> list[Address | None]:

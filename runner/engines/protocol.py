@@ -105,7 +105,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """A container, volume or image that this program created on the engine."""
+    """A container, volume or image that this program created on the engine, or a cache of it."""
 
     kind: str
     id: str
@@ -167,9 +167,15 @@ class Engine(Protocol):
         """Execute one trial to its end; ``watch`` gets each line of its log as it comes."""
 
     def owned(self) -> tuple[Owned, ...]:
-        """Return everything that this machine's runs left on the engine, and all our images.
+        """Return everything that this user's runs on this machine left there, and their images.
 
         Each thing comes after those that use it, so they can be removed in this order.
+        """
+
+    def of_others(self) -> tuple[Owned, ...]:
+        """Return what the program created there for other users and machines, to be counted only.
+
+        It also contains what older versions left, which did not record a user.
         """
 
     def discard(self, thing: Owned) -> None:

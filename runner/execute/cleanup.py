@@ -1,20 +1,23 @@
 """Cleanup: removes from an engine whatever dead runs left there.
 
 Everything that a run holds on an engine carries its label, and the run registry knows its folder. A
-run is alive while a process holds the lock of that folder; the kernel releases the lock when the
-process ends. Things of other machines, or without our labels, are never touched.
+run is alive while a process holds the lock of that folder or shows the label (``system.alive``).
+The kernel releases both when the process ends. Things of other users or machines, or without our
+labels, are never touched.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from runner.engines.protocol import Engine, Owned
 from runner.errors import RunFolderError
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
-from runner.system import tempdir
+from runner.system import alive
 from runner.system.retry import Note
 from runner.text import counted, listed
 
@@ -32,7 +35,7 @@ def clean_up(engine: Engine, note: Note) -> None:
             continue
         # The folder of another user cannot be occupied.
         with suppress(RunFolderError), occupied(folders[run]) as is_dead:
-            if is_dead:
+            if is_dead and not alive.is_shown(run):
                 left = [thing for thing in things if thing.run == run]
                 for thing in left:
                     engine.discard(thing)
@@ -41,29 +44,62 @@ def clean_up(engine: Engine, note: Note) -> None:
                 note(f"removed {removed} that a dead run left on the engine: {folders[run]}")
 
 
-def removable(things: Sequence[Owned], reports: Path, everything: bool) -> list[Owned]:
-    """Return what ``clean`` may remove: nothing that a living run uses.
+class Kept(Enum):
+    """Why ``clean`` keeps something."""
 
-    Without ``everything`` these are only images and what the runs in ``reports`` left. While
-    another process of the program is running, it may need any image and own any unknown run.
+    LIVE = "a live run uses {them}"
+    OTHERS = "{they} {belong} to another user or machine, or to nobody known"
+    ELSEWHERE = "{their} run folder is gone or elsewhere (removed with --all)"
+
+    def told(self, count: int) -> str:
+        """Return the line that ``clean`` prints."""
+        words = {"them": "it", "they": "it", "belong": "belongs", "their": "its"}
+        plural = {"them": "them", "they": "they", "belong": "belong", "their": "their"}
+        return f"kept {count}: {self.value.format(**(words if count == 1 else plural))}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What ``clean`` may remove, and how many things it keeps for which reason."""
+
+    removable: tuple[Owned, ...]
+    kept: Mapping[Kept, int]
+
+
+def review(
+    things: Sequence[Owned], of_others: Sequence[Owned], reports: Path, everything: bool
+) -> Review:
+    """Decide what ``clean`` may remove: only what belongs to this user and is certainly dead.
+
+    Without ``everything`` these are only images, caches and what the runs in ``reports`` left.
+    While another process of this user is alive, it may need any image and any cache.
     """
-    folders, is_busy = registry.folders(), tempdir.any_in_use()
+    folders = registry.folders()
     runs = {thing.run for thing in things if thing.run is not None}
-    alive = {run: _is_alive(folders[run]) if run in folders else is_busy for run in runs}
-    images_used = is_busy or any(alive.values())
+    living = {run for run in runs if _is_alive(run, folders.get(run))}
+    images_used = bool(living) or alive.others_of_user()
 
-    def may_go(thing: Owned) -> bool:
-        if thing.run is None:
-            return not images_used
-        is_here = thing.run in folders and folders[thing.run].parent == reports.resolve()
-        return not alive[thing.run] and (everything or is_here)
+    def reason(thing: Owned) -> Kept | None:
+        if thing.run in living or (thing.run is None and images_used):
+            return Kept.LIVE
+        if thing.run is None or everything:
+            return None
+        folder = folders.get(thing.run)
+        is_here = folder is not None and folder.parent == reports.resolve() and folder.is_dir()
+        return None if is_here else Kept.ELSEWHERE
 
-    return [thing for thing in things if may_go(thing)]
+    reasons = [reason(thing) for thing in things]
+    kept = Counter(one for one in reasons if one is not None)
+    kept[Kept.OTHERS] = len(of_others)
+    return Review(
+        removable=tuple(thing for thing, why in zip(things, reasons, strict=True) if why is None),
+        kept=+kept,
+    )
 
 
-def _is_alive(path: Path) -> bool:
-    """Whether a process writes to a run folder. One of another user may be alive."""
+def _is_alive(run: str, folder: Path | None) -> bool:
+    """Whether a process shows the label of a run, or writes to its folder, if that is known."""
     try:
-        return RunFolder(path).is_occupied()
-    except RunFolderError:
+        return alive.is_shown(run) or (folder is not None and RunFolder(folder).is_occupied())
+    except RunFolderError:  # nobody knows
         return True

@@ -110,6 +110,11 @@ def _own_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
 
 
+def cache_folders() -> tuple[Path, ...]:
+    """Return the folders that our calls of uv fill; RuntimeError if the user has no home."""
+    return (cache_folder(compiler=False).parent,)
+
+
 def call(
     arguments: Sequence[str],
     *,

@@ -16,9 +16,9 @@ from runner.prepare.recipe import recipe_digest
 from runner.records.environment import Base, Environment, Lock
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
-from runner.runs import identity
+from runner.runs import identity, registry
 from runner.runs.folder import RunFolder, new_name, occupied, point_latest, run_folders
-from runner.system import digest, git
+from runner.system import alive, digest, git
 from runner.system.retry import Note
 from runner.text import listed
 
@@ -115,6 +115,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                     f"another process is executing {folder.path}; wait until it ends, or begin "
                     "another run with --new."
                 )
+            at_the_end.enter_context(alive.shown(registry.label_of(folder.path)))
             folder.sweep()
             plan = planned(run, folder if earlier is not None else None, start)
             if earlier is not None:

@@ -21,13 +21,18 @@ def remember(folder: Path) -> str:
 
     The run goes on if no link can be made. Then only ``clean --all`` removes what it leaves behind.
     """
-    path = folder.resolve()
-    label = f"{path.name[:LONGEST_NAME]}-{digest.of_content(str(path))[:16]}"
+    path, label = folder.resolve(), label_of(folder)
     with suppress(OSError, RuntimeError):  # an existing link leads to the same folder
         registry = _registry()
         registry.mkdir(parents=True, exist_ok=True)
         (registry / label).symlink_to(path)
     return label
+
+
+def label_of(folder: Path) -> str:
+    """Return the label of the run in a folder."""
+    path = folder.resolve()
+    return f"{path.name[:LONGEST_NAME]}-{digest.of_content(str(path))[:16]}"
 
 
 def folders() -> Mapping[str, Path]:

@@ -11,6 +11,7 @@ others. Where none are left, runs take *turns*: one trial at a time measures on 
 import contextlib
 import errno
 import os
+import re
 import socket
 import threading
 import time
@@ -34,6 +35,18 @@ ALLOWED = frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") 
 """The cores that this process was allowed to use when it started."""
 
 _PREFIX = "matrix-runner/"
+
+
+def highest() -> int:
+    """Return the core with the highest number that this process was allowed to use."""
+    return max(ALLOWED, default=(os.cpu_count() or 1) - 1)
+
+
+def online(root: Path = Path("/")) -> tuple[int, ...]:
+    """Return the numbers of the cores that are online, of which some may be missing in between."""
+    listed = text_in(str(root / "sys/devices/system/cpu/online"))
+    ranges = re.findall(r"(\d+)(?:-(\d+))?", listed)
+    return tuple(core for low, high in ranges for core in range(int(low), int(high or low) + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from runner.engines.venv.cache import CACHE
 from runner.errors import EngineError
 from runner.execute import clear
 from runner.records.environment import Image
+from runner.system.host import this_host
 from tests.support import required
 from tests.support.daemons import lent
 from tests.support.podman import REASON, Podman, possible
@@ -57,6 +58,13 @@ def podman_engine(podman: Podman) -> Iterator[DockerEngine]:
 def docker_image(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Return the image without packages; it is kept for the next tests."""
     return build(docker_engine, plain_environment(), tmp_path_factory.mktemp("context"))
+
+
+@pytest.fixture(scope="session")
+def programs_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """Return the image without packages that the program finds, because it has its machine."""
+    with closing(connect(this_host().id)) as engine:
+        return build(engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
 
 @pytest.fixture(scope="session")

@@ -9,19 +9,34 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from docker import DockerClient
-from docker.models.containers import Container
+from docker.models.containers import Container, ContainerCollection
+from docker.models.volumes import Volume, VolumeCollection
 
 from runner.engines.docker.labels import LABEL
 from runner.engines.docker.trials import DockerEngine
 from runner.engines.protocol import BuildContext
-from runner.errors import EngineError
+from runner.errors import EngineError, EngineLostError
+from runner.execute import clear
+from runner.execute.result import parse_outcome
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
 from tests.support.served import Served
-from tests.support.trials import INTERPRETER, LIMITS, NUMBER, RUN, Execute, executed, launch, stage
+from tests.support.trials import (
+    INTERPRETER,
+    LIMITS,
+    METRICS,
+    NUMBER,
+    RUN,
+    Execute,
+    executed,
+    launch,
+    stage,
+)
 
 pytestmark = pytest.mark.engine
 
@@ -29,6 +44,8 @@ ENVIRONMENT = "e" * 64
 LABELS_ONLY = """
 ARG BASE
 FROM ${BASE}
+ARG OWNER_MACHINE
+ARG OWNER_USER
 ARG BASE_NAME
 ARG BASE_KIND
 ARG BASE_DIGEST
@@ -37,7 +54,8 @@ ARG LABEL
 ARG BUNDLE
 LABEL matrix-runner.environment=${ENVIRONMENT} matrix-runner.label=${LABEL} \\
       matrix-runner.base-name=${BASE_NAME} matrix-runner.base-kind=${BASE_KIND} \\
-      matrix-runner.base-digest=${BASE_DIGEST} matrix-runner.bundle=${BUNDLE}
+      matrix-runner.base-digest=${BASE_DIGEST} matrix-runner.bundle=${BUNDLE} \\
+      matrix-runner.machine=${OWNER_MACHINE} matrix-runner.user=${OWNER_USER}
 """
 NAMED_INDEX = {"manifests": [{"annotations": {"io.containerd.image.name": "python:3.11-slim"}}]}
 WAITS = "import time; print('on'); time.sleep(60)"
@@ -182,6 +200,86 @@ def test_an_image_removed_before_its_trial_is_one_sentence(
     ):
         with pytest.raises(EngineError, match=r"^an image .* is gone .*build it again\.$"):
             attempt()
+
+
+def input_volumes(served: Served) -> list[Volume]:
+    """Return the volumes of the tests' run."""
+    return served.client.volumes.list(filters={"label": f"{LABEL}run={RUN}"})
+
+
+def test_a_removed_input_volume_is_not_the_fault_of_the_cell(
+    served: Served, tmp_path: Path
+) -> None:
+    """The engine recreates it as an empty one, which is noticed and removed."""
+    stage(served.engine, served.image.id, tmp_path, NUMBER)
+    known = {volume.name for volume in served.client.volumes.list()}
+    (volume,) = input_volumes(served)
+    volume.remove()
+    with pytest.raises(EngineLostError, match="input volume was removed"):
+        served.engine.execute(launch(served.image.id), print)
+    assert {one.name for one in served.client.volumes.list()} <= known - {volume.name}
+    assert not [one for one in served.engine.owned() if one.run == RUN]
+    stage(served.engine, served.image.id, tmp_path, NUMBER)
+    outcome = served.engine.execute(launch(served.image.id), print)
+    assert parse_outcome(outcome, launch(served.image.id), METRICS).status is Status.OK
+
+
+def test_an_input_volume_that_is_removed_while_it_is_filled(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The carrier gets an empty volume then, which no trial may use."""
+    creates = ContainerCollection.create
+
+    def create(*arguments: Any, **settings: Any) -> Any:
+        for volume in input_volumes(served):
+            volume.remove()
+        return creates(*arguments, **settings)
+
+    monkeypatch.setattr(ContainerCollection, "create", create)
+    with pytest.raises(EngineLostError, match="input volume was removed"):
+        stage(served.engine, served.image.id, tmp_path, NUMBER)
+    assert not [one for one in served.engine.owned() if one.run == RUN]
+    assert input_volumes(served) == []
+
+
+def test_a_recreated_volume_has_our_labels(served: Served, tmp_path: Path) -> None:
+    """If the runner is killed before it looks, the next start removes the volume."""
+    if served.podman:
+        pytest.skip("podman ignores the labels of a mount")
+    stage(served.engine, served.image.id, tmp_path, NUMBER)
+    (volume,) = input_volumes(served)
+    volume.remove()
+
+    class Killed(BaseException):
+        """What ends the runner."""
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(VolumeCollection, "get", Mock(side_effect=Killed))
+        with pytest.raises(Killed):
+            served.engine.execute(launch(served.image.id), print)
+    assert {one.kind for one in served.engine.owned() if one.run == RUN} == {"container", "volume"}
+    clear(served.engine, RUN)
+    assert input_volumes(served) == []
+
+
+def test_staged_inputs_can_only_be_read_by_trials(execute: Execute) -> None:
+    """Nobody else in a container can read them, and no trial can change them."""
+    script = (
+        "import os, stat\n"
+        "for folder, folders, files in os.walk('/inputs'):\n"
+        "    for name in (*folders, *files):\n"
+        "        path = os.path.join(folder, name)\n"
+        "        found = os.stat(path)\n"
+        "        assert (found.st_uid, found.st_mode & 0o277) == (65534, 0), (path, found)\n"
+        "try:\n"
+        "    os.chmod('/inputs/launcher.py', 0o600)\n"
+        "except OSError as error:\n"
+        "    assert error.strerror == 'Read-only file system'\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
+    outcome, result, _ = execute(script + NUMBER)
+    assert (result.status, result.reason) == (Status.OK, None), outcome.log
 
 
 def test_an_image_without_python_says_so(served: Served, tmp_path: Path, empty: str) -> None:

@@ -14,6 +14,6 @@ def test_images_are_the_same_without_the_sdk(docker_engine: Engine, docker_image
     """A local engine is asked over its socket."""
     if engine_address().socket is None:
         pytest.skip("the engine is not reached through a Unix socket")
-    found = docker.list_images()
+    found = docker.list_images("engine-tests")
     assert docker_image in found
     assert found == docker_engine.images()

@@ -141,7 +141,7 @@ def test_the_control_is_in_every_block(run: StoredRun) -> None:
 
 
 @pytest.mark.guarded
-@pytest.mark.usefixtures("docker_image")
+@pytest.mark.usefixtures("programs_image")
 def test_a_disturbed_trial_is_repeated_and_every_attempt_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,8 +123,8 @@ def test_a_bundle_of_containers_is_replayed_by_processes(
     try:
         variables = {"MATRIX_RUNNER_CACHE": str(cache), "DOCKER_HOST": "unix:///nonexistent"}
         checked(replayed(unpacked, tmp_path, variables), tmp_path)
-        (facts,) = cache.glob("environments/*/image.json")
+        (facts,) = cache.glob("*/environments/*/image.json")
         interpreter = (facts.parent / "bin" / "python").readlink()
-        assert cache / "interpreters" in interpreter.parents
+        assert facts.parents[2] / "interpreters" in interpreter.parents
     finally:
         shutil.rmtree(cache)

@@ -18,6 +18,7 @@ from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image
 from runner.records.study import Status
 from runner.runs import registry
+from runner.system.host import this_host
 from tests.support.studies import ended, results, run_folders, started, write_study
 from tests.support.trials import NUMBER, plain_environment, remove_images
 
@@ -49,7 +50,7 @@ def trial_starts(client: docker.DockerClient, folder: Path) -> Iterator[dict[str
 
 
 def test_a_run_leaves_numbers_and_nothing_else(
-    docker_image: Image, client: docker.DockerClient, tmp_path: Path
+    programs_image: Image, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """All trials are ok on an existing image; no container and no volume is left."""
     write_study(tmp_path, plain_environment(), NUMBER, blocks=2)
@@ -57,12 +58,12 @@ def test_a_run_leaves_numbers_and_nothing_else(
     assert (code, err) == (0, ""), out
     assert "building" not in out
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
-    assert {result.image for result in results(tmp_path).values()} == {docker_image.id}
+    assert {result.image for result in results(tmp_path).values()} == {programs_image.id}
     assert len(results(tmp_path)) == 6  # two cells and the control of the first, in two blocks
     assert left_behind(client, tmp_path) == []
 
 
-@pytest.mark.usefixtures("docker_image")
+@pytest.mark.usefixtures("programs_image")
 def test_editing_the_experiment_starts_a_new_run_without_a_build(tmp_path: Path) -> None:
     """Images depend only on the lock, and numbers of different scripts never mix."""
     write_study(tmp_path, plain_environment(), NUMBER)
@@ -75,7 +76,7 @@ def test_editing_the_experiment_starts_a_new_run_without_a_build(tmp_path: Path)
     assert len(run_folders(tmp_path)) == 2
 
 
-@pytest.mark.usefixtures("docker_image")
+@pytest.mark.usefixtures("programs_image")
 def test_the_output_of_a_script_is_made_printable(tmp_path: Path) -> None:
     """Terminal and report get no escape sequence; the log keeps the original."""
     red = r"raise SystemExit('\x1b[31mred\x1b]0;title\x07 \x9b2J')"
@@ -95,7 +96,7 @@ def test_the_output_of_a_script_is_made_printable(tmp_path: Path) -> None:
     [(signal.SIGINT, 130, []), (signal.SIGKILL, -9, ["container", "volume"])],
     ids=["interrupted", "killed"],
 )
-@pytest.mark.usefixtures("docker_image")
+@pytest.mark.usefixtures("programs_image")
 def test_a_stopped_run_is_resumed(
     client: docker.DockerClient,
     tmp_path: Path,
@@ -149,7 +150,7 @@ def test_an_image_built_by_hand_counts_as_prepared(
         remove_images(client, environment)
 
 
-@pytest.mark.usefixtures("docker_image")
+@pytest.mark.usefixtures("programs_image")
 def test_doctor_examines_a_machine(client: docker.DockerClient, tmp_path: Path) -> None:
     """It compares a container with a plain process, and leaves nothing behind."""
     write_study(tmp_path, plain_environment(), NUMBER)

@@ -13,7 +13,7 @@ from tests.support.trials import NUMBER, plain_environment
 pytestmark = pytest.mark.engine
 
 
-@pytest.mark.usefixtures("docker_image")
+@pytest.mark.usefixtures("programs_image")
 def test_no_trial_measures_while_another_run_does(tmp_path: Path) -> None:
     """Both runs complete, and their trials never overlap."""
     folders = [tmp_path / "one", tmp_path / "two"]

@@ -66,6 +66,11 @@ def image(engine: VenvEngine, tmp_path_factory: pytest.TempPathFactory) -> Image
     return build(engine, PLAIN, tmp_path_factory.mktemp("context"))
 
 
+def owned_cache(readable: Path) -> Path:
+    """Return this user's part of the tests' cache."""
+    return readable / "cache" / f"engine-tests-{os.geteuid()}"
+
+
 def marked(mark: str) -> list[str]:
     """Return the other processes whose command line contains a mark."""
     found = []
@@ -145,7 +150,7 @@ def test_a_script_runs_in_its_environment(
     seen: dict[str, Any], image: Image, readable: Path
 ) -> None:
     """It has the packages of the environment, and the highest-numbered core."""
-    assert seen["prefix"] == str(readable / "cache" / "environments" / image.id)
+    assert seen["prefix"] == str(owned_cache(readable) / "environments" / image.id)
     assert seen["cores"] == [max(os.sched_getaffinity(0))]
 
 
@@ -282,7 +287,7 @@ def test_without_a_control_group_nothing_is_read(
     kind: str, image: Image, readable: Path, tmp_path: Path
 ) -> None:
     """The counters are unknown; the number of processes is limited nevertheless."""
-    environments = Environments(readable / "cache")
+    environments = Environments(owned_cache(readable))
     engine = VenvEngine(environments, "engine-tests", sandbox.find((kind,)), cgroup.ControlGroup())
     _, result, _ = executed(engine, image, tmp_path, NUMBER)
     assert result.status is Status.OK

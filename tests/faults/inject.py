@@ -11,6 +11,7 @@ import docker
 from runner.engines.docker.trials import DockerEngine
 from runner.errors import Exit
 from runner.prepare.recipe import environment_digest
+from runner.system.host import this_host
 from tests.faults.kinds import Kind, Scene, disk, ended_properly, variables
 from tests.faults.study import Ended, Found, declare, ended, inspect, saved, start
 from tests.support.daemons import Daemon
@@ -83,7 +84,7 @@ def _problem(kind: Kind, struck: Ended, last: Ended) -> str | None:
 def prepared(daemon: Daemon, folder: Path, *, cold: bool) -> None:
     """Make sure that the daemon has the image of the study, or with ``cold`` that it has none."""
     client = docker.DockerClient(daemon.address)
-    with closing(DockerEngine(client, "fault-tests")) as engine:
+    with closing(DockerEngine(client, this_host().id)) as engine:
         if cold:
             for thing in engine.owned():
                 engine.discard(thing)

@@ -174,6 +174,9 @@ class FakeEngine:
         )
         return (*volumes, *images)
 
+    def of_others(self) -> tuple[Owned, ...]:
+        return ()
+
     def discard(self, thing: Owned) -> None:
         if thing.kind == "volume":
             shutil.rmtree(self._staged.pop(thing.id))

@@ -28,19 +28,19 @@ def connect(machine: str, address: Address | None = None) -> Engine:
     return DockerEngine(client, machine, tunnel, local=where.socket is not None)
 
 
-def list_images(address: Address | None = None) -> tuple[Image, ...]:
+def list_images(machine: str, address: Address | None = None) -> tuple[Image, ...]:
     """Return what ``Engine.images`` returns, without loading the SDK if the engine is local.
 
     EngineError if the engine does not answer.
     """
     where = address or engine_address()
     if where.socket is not None:
-        return _images_at(where.socket)
-    with closing(connect("", where)) as engine:
+        return _images_at(where.socket, machine)
+    with closing(connect(machine, where)) as engine:
         return engine.images()
 
 
-def _images_at(path: str) -> tuple[Image, ...]:
+def _images_at(path: str, machine: str) -> tuple[Image, ...]:
     filters = quote(json.dumps(labels.OF_ENVIRONMENTS))
     # An HTTP/1.0 response comes in one piece, and the engine closes the connection.
     request = f"GET /images/json?filters={filters} HTTP/1.0\r\n\r\n"
@@ -58,4 +58,4 @@ def _images_at(path: str) -> tuple[Image, ...]:
         raise EngineError(
             f"the engine on {path} could not list its images ({status.decode()}): restart it."
         )
-    return labels.images(json.loads(body))
+    return labels.images(json.loads(body), machine)

@@ -25,6 +25,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
 from runner.system import digest, tempdir
+from runner.system.cores import online
 
 PODMAN = "podman"
 OFFICIAL = "python:{python}-slim"
@@ -38,7 +39,7 @@ class DockerImages:
 
     def __init__(self, client: docker.DockerClient, machine: str, *, local: bool) -> None:
         self._client = client
-        self._owner = labels.owner(machine)
+        self._machine = machine
         self._local = local
         self._facts: EngineFacts | None = None
         self._bases_lock = threading.Lock()
@@ -65,7 +66,9 @@ class DockerImages:
         return self._facts
 
     def cores(self) -> tuple[int, ...]:
-        return tuple(range(self.describe().cpus))
+        count, here = self.describe().cpus, online() if self._local else ()
+        # Even behind a local socket there may be a virtual machine with other cores.
+        return here if len(here) == count else tuple(range(count))
 
     def _is_podman(self) -> bool:
         return self.describe().name == PODMAN
@@ -76,7 +79,8 @@ class DockerImages:
 
     def images(self) -> tuple[Image, ...]:
         with engine_at_work("list images"):
-            return labels.images(self._client.api.images(filters=labels.OF_ENVIRONMENTS))
+            listed = self._client.api.images(filters=labels.OF_ENVIRONMENTS)
+        return labels.images(listed, self._machine)
 
     # --- bases ---------------------------------------------------------------------------------
 
@@ -151,7 +155,7 @@ class DockerImages:
         return None
 
     def _assembled_base(self, python: str, content: str, made_of: str | None) -> Base:
-        name = self._own(labels.base_tag(python, content, made_of, self._owner))
+        name = self._own(labels.base_tag(python, content, made_of, self._machine))
         return Base(kind=BaseKind.ASSEMBLED, name=name, digest=content)
 
     def _assemble(self, interpreter: Interpreter) -> Base:
@@ -161,14 +165,15 @@ class DockerImages:
             return self._imported(tar, interpreter.minor, assembled.fingerprint(interpreter))
 
     def _imported(self, tar: Path, python: str, made_of: str | None) -> Base:
-        """Return the base in a tar; import it unless the engine has it already."""
+        """Return the base in a tar; import it unless this user has it on the engine already."""
         content = f"sha256:{digest.of_file(tar)}"
         base = self._assembled_base(python, content, made_of)
-        own = {f"{labels.LABEL}base": python, labels.CONTENT: content}
-        own.update({labels.FINGERPRINT: made_of} if made_of else {})
+        marks = {f"{labels.LABEL}base": python, labels.CONTENT: content}
+        marks |= labels.owner_labels(self._machine)
+        marks |= {labels.FINGERPRINT: made_of} if made_of else {}
         with engine_at_work("import a base"):
             if not self._client.images.list(base.name):
-                changes = [f"LABEL {name}={value}" for name, value in own.items()]
+                changes = [f"LABEL {name}={value}" for name, value in marks.items()]
                 answer = self._client.api.import_image(str(tar), changes=changes)
                 # podman ignores a tag that comes with the import.
                 identity = json.loads(answer.splitlines()[-1])["status"]
@@ -197,7 +202,7 @@ class DockerImages:
         _check_archive(file, base)
         with engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
             loaded = self._client.images.load(archive)[0]
-            repository = self._own(labels.bundled_base_repository(self._owner))
+            repository = self._own(labels.bundled_base_repository(self._machine))
             identity = str(loaded.id)
             tag = identity.removeprefix("sha256:")[:32]
             loaded.tag(repository, tag)
@@ -208,7 +213,7 @@ class DockerImages:
 
         Such an image can have other names, too: it has to be removed by its name.
         """
-        repository = self._own(labels.bundled_base_repository(self._owner))
+        repository = self._own(labels.bundled_base_repository(self._machine))
         for image in self._client.api.images(repository):
             for name in image["RepoTags"] or ():
                 if name.startswith(f"{repository}:"):
@@ -218,9 +223,10 @@ class DockerImages:
 
     def build(self, context: BuildContext) -> Image:
         lines: list[str] = []
-        tag = self._own(labels.image_tag(context, self._owner))
+        tag = self._own(labels.image_tag(context, self._machine))
         # The name of the base could be given to another image while this one is built.
-        arguments = {**labels.build_arguments(context), "BASE": self._identity(context.base)}
+        arguments = labels.build_arguments(context, self._machine)
+        arguments["BASE"] = self._identity(context.base)
         with engine_at_work(f"build the image of {context.label}"):
             try:
                 for event in self._client.api.build(
@@ -264,10 +270,9 @@ class DockerImages:
         return str(image.id)
 
     def command(self, context: BuildContext) -> str:
-        arguments = [
-            f"--build-arg={name}={value}" for name, value in labels.build_arguments(context).items()
-        ]
-        tag = self._own(labels.image_tag(context, self._owner))
+        values = labels.build_arguments(context, self._machine)
+        arguments = [f"--build-arg={name}={value}" for name, value in values.items()]
+        tag = self._own(labels.image_tag(context, self._machine))
         program = self.describe().name
         return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
 

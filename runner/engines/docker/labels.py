@@ -1,4 +1,7 @@
-"""Labels mark everything that the program creates on an engine. It touches nothing else."""
+"""Labels mark everything that the program creates on an engine, and say who owns it.
+
+The owner is a user on a machine. What has no such labels, or those of others, is never touched.
+"""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +15,9 @@ REPOSITORY = "matrix-runner"
 ENVIRONMENTS = f"{REPOSITORY}/environment:"
 PODMAN_ONLY = "localhost/"  # podman's prefix for images that are in no registry
 LABEL = "matrix-runner."
-MACHINE, RUN, TRIAL, BYTES = (LABEL + name for name in ("machine", "run", "trial", "bytes"))
+MACHINE, USER, RUN, TRIAL, BYTES, STAGED = (
+    LABEL + name for name in ("machine", "user", "run", "trial", "bytes", "staged")
+)
 CONTENT, FINGERPRINT = LABEL + "base-digest", LABEL + "base-fingerprint"
 """Labels of assembled bases: the digest of their content, and of the interpreter they are made of.
 A base from a bundle has no fingerprint, because only a replay may use it."""
@@ -21,26 +26,32 @@ A base from a bundle has no fingerprint, because only a replay may use it."""
 OF_ENVIRONMENTS = {"label": [LABEL + "environment"], "dangling": ["false"]}
 
 
-def owner(machine: str) -> str:
-    """Return what distinguishes the images of this user of this machine from those of others."""
-    return digest.of_content([machine, os.getuid()])
+def owner_labels(machine: str) -> dict[str, str]:
+    """Return the labels of everything that belongs to this user of a machine."""
+    return {MACHINE: machine, USER: str(os.geteuid())}
 
 
-def image_tag(context: BuildContext, owner: str) -> str:
+def belongs_to(machine: str, entry: Mapping[str, Any]) -> bool:
+    """Whether something in an engine's list belongs to this user of a machine."""
+    labels = entry["Labels"] or {}
+    return owner_labels(machine).items() <= labels.items()
+
+
+def image_tag(context: BuildContext, machine: str) -> str:
     """Return the name of an image, which no image of other content, base or owner has."""
-    parts = [context.environment, context.base.digest, context.bundle, owner]
+    parts = [context.environment, context.base.digest, context.bundle, owner_labels(machine)]
     return f"{ENVIRONMENTS}{digest.of_content(parts)[:32]}"
 
 
-def base_tag(python: str, content: str, fingerprint: str | None, owner: str) -> str:
+def base_tag(python: str, content: str, fingerprint: str | None, machine: str) -> str:
     """Return the name of an assembled base, which no base of other content or owner has."""
-    parts = [content, fingerprint, owner]
+    parts = [content, fingerprint, owner_labels(machine)]
     return f"{REPOSITORY}/base:{python}-{digest.of_content(parts)[:32]}"
 
 
-def bundled_base_repository(owner: str) -> str:
+def bundled_base_repository(machine: str) -> str:
     """Return the repository of the bases that were loaded from bundles as archives."""
-    return f"{REPOSITORY}/bundled-base-{owner[:16]}"
+    return f"{REPOSITORY}/bundled-base-{digest.of_content(owner_labels(machine))[:16]}"
 
 
 def is_ours(names: Sequence[str] | None) -> bool:
@@ -49,7 +60,7 @@ def is_ours(names: Sequence[str] | None) -> bool:
     return all(name.startswith((f"{REPOSITORY}/", "<none>")) for name in plain)
 
 
-def build_arguments(context: BuildContext) -> dict[str, str]:
+def build_arguments(context: BuildContext, machine: str) -> dict[str, str]:
     """Return the build arguments from which the Dockerfile sets the labels of an image."""
     return {
         "BASE": context.base.name,
@@ -59,18 +70,22 @@ def build_arguments(context: BuildContext) -> dict[str, str]:
         "ENVIRONMENT": context.environment,
         "LABEL": context.label,
         "BUNDLE": context.bundle or "",
+        "OWNER_MACHINE": machine,
+        "OWNER_USER": owner_labels(machine)[USER],
     }
 
 
-def images(listed: Iterable[Mapping[str, Any]]) -> tuple[Image, ...]:
-    """Return our images in an engine's list.
+def images(listed: Iterable[Mapping[str, Any]], machine: str) -> tuple[Image, ...]:
+    """Return this user's images in an engine's list.
 
     Labels alone prove nothing: an image that came with a bundle can have any.
     """
     return tuple(
         image(entry["Id"], entry["Labels"], entry["Size"])
         for entry in listed
-        if is_ours(entry["RepoTags"]) and any(map(_is_environment, entry["RepoTags"] or ()))
+        if is_ours(entry["RepoTags"])
+        and any(map(_is_environment, entry["RepoTags"] or ()))
+        and belongs_to(machine, entry)
     )
 
 

@@ -24,11 +24,12 @@ from docker.types import Mount
 
 from runner.engines.docker import labels
 from runner.engines.docker.client import engine_at_work, interrupt
-from runner.engines.docker.hardening import hardening
+from runner.engines.docker.hardening import NOBODY, hardening
 from runner.engines.docker.images import DockerImages
 from runner.engines.docker.ssh import Tunnel
 from runner.engines.protocol import GRACE_S, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
+from runner.errors import EngineLostError
 from runner.inside import ISOLATED
 from runner.system import digest, signals
 
@@ -50,7 +51,6 @@ class DockerEngine(DockerImages):
         local: bool = True,
     ) -> None:
         super().__init__(client, machine, local=local)
-        self._machine = machine
         self._tunnel = tunnel
         self._volumes: dict[str, str] = {}
 
@@ -65,27 +65,57 @@ class DockerEngine(DockerImages):
         name = f"{labels.REPOSITORY}-{digest.of_content([self._machine, run, content])[:16]}"
         with tempfile.TemporaryFile() as file, engine_at_work("stage the inputs"):
             with tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
+                folders = {str(one) for name in inputs for one in Path(name).parents} - {"."}
+                for folder in sorted(folders):
+                    tar.addfile(_for_trials(tarfile.TarInfo(folder), folder=True))
                 for target, path in sorted(inputs.items()):
-                    tar.add(path, target, recursive=False, filter=_readable)
+                    tar.add(path, target, recursive=False, filter=_for_trials)
             size = file.tell()
             file.seek(0)
             with signals.deferred():
-                self._client.volumes.create(
-                    name, labels={**self._labels(run), labels.BYTES: str(size)}
-                )
+                self._remove_volume(name)  # one that the engine has recreated would be kept
+                marks = {labels.BYTES: str(size), labels.STAGED: "yes"}
+                self._client.volumes.create(name, labels={**self._labels(run), **marks})
                 carrier = self._client.containers.create(
                     image,
                     command=["true"],
                     labels=self._labels(run),
                     network_mode="none",
                     use_config_proxy=False,
-                    mounts=[Mount("/inputs", name, type="volume")],
+                    mounts=[self._mount(run, name)],
                 )
             try:
                 carrier.put_archive("/inputs", file)
             finally:
                 carrier.remove(v=True, force=True)
+            self._check_staged(name)
         self._volumes[run] = name
+
+    def _mount(self, run: str, volume: str, *, read_only: bool = False) -> Mount:
+        """Return the mount of an input volume.
+
+        An engine recreates a missing volume as an empty one. It then gets these labels, and
+        ``_check_staged`` notices it.
+        """
+        marks = {**self._labels(run), labels.STAGED: "no"}
+        return Mount("/inputs", volume, type="volume", read_only=read_only, labels=marks)
+
+    def _check_staged(self, volume: str) -> None:
+        """Remove a volume that ``stage`` did not fill, and raise EngineLostError."""
+        try:
+            found = self._client.volumes.get(volume).attrs["Labels"] or {}
+        except docker.errors.NotFound:
+            found = {}
+        if found.get(labels.STAGED) != "yes":
+            self._remove_volume(volume)
+            raise EngineLostError(
+                "the input volume was removed from the engine; run the same command to fill it "
+                "again (finished trials are kept)."
+            )
+
+    def _remove_volume(self, volume: str) -> None:
+        with _may_be_gone():
+            self._client.api.remove_volume(volume, force=True)
 
     # --- trials --------------------------------------------------------------------------------
 
@@ -96,6 +126,7 @@ class DockerEngine(DockerImages):
         with engine_at_work(f"execute {launch.trial}"):
             with signals.deferred():
                 container = self._create(launch)
+                self._check_inputs(container, self._volumes[launch.run])
             try:
                 output = TrialOutput(launch.limits, watch)
                 overdue = self._run(container, launch, output)
@@ -123,13 +154,22 @@ class DockerEngine(DockerImages):
             command=[launch.trial_spec(own_pid_namespace=True, **folders)],
             healthcheck={"test": ["NONE"]},
             labels={**self._labels(launch.run), labels.TRIAL: launch.trial},
-            mounts=[Mount("/inputs", self._volumes[launch.run], type="volume", read_only=True)],
+            mounts=[self._mount(launch.run, self._volumes[launch.run], read_only=True)],
             environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
             **hardening(launch.limits, launch.cores, podman=self._is_podman()),
         )
 
+    def _check_inputs(self, container: Container, volume: str) -> None:
+        """Check the volume that the container now holds; remove both if it is not filled."""
+        try:
+            self._check_staged(volume)
+        except EngineLostError:
+            container.remove(v=True, force=True)
+            self._remove_volume(volume)
+            raise
+
     def _labels(self, run: str) -> dict[str, str]:
-        return {labels.MACHINE: self._machine, labels.RUN: run}
+        return {**labels.owner_labels(self._machine), labels.RUN: run}
 
     def _run(self, container: Container, launch: Launch, output: TrialOutput) -> bool:
         """Start the container, collect its output, and return whether it had to be killed."""
@@ -164,28 +204,36 @@ class DockerEngine(DockerImages):
     # --- what the program left on the engine ---------------------------------------------------
 
     def owned(self) -> tuple[Owned, ...]:
-        mine = {"label": f"{labels.MACHINE}={self._machine}"}
-        api = self._client.api
+        return self._listed(own=True)
+
+    def of_others(self) -> tuple[Owned, ...]:
+        return self._listed(own=False)
+
+    def _listed(self, *, own: bool) -> tuple[Owned, ...]:
+        """Return what the program created for this user, or for all other users and machines."""
+        api, of_runs = self._client.api, {"label": labels.RUN}
         with engine_at_work("list what belongs to this program"):
-            containers = api.containers(all=True, filters=mine)
-            volumes = api.volumes(filters=mine)["Volumes"] or []
-            bundled = tuple(self._bundled_bases())
+            containers = api.containers(all=True, filters=of_runs)
+            volumes = api.volumes(filters=of_runs)["Volumes"] or []
+            bundled = tuple(self._bundled_bases()) if own else ()
             images = {  # by id, because the image of an environment has its base's label, too
                 image["Id"]: image
                 for label in ("environment", "base")
                 for image in api.images(filters={"label": labels.LABEL + label})
                 if labels.is_ours(image["RepoTags"])
             }
+        things = (
+            *(("container", one, one["Labels"][labels.RUN]) for one in containers),
+            *(("volume", one, one["Name"]) for one in volumes),
+            *(("image", one, (one["RepoTags"] or [one["Id"]])[0]) for one in images.values()),
+        )
         return (
-            *(_owned("container", one, one["Labels"][labels.RUN]) for one in containers),
             *(
-                _owned("volume", one, one["Name"], one["Labels"].get(labels.BYTES))
-                for one in volumes
+                _owned(kind, entry, label)
+                for kind, entry, label in things
+                if labels.belongs_to(self._machine, entry) == own
             ),
-            *(
-                _owned("image", one, (one["RepoTags"] or [one["Id"]])[0], one["Size"])
-                for one in (*images.values(), *bundled)
-            ),
+            *(_owned("image", one, one["RepoTags"][0]) for one in bundled),
         )
 
     def discard(self, thing: Owned) -> None:
@@ -200,11 +248,12 @@ class DockerEngine(DockerImages):
                     api.remove_image(thing.id, force=True)
 
 
-def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Make root the owner of a staged file that everybody can read."""
-    entry.uid = entry.gid = 0
+def _for_trials(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarInfo:
+    """Let only the user of trials read a staged file; the mount is read-only."""
+    entry.uid = entry.gid = int(NOBODY)
     entry.uname = entry.gname = ""
-    entry.mode = 0o444
+    entry.mode = 0o500 if folder else 0o400
+    entry.type = tarfile.DIRTYPE if folder else entry.type
     return entry
 
 
@@ -226,13 +275,15 @@ def _ending(container: Container, overdue: bool) -> tuple[int | None, bool, str 
     return exit_code, out_of_memory, trouble
 
 
-def _owned(kind: str, entry: Mapping[str, Any], label: str, size: str | int | None = None) -> Owned:
+def _owned(kind: str, entry: Mapping[str, Any], label: str) -> Owned:
+    marks = entry["Labels"]
+    size = str(entry["Size"] if kind == "image" else marks.get(labels.BYTES, ""))
     return Owned(
         kind=kind,
         id=entry.get("Id") or entry["Name"],
         label=label,
-        size_bytes=None if size is None else int(size),
-        run=entry["Labels"].get(labels.RUN),
+        size_bytes=int(size) if size.isdecimal() else None,
+        run=marks.get(labels.RUN),
     )
 
 

@@ -55,7 +55,7 @@ def connect(machine: str, kinds: Sequence[str] = sandbox.KINDS) -> "VenvEngine":
     if platform.system() != "Linux" or not hasattr(os, "pidfd_open"):
         raise EngineError("the venv engine needs Linux. Use a container engine.")
     found = sandbox.find(kinds)
-    environments = Environments(cache())
+    environments = Environments(cache(machine))
     environments.prepare()
     return VenvEngine(environments, machine, found, cgroup.parent())
 
@@ -302,6 +302,10 @@ class VenvEngine:
         """Return everything that this machine's runs left in the cache, and all environments."""
         return tuple(self._owned())
 
+    def of_others(self) -> tuple[Owned, ...]:
+        """Return nothing: every user has their own folder, and so has every machine."""
+        return ()
+
     def _owned(self) -> Iterator[Owned]:
         yield from self._left_by_runs()
         for image in self.images():
@@ -311,7 +315,7 @@ class VenvEngine:
             yield Owned(kind="image", id=str(path), label=f"python {path.name}")
 
     def _left_by_runs(self) -> Iterator[Owned]:
-        """Yield the folders of trials and of inputs, except those of other machines."""
+        """Yield the folders of trials and of inputs."""
         for folder in sorted(self._environments.runs.iterdir()):
             with suppress(OSError, ValueError, KeyError):
                 label = json.loads((folder / LABEL).read_text(encoding="utf-8"))

@@ -27,13 +27,23 @@ WRITTEN_HERE = ("bin/python", "pyvenv.cfg", RECORD)
 """The files that are made here and not taken from a tar."""
 
 
-def cache() -> Path:
+def cache(machine: str) -> Path:
+    """Return this user's part of the cache on a machine; users and machines may share a cache."""
+    return root() / f"{machine}-{os.geteuid()}"
+
+
+def root() -> Path:
     """Return the folder of the cache; for root it is one that every user can read."""
     if named := os.environ.get(CACHE):
         return Path(named).absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/matrix-runner")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
+
+
+def former_folders() -> tuple[Path, ...]:
+    """Return the folders of versions that did not distinguish users and machines."""
+    return tuple(root() / name for name in ("environments", "interpreters", "runs"))
 
 
 class Environments:
@@ -48,8 +58,11 @@ class Environments:
     def prepare(self) -> None:
         """Make the folders, and remove what killed processes left; EngineError if that fails."""
         try:
+            if not self.folder.parent.exists():
+                self.folder.parent.mkdir(parents=True)
+                self.folder.parent.chmod(0o755)
             for folder in (self.folder, self._environments, self._interpreters, self.runs):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
                 folder.chmod(0o755)
                 tempdir.sweep(folder)
         except OSError as error:

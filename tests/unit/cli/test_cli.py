@@ -1,5 +1,6 @@
 """The command line: arguments, commands, messages and exit codes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -27,8 +28,8 @@ from runner.errors import (
 )
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied, point_latest
-from runner.system import tempdir
 from tests.support.fakes import FakeEngine, Holding
+from tests.support.living import living
 from tests.support.matrices import FULL, SMALL, study
 from tests.support.samples import founding_run
 
@@ -386,7 +387,10 @@ IMAGE = Owned(kind="image", id="i", label="an image", size_bytes=2_000_000)
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> Holding:
     """Return an engine with an image and the remains of two runs. The second run is still alive."""
-    runs = [registry.remember(Path("reports", name)) for name in ("1-dead", "2-living")]
+    folders = [Path("reports", name) for name in ("1-dead", "2-living")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    runs = [registry.remember(folder) for folder in folders]
     things = [Owned(kind="volume", id=run, label=run, run=run) for run in runs]
     box = Owned(kind="container", id="c", label=runs[0], run=runs[0])
     engine = Holding(IMAGE, *things, box)
@@ -444,7 +448,8 @@ def test_clean_removes_remains_of_other_folders_only_with_all(
 ) -> None:
     """Without --all they are only counted."""
     assert main(["clean", "--yes", "--reports", "elsewhere"]) == Exit.OK
-    assert "kept 3: in use, or only removed with --all\n" in capsys.readouterr().out
+    told = "kept 3: their run folder is gone or elsewhere (removed with --all)\n"
+    assert told in capsys.readouterr().out
     assert {thing.kind for thing in holding.things} == {"container", "volume"}
     assert main(["clean", "--yes", "--reports", "elsewhere", "--all"]) == Exit.OK
     assert holding.things == []
@@ -453,13 +458,88 @@ def test_clean_removes_remains_of_other_folders_only_with_all(
 def test_clean_keeps_images_while_another_process_builds(holding: Holding) -> None:
     """A run that still builds has no volume on the engine yet, but needs its images."""
     holding.things = [IMAGE]
-    with tempdir.folder():
+    with living():
         assert main(["clean", "--yes", "--all"]) == Exit.OK
     assert holding.things == [IMAGE]
+
+
+def test_clean_keeps_what_a_run_needs_that_begins_before_the_answer(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was shown may be in use by the time somebody answers."""
+    with contextlib.ExitStack() as at_the_end:
+
+        def answer(_: str) -> str:
+            at_the_end.enter_context(living())
+            return "y"
+
+        monkeypatch.setattr("builtins.input", answer)
+        assert main(["clean"]) == Exit.OK
+    assert holding.things == [IMAGE]
+    assert capsys.readouterr().out.endswith("removed 3 items, 0 MB\n")
+
+
+def test_clean_counts_what_belongs_to_others(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It neither lists nor removes it."""
+    holding.things = []
+    monkeypatch.setattr(holding, "of_others", lambda: (IMAGE, IMAGE))
+    assert main(["clean", "--yes", "--all"]) == Exit.OK
+    assert capsys.readouterr().out == (
+        "kept 2: they belong to another user or machine, or to nobody known\nnothing to remove\n"
+    )
+
+
+def cached(folder: Path) -> Path:
+    """Make a cache of uv with one file, and return its folder."""
+    cache = folder / "matrix-runner" / "uv"
+    cache.mkdir(parents=True)
+    (cache / "wheel").write_bytes(bytes(10**6))
+    return cache
+
+
+@pytest.mark.parametrize("engine_answers", [True, False])
+def test_clean_removes_caches(
+    holding: Holding,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    engine_answers: bool,
+) -> None:
+    """Also if no engine answers, but never while another process is running."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = cached(tmp_path)
+    holding.things = []
+    if not engine_answers:
+        monkeypatch.undo()
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    words = ["clean", "--yes", "--engine", "docker"]
+    with living():
+        assert main(words) == (Exit.OK if engine_answers else Exit.ENGINE)
+    assert cache.exists()
+    assert main(words) == Exit.OK
+    said = capsys.readouterr().out
+    assert f"cache     {cache}  1 MB\n" in said
+    assert ("Only caches are listed: no Docker engine answers" in said) is not engine_answers
+    assert not cache.exists()
+
+
+def test_clean_does_not_follow_a_link_to_a_cache(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It could lead to anything."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    target = cached(tmp_path / "target")
+    (tmp_path / "matrix-runner").mkdir()
+    (tmp_path / "matrix-runner" / "uv").symlink_to(target)
+    assert main(["clean", "--yes"]) == Exit.OK
+    assert (target / "wheel").exists()
 
 
 def test_clean_has_nothing_to_do(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
     """It says so and asks nothing."""
     holding.things = []
     assert main(["clean"]) == Exit.OK
-    assert capsys.readouterr().out == "nothing to remove on the engine\n"
+    assert capsys.readouterr().out == "nothing to remove\n"

@@ -54,12 +54,12 @@ def test_a_requested_engine_is_not_replaced(choice: str) -> None:
     """A container engine that does not answer is an error."""
     with pytest.raises(EngineError, match="no Docker engine answers"):
         engines.connect(choice, "m", print)
-    assert engines.images(choice) is None
+    assert engines.images(choice, "m") is None
 
 
 def test_the_images_of_venv_count() -> None:
     """They are listed if no container engine answers."""
-    assert engines.images("auto") == engines.images("venv") == ()
+    assert engines.images("auto", "m") == engines.images("venv", "m") == ()
 
 
 def test_an_unknown_engine_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from runner.engines.protocol import Owned
-from runner.execute.cleanup import clean_up, removable
+from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
-from runner.system import tempdir
 from tests.support.fakes import Holding
+from tests.support.living import living
 
 
 def left_by(path: Path) -> list[Owned]:
@@ -60,10 +60,53 @@ def test_unknown_labels_are_left_alone(tmp_path: Path, label: str) -> None:
     engine = Holding(thing)
     clean_up(engine, lambda _: None)
     assert engine.things == [thing]
-    assert removable(engine.things, tmp_path.parent, everything=False) == []
-    assert removable(engine.things, tmp_path.parent, everything=True) == [thing]
-    with tempdir.folder():  # another process is running, and this may be its run
-        assert removable(engine.things, tmp_path.parent, everything=True) == []
+    assert review([thing], [], tmp_path.parent, everything=False).removable == ()
+    assert review([thing], [], tmp_path.parent, everything=True).removable == (thing,)
+    with living(label):
+        assert review([thing], [], tmp_path.parent, everything=True).removable == ()
+
+
+def test_a_run_whose_folder_is_gone_may_be_alive(tmp_path: Path) -> None:
+    """Only --all removes what it left, and only once no process shows its label."""
+    folder = tmp_path / "reports" / "a-run"
+    things = left_by(folder)
+    with living(registry.label_of(folder)):
+        for everything in (False, True):
+            found = review(things, [], folder.parent, everything)
+            assert found == Review(removable=(), kept={Kept.LIVE: 2})
+    assert review(things, [], folder.parent, everything=False).kept == {Kept.ELSEWHERE: 2}
+    assert review(things, [], folder.parent, everything=True).removable == tuple(things)
+
+
+def test_a_living_run_is_not_cleaned_up_after(tmp_path: Path) -> None:
+    """Even if somebody replaced its folder, so that the lock of the new one is free."""
+    folder = tmp_path / "a-run"
+    folder.mkdir()
+    engine = Holding(*left_by(folder))
+    with living(registry.label_of(folder)):
+        clean_up(engine, print)
+        assert len(engine.things) == 2
+    clean_up(engine, lambda _: None)
+    assert engine.things == []
+
+
+def test_what_others_own_is_only_counted(tmp_path: Path) -> None:
+    """Whoever calls, and whatever it is."""
+    image = Owned(kind="image", id="i", label="an image")
+    found = review([], [image, *left_by(tmp_path)], tmp_path.parent, everything=True)
+    assert found == Review(removable=(), kept={Kept.OTHERS: 3})
+
+
+def test_reasons_are_plain_words() -> None:
+    """They agree with their number."""
+    assert [reason.told(2) for reason in Kept] == [
+        "kept 2: a live run uses them",
+        "kept 2: they belong to another user or machine, or to nobody known",
+        "kept 2: their run folder is gone or elsewhere (removed with --all)",
+    ]
+    assert Kept.ELSEWHERE.told(1) == (
+        "kept 1: its run folder is gone or elsewhere (removed with --all)"
+    )
 
 
 def test_a_label_is_no_path_and_leads_to_the_folder(tmp_path: Path) -> None:

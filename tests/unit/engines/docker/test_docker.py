@@ -13,10 +13,12 @@ import pytest
 
 from runner.engines import docker
 from runner.engines.docker.address import Address
+from runner.engines.docker.labels import MACHINE, USER, owner_labels
 from runner.errors import EngineError
 from runner.records.environment import Base, BaseKind, Image
 
 LABELS = {
+    **owner_labels("m"),
     "matrix-runner.environment": "e" * 64,
     "matrix-runner.label": "numpy=1.0",
     "matrix-runner.base-kind": "pulled",
@@ -75,7 +77,7 @@ def serve(requests: list[str]) -> Iterator[Serve]:
 
 def test_images_of_environments_are_listed(serve: Serve, requests: list[str]) -> None:
     """Only named images of environments are asked for."""
-    assert docker.list_images(serve("200 OK", [OURS])) == (IMAGE,)
+    assert docker.list_images("m", serve("200 OK", [OURS])) == (IMAGE,)
     (request,) = requests
     url = urlsplit(request.split()[1])
     assert url.path == "/images/json"
@@ -95,16 +97,25 @@ def test_images_of_environments_are_listed(serve: Serve, requests: list[str]) ->
 def test_an_image_that_others_named_is_not_ours(serve: Serve, names: list[str], ours: bool) -> None:
     """An image that others build on ours has our labels, too."""
     entry: dict[str, Any] = {**OURS, "RepoTags": names}
-    assert bool(docker.list_images(serve("200 OK", [entry]))) is ours
+    assert bool(docker.list_images("m", serve("200 OK", [entry]))) is ours
+
+
+@pytest.mark.parametrize("name", [USER, MACHINE])
+@pytest.mark.parametrize("owner", ["4711", None])
+def test_images_of_others_are_not_listed(serve: Serve, name: str, owner: str | None) -> None:
+    """Neither those of another user or machine, nor those that do not record one."""
+    marks = {key: value for key, value in LABELS.items() if key != name}
+    marks |= {} if owner is None else {name: owner}
+    assert docker.list_images("m", serve("200 OK", [{**OURS, "Labels": marks}])) == {}
 
 
 def test_an_engine_that_fails_is_one_sentence(serve: Serve) -> None:
     """The sentence has the status and says what to do."""
     with pytest.raises(EngineError, match=r"could not list its images \(HTTP/1\.0 500 .*restart"):
-        docker.list_images(serve("500 Internal Server Error", {}))
+        docker.list_images("m", serve("500 Internal Server Error", {}))
 
 
 def test_a_missing_engine_is_one_sentence() -> None:
     """The sentence names the socket and says what to do."""
     with pytest.raises(EngineError, match=r"no engine answers on /nonexistent .*: start Docker"):
-        docker.list_images(Address(url="unix:///nonexistent"))
+        docker.list_images("m", Address(url="unix:///nonexistent"))

@@ -191,6 +191,7 @@ def test_the_cache_has_a_place_for_users_and_one_for_root(
     """Everybody can read the one of root."""
     monkeypatch.delenv("MATRIX_RUNNER_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache() == tmp_path / "matrix-runner"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert cache("m") == tmp_path / "matrix-runner" / "m-1000"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert cache() == Path("/var/cache/matrix-runner")
+    assert cache("m") == Path("/var/cache/matrix-runner/m-0")

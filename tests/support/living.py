@@ -1,0 +1,32 @@
+"""Another process of the program that is alive."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.support.studies import ROOT
+
+PROGRAM = """
+import sys
+from runner.system import alive
+with alive.shown(*sys.argv[1:]):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def living(*names: str, prefix: tuple[str, ...] = ()) -> Iterator[None]:
+    """Have a process that shows these names; ``prefix`` may start it as another user."""
+    with subprocess.Popen(
+        [*prefix, sys.executable, "-c", PROGRAM, *names],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.stdin.close()
