@@ -16,6 +16,7 @@ from runner.records.environment import Base, Image
 from runner.records.run import EngineFacts, Guards
 from runner.records.study import Limits
 
+ANSWER_S = 20.0  # an engine that has not answered a question completely by then does not answer
 GRACE_S = 30.0  # extra time for a launcher, beyond everything that it may wait for
 DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
 """The two files of a build context."""

@@ -61,10 +61,16 @@ def docker_image(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def programs_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """Return the image without packages that the program finds, because it has its machine."""
+def programs_engine() -> Iterator[Engine]:
+    """Return the engine as the program sees it; it does not see what the other tests own."""
     with closing(connect(this_host().id)) as engine:
-        return build(engine, plain_environment(), tmp_path_factory.mktemp("context"))
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def programs_image(programs_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """Return the image without packages that the program finds."""
+    return build(programs_engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def test_a_stopped_run_is_resumed(
 
 
 def test_an_image_built_by_hand_counts_as_prepared(
-    docker_engine: Engine, client: docker.DockerClient, tmp_path: Path
+    programs_engine: Engine, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """The printed command builds the image that ``prepare`` would build."""
     environment = plain_environment(2003)
@@ -137,12 +137,12 @@ def test_an_image_built_by_hand_counts_as_prepared(
     assert (code, err) == (0, "")
     command = shlex.split(out.splitlines()[-1])
     assert command[:2] == ["docker", "build"]
-    assert key not in {one.environment for one in docker_engine.images()}
+    assert key not in {one.environment for one in programs_engine.images()}
     if shutil.which("docker") is None:
         pytest.skip("the docker command is not installed")
     try:
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        (label,) = {one.label for one in docker_engine.images() if one.environment == key}
+        (label,) = {one.label for one in programs_engine.images() if one.environment == key}
         assert label == plain_environment().request.label
         code, out, err = ended(started(tmp_path, "prepare"))
         assert (code, out, err) == (0, "1 image ready\n", "")

@@ -6,16 +6,17 @@ imported only where it is used, and the images of a local engine are listed with
 
 import json
 import socket
+import time
 from contextlib import closing
 from urllib.parse import quote
 
 from runner.engines.docker import labels
 from runner.engines.docker.address import Address, engine_address
-from runner.engines.protocol import Engine
+from runner.engines.protocol import ANSWER_S, Engine
 from runner.errors import EngineError
 from runner.records.environment import Image
 
-TIMEOUT_S = 10.0
+CHUNK_BYTES = 1 << 16
 
 
 def connect(machine: str, address: Address | None = None) -> Engine:
@@ -45,17 +46,35 @@ def _images_at(path: str, machine: str) -> tuple[Image, ...]:
     # An HTTP/1.0 response comes in one piece, and the engine closes the connection.
     request = f"GET /images/json?filters={filters} HTTP/1.0\r\n\r\n"
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(TIMEOUT_S)
-            connection.connect(path)
-            connection.sendall(request.encode())
-            with connection.makefile("rb") as response:
-                head, _, body = response.read().partition(b"\r\n\r\n")
+        head, _, body = _response(path, request.encode()).partition(b"\r\n\r\n")
     except OSError as error:
         raise EngineError(f"no engine answers on {path} ({error}): start Docker.") from error
     status = head.partition(b"\r\n")[0]
     if not status.endswith(b" 200 OK"):
         raise EngineError(
-            f"the engine on {path} could not list its images ({status.decode()}): restart it."
+            f"the engine on {path} could not list its images ({status.decode(errors='replace')}): "
+            "restart it."
         )
-    return labels.images(json.loads(body), machine)
+    try:
+        return labels.images(json.loads(body), machine)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise EngineError(
+            f"whatever listens on {path} answers, but not like Docker: start Docker, or name an "
+            "engine in DOCKER_HOST."
+        ) from error
+
+
+def _response(path: str, request: bytes) -> bytes:
+    """Return the whole response; OSError if it is not complete in time."""
+    deadline, response = time.monotonic() + ANSWER_S, bytearray()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_S)
+        connection.connect(path)
+        connection.sendall(request)
+        while chunk := connection.recv(CHUNK_BYTES):
+            response += chunk
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(f"no complete answer within {ANSWER_S:g} s")
+            connection.settimeout(left_s)
+    return bytes(response)

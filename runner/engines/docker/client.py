@@ -6,20 +6,29 @@ distinguishes.
 
 import contextlib
 import os
+import queue
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import docker
 import docker.errors
 import requests
 import urllib3
+from docker.constants import DEFAULT_TIMEOUT_SECONDS
 from docker.errors import TLSParameterError
 from docker.tls import TLSConfig
 from docker.utils.socket import SocketError
 
 from runner.engines.docker.address import LOCAL, Address
 from runner.engines.docker.ssh import Tunnel
+from runner.engines.protocol import ANSWER_S
 from runner.errors import EngineError, EngineLostError
+
+CHANGE_S = 120.0
+"""How long an engine may take to create, start or remove something, or to begin a stream."""
 
 _NO_ANSWER = (  # raised by the SDK if no answer comes, or if an answer breaks off
     requests.RequestException,
@@ -39,7 +48,7 @@ def client_at(where: Address) -> tuple[docker.DockerClient, Tunnel | None]:
     try:
         tunnel = Tunnel(where.url) if where.url.startswith("ssh://") else None
         url = where.url if tunnel is None else tunnel.address
-        return docker.DockerClient(url, tls=_tls(where)), tunnel
+        return _Client(url, _tls(where)), tunnel
     except (docker.errors.DockerException, ValueError) as error:
         why = (tunnel and tunnel.last_error()) or cause(error)
         if tunnel is not None:
@@ -48,6 +57,50 @@ def client_at(where: Address) -> tuple[docker.DockerClient, Tunnel | None]:
         raise EngineError(
             f"no Docker engine answers at {place} ({why}): {_advice(where, error)}."
         ) from error
+
+
+class _Client(docker.DockerClient):
+    """A client that asks through ``_LimitedApi``."""
+
+    def __init__(self, url: str, tls: TLSConfig | bool) -> None:
+        self.api = _LimitedApi(url, tls=tls)
+
+
+class _LimitedApi(docker.APIClient):
+    """Limits the whole time of each request, whatever transport it uses.
+
+    The SDK only limits each silence, so an engine that sends a byte every second would hang it.
+    Uploads, and streams once they have begun, take as long as they need.
+    """
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> Any:
+        ask = partial(super().request, method, url, *args, **options)
+        longest_s = options.get("timeout")
+        is_upload = not isinstance(options.get("data"), str | None)
+        if is_upload or longest_s is None or longest_s > DEFAULT_TIMEOUT_SECONDS:
+            return ask()
+        is_question = method == "GET" and not options.get("stream")
+        return _within(ANSWER_S if is_question else CHANGE_S, ask)
+
+
+def _within(seconds: float, ask: Callable[[], requests.Response]) -> requests.Response:
+    """Return the complete answer; requests.Timeout if it does not come in time."""
+    answers: queue.SimpleQueue[requests.Response | BaseException] = queue.SimpleQueue()
+
+    def wait() -> None:
+        try:
+            answers.put(ask())
+        except BaseException as error:  # noqa: BLE001 (it is raised in the other thread)
+            answers.put(error)
+
+    threading.Thread(target=wait, daemon=True).start()  # nobody waits for it in the end
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise requests.Timeout(f"no complete answer within {seconds:g} s") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 class _Certificates(TLSConfig):

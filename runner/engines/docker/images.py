@@ -49,20 +49,12 @@ class DockerImages:
         if self._facts is None:
             with engine_at_work("describe itself"):
                 info, version = self._client.info(), self._client.version()
-            parts = {part["Name"] for part in version.get("Components") or ()}
-            self._facts = EngineFacts(
-                name=PODMAN if "Podman Engine" in parts else "docker",
-                version=info["ServerVersion"],
-                api=version["ApiVersion"],
-                storage=info["Driver"],
-                cgroup=int(info.get("CgroupVersion") or 1),
-                cpus=info["NCPU"],
-                memory_bytes=info["MemTotal"],
-                architecture=info["Architecture"],
-                kernel=info["KernelVersion"],
-                system=info["OperatingSystem"],
-                machine=None if self._local else digest.of_content(info["Name"])[:16],
-            )
+            try:
+                self._facts = _facts(info, version, local=self._local)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise EngineError(
+                    "the engine answers, but not like Docker: name another one in DOCKER_HOST."
+                ) from error
         return self._facts
 
     def cores(self) -> tuple[int, ...]:
@@ -275,6 +267,23 @@ class DockerImages:
         tag = self._own(labels.image_tag(context, self._machine))
         program = self.describe().name
         return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
+
+
+def _facts(info: Mapping[str, Any], version: Mapping[str, Any], *, local: bool) -> EngineFacts:
+    parts = {part["Name"] for part in version.get("Components") or ()}
+    return EngineFacts(
+        name=PODMAN if "Podman Engine" in parts else "docker",
+        version=info["ServerVersion"],
+        api=version["ApiVersion"],
+        storage=info["Driver"],
+        cgroup=int(info.get("CgroupVersion") or 1),
+        cpus=info["NCPU"],
+        memory_bytes=info["MemTotal"],
+        architecture=info["Architecture"],
+        kernel=info["KernelVersion"],
+        system=info["OperatingSystem"],
+        machine=None if local else digest.of_content(info["Name"])[:16],
+    )
 
 
 def _base(name: str, image: PulledImage) -> Base:

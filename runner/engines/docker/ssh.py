@@ -9,12 +9,12 @@ import socket
 import subprocess
 import tempfile
 import threading
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.system import child
 
 MOST_ERROR_BYTES = 2**16
+END_S = 5.0
 OPTIONS = ("-T", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15")
 
 
@@ -27,9 +27,14 @@ class Tunnel:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by ``close``
         self._listening = socket.socket(socket.AF_UNIX)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "socket")
-            self._listening.bind(str(path))
-            self._path = os.open(path, os.O_PATH)
+            inside = os.open(folder, os.O_PATH)
+            try:
+                # The path of a socket has at most 107 bytes, and that of the folder may be longer.
+                path = f"/proc/self/fd/{inside}/socket"
+                self._listening.bind(path)
+                self._path = os.open(path, os.O_PATH)
+            finally:
+                os.close(inside)
         self._listening.listen()
         self.address = f"unix:///proc/self/fd/{self._path}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -72,7 +77,11 @@ class Tunnel:
         os.close(self._path)
         for process in self._processes:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         self._errors.close()
 
 
