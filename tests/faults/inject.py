@@ -13,7 +13,7 @@ from runner.errors import Exit
 from runner.prepare.recipe import environment_digest
 from runner.system.host import this_host
 from tests.faults.kinds import Kind, Scene, disk, ended_properly, variables
-from tests.faults.study import Ended, Found, declare, ended, inspect, saved, start
+from tests.faults.study import Ended, Found, declare, ended, inspect, on_engine, saved, start
 from tests.support.daemons import Daemon
 from tests.support.trials import build, plain_environment
 
@@ -53,12 +53,14 @@ def inject(
         finally:
             program.kill()
         before = saved(folder)
+        left = on_engine(daemon.address) if kind.clears else []
         complete = {int(Exit.CELL_FAILED) if kind.failing else int(Exit.OK), int(Exit.OK)}
         resumed, last = 0, struck
         while resumed == 0 or (last.code not in complete and resumed < RESUMES):
             last = ended(start(folder, daemon.address))
             resumed += 1
         problem = _problem(kind, struck, last)
+        problem = problem or (f"left {left}" if left else None)
         done = last.code in complete
         return Injected(
             kind=kind.name,

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -57,6 +58,8 @@ class Kind:
     """Whether the engine has its own small disk."""
     clock: bool = False
     fills: bool = False
+    clears: bool = False
+    """Whether the program leaves nothing on the engine, though no later one knows its run."""
     failing: Mapping[int, Status] = field(default_factory=dict)
     """The expected status of cells that fail, by size."""
 
@@ -143,6 +146,49 @@ def without_image(scene: Scene) -> None:
                 return
     finally:
         client.close()
+
+
+def on_the_engine(act: Callable[[docker.DockerClient], object]) -> Callable[[Scene], None]:
+    """Do something to the engine, again and again until it does not refuse it."""
+
+    def strike(scene: Scene) -> None:
+        client = docker.DockerClient(scene.daemon.address)
+        try:
+            while scene.program.poll() is None:
+                with suppress(docker.errors.APIError):  # it is in use
+                    act(client)
+                    return
+                time.sleep(0.005)
+        finally:
+            client.close()
+
+    return strike
+
+
+def without_volumes(client: docker.DockerClient) -> None:
+    """Remove all volumes of runs."""
+    for volume in client.volumes.list():
+        volume.remove(force=True)
+
+
+def without_images(client: docker.DockerClient) -> None:
+    """Remove every image that no container uses, including bases and those without a name."""
+    client.images.prune({"dangling": False})
+
+
+def without_networks(client: docker.DockerClient) -> None:
+    """Remove every network that no container uses."""
+    client.networks.prune()
+
+
+def without_run_folder(scene: Scene) -> None:
+    """Remove the folder of the run, again and again until nothing of it is left."""
+    while scene.program.poll() is None:
+        for folder in scene.folder.glob("reports/2*"):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                return
+        time.sleep(0.005)
 
 
 def full(folder: str | None) -> Callable[[Scene], None]:
@@ -234,6 +280,10 @@ KINDS = (
     ),
     Kind(name="runner suspended", strike=suspended),
     Kind(name="image removed", strike=without_image),
+    Kind(name="volumes removed", strike=on_the_engine(without_volumes)),
+    Kind(name="images pruned", strike=on_the_engine(without_images), cold=True),
+    Kind(name="networks pruned", strike=on_the_engine(without_networks)),
+    Kind(name="run folder removed", strike=without_run_folder, codes=REFUSED, clears=True),
     Kind(
         name="disk full at save",
         strike=full("reports"),

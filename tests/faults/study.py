@@ -159,15 +159,20 @@ def _right(result: TrialResult, failing: Mapping[int, Status]) -> bool:
 
 def orphans(folder: Path, run: RunFolder, address: str) -> list[str]:
     """Return the remains on the engine, on the disk and as processes."""
-    client = docker.DockerClient(address)
-    try:
-        found = [str(one.name) for one in client.containers.list(all=True)]
-        found += [str(one.name) for one in client.volumes.list()]
-    finally:
-        client.close()
+    found = on_engine(address)
     found += [str(path) for path in (folder / "temporary").iterdir()]
     found += [str(path) for path in run.path.rglob(".*") if path.name != ".occupied"]
     return found + _processes(folder)
+
+
+def on_engine(address: str) -> list[str]:
+    """Return the containers and volumes on an engine."""
+    client = docker.DockerClient(address)
+    try:
+        found = [str(one.name) for one in client.containers.list(all=True)]
+        return found + [str(one.name) for one in client.volumes.list()]
+    finally:
+        client.close()
 
 
 def _processes(folder: Path) -> list[str]:

@@ -160,6 +160,35 @@ def test_a_failing_engine_is_a_diagnosis() -> None:
     )
 
 
+def test_noise_is_measured_on_the_highest_core_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """If cores are offline, their count is not a number of a core."""
+    measured: list[int] = []
+
+    def steadiness(core: int) -> tuple[list[float], float]:
+        measured.append(core)
+        return TIMES_S, 0.0
+
+    monkeypatch.setattr("runner.doctor.steadiness", steadiness)
+    engine = FakeEngine()
+    monkeypatch.setattr(engine, "cores", lambda: (0, 9))
+    found(engine=engine)
+    monkeypatch.setattr("runner.system.cores.ALLOWED", frozenset({0, 7}))
+    found(engine=EngineError("none"))
+    assert measured == [9, 7]
+
+
+def test_caches_are_shown_with_their_sizes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing else limits them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert found()["caches"].text == "There is nothing in our caches."
+    folder = tmp_path / "matrix-runner" / "uv"
+    folder.mkdir(parents=True)
+    (folder / "wheel").write_bytes(bytes(5_000_000))
+    assert found()["caches"].text == f"{folder} take 5 MB; `clean` removes them."
+
+
 def test_a_diagnosis_is_one_line() -> None:
     """It has a word, a subject, a sentence, and a remedy unless all is well."""
     assert as_text(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from runner.system import cores
-from runner.system.cores import Turns, keep_off_measured, reserved
+from runner.system.cores import Turns, keep_off_measured, online, reserved
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
 CORE = 900_000 + os.getpid() % 1000
@@ -167,3 +167,17 @@ def test_the_runner_avoids_measured_cores() -> None:
             assert os.sched_getaffinity(0) == (cores.ALLOWED - {core} or before)
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize(
+    ("listed", "numbers"),
+    [("0-3\n", (0, 1, 2, 3)), ("0,2-3,5\n", (0, 2, 3, 5)), ("1\n", (1,)), ("", ())],
+)
+def test_offline_cores_are_not_counted(
+    tmp_path: Path, listed: str, numbers: tuple[int, ...]
+) -> None:
+    """The kernel lists the numbers of the cores that are online."""
+    folder = tmp_path / "sys/devices/system/cpu"
+    folder.mkdir(parents=True)
+    (folder / "online").write_text(listed)
+    assert online(tmp_path) == numbers
