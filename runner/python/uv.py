@@ -112,7 +112,7 @@ def _own_folder() -> Path:
 
 def cache_folders() -> tuple[Path, ...]:
     """Return the folders that our calls of uv fill; RuntimeError if the user has no home."""
-    return (cache_folder(compiler=False).parent,)
+    return (_own_folder() / "uv", _own_folder() / "python")
 
 
 def call(

@@ -16,7 +16,6 @@ from runner.engines.protocol import Engine
 from runner.errors import EngineError
 from runner.records.environment import BaseKind
 from runner.records.study import Status
-from runner.system.host import this_host
 from tests.support.studies import ended, results, run_folders, started, write_study
 from tests.support.trials import INTERPRETER, NUMBER, plain_environment, remove_images
 

@@ -18,7 +18,6 @@ from runner.prepare.recipe import environment_digest
 from runner.records.environment import Image
 from runner.records.study import Status
 from runner.runs import registry
-from runner.system.host import this_host
 from tests.support.studies import ended, results, run_folders, started, write_study
 from tests.support.trials import NUMBER, plain_environment, remove_images
 

@@ -131,10 +131,10 @@ class Environments:
 
         def fill(folder: Path) -> None:
             base.copy(found, folder)
-            (folder / CONTENT).write_text(_content(folder))
+            (folder / CONTENT).write_text(_content(folder), encoding="ascii")
 
         copy = self._filled(f"{found.version}-{made_of[:32]}", fill)
-        content = digest.of_content([made_of, (copy / CONTENT).read_text()])
+        content = digest.of_content([made_of, (copy / CONTENT).read_text(encoding="ascii")])
         return copy / "bin" / f"python{found.minor}", f"sha256:{content}"
 
     def unpacked(self, tar: Path, python: str) -> tuple[Path, str]:

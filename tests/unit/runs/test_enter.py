@@ -33,7 +33,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 def commit(start: Start) -> str | None:
     """Return the commit that a run records."""
     matrix = read(Path("matrix.yaml"))
-    run = describe(matrix, Lock(entries=()), start, this_host(), FakeEngine().describe())
+    engine = FakeEngine().describe()
+    run = describe(matrix, Lock(entries=()), start, this_host(), engine, bases={})
     return run.git_commit
 
 

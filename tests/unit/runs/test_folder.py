@@ -83,7 +83,7 @@ def test_the_logs_of_failed_trials_come_back_in_part(folder: RunFolder) -> None:
 
 def test_a_log_does_not_depend_on_the_locale(folder: RunFolder) -> None:
     """An excerpt is the same on a machine that knows only ASCII."""
-    result = next(one for one in founding_results() if one.status is not Status.OK)
+    result = next(one for one in stored_results() if one.status is not Status.OK)
     folder.save_result(result, "größer als Ω")
     code = (
         "import sys; from pathlib import Path; from runner.runs.folder import RunFolder\n"
@@ -553,7 +553,7 @@ def test_a_removed_folder_is_never_made_again(folder: RunFolder) -> None:
         shutil.rmtree(folder.path)
         for save in (
             lambda: folder.save(founding_plan()),
-            lambda: folder.save_result(founding_results()[0], "a log"),
+            lambda: folder.save_result(stored_results()[0], "a log"),
             lambda: folder.save_text("report.md", "a report"),
             lambda: folder.save_build_log("a", "a log"),
         ):
@@ -566,7 +566,7 @@ def test_a_folder_that_is_being_removed_gets_no_more_results(folder: RunFolder) 
     """The folder itself goes last."""
     (folder.path / ".occupied").unlink()
     with pytest.raises(RunFolderError, match="was removed or renamed"):
-        folder.save_result(founding_results()[0], "a log")
+        folder.save_result(stored_results()[0], "a log")
     assert not (folder.path / "trials").exists()
 
 
@@ -574,7 +574,7 @@ def test_a_folder_that_is_being_removed_gets_no_more_results(folder: RunFolder) 
 def test_planted_records_are_damaged_records(folder: RunFolder, tmp_path: Path, kind: str) -> None:
     """They are not waited for, not followed, and set aside like other damaged results."""
     with occupied(folder.path):
-        folder.save_result(founding_results()[0], "a log")
+        folder.save_result(stored_results()[0], "a log")
     [result] = (folder.path / "trials").iterdir()
     result.rename(tmp_path / "moved")
     (folder.path / "plan.json").unlink()
@@ -587,7 +587,9 @@ def test_planted_records_are_damaged_records(folder: RunFolder, tmp_path: Path, 
             path.mkdir()
     with pytest.raises(DamagedError, match=r"plan\.json is damaged"):
         folder.plan()
-    assert folder.salvage() == ((), (result.with_name(f"{result.name}.damaged"),))
+    results, refused = folder.salvage(founding_run(), founding_plan())
+    assert results == ()
+    assert [one.name for one in refused] == [f"{result.name}.damaged"]
 
 
 def test_a_planted_lock_is_not_opened(tmp_path: Path) -> None:
@@ -607,7 +609,7 @@ def test_a_part_that_is_a_link_is_refused(folder: RunFolder, tmp_path: Path, nam
     """Nothing is read or written where it leads."""
     (tmp_path / "elsewhere").mkdir()
     (folder.path / name).symlink_to(tmp_path / "elsewhere")
-    result = next(one for one in founding_results() if one.status is not Status.OK)
+    result = next(one for one in stored_results() if one.status is not Status.OK)
     with pytest.raises(RunFolderError, match=f"{name} is a link"):
         folder.save_text(f"{name}/file", "text")
     if name != "figures":
@@ -621,7 +623,7 @@ def test_a_part_that_is_a_link_is_refused(folder: RunFolder, tmp_path: Path, nam
 
 def test_a_planted_log_is_not_followed(folder: RunFolder, tmp_path: Path) -> None:
     """A report would repeat the end of the file that it leads to."""
-    result = next(one for one in founding_results() if one.status is not Status.OK)
+    result = next(one for one in stored_results() if one.status is not Status.OK)
     with occupied(folder.path):
         folder.save_result(result, "a log")
     [log] = (folder.path / "logs").iterdir()

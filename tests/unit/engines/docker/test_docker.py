@@ -106,7 +106,7 @@ def test_images_of_others_are_not_listed(serve: Serve, name: str, owner: str | N
     """Neither those of another user or machine, nor those that do not record one."""
     marks = {key: value for key, value in LABELS.items() if key != name}
     marks |= {} if owner is None else {name: owner}
-    assert docker.list_images("m", serve("200 OK", [{**OURS, "Labels": marks}])) == {}
+    assert docker.list_images("m", serve("200 OK", [{**OURS, "Labels": marks}])) == ()
 
 
 def test_an_engine_that_fails_is_one_sentence(serve: Serve) -> None:
