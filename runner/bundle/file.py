@@ -33,7 +33,7 @@ from runner.engines.base import UNREADABLE
 from runner.errors import BundleError
 from runner.records import Record
 from runner.records.environment import Base
-from runner.system import digest, stored, tempdir
+from runner.system import digest, safe, stored, tempdir
 from runner.text import size
 
 FORMAT = 1
@@ -246,9 +246,7 @@ def _manifest(folder: Path) -> tuple[Manifest, str]:
     """Return the manifest and the digest of its file."""
     path = folder / MANIFEST
     try:
-        if not _is_regular(folder, MANIFEST):
-            raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}.")
-        content = path.read_bytes()
+        content = safe.read(path)
         return stored.parse(Manifest, content, FORMAT), hashlib.sha256(content).hexdigest()
     except OSError as error:
         raise BundleError(f"{folder} is not a bundle ({error}).") from error

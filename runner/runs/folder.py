@@ -302,7 +302,7 @@ def newest_run(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:
 def find_run(reports: Path, named: str | None) -> RunFolder:
     """Return the run with this path or id, or the newest run."""
     if named is None:
-        candidates = [reports / LATEST, *(folder.path for folder in run_folders(reports))]
+        candidates = [*_latest(reports), *(folder.path for folder in run_folders(reports))]
         problem = f"{reports} contains no run; start one with `python -m runner`."
     else:
         candidates = [Path(named), reports / named]
@@ -313,3 +313,11 @@ def find_run(reports: Path, named: str | None) -> RunFolder:
             if (path / "run.json").is_file():
                 return RunFolder(path.resolve())
     raise RunFolderError(problem)
+
+
+def _latest(reports: Path) -> Iterator[Path]:
+    """Yield the run that ``reports/latest`` points to, unless it leads out of ``reports/``."""
+    with contextlib.suppress(OSError):
+        target = (reports / LATEST).readlink()
+        if target.name == str(target) and target.name != "..":
+            yield reports / target

@@ -29,7 +29,7 @@ from runner.inside import ISOLATED
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
-from runner.system import digest, tempdir
+from runner.system import digest, safe, tempdir
 from runner.system.cores import ALLOWED
 from runner.system.host import this_host
 
@@ -318,7 +318,7 @@ class VenvEngine:
         """Yield the folders of trials and of inputs."""
         for folder in sorted(self._environments.runs.iterdir()):
             with suppress(OSError, ValueError, KeyError):
-                label = json.loads((folder / LABEL).read_text(encoding="utf-8"))
+                label = json.loads(safe.read(folder / LABEL))
                 if label["machine"] == self._machine:
                     run, size = str(label["run"]), int(label["bytes"])
                     for trial in sorted(folder.glob("trials/*")):

@@ -17,7 +17,7 @@ from runner.engines.venv.sandbox import can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image
-from runner.system import archive, digest, stored, tempdir
+from runner.system import archive, digest, safe, stored, tempdir
 
 CACHE = "MATRIX_RUNNER_CACHE"
 RECORD = "image.json"
@@ -82,7 +82,7 @@ class Environments:
         images = []
         for path in sorted(self._environments.glob(f"*/{RECORD}")):
             with suppress(OSError, ValueError):  # a damaged one is built again
-                image = stored.parse(Image, path.read_bytes(), 1)
+                image = stored.parse(Image, safe.read(path), 1)
                 folder = self.path(image.id)
                 if folder == path.parent and (folder / "bin" / "python").exists():
                     images.append(image)

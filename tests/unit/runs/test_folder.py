@@ -517,6 +517,15 @@ def test_the_newest_run_is_found_without_a_name(tmp_path: Path) -> None:
     assert find_run(reports, None).path == second.path
 
 
+def test_a_latest_run_elsewhere_is_not_taken(tmp_path: Path) -> None:
+    """Somebody else may have made the link; a report would be written there."""
+    reports, elsewhere = tmp_path / "reports", tmp_path / "elsewhere"
+    own = begun(reports / "1-a")
+    begun(elsewhere)
+    (reports / "latest").symlink_to("../elsewhere")
+    assert find_run(reports, None).path == own.path
+
+
 @pytest.mark.parametrize("named", [None, "nothing", "x" * 5000, "a/../b"])
 def test_a_missing_run_is_reported(tmp_path: Path, named: str | None) -> None:
     """Every name leads to a run or an error with a sentence."""
