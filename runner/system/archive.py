@@ -39,7 +39,10 @@ def _unpack_one(
         path.symlink_to(entry.linkname)
     elif entry.islnk():
         *above, last = _parts(entry.linkname)
-        os.link(_made(folder, above) / last, path, follow_symlinks=False)
+        target = _made(folder, above) / last
+        if target.is_symlink():  # which would lead out from here
+            raise ValueError(f"the hard link {entry.name!r} leads to another link")
+        os.link(target, path, follow_symlinks=False)
     elif entry.isreg() and not entry.issparse():  # a sparse file can be larger than its tar
         _write(tar, entry, path)
     else:

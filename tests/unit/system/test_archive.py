@@ -83,6 +83,8 @@ def test_files_folders_and_inner_links_are_unpacked(tmp_path: Path) -> None:
         [("hard link", "out", "/secret")],
         [("hard link", "out", "gone")],
         [("link", "here", "."), ("hard link", "out", "here/file")],
+        [("link", "a/inside", "../b"), ("hard link", "out", "a/inside")],
+        [("hard link", "out", ".")],
         [("file", "file", ""), ("file", "file", "")],
         [("file", "file", ""), ("file", "file/inner", "")],
         [("folder", "a", ""), ("file", "a", "")],
