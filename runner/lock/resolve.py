@@ -95,17 +95,18 @@ class _Resolver:
             # The build tools of that day fail: build with today's, but install the old ones.
             newest = self._compile(BUILD_TOOLS, interpreter, AFTER_ALL, ["--no-deps"])
             oldest = self._compile(BUILD_TOOLS, interpreter, as_of, ["--no-deps"])
-            tools = tuple(newest.text.split())
-            output += ["--constraints=installed.txt"]
-            answer = self._compile(
-                wanted,
-                interpreter,
-                as_of,
-                output,
-                tools=tools,
-                installed=oldest.text,
-                builds=builds,
-            )
+            if newest.verdict is oldest.verdict is Verdict.YES:
+                tools = tuple(newest.text.split())
+                output += ["--constraints=installed.txt"]
+                answer = self._compile(
+                    wanted,
+                    interpreter,
+                    as_of,
+                    output,
+                    tools=tools,
+                    installed=oldest.text,
+                    builds=builds,
+                )
         if answer.verdict is not Verdict.YES:
             return Unsupported(request=self.request, reason=self._unsolved(answer, as_of))
         return Environment(

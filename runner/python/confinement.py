@@ -10,6 +10,7 @@ The only way to find out which kinds of confinement a machine permits is to try 
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -69,6 +70,9 @@ cd "$work"
 PATH=$inside
 exec "$@"
 """
+
+
+_WRITE = "import sys; open(sys.argv[1], 'w').close()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +144,8 @@ def find(program: Path, interpreter: Path) -> Confinement:
             return Confinement(kind=kind)
     raise PackagesError(
         "source packages cannot be built safely here: the user of builds (nobody) cannot start "
-        f"{program} and {interpreter}. Install bubblewrap, or do not run as root, or forbid builds "
-        "with `environment: {source_packages: refuse}`."
+        f"{program} and {interpreter} in {tempfile.gettempdir()}. Install bubblewrap, or do not "
+        "run as root, or forbid builds with `environment: {source_packages: refuse}`."
     )
 
 
@@ -153,28 +157,25 @@ def of_interpreter(path: Path) -> tuple[Path, ...]:
 def _works(
     confinement: Confinement, program: Path, interpreter: Path, visible: Sequence[Path]
 ) -> bool:
-    if (
-        confinement.kind != "plain"
-        and shutil.which(confinement.kind, path=_absolute_path()) is None
-    ):
+    needed = ([] if confinement.kind == "plain" else [confinement.kind]) + ["setpriv"] * _root()
+    if not all(shutil.which(name, path=_absolute_path()) for name in needed):
         return False
-    if _root() and not shutil.which("setpriv", path=_absolute_path()):
-        return False
-    writes = "open('tried', 'w').close()"
-    # setpriv starts a program before its privileges are gone; env starts it afterwards.
-    for command in ([str(program), "--version"], [str(interpreter), "-I", "-S", "-c", writes]):
-        with tempdir.folder() as work:
-            prepare(work, ())
-            wrapper = confinement.wrapper(work.resolve(), visible)
-            answer = child.output(
-                [*wrapper, _path("env"), "--", *command],
+    with tempdir.folder() as made:
+        work = made.resolve()
+        prepare(work, ())
+        # setpriv starts a program before its privileges are gone; env starts it afterwards.
+        start = [*confinement.wrapper(work, visible), _path("env"), "--"]
+        python = [str(interpreter), "-I", "-S", "-c", _WRITE, str(work / "tried")]
+        return all(
+            child.output(
+                [*start, *command],
                 timeout_s=TRY_TIMEOUT_S,
                 folder=work,
                 environment={"PATH": system_path()},
             )
-        if answer is None:
-            return False
-    return True
+            is not None
+            for command in ([str(program), "--version"], python)
+        )
 
 
 def system_path() -> str:

@@ -136,22 +136,27 @@ def parse_locked(text: str) -> tuple[Package, ...]:
 
     These are the wheels for the interpreter and this platform, or the source if there are none.
     """
-    packages = []
-    for block in text.split("[[packages]]")[1:]:
-        source, _, wheels = block.partition("\nwheels = ")
-        name, version = (
-            re.search(rf'^{key} = "(.+)"$', source, re.MULTILINE) for key in ("name", "version")
+    return tuple(_parse_package(block) for block in text.split("[[packages]]")[1:])
+
+
+def _parse_package(block: str) -> Package:
+    source, _, wheels = block.partition("\nwheels = ")
+    name, version = (
+        re.search(rf'^{key} = "(.+)"$', source, re.MULTILINE) for key in ("name", "version")
+    )
+    hashes = re.findall(r'sha256 = "([0-9a-f]{64})"', wheels or source)
+    if name is None or version is None or not hashes:
+        raise PackagesError(
+            f"{name[1] if name else 'a package'} has no version and hash on a package index, "
+            "so it cannot be locked: use only packages from an index."
         )
-        hashes = re.findall(r'sha256 = "([0-9a-f]{64})"', wheels or source)
-        if name is None or version is None or not hashes:
-            raise PackagesError(
-                f"{name[1] if name else 'a package'} has no version and hash on a package index, "
-                "so it cannot be locked: use only packages from an index."
-            )
-        checks = tuple(f"sha256:{one}" for one in sorted(hashes))
-        built = not wheels
-        packages.append(Package(name=name[1], version=version[1], hashes=checks, source=built))
-    return tuple(packages)
+    checks = tuple(f"sha256:{one}" for one in sorted(hashes))
+    try:
+        return Package(name=name[1], version=version[1], hashes=checks, source=not wheels)
+    except ValueError as error:
+        raise PackagesError(
+            f"the package index names a package that cannot be: {error}."
+        ) from error
 
 
 def _stamp(instant: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -121,6 +122,21 @@ def test_packages_are_one_line_each_and_found_by_grep(tmp_path: Path) -> None:
     found = [line for line in lines if "protobuf==3.10.0" in line]
     assert len(found) == 1
     assert found[0].count("sha256:") == 2
+
+
+def test_source_packages_are_marked(tmp_path: Path) -> None:
+    """The mark follows the version, and locks of format 1, which have none, are still read."""
+    path = tmp_path / "m.lock"
+    package = Package(name="gast", version="0.2.2", hashes=(HASH,), source=True)
+    entry = replace(_environment("1.15.0"), packages=(package,))
+    write_lock(path, Lock(entries=(entry,)))
+    text = path.read_text()
+    assert f'"gast==0.2.2 source {HASH}"' in text
+    assert read_lock(path) == Lock(entries=(entry,))
+    text = re.sub(r',\s*"source_packages": "build"', "", text.replace(" source ", " "))
+    path.write_text(text.replace('"format": 2', '"format": 1'))
+    unmarked = replace(entry, packages=(replace(package, source=False),))
+    assert read_lock(path) == Lock(entries=(unmarked,))
 
 
 def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:

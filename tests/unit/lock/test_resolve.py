@@ -1,7 +1,7 @@
 """How requests are resolved, with a small index in memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -223,6 +223,15 @@ def test_build_tools_are_exempt_only_where_nothing_builds_without() -> None:
     assert isinstance(entry, Environment)
     assert entry.build_tools == ("setuptools==59.6.0",)
     assert "--exclude-newer-package=setuptools=2200-01-01T00:00:00Z" in index.asked[-1][1]
+
+
+def test_only_a_final_resolution_may_build() -> None:
+    """Questions about wheels never build; the final one does, unless the matrix refuses."""
+    for policy, may_build in (("build", True), ("refuse", False)):
+        index = Index({"tensorflow-cpu==1.15.0": ("3.7",)})
+        resolve(replace(_request(), source_packages=policy), index)
+        builds = ["--no-build" not in options for _, options in index.asked]
+        assert builds == [*([False] * (len(builds) - 1)), may_build]
 
 
 def test_dependencies_without_a_solution_are_unsupported() -> None:

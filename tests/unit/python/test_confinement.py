@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -31,14 +32,17 @@ SECRET = "a token"
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Confine builds with one kind; skip if this machine does not permit it."""
     monkeypatch.setattr(confinement, "KINDS", (request.param,))
-    confinement.find.cache_clear()
     python = interpreters.available()[0].path
-    try:
-        confinement.find(Path(uv.binary()), python)
-    except PackagesError:
-        pytest.skip(f"builds cannot be confined with {request.param} here")
-    yield str(request.param)
-    confinement.find.cache_clear()
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="confinement-tests-") as folder:
+        Path(folder).chmod(0o755)  # nobody can enter it, unlike the folders of pytest
+        monkeypatch.setenv("TMPDIR", folder)
+        confinement.find.cache_clear()
+        try:
+            confinement.find(Path(uv.binary()), python)
+        except PackagesError:
+            pytest.skip(f"builds cannot be confined with {request.param} here")
+        yield str(request.param)
+        confinement.find.cache_clear()
 
 
 @pytest.fixture

@@ -26,6 +26,16 @@ def test_locked_hashes_are_those_of_the_wheels_or_of_the_source() -> None:
     six, wrapt = parse_locked(LOCKED)
     assert (six.name, six.version, six.hashes) == ("six", "1.12.0", (f"sha256:{HASH}",))
     assert (wrapt.name, wrapt.hashes) == ("wrapt", (f"sha256:{'c' * 64}",))
+    assert (six.source, wrapt.source) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("good", "hostile"), [("six", "--index-url=http://a.invalid"), ("1.12.0", "1 --hash=x")]
+)
+def test_names_from_an_index_are_checked(good: str, hostile: str) -> None:
+    """Neither an index nor a build can put an option into a lock."""
+    with pytest.raises(PackagesError, match=r"names a package that cannot be: (name|version): exp"):
+        parse_locked(LOCKED.replace(f'"{good}"', f'"{hostile}"'))
 
 
 def test_package_from_elsewhere_cannot_be_locked() -> None:
