@@ -9,7 +9,6 @@ The only way to find out which kinds of confinement a machine permits is to try 
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,9 @@ SYSTEM = (
 
 PARTS = ("bin", "lib", "lib64", "include")
 """The folders of an interpreter; the one around them may be a home folder."""
+
+MORE_FOLDERS = ("/usr/sbin", "/sbin")
+"""Where pivot_root is; PATH may not contain these."""
 
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
@@ -89,7 +91,7 @@ class Confinement:
         places = sorted(_places(visible))
         command: list[str] = []
         if self.kind == "bwrap":
-            command = [_path("bwrap"), "--die-with-parent", "--new-session", "--unshare-ipc"]
+            command = ["bwrap", "--die-with-parent", "--new-session", "--unshare-ipc"]
             command += ["--unshare-pid", "--unshare-uts", *([] if _root() else ["--unshare-user"])]
             command += ["--dev", "/dev", "--proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 (private)
             for folder in sorted({one for place in (*dict(places), work) for one in place.parents}):
@@ -101,9 +103,9 @@ class Confinement:
             command += ["--chdir", str(work), "--"]
         elif self.kind == "unshare":
             user = [] if _root() else ["--user", "--map-root-user"]
-            command = [_path("unshare"), "--mount", "--pid", "--ipc", "--uts", "--fork"]
+            command = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork"]
             command += ["--kill-child", *user, "--", "/bin/sh", "-c", _NEW_ROOT, "sh"]
-            command += [str(work), f"{_absolute_path()}:/usr/sbin:/sbin"]  # for pivot_root
+            command += [str(work), os.pathsep.join([*child.folders(), *MORE_FOLDERS])]
             places += [(Path("/dev", name), Path("/dev", name)) for name in DEVICES]
             command += [word for place, source in places for word in (str(source), str(place))]
             command += ["--"]
@@ -114,7 +116,7 @@ class Confinement:
 
         A change of user ends the request to be killed with the parent, so it is made again.
         """
-        setpriv = shutil.which("setpriv", path=_absolute_path())
+        setpriv = child.program("setpriv")
         if setpriv is None:
             return []
         command = [setpriv]
@@ -158,13 +160,13 @@ def _works(
     confinement: Confinement, program: Path, interpreter: Path, visible: Sequence[Path]
 ) -> bool:
     needed = ([] if confinement.kind == "plain" else [confinement.kind]) + ["setpriv"] * _root()
-    if not all(shutil.which(name, path=_absolute_path()) for name in needed):
+    if not all(child.program(name) for name in needed):
         return False
     with tempdir.folder() as made:
         work = made.resolve()
         prepare(work, ())
         # setpriv starts a program before its privileges are gone; env starts it afterwards.
-        start = [*confinement.wrapper(work, visible), _path("env"), "--"]
+        start = [*confinement.wrapper(work, visible), *child.located(["env"]), "--"]
         python = [str(interpreter), "-I", "-S", "-c", _WRITE, str(work / "tried")]
         return all(
             child.output(
@@ -180,8 +182,8 @@ def _works(
 
 def system_path() -> str:
     """Return the folders of PATH that belong to the system, where compilers are."""
-    folders = (Path(name) for name in _absolute_path().split(os.pathsep))
-    return os.pathsep.join(str(one) for one in folders if _in_system(one)) or os.defpath
+    folders = (name for name in child.folders() if _in_system(Path(name)))
+    return os.pathsep.join(folders) or "/usr/bin:/bin"
 
 
 def _places(visible: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
@@ -200,16 +202,6 @@ def _places(visible: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 
 def _in_system(path: Path) -> bool:
     return any(path.is_relative_to(name) for name in SYSTEM)
-
-
-def _path(program: str) -> str:
-    return shutil.which(program, path=_absolute_path()) or program
-
-
-def _absolute_path() -> str:
-    """Return PATH without the folders that depend on the working folder."""
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(one for one in folders if one.startswith("/"))
 
 
 def _root() -> bool:

@@ -94,20 +94,30 @@ def cache_folder() -> Path:
     return _own_folder() / "uv" / "downloads"
 
 
+def cache_folders() -> tuple[Path, ...]:
+    """Return the folders that our calls of uv fill, those of earlier versions included."""
+    return (_own_folder() / "uv", _own_folder() / "python")
+
+
 def python_folder() -> Path:
     """Return the folder of the interpreters that uv downloads."""
-    named = os.environ.get("UV_PYTHON_INSTALL_DIR")
-    return Path(named) if named else _own_folder() / "python"
+    return _folder("UV_PYTHON_INSTALL_DIR") or _own_folder() / "python"
 
 
 def python_folders() -> tuple[Path, ...]:
     """Return the folders with interpreters of uv: ours, and the user's own."""
-    share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    share = _folder("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return (python_folder(), share / "uv" / "python")
 
 
 def _own_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
+    return (_folder("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
+
+
+def _folder(variable: str) -> Path | None:
+    """Return the folder that a variable names, unless it depends on the working folder."""
+    path = Path(os.environ.get(variable, ""))
+    return path if path.is_absolute() else None
 
 
 def cache_folders() -> tuple[Path, ...]:
@@ -160,7 +170,8 @@ def call(
 
 def _confined(work: Path, program: Path, build: Build) -> list[str]:
     """Prepare the folder of a confined call, and return the command around uv."""
-    settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
+    config = _folder("XDG_CONFIG_HOME") or Path.home() / ".config"
+    settings = config / "uv" / "uv.toml"
     (work / SETTINGS).mkdir(parents=True)
     if settings.is_file():  # it may name the index
         shutil.copyfile(settings, work / SETTINGS / settings.name)
