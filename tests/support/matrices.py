@@ -28,7 +28,9 @@ exclude: [{lib: "1.0", size: 2}]
 include:
   - {lib: "2.0", timeout: 2h, parameters: {epochs: 9}}
   - {lib: "3.0", size: 1, expect: no-image, blocks: 2}
-environment: {python: "3.7", as_of: 2019-10-15, base: host, packages: ["six<2"], compile: true}
+environment:
+  {python: "3.7", as_of: 2019-10-15, base: host, packages: ["six<2"], compile: true,
+   source_packages: refuse}
 parameters: {epochs: 5, rate: 1e-3, fast: true, kind: adam}
 quick: {epochs: 1}
 baseline: {lib: "1.0"}

@@ -82,7 +82,8 @@ def _index(tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def _request(policy: str = "build") -> EnvironmentRequest:
-    return EnvironmentRequest(requirements=(NEED,), source_packages=policy)
+    newest = interpreters.available()[0].minor
+    return EnvironmentRequest(requirements=(NEED,), python=newest, source_packages=policy)
 
 
 @pytest.mark.usefixtures("_index")
@@ -109,6 +110,19 @@ def test_a_build_sees_and_changes_nothing_outside(kind: str, outside: Path, tmp_
     assert "written" not in seen["written"].values()
     assert sorted(path.name for path in outside.iterdir()) == ["secret"]
     assert Path("/proc/self/cmdline").read_text() not in seen["commands"]
+
+
+@pytest.mark.usefixtures("_index", "kind")
+def test_the_settings_of_the_user_lead_to_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A confined call uses the index that uv.toml names, like every other call."""
+    settings = tmp_path / "home" / ".config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    address = os.environ["UV_DEFAULT_INDEX"]
+    settings.write_text(f'[[index]]\nurl = "{address}"\ndefault = true\n')
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    assert isinstance(resolve(_request()), Environment)
 
 
 @pytest.mark.usefixtures("_index", "kind")

@@ -62,6 +62,7 @@ def test_every_key_arrives_in_the_records(tmp_path: Path) -> None:
     request = matrix.cells[0].request
     assert (request.python, request.as_of) == ("3.7", "2019-10-15")
     assert (request.packages, request.compile) == (("six<2",), True)
+    assert request.source_packages == "refuse"
     assert matrix.cells[0].parameters == {
         "epochs": 5,
         "rate": 0.001,

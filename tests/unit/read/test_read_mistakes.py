@@ -102,6 +102,10 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "environment: {compile: on}",
         '10:24: environment.compile: write true or false, or quote it: "on"',
     ),
+    "source packages neither built nor refused": (
+        "environment: {source_packages: never}",
+        '10:32: environment.source_packages: expected `build` or `refuse`, found "never"',
+    ),
     "infinity": (
         "parameters: {a: .inf}",
         '10:17: parameters.a: ".inf" is not a finite number; write another one',
@@ -119,6 +123,20 @@ REFUSED: dict[str, tuple[str, ...]] = {
         (
             "10:26: environment.packages[0]: expected a package such as `numpy` or `numpy<2`, "
             'found "--index-url=x"'
+        ),
+    ),
+    "address in place of a package": (
+        'environment: {packages: ["six @ https://a.invalid/six.whl"]}',
+        (
+            "10:26: environment.packages[0]: expected a package such as `numpy` or `numpy<2`, "
+            'found "six @ https://a.invalid/six.whl"'
+        ),
+    ),
+    "environment variable in a package": (
+        'environment: {packages: ["six==${TOKEN}"]}',
+        (
+            "10:26: environment.packages[0]: expected a package such as `numpy` or `numpy<2`, "
+            'found "six==${TOKEN}"'
         ),
     ),
     "word": (
