@@ -24,6 +24,8 @@ pytestmark = pytest.mark.engine
 REPOSITORY = "python"
 TAG = f"{INTERPRETER.minor}-slim"
 NOWHERE = "127.0.0.1:1"
+NEW_MACHINE = "registry-tests"
+"""A machine that has assembled no base yet."""
 SETTINGS = """\
 version: 0.1
 log: {{accesslog: {{disabled: true}}}}
@@ -112,24 +114,36 @@ def test_a_run_on_a_pulled_base(
 def test_auto_pulls_the_official_base(
     monkeypatch: pytest.MonkeyPatch, forgotten: str, digest: str
 ) -> None:
-    """It is preferred to a base that is assembled from this machine."""
+    """It is preferred to a base that still has to be assembled from this machine."""
     monkeypatch.setattr(images, "OFFICIAL", forgotten)
-    with closing(connect("engine-tests")) as engine:
+    with closing(connect(NEW_MACHINE)) as engine:
         base = engine.base("auto", INTERPRETER)
     assert (base.kind, base.name, base.digest) == (BaseKind.PULLED, forgotten, digest)
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
 def test_auto_assembles_a_base_if_none_can_be_pulled(
-    monkeypatch: pytest.MonkeyPatch, registry: str, *, down: bool
+    client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, registry: str, *, down: bool
 ) -> None:
     """An unknown image and a registry that is down both cost only one attempt."""
     official = f"{NOWHERE if down else registry}/none:{{python}}"
     monkeypatch.setattr(images, "OFFICIAL", official)
-    with closing(connect("engine-tests")) as engine:
-        assert engine.base("auto", INTERPRETER).kind is BaseKind.ASSEMBLED
+    with closing(connect(NEW_MACHINE)) as engine:
+        base = engine.base("auto", INTERPRETER)
+        client.images.remove(base.name)
+        assert base.kind is BaseKind.ASSEMBLED
         with pytest.raises(EngineError, match="cannot find or pull the base"):
             engine.base("pull", INTERPRETER)
+
+
+def test_auto_prefers_an_assembled_base_to_a_download(
+    docker_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that began on it goes on, and no registry is asked."""
+    monkeypatch.setattr(images, "OFFICIAL", f"{NOWHERE}/none:{{python}}")
+    assembled = docker_engine.base("host", INTERPRETER)
+    monkeypatch.setattr("docker.models.images.ImageCollection.pull", None)
+    assert docker_engine.base("auto", INTERPRETER) == assembled
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["unknown", "down"])
@@ -144,4 +158,4 @@ def test_a_missing_base_is_one_sentence(tmp_path: Path, registry: str, *, down: 
         r"set `environment: {base: auto}` to assemble one from this machine\.\n",
         err,
     )
-    assert results(tmp_path) == {}
+    assert run_folders(tmp_path) == []
