@@ -15,7 +15,7 @@ from runner.plan import quick
 from runner.prepare import write_context
 from runner.prepare.recipe import environment_digest, used
 from runner.python import interpreters
-from runner.records.environment import Base, Lock
+from runner.records.environment import Base, BaseKind, Lock
 from runner.records.run import Run, Start
 from runner.records.study import Matrix
 from runner.runs.enter import describe
@@ -159,14 +159,15 @@ def _add_environments(
         note(f"packing {label}")
         with tempdir.folder() as folder:
             context = write_context(environment, contents.matrix.base, engine, folder)
-            then = measured.get(key, context.base)
-            if then.digest != context.base.digest:
-                note(f"{label} was measured on base {then.name}, but uses {context.base.name} now")
             place = f"{file.ENVIRONMENTS}/{number}"
             writer.add_folder(folder, place)
             if python not in bases:
                 bases[python] = _add_base(context.base, python, engine, writer)
         base, base_file = bases[python]
+        now = base if base.kind is BaseKind.ASSEMBLED else context.base
+        then = measured.get(key, now)
+        if then.kind is now.kind and then.digest != now.digest:
+            note(f"{label} was measured on another base than {now.name}, which is packed")
         yield BundledEnvironment(
             label=label,
             digest=key,

@@ -25,6 +25,7 @@ from runner.execute import clear
 from runner.execute.result import parse_outcome
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
+from runner.system.digest import of_file
 from tests.support.served import Served
 from tests.support.trials import (
     INTERPRETER,
@@ -366,6 +367,17 @@ def test_an_assembled_base_is_found_without_assembling_it(
     assert served.engine.base("host", INTERPRETER) == before
     with pytest.raises(EngineError, match="assembled"):
         served.engine.base("host", replace(INTERPRETER, version=f"{INTERPRETER.minor}.99"))
+
+
+def test_an_assembled_base_is_saved_as_it_is(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not assembled again: the interpreter may have written bytecode since."""
+    base = served.engine.base("host", INTERPRETER)
+    monkeypatch.setattr("runner.engines.base.assemble", None)
+    saved = served.engine.save_base(base, INTERPRETER, tmp_path / "base.tar")
+    assert saved == base
+    assert f"sha256:{of_file(tmp_path / 'base.tar')}" == base.digest
 
 
 def test_a_named_base_can_be_saved_and_loaded(served: Served, tmp_path: Path) -> None:

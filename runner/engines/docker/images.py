@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -176,13 +178,33 @@ class DockerImages:
     def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
         """Write a base to a file: an assembled base as a tar, any other as the engine's archive."""
         if base.kind == BaseKind.ASSEMBLED:
-            assembled.assemble(interpreter, file)
+            if not self._exported(base, file):
+                assembled.assemble(interpreter, file)
             return replace(base, digest=f"sha256:{digest.of_file(file)}")
         with engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
             image = self._client.images.get(self._identity(base))
             for chunk in image.save():  # without its name
                 target.write(chunk)
         return replace(base, digest=str(image.id))
+
+    def _exported(self, base: Base, file: Path) -> bool:
+        """Write the tar that an assembled base was imported from, if the engine still has it.
+
+        Assembled again, the base could be another one: the interpreter may have been used since.
+        """
+        with tempfile.TemporaryFile() as archive, engine_at_work(f"save the base {base.name}"):
+            for chunk in self._client.images.get(self._identity(base)).save():
+                archive.write(chunk)
+            archive.seek(0)
+            with tarfile.open(fileobj=archive) as tar:
+                for entry in tar:
+                    layer = tar.extractfile(entry) if entry.isfile() else None
+                    if layer and entry.size >= tarfile.RECORDSIZE:
+                        with file.open("wb") as target:
+                            shutil.copyfileobj(layer, target, CHUNK_BYTES)
+                        if f"sha256:{digest.of_file(file)}" == base.digest:
+                            return True
+        return False
 
     def load_base(self, base: Base, python: str, file: Path) -> Base:
         """Provide a base from a file that ``save_base`` of any engine has written.
