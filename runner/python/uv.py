@@ -95,7 +95,10 @@ def cache_folder() -> Path:
 
 
 def cache_folders() -> tuple[Path, ...]:
-    """Return the folders that our calls of uv fill, those of earlier versions included."""
+    """Return the folders that our calls of uv fill, those of earlier versions included.
+
+    RuntimeError if the user has no home.
+    """
     return (_own_folder() / "uv", _own_folder() / "python")
 
 
@@ -118,11 +121,6 @@ def _folder(variable: str) -> Path | None:
     """Return the folder that a variable names, unless it depends on the working folder."""
     path = Path(os.environ.get(variable, ""))
     return path if path.is_absolute() else None
-
-
-def cache_folders() -> tuple[Path, ...]:
-    """Return the folders that our calls of uv fill; RuntimeError if the user has no home."""
-    return (_own_folder() / "uv", _own_folder() / "python")
 
 
 def call(
