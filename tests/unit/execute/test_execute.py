@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from runner.cli import main
 from runner.errors import ConfigError, Exit
 from runner.execute import inputs
 from runner.read import read
+from runner.records.study import Experiment
 from runner.runs.enter import digests_of_inputs
+from tests.support.samples import founding_matrix
 from tests.support.whole_runs import WatchedEngine, reachable, study
 
 SECRET = "a private key"
@@ -37,6 +40,17 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "study")
     (tmp_path / "secret").write_text(SECRET)
     return tmp_path / "secret"
+
+
+def test_inputs_have_the_paths_that_trials_expect(tmp_path: Path) -> None:
+    """The launcher, the script and the data files each have a fixed path."""
+    for name in ("a/b.py", "c/d.npz", "e.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    experiment = Experiment(script="a/b.py", data=("c/d.npz", "e.txt"))
+    found = inputs(replace(founding_matrix(), experiment=experiment), tmp_path)
+    assert set(found) == {"launcher.py", "script/b.py", "data/d.npz", "data/e.txt"}
+    assert found["data/d.npz"] == tmp_path / "c" / "d.npz"
 
 
 @pytest.mark.parametrize("planted", ["link", "linked folder", "fifo", "folder"])

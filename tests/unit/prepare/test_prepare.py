@@ -11,11 +11,10 @@ import pytest
 from runner.cli.progress import Progress
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, EngineLostError, ImageBuildError, PackagesError
-from runner.execute import inputs
 from runner.prepare import find_bases, prepare, write_context, write_contexts
 from runner.prepare.recipe import environment_digest, to_build
 from runner.records.environment import Base, BaseKind, Environment, Image, Lock
-from runner.records.study import Experiment, Matrix, Status
+from runner.records.study import Matrix, Status
 from runner.system import retry
 from tests.support.fakes import FakeEngine
 from tests.support.samples import founding_lock, founding_matrix
@@ -208,13 +207,3 @@ def test_a_missing_interpreter_gives_no_base(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("runner.python.interpreters.find", find)
     matrix, lock, _ = plain()
     assert find_bases(matrix, lock, FakeEngine()) == {}
-
-
-def test_inputs_have_the_paths_that_trials_expect() -> None:
-    """The launcher, the script and the data files each have a fixed path."""
-    matrix = replace(
-        founding_matrix(), experiment=Experiment(script="a/b.py", data=("c/d.npz", "e.txt"))
-    )
-    found = inputs(matrix, Path("root"))
-    assert set(found) == {"launcher.py", "script/b.py", "data/d.npz", "data/e.txt"}
-    assert found["data/d.npz"] == Path("root/c/d.npz")
