@@ -86,6 +86,12 @@ def own_folders(
 
 
 @pytest.fixture(autouse=True)
+def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test in this process see the living processes of this machine."""
+    monkeypatch.setattr("runner.system.alive.PREFIX", f"matrix-runner-tests/{os.getpid()}/")
+
+
+@pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
     """Restore the signal handlers after each test."""
     before = {number: signal.getsignal(number) for number in SIGNALS}

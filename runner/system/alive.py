@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from runner.inside.launcher import text_in
 from runner.system import digest
 
-_PREFIX = "matrix-runner/alive/"
+PREFIX = "matrix-runner/alive/"
+"""How the names begin; tests have their own."""
 _OURS = f"{os.getpid()}-{os.urandom(4).hex()}"
 
 
@@ -41,14 +42,14 @@ def others_of_user() -> bool:
 
 
 def _process() -> str:
-    return f"{_PREFIX}user-{os.geteuid()}/{_OURS}"
+    return f"{PREFIX}user-{os.geteuid()}/{_OURS}"
 
 
 def _address(name: str) -> str:
     """Return the address of a name, which may be longer than an address can be."""
-    return f"{_PREFIX}run/{digest.of_content(name)[:32]}"
+    return f"{PREFIX}run/{digest.of_content(name)[:32]}"
 
 
 def _held() -> set[str]:
     names = text_in("/proc/net/unix").split()
-    return {name[1:] for name in names if name.startswith(f"@{_PREFIX}")}
+    return {name[1:] for name in names if name.startswith(f"@{PREFIX}")}

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from runner.system import alive
 from tests.support.studies import ROOT
 
 PROGRAM = """
 import sys
 from runner.system import alive
-with alive.shown(*sys.argv[1:]):
+alive.PREFIX, *names = sys.argv[1:]
+with alive.shown(*names):
     print(flush=True)
     sys.stdin.read()
 """
@@ -20,7 +22,7 @@ with alive.shown(*sys.argv[1:]):
 def living(*names: str, prefix: tuple[str, ...] = ()) -> Iterator[None]:
     """Have a process that shows these names; ``prefix`` may start it as another user."""
     with subprocess.Popen(
-        [*prefix, sys.executable, "-c", PROGRAM, *names],
+        [*prefix, sys.executable, "-c", PROGRAM, alive.PREFIX, *names],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
