@@ -48,6 +48,7 @@ COMPRESSION = 1
 """gzip's level: four times as fast as the best one, and a tenth larger."""
 PIECE_BYTES = 1 << 20
 MOST_FILES = 100_000
+LARGEST_MANIFEST_BYTES = 64 << 20
 LARGEST_BYTES = 256 << 30
 """More than this would be no study, but an attempt to fill the disk."""
 
@@ -246,7 +247,7 @@ def _manifest(folder: Path) -> tuple[Manifest, str]:
     """Return the manifest and the digest of its file."""
     path = folder / MANIFEST
     try:
-        content = safe.read(path)
+        content = safe.read(path, limit=LARGEST_MANIFEST_BYTES)
         return stored.parse(Manifest, content, FORMAT), hashlib.sha256(content).hexdigest()
     except OSError as error:
         raise BundleError(f"{folder} is not a bundle ({error}).") from error

@@ -336,6 +336,16 @@ def test_images_on_other_bases_and_from_bundles_are_kept_apart(
             served.client.images.remove(image.id)
 
 
+def test_only_the_files_of_a_context_are_sent(served: Served, tmp_path: Path, empty: str) -> None:
+    """A bundle may have folders, links and pipes next to them."""
+    context = labelled_only(tmp_path, Base(kind=BaseKind.LOCAL, name=empty, digest=empty))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("/etc/shadow")
+    os.mkfifo(tmp_path / "pipe")
+    image = served.engine.build(context)
+    served.client.images.remove(image.id)
+
+
 def test_a_base_that_was_rebuilt_under_its_name_is_another_base(
     served: Served, tmp_path: Path, empty: str
 ) -> None:

@@ -21,7 +21,7 @@ from docker.models.images import Image as PulledImage
 from runner.engines import base as assembled
 from runner.engines.docker import labels
 from runner.engines.docker.client import cause, engine_at_work
-from runner.engines.protocol import BuildContext
+from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
@@ -342,8 +342,11 @@ def _check_archive(file: Path, base: Base) -> None:
 
 
 def _as_tar(folder: Path) -> Iterator[bytes]:
-    """Yield a build context as a tar, chunk by chunk, because it may hold gigabytes."""
-    for path in sorted(folder.iterdir()):
+    """Yield a build context as a tar, chunk by chunk, because it may hold gigabytes.
+
+    A bundle may contain other files next to the two that make a context.
+    """
+    for path in (folder / name for name in (DOCKERFILE, PACKED) if (folder / name).is_file()):
         with path.open("rb") as file:
             entry = tarfile.TarInfo(path.name)
             entry.size = os.fstat(file.fileno()).st_size
