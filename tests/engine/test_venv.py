@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from runner.engines import base
+from runner.engines.protocol import BuildContext
 from runner.engines.venv import VenvEngine, cgroup, sandbox
 from runner.engines.venv.cache import CACHE, Environments
 from runner.engines.venv.sandbox import KINDS
-from runner.errors import EngineLostError
+from runner.errors import EngineError, EngineLostError
 from runner.execute import clear
 from runner.python import interpreters
 from runner.records.environment import EnvironmentRequest, Image
@@ -69,6 +70,24 @@ def image(engine: VenvEngine, tmp_path_factory: pytest.TempPathFactory) -> Image
 def owned_cache(readable: Path) -> Path:
     """Return this user's part of the tests' cache."""
     return readable / "cache" / f"engine-tests-{os.geteuid()}"
+
+
+def test_an_interpreter_that_is_replaced_is_noticed(
+    engine: VenvEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is built on it before the next command, which builds on another base."""
+    monkeypatch.setattr("runner.engines.venv.cache.can_execute", lambda *_: True)
+    python = tmp_path / f"python{INTERPRETER.minor}"
+    python.write_text(f'#!/bin/sh\nexec {INTERPRETER.path} "$@"\n')
+    python.chmod(0o755)
+    found = replace(INTERPRETER, path=python)
+    before = engine.base("host", found)
+    context = BuildContext(folder=tmp_path, environment="e" * 64, label="x", base=before)
+    with python.open("a") as file:
+        file.write("# a newer one\n")
+    with pytest.raises(EngineError, match=r"was replaced meanwhile; repeat the command"):
+        engine.build(context)
+    assert engine.base("host", found).digest != before.digest
 
 
 def marked(mark: str) -> list[str]:

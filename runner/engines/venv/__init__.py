@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from runner.engines.base import assemble
+from runner.engines.base import assemble, fingerprint
 from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
@@ -34,6 +34,8 @@ from runner.system.cores import ALLOWED
 from runner.system.host import this_host
 
 LABEL = "label.json"
+NAME = "python "
+"""How the name of a base begins; the version follows."""
 NOT_STARTED = ("subreaper: ", "bwrap: ", "unshare: ", "setpriv: ")
 """How messages of the programs before the launcher begin."""
 
@@ -135,11 +137,19 @@ class VenvEngine:
 
     def _register(self, interpreter: Path, content: str, version: str) -> Base:
         self._interpreters[content] = interpreter
-        return Base(kind=BaseKind.INTERPRETER, name=f"python {version}", digest=content)
+        return Base(kind=BaseKind.INTERPRETER, name=f"{NAME}{version}", digest=content)
 
     def build(self, context: BuildContext) -> Image:
         """Unpack and return the image of an environment; ImageBuildError if that fails."""
-        return self._environments.add(context, self._interpreters[context.base.digest])
+        path = self._interpreters[context.base.digest]
+        if not self._environments.is_copy(path):
+            found = Interpreter(path=path, version=context.base.name.removeprefix(NAME))
+            if f"sha256:{fingerprint(found)}" != context.base.digest:
+                raise EngineError(
+                    f"the interpreter {path} was replaced meanwhile; repeat the command to use the "
+                    "new one."
+                )
+        return self._environments.add(context, path)
 
     def command(self, context: BuildContext) -> str:
         """Return the command line that makes the same environment."""
