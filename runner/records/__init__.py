@@ -17,7 +17,8 @@ have the digests of our own files. 4: runs have the engine's machine; results ha
 5: new names: ``disturbed`` was ``tainted``, ``most_disturbed`` was ``most_tainted``, ``control``
 was ``twin``. 6: metrics are ``paired`` and ``timed``,
 matrices know ``--quick``, and results say how long they waited for the measured cores. 7: runs
-have their bases and their bundle, images their bundle, and every file has a digest of its content.
+have their bases and their bundle, images their bundle, and every file has a digest of its content;
+requests say whether source packages are built, and locked packages whether they are such packages.
 """
 
 Value = str | int | bool

@@ -21,6 +21,7 @@ from runner.records.environment import (
     Requirement,
     Unsupported,
 )
+from runner.system import child
 from tests.support.packages import index, spy
 
 NEED = Requirement(axis="spy", distributions=("spy",), version="1.0")
@@ -194,3 +195,13 @@ def test_without_confinement_nothing_is_built(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(confinement, "KINDS", ())
     with pytest.raises(PackagesError, match="Install bubblewrap"):
         confinement.find(Path("/bin/uv"), Path("/bin/python"))
+
+
+def test_nothing_is_confined_with_privileges_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its own namespaces a build is root, and without setpriv it could undo them."""
+    found = child.program
+    monkeypatch.setattr(child, "program", lambda name: None if name == "setpriv" else found(name))
+    monkeypatch.setattr(confinement, "KINDS", ("unshare",))
+    confinement.find.cache_clear()
+    with pytest.raises(PackagesError, match="cannot be built safely"):
+        confinement.find(Path(uv.binary()), interpreters.available()[0].path)
