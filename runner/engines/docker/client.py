@@ -74,6 +74,10 @@ class _LimitedApi(docker.APIClient):
     """
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> Any:
+        # Of the environment, only proxies count: requests would also read passwords in ``.netrc``,
+        # and prefer REQUESTS_CA_BUNDLE to the certificates of the engine.
+        self.trust_env = False
+        options.setdefault("proxies", requests.utils.get_environ_proxies(str(url)))
         ask = partial(super().request, method, url, *args, **options)
         longest_s = options.get("timeout")
         is_upload = not isinstance(options.get("data"), str | None)
@@ -103,15 +107,6 @@ def _within(seconds: float, ask: Callable[[], requests.Response]) -> requests.Re
     return answer
 
 
-class _Certificates(TLSConfig):
-    """Verify the engine with the given certificates: requests would prefer REQUESTS_CA_BUNDLE."""
-
-    def configure_client(self, client: docker.APIClient) -> None:
-        super().configure_client(client)
-        client.proxies = requests.utils.get_environ_proxies(client.base_url)
-        client.trust_env = False
-
-
 def _tls(address: Address) -> TLSConfig | bool:
     """Return how to encrypt the connection; DockerException if a certificate is missing."""
     folder = address.certificates
@@ -119,7 +114,7 @@ def _tls(address: Address) -> TLSConfig | bool:
         return False
     own = (str(folder / "cert.pem"), str(folder / "key.pem"))
     shown = own if any(map(os.path.exists, own)) or not (folder / "ca.pem").exists() else None
-    return _Certificates(client_cert=shown, ca_cert=str(folder / "ca.pem"), verify=address.verify)
+    return TLSConfig(client_cert=shown, ca_cert=str(folder / "ca.pem"), verify=address.verify)
 
 
 def _advice(address: Address, error: BaseException) -> str:
