@@ -86,7 +86,7 @@ def own_folders(
 
 
 @pytest.fixture(autouse=True)
-def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def unseen_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test in this process see the living processes of this machine."""
     monkeypatch.setattr("runner.system.alive.PREFIX", f"matrix-runner-tests/{os.getpid()}/")
 

@@ -19,10 +19,10 @@ with alive.shown(*names):
 
 
 @contextmanager
-def living(*names: str, prefix: tuple[str, ...] = ()) -> Iterator[None]:
-    """Have a process that shows these names; ``prefix`` may start it as another user."""
+def living(*names: str) -> Iterator[None]:
+    """Have a process that shows these names, to this test only (``unseen_processes``)."""
     with subprocess.Popen(
-        [*prefix, sys.executable, "-c", PROGRAM, alive.PREFIX, *names],
+        [sys.executable, "-c", PROGRAM, alive.PREFIX, *names],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

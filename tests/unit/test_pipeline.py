@@ -20,7 +20,7 @@ from runner.records.study import Status
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
 from runner.runs.identity import differences
-from runner.system import retry
+from runner.system import alive, retry
 from tests.support.fakes import QuickEngine
 from tests.support.whole_runs import (
     MATRIX,
@@ -114,6 +114,24 @@ def test_a_run_whose_folder_is_removed_leaves_nothing(
     assert [path.name for path in Path("reports").iterdir() if path.is_dir()] == []
     assert engine.left == []
     assert set(registry.folders()) == known
+
+
+def test_a_run_shows_its_label_as_long_as_it_lasts(
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So every user of the machine can see that it is alive."""
+    study(engine)
+    shown: list[bool] = []
+    executes = engine.execute
+
+    def execute(launch: Launch, watch: Callable[[str], None]) -> Outcome:
+        shown.append(alive.is_shown(launch.run))
+        return executes(launch, watch)
+
+    monkeypatch.setattr(engine, "execute", execute)
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert set(shown) == {True}
+    assert not alive.is_shown(engine.launches[0].run)
 
 
 def test_a_run_cleans_up_after_dead_runs(
