@@ -76,7 +76,7 @@ def test_an_interpreter_that_is_replaced_is_noticed(
     engine: VenvEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is built on it before the next command, which builds on another base."""
-    monkeypatch.setattr("runner.engines.venv.cache.can_execute", lambda *_: True)
+    monkeypatch.setattr(sys.modules[Environments.__module__], "can_execute", lambda *_: True)
     python = tmp_path / f"python{INTERPRETER.minor}"
     python.write_text(f'#!/bin/sh\nexec {INTERPRETER.path} "$@"\n')
     python.chmod(0o755)

@@ -1,6 +1,7 @@
 """Environments in a cache are complete or not there, and found again by their digest."""
 
 import os
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_a_copied_interpreter_is_identified_by_all_its_files(
     environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy that was made when the standard library was another one is another base."""
-    monkeypatch.setattr("runner.engines.venv.cache.can_execute", lambda *_: False)
+    monkeypatch.setattr(sys.modules[Environments.__module__], "can_execute", lambda *_: False)
     libraries = iter(("one", "two", "one"))
 
     def copied(_: Interpreter, folder: Path) -> None:
