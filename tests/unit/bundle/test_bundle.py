@@ -512,6 +512,18 @@ def test_a_changed_bundle_is_refused(
     assert there.executed == []
 
 
+def test_an_edited_result_in_a_bundle_is_named(
+    machines: Machines, packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It does not count, although the bundle has a digest that fits the file."""
+    change = _stored("trials/size=1@b1.1", lambda one: one["values"].update(x=9.9))
+    folder = repacked(packed, change, Path("x"))
+    machines.elsewhere()
+    assert main(["replay", str(folder), "--blocks", "1", "--reports", "there"]) == Exit.OK
+    said = capsys.readouterr().out.replace("<!-- -->", "")
+    assert "In the bundle: Edited results: size=1@b1.1. They are not counted." in said
+
+
 def test_only_needed_environments_are_built(machines: Machines, packed: Path) -> None:
     """A digest becomes the name of a folder in the cache: only expected ones are used."""
     strange = _contents(

@@ -1,5 +1,6 @@
 """Stored JSON is read strictly, in every older format and in no newer one."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -119,3 +120,24 @@ def test_a_problem_names_the_place_and_not_our_classes() -> None:
     """Also where a file may hold one of two records."""
     with pytest.raises(stored.InvalidError, match=r"^of\.at: Field required$"):
         stored.parse(Choice, b'{"of": {"counts": {}}}', 1)
+
+
+def test_a_seal_shows_every_change() -> None:
+    """Spaces and the order of fields do not matter; the content without its seal is as before."""
+    whole = Whole(parts=(Part(at=NOW, counts={"a": 2**63}), Part(at=NOW)))
+    content = stored.sealed(stored.dump(whole))
+    body, is_genuine = stored.unsealed(content)
+    assert (read(body), is_genuine) == (whole, True)
+    written = json.loads(content)
+    assert stored.unsealed(json.dumps(dict(reversed(written.items()))).encode())[1]
+    for name in written:
+        changed = json.dumps({**written, name: "another"}).encode()
+        assert stored.unsealed(changed)[1] is False
+        changed = json.dumps({key: written[key] for key in written if key != name}).encode()
+        assert not stored.unsealed(changed)[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b"[1]", b'{"a": 1}', b"[" * 100_000])
+def test_content_without_a_seal_is_unchanged(content: bytes) -> None:
+    """Nothing is said about it."""
+    assert stored.unsealed(content) == (content, None)
