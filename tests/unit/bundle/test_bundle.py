@@ -477,7 +477,7 @@ def _other_dockerfile(folder: Path) -> None:
         (_linked_results, "results is not part of the bundle"),
         (_hidden_link, ".x is not part of the bundle"),
         (_pipe_as_manifest, "is not a bundle"),
-        (lambda one: os.truncate(one / MANIFEST, 2**40), "has no usable bundle.json"),
+        (lambda one: os.truncate(one / MANIFEST, 2**40), "larger than the limit of 67108864 bytes"),
         (_linked_manifest, "is not a bundle"),
         (_stored("run", lambda one: _no_limits(one["matrix"])), "are of another study"),
         (_stored("run", lambda one: one["matrix"].update(name="x")), "are of another study"),
