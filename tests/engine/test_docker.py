@@ -23,6 +23,7 @@ from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, EngineLostError
 from runner.execute import clear
 from runner.execute.result import parse_outcome
+from runner.prepare import write_context
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
 from runner.system.digest import of_file
@@ -36,6 +37,7 @@ from tests.support.trials import (
     Execute,
     executed,
     launch,
+    plain_environment,
     stage,
 )
 
@@ -281,6 +283,22 @@ def test_staged_inputs_can_only_be_read_by_trials(execute: Execute) -> None:
     )
     outcome, result, _ = execute(script + NUMBER)
     assert (result.status, result.reason) == (Status.OK, None), outcome.log
+
+
+def test_a_removed_base_is_provided_again(served: Served, tmp_path: Path) -> None:
+    """The engine that provided it notices that it is gone, also just before a build."""
+    context = write_context(plain_environment(2004), "host", served.engine, tmp_path / "context")
+    prefix = "localhost/" if served.podman else ""
+    name = f"{prefix}matrix-runner/test:gone"
+    gone = replace(context.base, name=name)
+    with pytest.raises(EngineLostError, match=f"the base {name} was removed from the engine"):
+        served.engine.build(replace(context, base=gone))
+    for image in served.client.images.list(context.base.name):
+        for tag in image.tags:
+            served.client.images.remove(tag)
+    again = served.engine.base("host", INTERPRETER)
+    assert again == context.base
+    assert served.client.images.list(again.name)
 
 
 def test_an_image_without_python_says_so(served: Served, tmp_path: Path, empty: str) -> None:

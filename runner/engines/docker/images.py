@@ -22,7 +22,7 @@ from runner.engines import base as assembled
 from runner.engines.docker import labels
 from runner.engines.docker.client import cause, engine_at_work
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext
-from runner.errors import EngineError, ImageBuildError
+from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
@@ -257,10 +257,10 @@ class DockerImages:
                 ):
                     lines.append(event.get("stream") or event.get("error") or "")
                     if "error" in event:
-                        raise _build_error(context, event["error"], lines)
+                        raise self._build_error(context, event["error"], lines)
                 built = self._client.images.get(tag)
             except docker.errors.APIError as error:
-                raise _build_error(context, str(error.explanation or error), lines) from error
+                raise self._build_error(context, str(error.explanation or error), lines) from error
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
     def _identity(self, base: Base) -> str:
@@ -269,9 +269,7 @@ class DockerImages:
             try:
                 image = self._client.images.get(base.name)
             except docker.errors.ImageNotFound as error:
-                raise EngineError(
-                    f"the base {base.name} was removed; repeat the command to get it again."
-                ) from error
+                raise _removed(base) from error
         digests = {one.partition("@")[2] for one in image.attrs.get("RepoDigests") or ()}
         known = {str(image.id), *digests}
         if base.kind is BaseKind.ASSEMBLED:
@@ -282,6 +280,14 @@ class DockerImages:
                 "that one."
             )
         return str(image.id)
+
+    def _build_error(self, context: BuildContext, reason: str, lines: list[str]) -> EngineError:
+        """Return why an image could not be built; a base that is gone can be provided again."""
+        if self._present(context.base.name) is None:
+            return _removed(context.base)
+        return ImageBuildError(
+            f"the image of {context.label} could not be built: {reason.strip()}", "".join(lines)
+        )
 
     def command(self, context: BuildContext) -> str:
         values = labels.build_arguments(context, self._machine)
@@ -305,6 +311,12 @@ def _facts(info: Mapping[str, Any], version: Mapping[str, Any], *, local: bool) 
         kernel=info["KernelVersion"],
         system=info["OperatingSystem"],
         machine=None if local else digest.of_content(info["Name"])[:16],
+    )
+
+
+def _removed(base: Base) -> EngineLostError:
+    return EngineLostError(
+        f"the base {base.name} was removed from the engine; run the same command to get it again."
     )
 
 
@@ -355,9 +367,3 @@ def _as_tar(folder: Path) -> Iterator[bytes]:
                 yield chunk
             yield bytes(-entry.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _build_error(context: BuildContext, reason: str, lines: list[str]) -> ImageBuildError:
-    return ImageBuildError(
-        f"the image of {context.label} could not be built: {reason.strip()}", "".join(lines)
-    )
