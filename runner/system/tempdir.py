@@ -50,11 +50,6 @@ def sweep(parent: Path | None = None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def any_in_use() -> bool:
-    """Whether this user has another process of the program on this machine."""
-    return any(_is_in_use(path) for path in _all())
-
-
 def _all(parent: Path | None = None) -> list[Path]:
     parent = Path(tempfile.gettempdir()) if parent is None else parent
     with suppress(OSError):
