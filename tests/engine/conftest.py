@@ -55,10 +55,9 @@ def podman_engine(podman: Podman) -> Iterator[DockerEngine]:
 
 
 @pytest.fixture(scope="session")
-def docker_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """Return the image without packages that the program uses; it is kept for the next tests."""
-    with closing(connect(this_host().id)) as engine:
-        return build(engine, plain_environment(), tmp_path_factory.mktemp("context"))
+def docker_image(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """Return the image without packages; it is kept for the next tests."""
+    return build(docker_engine, plain_environment(), tmp_path_factory.mktemp("context"))
 
 
 @pytest.fixture(scope="session")
