@@ -160,7 +160,9 @@ def _locations(interpreter: Interpreter) -> tuple[Path, Path | None]:
     """Return where an interpreter's standard library and its shared library are."""
     stdlib, libdir, soname = json.loads(_ran([str(interpreter.path), "-I", "-c", _ASK]))
     shared = Path(libdir) / soname
-    return Path(stdlib), shared if shared.suffix and shared.is_file() else None
+    # An unreadable folder is no reason to give up: the interpreter works without it.
+    readable = shared.suffix and os.access(shared, os.R_OK)
+    return Path(stdlib), shared if readable else None
 
 
 def _standard_library(stdlib: Path) -> Iterator[tuple[Path, str]]:
