@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUNNER := $(VENV)/bin/python -m runner
+PYTEST := $(VENV)/bin/pytest -n 2 --dist loadgroup
 
 .PHONY: report quick test test-faults test-fuzz lint clean
 
@@ -16,7 +17,7 @@ test: $(VENV)/ready-to-test    ## lint, types and all tests; some need an engine
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest tests/unit tests/fuzz tests/statistics tests/browser tests/index \
+	$(PYTEST) --durations=20 tests/unit tests/fuzz tests/statistics tests/browser tests/index \
 		tests/engine tests/zoo tests/faults
 
 test-faults: $(VENV)/ready-to-test  ## every kind of fault at 20 moments, then 1,000 trials under faults
@@ -30,7 +31,7 @@ lint: $(VENV)/ready-to-test    ## lint, types and unit tests; needs neither engi
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest tests/unit
+	$(PYTEST) tests/unit
 
 clean:                         ## remove the runner's own environment; runs and images stay
 	rm -rf $(VENV)

@@ -26,7 +26,8 @@ from tests.support.browser import chromium_or_skip
 settings.register_profile("unit", deadline=None, max_examples=40)
 settings.load_profile("unit")
 
-GOLD = Path(__file__).parent / "gold"
+TESTS = Path(__file__).parent
+GOLD = TESTS / "gold"
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +37,24 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 
 
+TAKE_TURNS = ("engine", "zoo", "faults")
+"""The folders of tests that share an engine and the measured cores."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the engine tests, with the reason, if no engine answers."""
+    """Distribute the tests, and skip those that need an engine if none answers.
+
+    With ``-n 2``, the tests of a file stay together, and those that take turns are all in one
+    process. They come last, so the other process is done when they begin.
+    """
+    for item in items:
+        name = item.path.relative_to(TESTS).parts[0]
+        group = "taking turns" if name in TAKE_TURNS else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    _skip_without_engine(items)
+
+
+def _skip_without_engine(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get(required.ENGINE):
         return
