@@ -108,19 +108,23 @@ class Writer:
         self.files: dict[str, str] = {}
 
     def add(self, path: Path, name: str) -> None:
-        """Add a file under a name; BundleError if the name leads out of the bundle."""
+        """Add a file under a name; BundleError if the name leads out of the bundle.
+
+        OSError for a link: it may lead anywhere, and whoever gets the bundle could read that file.
+        """
         if not _is_inside(name):
             raise BundleError(
                 f"{path} is outside the matrix's folder, so it cannot be packed; move it there."
             )
-        with path.open("rb") as file:
-            self.files[name] = self._add(file, path.stat().st_size, name)
+        with safe.opened(path) as file:
+            self.files[name] = self._add(file, os.fstat(file.fileno()).st_size, name)
 
     def add_folder(self, folder: Path, name: str) -> None:
-        """Add all files of a folder and its subfolders, except hidden ones."""
+        """Add all files of a folder and its subfolders, except hidden ones. OSError for a link."""
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            if path.is_file() and not any(part.startswith(".") for part in inside.parts):
+            is_hidden = any(part.startswith(".") for part in inside.parts)
+            if not is_hidden and (path.is_file() or path.is_symlink()):
                 self.add(path, f"{name}/{inside.as_posix()}")
 
     def add_text(self, text: str, name: str, mode: int = 0o644) -> None:

@@ -21,7 +21,7 @@ from runner.records.study import Matrix
 from runner.runs.enter import describe
 from runner.runs.folder import RunFolder, find_run, newest_run
 from runner.runs.identity import differences
-from runner.system import tempdir
+from runner.system import safe, tempdir
 from runner.system.retry import Note
 from runner.text import listed
 
@@ -139,11 +139,10 @@ def pack(
 def _add_study(contents: BundleContents, writer: Writer) -> None:
     """Add the matrix, its lock and the inputs, with their relative paths."""
     experiment, root = contents.matrix.experiment, contents.path.parent
-    writer.add(contents.path, f"{file.STUDY}/{contents.path.name}")
-    lock = lock_path(contents.path)
-    writer.add(lock, f"{file.STUDY}/{lock.name}")
-    for name in dict.fromkeys((experiment.script, *experiment.data)):
-        writer.add(root / name, f"{file.STUDY}/{name}")
+    writer.add(contents.path.resolve(), f"{file.STUDY}/{contents.path.name}")
+    lock = lock_path(contents.path).name
+    for name in dict.fromkeys((lock, experiment.script, *experiment.data)):
+        writer.add(safe.inside(root, name), f"{file.STUDY}/{name}")
 
 
 def _add_environments(

@@ -285,6 +285,19 @@ def test_a_run_of_another_script_is_not_bundled(
 
 
 @pytest.mark.usefixtures("machines", "packed")
+@pytest.mark.parametrize("target", ["/etc/passwd", "/etc"])
+def test_a_link_among_the_results_is_not_bundled(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever gets the bundle could read what it leads to."""
+    Path("reports/latest/logs/more.log").symlink_to(target)
+    Path(BUNDLE).unlink()
+    assert main(["bundle"]) == Exit.RUN_FOLDER
+    assert "is a link, which is not followed" in capsys.readouterr().err
+    assert not Path(BUNDLE).exists()
+
+
+@pytest.mark.usefixtures("machines", "packed")
 def test_the_bundle_has_the_requested_name(capsys: pytest.CaptureFixture[str]) -> None:
     """Its folder has the same name, and the printed command works with any characters."""
     assert main(["bundle", "--output", "tf 1.15 \u00e9.tar.gz"]) == Exit.OK
