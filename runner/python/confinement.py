@@ -128,9 +128,13 @@ class Confinement:
 
 
 def prepare(work: Path, folders: Sequence[str]) -> None:
-    """Make the folders in which a confined program may write. OSError if that fails."""
+    """Make the folders in which a confined program may write. OSError if that fails.
+
+    No other user can read them: there may be a copy of the user's settings, with passwords.
+    """
     for name in folders:
         (work / name).mkdir(exist_ok=True)
+    work.chmod(0o700)
     if _root():
         work.parent.chmod(0o711)
         for path in (work, *work.rglob("*")):

@@ -205,3 +205,12 @@ def test_nothing_is_confined_with_privileges_left(monkeypatch: pytest.MonkeyPatc
     confinement.find.cache_clear()
     with pytest.raises(PackagesError, match="cannot be built safely"):
         confinement.find(Path(uv.binary()), interpreters.available()[0].path)
+
+
+def test_no_other_user_reads_the_folder_of_a_build(tmp_path: Path) -> None:
+    """There is a copy of the user's settings in it, which may contain passwords."""
+    work = tmp_path / "call" / "content"
+    (work / "settings").mkdir(parents=True)
+    confinement.prepare(work, ("home",))
+    assert stat.S_IMODE(work.stat().st_mode) == 0o700
+    assert (work / "home").is_dir()
