@@ -42,6 +42,12 @@ PRIVATE = frozenset(
 SETTINGS = Path("settings", "uv")
 """Where a confined call finds a copy of the user's settings of uv."""
 
+ENDS_OF_SEARCH = ("pyproject.toml", "uv.toml")
+"""Empty files in the folder of a call, where uv ends its search for settings.
+
+Without them it would look in the folders around, and anybody may put settings into /tmp.
+"""
+
 NO_COMPILER = "no-compiler-in-reach"
 _REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
 """An index that refuses a request: uv reports "no such package" and mentions it only in a hint."""
@@ -132,7 +138,7 @@ def call(
     build: Build | None = None,
     folder: Path | None = None,
 ) -> Answer:
-    """Run uv in a folder that contains only ``files``, and return its answer.
+    """Run uv in a folder that contains only ``files`` and no settings, and return its answer.
 
     ``purpose`` completes "uv could not ...". With ``build``, uv may build source packages: it is
     confined, and its cache is thrown away, so that a build cannot plant anything for other calls.
@@ -143,7 +149,7 @@ def call(
     with nullcontext(folder) if folder else tempdir.folder() as made:
         work = made.resolve()
         try:
-            for name, text in (files or {}).items():
+            for name, text in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *(files or {}).items()):
                 (work / name).write_text(text, encoding="utf-8")
             wrapper = _confined(work, Path(program), build) if build else []
             cache = work / "cache" if build else cache_folder()
@@ -153,7 +159,7 @@ def call(
                     *arguments,
                 ],
                 timeout_s=timeout_s,
-                folder=work,  # without a pyproject.toml that could change settings
+                folder=work,
                 environment=environment(work, build),
             )
         except subprocess.TimeoutExpired as error:

@@ -23,6 +23,14 @@ FORBIDDEN = UNAUTHORISED.replace(
     "An index (http://me:secret@index.invalid/simple) returned a 403 Forbidden error. Check it.",
 )
 UNDATED = "warning: `six.whl` is missing an upload date, but user provided: 2024-01-01\nerror: No\n"
+WORKSPACE = """[project]
+name = "x"
+version = "1"
+[tool.uv]
+required-version = "==0.0.1"
+[tool.uv.workspace]
+members = ["*/*"]
+"""
 OFFLINE_BUILD = """error: Failed to download and build `old==1`
   cause: Failed to fetch: http://index.invalid/simple/setuptools/
 """
@@ -118,3 +126,22 @@ def test_downloads_are_in_our_own_folders(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert ours == str(uv.python_folder()) == str(tmp_path / "matrix-runner" / "python")
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", "/elsewhere")
     assert uv.environment(Path("folder"))["UV_PYTHON_INSTALL_DIR"] == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.toml", 'required-version = "==0.0.1"\n'),
+        ("pyproject.toml", '[tool.uv]\nrequired-version = "==0.0.1"\n'),
+        ("pyproject.toml", WORKSPACE),
+    ],
+)
+def test_settings_that_anybody_put_into_a_shared_folder_are_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str
+) -> None:
+    """They could name another index for everybody who works below that folder."""
+    (tmp_path / name).write_text(text)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    answer = uv.call(["cache", "dir"], purpose="say where its cache is", timeout_s=30)
+    assert answer.text.strip() == str(uv.cache_folder())
