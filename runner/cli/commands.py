@@ -43,7 +43,7 @@ from runner.runs.folder import RunFolder, find_run, newest_run
 from runner.system import alive, cores, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
 from runner.system.retry import Note
-from runner.text import counted, listed, memory, size
+from runner.text import counted, listed, memory, one_line, size
 
 # ruff: noqa: PLC0415 (a command imports what only it needs, so that the others start fast)
 
@@ -139,7 +139,7 @@ def explain(options: Options) -> Exit:
     )
     plan = runs.planned(now, folder if then.key == now.key else None, start)
     for line in explained(cell, then, now, folder, plan):
-        print(line)
+        print(one_line(line))
     return Exit.OK
 
 
@@ -155,7 +155,7 @@ def doctor(options: Options) -> Exit:
         name = f"doctor (process {os.getpid()})"
         at_the_end.enter_context(cores.Turns([cores.highest()], name, print).turn())
         for check in examine(matrix, locked, machine, engine, options.reports):
-            print(as_text(check), flush=True)
+            print(one_line(as_text(check)), flush=True)
             sound = sound and check.sound is not False
     return Exit.OK if sound else Exit.CELL_FAILED
 
@@ -214,7 +214,7 @@ def replay(options: Options) -> Exit:
 def report(options: Options) -> Exit:
     """Rebuild the report of a run from its folder."""
     folder = _run_to_report(options)
-    print(write_report(folder))
+    print(one_line(str(write_report(folder))))
     return _gated(Exit.OK, folder) if options.gate else Exit.OK
 
 
@@ -246,7 +246,7 @@ def clean(options: Options) -> Exit:
         found = _review(engine, options)
         for thing in found.removable:
             taken = "" if thing.size_bytes is None else size(thing.size_bytes)
-            print(f"{thing.kind:9} {thing.label}  {taken}".rstrip())
+            print(one_line(f"{thing.kind:9} {thing.label}  {taken}").rstrip())
         for reason, count in found.kept.items():
             print(reason.told(count))
         if not found.removable:

@@ -9,7 +9,7 @@ from runner.prepare.recipe import to_build
 from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Plan
 from runner.records.study import Matrix, Status
-from runner.text import counted, duration, listed
+from runner.text import counted, duration, listed, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | 
 
 
 def as_text(found: Preview) -> str:
-    """Return the preview for a person."""
+    """Return the preview for a person. A lock may say anything, also to a terminal."""
     matrix, plan = found.matrix, found.plan
     cells, trials = counted(len(matrix.cells), "cell"), counted(len(plan.trials), "trial")
     lines = [f"{matrix.name}: {cells}, {trials} in {counted(plan.blocks, 'block')}"]
@@ -61,7 +61,7 @@ def as_text(found: Preview) -> str:
     else:
         lines.append(f"to build: {', '.join(found.to_build) or 'nothing'}")
     lines.append(f"takes:    about {duration(found.seconds)}, one trial at a time")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _compared(matrix: Matrix) -> str:

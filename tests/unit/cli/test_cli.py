@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from runner.errors import (
 )
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied, point_latest
+from runner.text import printable
 from tests.support.fakes import FakeEngine, Holding
 from tests.support.living import living
 from tests.support.matrices import FULL, SMALL, study
@@ -289,6 +291,31 @@ def test_plan_shows_the_trials_and_their_needs(
     assert [line for line in said if line.startswith("takes:    about ")]
     assert said[-1].startswith("warning:  a comparison needs 5 blocks, so 3 give no verdict; ")
     assert not Path("reports").exists()
+
+
+def test_texts_of_a_lock_are_printable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They neither control the terminal nor look like a line of ours."""
+    study(tmp_path, SMALL)
+    reason = "\x1b]0;title\x07\x1b[2Jno\nto build: nothing \u202e"
+    entries = [{**entry, "unsupported": reason} for entry in UNSUPPORTED]
+    (tmp_path / "matrix.lock").write_text(json.dumps({"format": 1, "entries": entries}))
+    assert main(["plan"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert r"unsupported: lib=1.0: no to build: nothing \u202e" in said.splitlines()
+    assert said == printable(said)
+
+
+def test_texts_of_a_run_are_printable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run folder may come from anybody, too."""
+    study(tmp_path, SMALL)
+    (tmp_path / "matrix.lock").write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
+    matrix = replace(founding_run().matrix, name="small")
+    run = replace(founding_run(), matrix=matrix, runner_version="\x1b]0;title\x07\x1b[2J0")
+    RunFolder(Path("reports", "1-small")).make().save(run)
+    assert main(["explain", "lib=1.0,size=1"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "matrix-runner: 0 -> " in said
+    assert said == printable(said)
 
 
 def test_plan_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
