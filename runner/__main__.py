@@ -1,25 +1,33 @@
-"""``python -m runner``."""
+"""``python -m runner``, which is also ``matrix-runner``."""
 
 import os
 import sys
 
 
+def main() -> int:
+    """Start the program without modules from the working folder."""
+    _forget_working_folder()
+    from runner.cli import main as start  # noqa: PLC0415  only now nothing else can be imported
+
+    return start()
+
+
 def _forget_working_folder() -> None:
     """Import nothing from the working folder, where anybody's ``yaml.py`` may lie.
 
-    Python puts it before all other places, except if this package is in it: then it is a checkout.
+    Python looks there first, and so it does for an empty or relative entry of PYTHONPATH. The
+    folder that this package is in stays: it may be a checkout.
     """
     # Importing anything else than these two modules would already look there.
+    own = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+    listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     try:
-        here = os.path.realpath("")
-    except OSError:  # it was removed, so nothing can be imported from it
+        relative = {os.path.realpath(name) for name in ("", *listed) if not name.startswith("/")}
+    except OSError:  # the folder was removed, so nothing can be imported from it
         return
-    if os.path.realpath(__file__) != os.path.join(here, "runner", "__main__.py"):  # noqa: PTH118
-        sys.path[:] = [place for place in sys.path if os.path.realpath(place) != here]
+    relative.discard(own)
+    sys.path[:] = [place for place in sys.path if os.path.realpath(place) not in relative]
 
 
 if __name__ == "__main__":
-    _forget_working_folder()
-    from runner.cli import main
-
     raise SystemExit(main())

@@ -103,7 +103,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
     for name, text in (
         ("METADATA", _metadata()),
         ("WHEEL", WHEEL),
-        ("entry_points.txt", f"[console_scripts]\n{NAME} = {PACKAGE.name}.cli:main\n"),
+        ("entry_points.txt", f"[console_scripts]\n{NAME} = {PACKAGE.name}.__main__:main\n"),
     ):
         yield f"{FACTS}/{name}", text.encode()
     for license_file in metadata.files(NAME) or ():
