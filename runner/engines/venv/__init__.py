@@ -132,7 +132,7 @@ class VenvEngine:
                 f"these environments are built on the image {base.name}, which only a container "
                 "engine can use. Start one."
             )
-        found = self._environments.unpacked(file, python)
+        found = self._environments.unpacked(file, python, self._sandbox)
         return self._register(*found, python)
 
     def _register(self, interpreter: Path, content: str, version: str) -> Base:

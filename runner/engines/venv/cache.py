@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from runner.engines import base
 from runner.engines.protocol import PACKED, BuildContext
-from runner.engines.venv.sandbox import can_execute
+from runner.engines.venv.sandbox import Sandbox, can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image
@@ -137,17 +137,17 @@ class Environments:
         content = digest.of_content([made_of, (copy / CONTENT).read_text(encoding="ascii")])
         return copy / "bin" / f"python{found.minor}", f"sha256:{content}"
 
-    def unpacked(self, tar: Path, python: str) -> tuple[Path, str]:
+    def unpacked(self, tar: Path, python: str, sandbox: Sandbox) -> tuple[Path, str]:
         """Return the executable of an assembled base, and the digest of the base.
 
-        EngineError if it does not run here.
+        It may be a stranger's, so it is tried in the sandbox. EngineError if it does not run there.
         """
         content = digest.of_file(tar)
         key = f"{python}-bundled-{content}"
         folder = self._filled(key, lambda folder: base.unpack(tar, python, folder))
         executable = folder / "bin" / f"python{python}"
         libraries = f"LD_LIBRARY_PATH={folder / 'lib'}"
-        if not can_execute(executable, "import hashlib, zlib", libraries):
+        if not sandbox.can_execute(executable, "import hashlib, zlib", folder, libraries):
             raise EngineError(
                 f"Python {python} from the bundle does not run here, perhaps because it needs a "
                 "newer C library than this machine has. Start a container engine."

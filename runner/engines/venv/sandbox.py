@@ -73,6 +73,11 @@ class Sandbox:
             command += ["--mount-proc", *user, "--"]
         return [*command, *_without_privileges()]
 
+    def can_execute(self, python: Path, code: str, folder: Path, *variables: str) -> bool:
+        """Whether an interpreter in a folder, which may be a stranger's, runs in the sandbox."""
+        folders = Folders(visible=(folder,), inputs=folder, temporary=folder, output=folder)
+        return _succeeds([*self.wrapper(folders, Limits()), *_python(python, code, variables)])
+
 
 def find(kinds: Sequence[str] = KINDS) -> Sandbox:
     """Return the first kind of sandbox that works on this machine; EngineError if none does."""
@@ -141,11 +146,14 @@ def _reveal(folder: Path, hidden: set[Path]) -> list[str]:
     return [*arguments, "--ro-bind", str(folder), str(target)]
 
 
-def can_execute(python: Path, code: str, *variables: str) -> bool:
-    """Whether the user of trials can execute an interpreter at its path."""
+def can_execute(python: Path, code: str) -> bool:
+    """Whether the user of trials can execute an interpreter of this machine at its path."""
+    return _succeeds([*_without_privileges(), *_python(python, code)])
+
+
+def _python(python: Path, code: str, variables: Sequence[str] = ()) -> list[str]:
     # setpriv starts a program before its privileges are gone; env starts it afterwards.
-    command = ["env", "--", *variables, str(python), "-I", "-S", "-c", code]
-    return _succeeds([*_without_privileges(), *command])
+    return ["env", "--", *variables, str(python), "-I", "-S", "-c", code]
 
 
 def _without_privileges() -> list[str]:

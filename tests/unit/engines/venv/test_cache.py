@@ -10,10 +10,12 @@ import pytest
 
 from runner.engines.protocol import BuildContext
 from runner.engines.venv.cache import Environments, cache
+from runner.engines.venv.sandbox import find
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind
 from runner.system import tempdir
+from tests.support.sandboxes import bubblewrap_or_skip
 from tests.support.trials import INTERPRETER
 
 BASE = Base(kind=BaseKind.INTERPRETER, name="python 3", digest="sha256:0")
@@ -114,6 +116,21 @@ def test_a_copied_interpreter_is_identified_by_all_its_files(
         digests.append(digest)
         environments.remove(path.parents[1])
     assert digests[0] == digests[2] != digests[1]
+
+
+def test_the_interpreter_of_a_bundle_is_tried_in_the_sandbox(
+    environments: Environments, tmp_path: Path
+) -> None:
+    """It is any program of whoever made the bundle."""
+    bubblewrap_or_skip()
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n: > {tmp_path}/planted || true\n")
+    program.chmod(0o755)
+    with tarfile.open(tmp_path / "base.tar", "w") as tar:
+        tar.add(program, "usr/local/bin/python3.11")
+    path, _ = environments.unpacked(tmp_path / "base.tar", "3.11", find())
+    assert path.read_text() == program.read_text()
+    assert not (tmp_path / "planted").exists()
 
 
 def test_a_trial_can_read_its_environment_with_any_umask(
