@@ -16,6 +16,9 @@ BUG = (
     "Please report it with the lines above."
 )
 
+NO_HOME = "/nonexistent"
+"""The home of a user who has none, or whose home would be in the working folder."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute one command. Only this function turns errors into exit codes."""
@@ -61,6 +64,8 @@ def _execute(arguments: Sequence[str]) -> int:
     from runner.cli.commands import COMMANDS  # noqa: PLC0415
     from runner.system import child  # noqa: PLC0415
 
+    if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (fails without a home)
+        os.environ["HOME"] = NO_HOME
     # The SDK starts programs that keep passwords; the working folder must not provide them.
     os.environ["PATH"] = os.pathsep.join(child.folders()) or os.devnull
     return COMMANDS[options.verb](options)

@@ -318,6 +318,26 @@ def test_texts_of_a_run_are_printable(tmp_path: Path, capsys: pytest.CaptureFixt
     assert said == printable(said)
 
 
+@pytest.mark.parametrize("home", [None, "relative"])
+def test_nobody_needs_a_home(
+    home: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Users of containers often have none, and the working folder does not provide one."""
+    study(tmp_path, SMALL)
+    monkeypatch.setenv("HOME", home or "")
+    if home is None:
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    for name in ("DOCKER_HOST", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["plan"]) == Exit.OK
+    assert "to lock:  lib=1.0, lib=2.0" in capsys.readouterr().out
+    assert not Path("relative").exists()
+
+
 def test_plan_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It lists cells, trials in order, environments to lock and to build, and seconds."""
     study(tmp_path, SMALL)
