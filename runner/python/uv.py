@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runner.errors import PackagesError
 from runner.python import confinement
-from runner.system import child, tempdir
+from runner.system import child, places, tempdir
 
 # The environment variables that uv may see: how to reach the index, and where files belong.
 # Others (VIRTUAL_ENV, UV_RESOLUTION, PYTHONPATH, ...) could change what is resolved.
@@ -97,7 +97,7 @@ class Build:
 
 def cache_folder() -> Path:
     """Return our own cache of uv, which never contains anything that was built here."""
-    return _own_folder() / "uv" / "downloads"
+    return places.cache() / "uv" / "downloads"
 
 
 def cache_folders() -> tuple[Path, ...]:
@@ -105,28 +105,18 @@ def cache_folders() -> tuple[Path, ...]:
 
     RuntimeError if the user has no home.
     """
-    return (_own_folder() / "uv", _own_folder() / "python")
+    return (places.cache() / "uv", places.cache() / "python")
 
 
 def python_folder() -> Path:
     """Return the folder of the interpreters that uv downloads."""
-    return _folder("UV_PYTHON_INSTALL_DIR") or _own_folder() / "python"
+    return places.named("UV_PYTHON_INSTALL_DIR") or places.cache() / "python"
 
 
 def python_folders() -> tuple[Path, ...]:
     """Return the folders with interpreters of uv: ours, and the user's own."""
-    share = _folder("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    share = places.named("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return (python_folder(), share / "uv" / "python")
-
-
-def _own_folder() -> Path:
-    return (_folder("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
-
-
-def _folder(variable: str) -> Path | None:
-    """Return the folder that a variable names, unless it depends on the working folder."""
-    path = Path(os.environ.get(variable, ""))
-    return path if path.is_absolute() else None
 
 
 def call(
@@ -174,7 +164,7 @@ def call(
 
 def _confined(work: Path, program: Path, build: Build) -> list[str]:
     """Prepare the folder of a confined call, and return the command around uv."""
-    config = _folder("XDG_CONFIG_HOME") or Path.home() / ".config"
+    config = places.named("XDG_CONFIG_HOME") or Path.home() / ".config"
     settings = config / "uv" / "uv.toml"
     (work / SETTINGS).mkdir(parents=True)
     if settings.is_file():  # it may name the index

@@ -6,12 +6,11 @@ registry holds a link of that name to the folder. The link stays as long as the 
 nobody knows which engines still hold something of the run.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from runner.system import digest
+from runner.system import digest, places
 
 LONGEST_NAME = 100
 
@@ -58,5 +57,4 @@ def forget_if_gone(label: str) -> None:
 
 def _registry() -> Path:
     """Return the folder of the links; RuntimeError if the user has no home."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state, "matrix-runner", "runs")
+    return places.state() / "runs"

@@ -17,7 +17,7 @@ from runner.engines.venv.sandbox import Sandbox, can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Image
-from runner.system import archive, digest, safe, stored, tempdir
+from runner.system import archive, digest, places, safe, stored, tempdir
 
 CACHE = "MATRIX_RUNNER_CACHE"
 RECORD = "image.json"
@@ -38,7 +38,7 @@ def root() -> Path:
         return Path(named).absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/matrix-runner")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matrix-runner"
+    return places.cache()
 
 
 def former_folders() -> tuple[Path, ...]:
