@@ -33,7 +33,7 @@ from runner.engines.base import UNREADABLE
 from runner.errors import BundleError
 from runner.records import Record
 from runner.records.environment import Base
-from runner.system import digest, safe, stored, tempdir
+from runner.system import archive, digest, safe, stored, tempdir
 from runner.text import size
 
 FORMAT = 1
@@ -187,7 +187,7 @@ def _unpack(path: Path, folder: Path) -> None:
     most_bytes = min(LARGEST_BYTES, shutil.disk_usage(folder).free)
     files = unpacked_bytes = 0
     try:
-        with tarfile.open(path, "r:gz") as tar:
+        with archive.opened(path, compressed=True) as tar:
             for entry in tar:
                 if not entry.isfile() or not _is_inside(entry.name):
                     raise BundleError(f"{path} is not a bundle: it must not hold {entry.name!r}.")

@@ -142,7 +142,7 @@ def unpack(tar: Path, python: str, target: Path) -> None:
         return entry.name.removeprefix("usr/local/") if wanted else None
 
     try:
-        with tarfile.open(tar, "r:") as packed:
+        with archive.opened(tar) as packed:
             archive.unpack(packed, target, name_of)
     except UNREADABLE as error:
         raise EngineError(

@@ -3,15 +3,55 @@
 The filters of ``tarfile`` do the same, but the first releases of Python 3.10 and 3.11 lack them.
 """
 
+import gzip
+import io
 import os
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from runner.system import safe
 
 PIECE_BYTES = 1 << 20
+LARGEST_HEADER_BYTES = 4 << 20
 
 Naming = Callable[[tarfile.TarInfo], str | None]
+
+
+@contextmanager
+def opened(path: Path, *, compressed: bool = False) -> Iterator[tarfile.TarFile]:
+    """Open a tar in a regular file, perhaps compressed by gzip.
+
+    OSError or TarError for anything else, and while reading for headers that would fill the memory.
+    """
+    with safe.opened(path, follow=True) as file:
+        plain: gzip.GzipFile | BinaryIO = gzip.GzipFile(fileobj=file) if compressed else file
+        with plain, tarfile.open(fileobj=_Bounded(plain), mode="r:") as tar:
+            yield tar
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which ``tarfile`` reads no huge part at once: it does so with headers."""
+
+    def __init__(self, file: gzip.GzipFile | BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= LARGEST_HEADER_BYTES:
+            raise tarfile.ReadError("a header in it is too large")
+        return self._file.read(size)
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def unpack(tar: tarfile.TarFile, folder: Path, name_of: Naming) -> None:

@@ -105,7 +105,7 @@ class Environments:
                 bundle=context.bundle,
             )
             with tempdir.folder(self._environments) as folder:
-                with tarfile.open(packed, "r:") as tar:
+                with archive.opened(packed) as tar:
                     archive.unpack(tar, folder, _name_of)
                 (folder / "bin").mkdir(exist_ok=True)
                 (folder / "bin" / "python").symlink_to(interpreter)

@@ -1,5 +1,6 @@
 """Bundles: their contents, replays on another machine, and damaged bundles."""
 
+import gzip
 import io
 import json
 import os
@@ -620,6 +621,26 @@ def test_unreadable_archives_are_refused(sparse: bool, tmp_path: Path) -> None:
     if not sparse:
         path.write_bytes(path.read_bytes()[:30] + b"\xff" * 60)
     with pytest.raises(BundleError, match="cannot be unpacked"), opened(path):
+        pass
+
+
+def test_a_header_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    """A few megabytes could unpack to one of many gigabytes, which is read at once."""
+    entry = tarfile.TarInfo("long")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 5 << 20
+    with gzip.open(tmp_path / "b.tar.gz", "wb") as file:
+        file.write(entry.tobuf(tarfile.GNU_FORMAT) + bytes(entry.size))
+    with (
+        pytest.raises(BundleError, match="a header in it is too large"),
+        opened(tmp_path / "b.tar.gz"),
+    ):
+        pass
+
+
+def test_a_fifo_is_no_bundle(tmp_path: Path) -> None:
+    """Nobody waits for its other end."""
+    os.mkfifo(tmp_path / "b.tar.gz")
+    with pytest.raises(BundleError, match="is not a regular file"), opened(tmp_path / "b.tar.gz"):
         pass
 
 
