@@ -1,6 +1,7 @@
 """The images of an engine: those of environments, and the bases that they are built on."""
 
 import contextlib
+import io
 import json
 import os
 import shlex
@@ -12,13 +13,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker
 import docker.errors
 from docker.models.images import Image as PulledImage
 
 from runner.engines import base as assembled
+from runner.engines.base import UNREADABLE
 from runner.engines.docker import labels
 from runner.engines.docker.client import cause, engine_at_work
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext
@@ -26,7 +28,7 @@ from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
-from runner.system import digest, tempdir
+from runner.system import archive, digest, tempdir
 from runner.system.cores import online
 
 PODMAN = "podman"
@@ -34,6 +36,7 @@ OFFICIAL = "python:{python}-slim"
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
 CHUNK_BYTES = 1 << 20
+LARGEST_MANIFEST_BYTES = 1 << 20
 
 
 class DockerImages:
@@ -192,11 +195,11 @@ class DockerImages:
 
         Assembled again, the base could be another one: the interpreter may have been used since.
         """
-        with tempfile.TemporaryFile() as archive, engine_at_work(f"save the base {base.name}"):
+        with tempfile.TemporaryFile() as saved, engine_at_work(f"save the base {base.name}"):
             for chunk in self._client.images.get(self._identity(base)).save():
-                archive.write(chunk)
-            archive.seek(0)
-            with tarfile.open(fileobj=archive) as tar:
+                saved.write(chunk)
+            saved.seek(0)
+            with tarfile.open(fileobj=saved) as tar:
                 for entry in tar:
                     layer = tar.extractfile(entry) if entry.isfile() else None
                     if layer and entry.size >= tarfile.RECORDSIZE:
@@ -209,13 +212,17 @@ class DockerImages:
     def load_base(self, base: Base, python: str, file: Path) -> Base:
         """Provide a base from a file that ``save_base`` of any engine has written.
 
-        An archive gets a name of ours: no matrix that names an image finds it by that name.
+        An image gets a name of ours: no matrix that names an image finds it by that name.
         """
         if base.kind == BaseKind.ASSEMBLED:
             return self._imported(file, python, None)
-        _check_archive(file, base)
-        with engine_at_work(f"load the base {base.name}"), file.open("rb") as archive:
-            loaded = self._client.images.load(archive)[0]
+        with (
+            engine_at_work(f"load the base {base.name}"),
+            tempfile.TemporaryFile() as plain,
+        ):
+            _copy_plain(file, plain, base)
+            plain.seek(0)
+            loaded = self._client.images.load(plain)[0]
             repository = self._own(labels.bundled_base_repository(self._machine))
             identity = str(loaded.id)
             tag = identity.removeprefix("sha256:")[:32]
@@ -328,29 +335,48 @@ def _base(name: str, image: PulledImage) -> Base:
     return Base(kind=kind, name=name, digest=content)
 
 
-def _check_archive(file: Path, base: Base) -> None:
-    """Accept only an archive of one image without a name: a name could replace another image."""
+def _copy_plain(file: Path, target: IO[bytes], base: Base) -> None:
+    """Copy the configuration and the layers of the one image in an archive, and nothing else.
+
+    A name could replace another image, and an engine may find one where we find none: programs read
+    a hostile tar in different ways.
+    """
     try:
-        parts: dict[str, Any] = {}
-        with tarfile.open(file) as tar:
-            for entry in tar:
-                if entry.name in {"manifest.json", "index.json"} and entry.name not in parts:
-                    part = tar.extractfile(entry)
-                    parts[entry.name] = json.load(part) if part else None
-                elif entry.name in parts:
-                    parts.clear()  # engines might read another one of the two
-                    break
-        names = [image.get("RepoTags") or [] for image in parts.get("manifest.json", ())]
-        index = parts.get("index.json") or {}  # engines with containerd read the names here
-        if names == [[]] and not any(one.get("annotations") for one in index.get("manifests", ())):
-            return
-    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
+        with archive.opened(file) as tar, tarfile.open(fileobj=target, mode="w") as plain:
+            (image,) = json.loads(_part(tar, "manifest.json").read(LARGEST_MANIFEST_BYTES))
+            layers = {name: f"{number}.tar" for number, name in enumerate(image["Layers"])}
+            manifest = {
+                "Config": "config.json",
+                "RepoTags": None,
+                "Layers": [layers[name] for name in image["Layers"]],
+            }
+            most = file.stat().st_size
+            _add(plain, "manifest.json", io.BytesIO(json.dumps([manifest]).encode()), most)
+            _add(plain, "config.json", _part(tar, image["Config"]), most)
+            for name, plain_name in layers.items():
+                _add(plain, plain_name, _part(tar, name), most)
+    except (*UNREADABLE, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError(
             f"{file} is not an archive of the base {base.name} ({error}); get the bundle again."
         ) from error
-    raise EngineError(
-        f"{file} contains something other than the base {base.name}; get the bundle again."
-    )
+
+
+def _part(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    """Return a regular file in an archive, perhaps behind a link in it."""
+    part = tar.extractfile(name)
+    if part is None:
+        raise ValueError(f"{name!r} is not a file")
+    return part
+
+
+def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], most: int) -> None:
+    """Add a file; ValueError if the tar became larger than the one that it is copied from."""
+    entry = tarfile.TarInfo(name)
+    entry.size = content.seek(0, os.SEEK_END)
+    if tar.offset + entry.size > most:
+        raise ValueError("it holds more than its size")
+    content.seek(0)
+    tar.addfile(entry, content)
 
 
 def _as_tar(folder: Path) -> Iterator[bytes]:
