@@ -407,6 +407,25 @@ def test_an_assembled_base_is_saved_as_it_is(
     assert f"sha256:{of_file(tmp_path / 'base.tar')}" == base.digest
 
 
+def test_a_base_runs_nothing_while_an_image_is_built(served: Served, tmp_path: Path) -> None:
+    """It may come with a bundle, or be named by the matrix of a stranger."""
+    if served.podman:
+        pytest.skip("podman commits images without ONBUILD")
+    name = "bases-of-tests/triggers:1"
+    container = served.client.containers.create(served.image.id)
+    try:
+        made = container.commit(*name.rsplit(":", 1), changes="ONBUILD RUN python -c pass")
+    finally:
+        container.remove()
+    try:
+        base = Base(kind=BaseKind.LOCAL, name=name, digest=str(made.id))
+        context = BuildContext(folder=tmp_path, environment="0" * 64, label="x", base=base)
+        with pytest.raises(EngineError, match="wants to run commands while an image is built"):
+            served.engine.build(context)
+    finally:
+        served.client.images.remove(name)
+
+
 def test_a_named_base_can_be_saved_and_loaded(served: Served, tmp_path: Path) -> None:
     """It gets a name of ours, so that neither the base nor its archive replaces another image."""
     engine, client = served.engine, served.client

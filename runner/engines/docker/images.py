@@ -253,6 +253,7 @@ class DockerImages:
                 for event in self._client.api.build(
                     fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
                     custom_context=True,
+                    network_mode="none",
                     use_config_proxy=False,  # nothing is fetched, and a proxy may hold a password
                     tag=tag,
                     buildargs=arguments,
@@ -285,6 +286,11 @@ class DockerImages:
             raise EngineError(
                 f"the base {base.name} was replaced by another image; repeat the command to use "
                 "that one."
+            )
+        if (image.attrs.get("Config") or {}).get("OnBuild"):  # anybody may have made the base
+            raise EngineError(
+                f"the base {base.name} wants to run commands while an image is built (ONBUILD); "
+                "use another base."
             )
         return str(image.id)
 
