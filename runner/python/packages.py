@@ -43,9 +43,9 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
     wheels = [package for package in environment.packages if not package.source]
     if wheels:
         answer = _ask(environment, interpreter, wheels, site)
-        if answer.verdict is Verdict.UNSOLVABLE:  # locks of format 1 do not mark source packages
-            sources = list(environment.packages)
-        elif answer.verdict is not Verdict.YES:
+        if answer.verdict is Verdict.UNSOLVABLE:  # whoever reads the lock looks for the marks
+            raise _failed(environment, "some have no wheel, and the lock does not mark these")
+        if answer.verdict is not Verdict.YES:
             raise _failed(environment, answer.reason)
     if not sources:
         return

@@ -61,7 +61,7 @@ class EnvironmentRequest(Record):
 class Package(Record):
     """A locked package; ``hashes`` check downloads, in the form ``sha256:...``.
 
-    ``source`` marks a package without wheels, which must be built. Old locks do not mark them.
+    ``source`` marks a package without wheels, which must be built. No other package is built.
     """
 
     name: str

@@ -161,23 +161,24 @@ def test_source_packages_can_be_refused(outside: Path) -> None:
 
 
 @pytest.mark.usefixtures("_index", "kind")
-def test_a_lock_that_does_not_mark_source_packages_is_installed(tmp_path: Path) -> None:
-    """Locks of format 1 have no marks: their source packages are built as before."""
+def test_a_source_package_that_the_lock_does_not_mark_is_not_built(
+    outside: Path, tmp_path: Path
+) -> None:
+    """Whoever looks for the marks in a stranger's lock sees everything that is built."""
     locked = resolve(_request())
     assert isinstance(locked, Environment)
     (package,) = locked.packages
-    old = replace(locked, packages=(replace(package, source=False),))
-    packages.install(old, interpreters.find(locked.python), tmp_path / "tree")
-    assert list(tmp_path.joinpath("tree").rglob("spy.json"))
+    unmarked = replace(locked, packages=(replace(package, source=False),))
+    with pytest.raises(PackagesError, match="no wheel, and the lock does not mark these"):
+        packages.install(unmarked, interpreters.find(locked.python), tmp_path / "tree")
+    assert not list(tmp_path.joinpath("tree").rglob("spy.json"))
+    assert sorted(path.name for path in outside.iterdir()) == ["secret"]
 
 
 @pytest.mark.usefixtures("_index")
-@pytest.mark.parametrize("marked", [True, False])
-def test_refused_source_packages_are_not_installed(
-    marked: bool, outside: Path, tmp_path: Path
-) -> None:
+def test_refused_source_packages_are_not_installed(outside: Path, tmp_path: Path) -> None:
     """A lock cannot have a package built that its request refuses to build."""
-    package = Package(name="spy", version="1.0", hashes=(SOURCE_HASH,), source=marked)
+    package = Package(name="spy", version="1.0", hashes=(SOURCE_HASH,), source=True)
     locked = Environment(
         request=_request("refuse"),
         python=interpreters.available()[0].minor,
