@@ -2,8 +2,9 @@
 
 A process holds an abstract Unix socket for each name that it shows. Such a name needs no file and
 no permission, is visible to all users in ``/proc/net/unix``, and is gone as soon as its process
-ends. Anybody may hold any name, which only keeps things from being removed. A process in another
-network namespace is not seen (``cores`` uses the same technique).
+ends. It ends with a random part, so nobody can hold it before its process does, and give it up
+while that process lives. Anybody may hold other names, which only keeps things from being removed.
+A process in another network namespace is not seen (``cores`` uses the same technique).
 """
 
 import contextlib
@@ -23,16 +24,16 @@ _OURS = f"{os.getpid()}-{os.urandom(4).hex()}"
 def shown(*names: str) -> Iterator[None]:
     """Show that this process is alive, and that it uses what has these names."""
     with contextlib.ExitStack() as sockets:
-        for address in (_process(), *map(_address, names)):
+        for address in (_process(), *(f"{_address(name)}/{_OURS}" for name in names)):
             one = sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            with contextlib.suppress(OSError):  # it is held already, or there are no such names
+            with contextlib.suppress(OSError):  # we hold it already, or there are no such names
                 one.bind(f"\0{address}")
         yield
 
 
 def is_shown(name: str) -> bool:
     """Whether a process uses what has this name."""
-    return _address(name) in _held()
+    return any(held.startswith(_address(name)) for held in _held())
 
 
 def others_of_user() -> bool:
@@ -46,7 +47,7 @@ def _process() -> str:
 
 
 def _address(name: str) -> str:
-    """Return the address of a name, which may be longer than an address can be."""
+    """Return how the addresses of a name begin. It may be longer than an address can be."""
     return f"{PREFIX}run/{digest.of_content(name)[:32]}"
 
 

@@ -1,6 +1,9 @@
 """Living processes are visible to every user, and only while they live."""
 
 import os
+import socket
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,19 @@ def test_a_name_is_shown_as_long_as_its_process_lives() -> None:
         with alive.shown(name):  # a second one does not matter
             assert alive.is_shown(name)
     assert not alive.is_shown(name)
+
+
+def test_nobody_can_hide_a_living_process() -> None:
+    """Whoever holds the names of its earlier life, and lets go of them later, changes nothing."""
+    with living("seen"):
+        words = Path("/proc/net/unix").read_text(encoding="utf-8").split()
+        names = [word[1:] for word in words if word.startswith(f"@{alive.PREFIX}")]
+    with ExitStack() as planted:
+        for name in names:
+            planted.enter_context(socket.socket(socket.AF_UNIX)).bind(f"\0{name}")
+        with living("seen"):
+            planted.close()
+            assert alive.is_shown("seen")
 
 
 def test_only_other_processes_of_this_user_count() -> None:
