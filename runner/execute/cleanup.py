@@ -31,7 +31,7 @@ def clean_up(engine: Engine, note: Note) -> None:
     things = [thing for thing in engine.owned() if thing.run is not None]
     folders = registry.folders()
     for run in sorted({str(thing.run) for thing in things} & folders.keys()):
-        if not folders[run].is_dir():
+        if not _is_in_sight(folders[run]):
             continue
         # The folder of another user cannot be occupied.
         with suppress(RunFolderError), occupied(folders[run]) as is_dead:
@@ -44,10 +44,18 @@ def clean_up(engine: Engine, note: Note) -> None:
                 note(f"removed {removed} that a dead run left on the engine: {folders[run]}")
 
 
+def _is_in_sight(folder: Path) -> bool:
+    """Whether a run folder is there, where this user may look."""
+    try:
+        return folder.is_dir()
+    except OSError:
+        return False
+
+
 class Kept(Enum):
     """Why ``clean`` keeps something."""
 
-    LIVE = "a live run uses {them}"
+    LIVE = "a live run may use {them}"
     OTHERS = "{they} {belong} to another user or machine, or to nobody known"
     ELSEWHERE = "{their} run folder is gone or elsewhere (removed with --all)"
 
@@ -85,7 +93,7 @@ def review(
         if thing.run is None or everything:
             return None
         folder = folders.get(thing.run)
-        is_here = folder is not None and folder.parent == reports.resolve() and folder.is_dir()
+        is_here = folder is not None and folder.parent == reports.resolve() and _is_in_sight(folder)
         return None if is_here else Kept.ELSEWHERE
 
     reasons = [reason(thing) for thing in things]

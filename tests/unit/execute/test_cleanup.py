@@ -90,6 +90,15 @@ def test_a_living_run_is_not_cleaned_up_after(tmp_path: Path) -> None:
     assert engine.things == []
 
 
+def test_a_run_out_of_sight_may_be_alive(tmp_path: Path) -> None:
+    """It hinders no other run, and what it left is kept. Here its path is too long to be found."""
+    things = left_by(tmp_path / ("closed" * 100) / "a-run")
+    engine = Holding(*things)
+    clean_up(engine, print)
+    assert engine.things == things
+    assert review(things, [], tmp_path, everything=True).kept == {Kept.LIVE: 2}
+
+
 def test_what_others_own_is_only_counted(tmp_path: Path) -> None:
     """Whoever calls, and whatever it is."""
     image = Owned(kind="image", id="i", label="an image")
@@ -100,7 +109,7 @@ def test_what_others_own_is_only_counted(tmp_path: Path) -> None:
 def test_reasons_are_plain_words() -> None:
     """They agree with their number."""
     assert [reason.told(2) for reason in Kept] == [
-        "kept 2: a live run uses them",
+        "kept 2: a live run may use them",
         "kept 2: they belong to another user or machine, or to nobody known",
         "kept 2: their run folder is gone or elsewhere (removed with --all)",
     ]
