@@ -27,7 +27,8 @@ def caches(machine: str) -> tuple[Owned, ...]:
 def _folders(machine: str) -> Iterator[Path]:
     with suppress(RuntimeError):  # the user has no home
         yield from uv.cache_folders()
-        yield from (cache(machine) / name for name in ("environments", "interpreters"))
+        if _is_own_folder(cache(machine)):  # others may fill a shared cache
+            yield from (cache(machine) / name for name in ("environments", "interpreters"))
         yield from former_folders()
 
 

@@ -63,7 +63,8 @@ class Environments:
                 self.folder.parent.chmod(0o755)
             for folder in (self.folder, self._environments, self._interpreters, self.runs):
                 folder.mkdir(exist_ok=True)
-                folder.chmod(0o755)
+                with safe.own_folder(folder) as opened:  # others may fill it, or make it a link
+                    os.fchmod(opened, 0o755)
                 tempdir.sweep(folder)
         except OSError as error:
             raise EngineError(

@@ -16,6 +16,7 @@ import pytest
 from runner.cli import main
 from runner.cli.arguments import VERBS, Options, parse
 from runner.engines.protocol import Owned
+from runner.engines.venv.cache import cache
 from runner.errors import (
     ConfigError,
     EngineError,
@@ -29,6 +30,7 @@ from runner.errors import (
 )
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied, point_latest
+from runner.system.host import this_host
 from runner.text import printable
 from tests.support.fakes import FakeEngine, Holding
 from tests.support.living import living
@@ -579,6 +581,20 @@ def test_clean_does_not_follow_a_link_to_a_cache(
     (tmp_path / "matrix-runner" / "uv").symlink_to(target)
     assert main(["clean", "--yes"]) == Exit.OK
     assert (target / "wheel").exists()
+
+
+def test_clean_does_not_follow_a_link_to_the_cache_of_venv(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another user of a shared cache may have made it."""
+    monkeypatch.setenv("MATRIX_RUNNER_CACHE", str(tmp_path / "shared"))
+    mine = tmp_path / "project" / "environments" / "mine"
+    mine.mkdir(parents=True)
+    place = cache(this_host().id)
+    place.parent.mkdir()
+    place.symlink_to(mine.parents[1])
+    assert main(["clean", "--yes"]) == Exit.OK
+    assert mine.exists()
 
 
 def test_clean_has_nothing_to_do(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:

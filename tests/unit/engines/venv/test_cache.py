@@ -203,6 +203,26 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         Environments(tmp_path / "file" / "cache").prepare()
 
 
+def test_a_cache_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """Another user of a shared cache may have made it, and it may lead to anything."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (tmp_path / "cache").symlink_to(private)
+    with pytest.raises(EngineError, match="Set MATRIX_RUNNER_CACHE to another folder"):
+        Environments(tmp_path / "cache").prepare()
+    assert private.stat().st_mode & 0o777 == 0o700
+    assert list(private.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make the folder of another user")
+def test_a_cache_of_another_user_is_refused(tmp_path: Path) -> None:
+    """They could replace environments in it."""
+    (tmp_path / "cache").mkdir()
+    os.chown(tmp_path / "cache", 4711, 4711)
+    with pytest.raises(EngineError, match="belongs to another user"):
+        Environments(tmp_path / "cache").prepare()
+
+
 def test_the_cache_has_a_place_for_users_and_one_for_root(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
