@@ -22,7 +22,7 @@ from runner.engines.caches import caches
 from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit, RunFolderError
-from runner.execute.cleanup import Review, clean_up, review
+from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
 from runner.lock import lock_matrix, missing
@@ -274,16 +274,23 @@ def _review(engine: Engine | EngineError, options: Options) -> Review:
 
 
 def _remove(engine: Engine | EngineError, options: Options, found: Review) -> None:
-    """Remove what was shown, unless a run needs it that began in the meantime."""
+    """Remove what was shown, unless a run needs it that began in the meantime.
+
+    An engine keeps an image that somebody else's container or image uses.
+    """
     allowed = _review(engine, options).removable
-    removed = [thing for thing in found.removable if thing in allowed]
-    for thing in removed:
+    chosen = [thing for thing in found.removable if thing in allowed]
+    for thing in chosen:
         if thing.kind == CACHE or isinstance(engine, EngineError):
             remove_cache(thing)
         else:
             engine.discard(thing)
+    left = () if isinstance(engine, EngineError) else engine.owned()
+    removed = [thing for thing in chosen if thing not in left]
     taken = size(sum(thing.size_bytes or 0 for thing in removed))
     print(f"removed {counted(len(removed), 'item')}, {taken}")
+    if stayed := len(chosen) - len(removed):
+        print(Kept.IN_USE.told(stayed))
     if options.all:
         registry.sweep()
 

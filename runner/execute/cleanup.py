@@ -57,6 +57,7 @@ class Kept(Enum):
 
     LIVE = "a live run may use {them}"
     OTHERS = "{they} {belong} to another user or machine, or to nobody known"
+    IN_USE = "something else on the engine uses {them}"
     ELSEWHERE = "{their} run folder is gone or elsewhere (removed with --all)"
 
     def told(self, count: int) -> str:

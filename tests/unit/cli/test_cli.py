@@ -597,6 +597,19 @@ def test_clean_does_not_follow_a_link_to_the_cache_of_venv(
     assert mine.exists()
 
 
+def test_clean_counts_only_what_is_gone(
+    holding: Holding, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An engine keeps an image from which somebody else started a container."""
+    discard = holding.discard
+    monkeypatch.setattr(holding, "discard", lambda thing: thing == IMAGE or discard(thing))
+    assert main(["clean", "--yes"]) == Exit.OK
+    assert holding.things == [IMAGE]
+    assert capsys.readouterr().out.endswith(
+        "removed 3 items, 0 MB\nkept 1: something else on the engine uses it\n"
+    )
+
+
 def test_clean_has_nothing_to_do(holding: Holding, capsys: pytest.CaptureFixture[str]) -> None:
     """It says so and asks nothing."""
     holding.things = []

@@ -111,6 +111,7 @@ def test_reasons_are_plain_words() -> None:
     assert [reason.told(2) for reason in Kept] == [
         "kept 2: a live run may use them",
         "kept 2: they belong to another user or machine, or to nobody known",
+        "kept 2: something else on the engine uses them",
         "kept 2: their run folder is gone or elsewhere (removed with --all)",
     ]
     assert Kept.ELSEWHERE.told(1) == (
