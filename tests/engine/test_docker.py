@@ -6,6 +6,7 @@ import os
 import signal
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -361,6 +362,64 @@ def test_only_the_files_of_a_context_are_sent(served: Served, tmp_path: Path, em
     os.mkfifo(tmp_path / "pipe")
     image = served.engine.build(context)
     served.client.images.remove(image.id)
+
+
+def test_nothing_runs_when_an_image_is_built(client: DockerClient, tmp_path: Path) -> None:
+    """The base comes from a stranger, as does the matrix that names it."""
+    engine = DockerEngine(client, "engine-tests")
+    with (
+        changed(client, "ONBUILD RUN true") as base,
+        pytest.raises(EngineError, match=r"during a build.* without ONBUILD"),
+    ):
+        engine.build(labelled_only(tmp_path, base))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b'{"config": {"OnBuild": ["RUN true"]}}',
+        b'{"config": {"onbuild": ["RUN true"]}, "x": "\xff"} more',
+        b'{"config": {"OnBuild": ["RUN true"]}, "x": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)
+def test_a_base_of_a_bundle_runs_nothing(served: Served, tmp_path: Path, config: bytes) -> None:
+    """Podman would run the commands, but does not show them."""
+    file, base = tmp_path / "base.tar", Base(kind=BaseKind.LOCAL, name="x", digest="sha256:0")
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": None, "Layers": []}]).encode()
+    with tarfile.open(file, "w") as tar:
+        for name, content in (("manifest.json", manifest), ("c.json", config)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    with pytest.raises(EngineError, match="would run commands during a build"):
+        served.engine.load_base(base, INTERPRETER.minor, file)
+
+
+@pytest.mark.parametrize(
+    ("change", "effect"),
+    [
+        ("VOLUME /data", "would give trials a disk without limits: .* without VOLUME"),
+        (f"LABEL {LABEL}run=a-dead-run", "look like the leftovers of a run: .* without LABEL"),
+    ],
+)
+def test_a_base_can_only_provide_files(
+    served: Served, tmp_path: Path, change: str, effect: str
+) -> None:
+    """Every image that is built on it would have the same settings."""
+    with changed(served.client, change) as base, pytest.raises(EngineError, match=effect):
+        served.engine.build(labelled_only(tmp_path, base))
+
+
+@contextmanager
+def changed(client: DockerClient, change: str) -> Iterator[Base]:
+    """Have an image without files as a base that has one more instruction."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo(change.partition(" ")[0]))
+    answer = client.api.import_image_from_data(content.getvalue(), changes=[change])
+    identity = str(client.images.get(json.loads(answer.splitlines()[-1])["status"]).id)
+    yield Base(kind=BaseKind.LOCAL, name=identity, digest=identity)
+    client.images.remove(identity, force=True)
 
 
 def test_a_base_that_was_rebuilt_under_its_name_is_another_base(

@@ -37,6 +37,8 @@ BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
 CHUNK_BYTES = 1 << 20
 LARGEST_MANIFEST_BYTES = 1 << 20
+CONFIG_BYTES = 1 << 22
+"""Podman reads no larger configuration of an image; docker shows what is in it."""
 
 
 class DockerImages:
@@ -272,7 +274,10 @@ class DockerImages:
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
     def _identity(self, base: Base) -> str:
-        """Return the id of the image that is a base; EngineError if it is gone or another one."""
+        """Return the id of the image that is a base.
+
+        EngineError if it is gone or another one, or if it is more than files.
+        """
         with engine_at_work(f"find the base {base.name}"):
             try:
                 image = self._client.images.get(base.name)
@@ -287,11 +292,7 @@ class DockerImages:
                 f"the base {base.name} was replaced by another image; repeat the command to use "
                 "that one."
             )
-        if (image.attrs.get("Config") or {}).get("OnBuild"):  # anybody may have made the base
-            raise EngineError(
-                f"the base {base.name} wants to run commands while an image is built (ONBUILD); "
-                "use another base."
-            )
+        _check_config(base, image.attrs.get("Config") or {})
         return str(image.id)
 
     def _build_error(self, context: BuildContext, reason: str, lines: list[str]) -> EngineError:
@@ -341,6 +342,31 @@ def _base(name: str, image: PulledImage) -> Base:
     return Base(kind=kind, name=name, digest=content)
 
 
+def _check_config(base: Base, config: Mapping[str, Any]) -> None:
+    """Refuse a base that does more than to provide files; every image on it would do the same."""
+    if config.get("OnBuild"):
+        raise _runs_commands(base)
+    for found, instruction, effect in (
+        (config.get("Volumes"), "VOLUME", "would give trials a disk without limits"),
+        (
+            labels.RUN in (config.get("Labels") or {}),
+            f"LABEL {labels.RUN}",
+            "would make its containers look like the leftovers of a run",
+        ),
+    ):
+        if found:
+            raise EngineError(
+                f"the base {base.name} {effect}: use one that was built without {instruction}."
+            )
+
+
+def _runs_commands(base: Base) -> EngineError:
+    return EngineError(
+        f"the base {base.name} would run commands during a build: use one that was built without "
+        "ONBUILD."
+    )
+
+
 def _copy_plain(file: Path, target: IO[bytes], base: Base) -> None:
     """Copy the configuration and the layers of the one image in an archive, and nothing else.
 
@@ -356,9 +382,12 @@ def _copy_plain(file: Path, target: IO[bytes], base: Base) -> None:
                 "RepoTags": None,
                 "Layers": [layers[name] for name in image["Layers"]],
             }
+            config = _part(tar, image["Config"]).read(CONFIG_BYTES)
+            if _has_commands(config):
+                raise _runs_commands(base)
             most = file.stat().st_size
             _add(plain, "manifest.json", io.BytesIO(json.dumps([manifest]).encode()), most)
-            _add(plain, "config.json", _part(tar, image["Config"]), most)
+            _add(plain, "config.json", io.BytesIO(config), most)
             for name, plain_name in layers.items():
                 _add(plain, plain_name, _part(tar, name), most)
     except (*UNREADABLE, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -383,6 +412,26 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], most: int) -> None
         raise ValueError("it holds more than its size")
     content.seek(0)
     tar.addfile(entry, content)
+
+
+def _has_commands(content: bytes) -> bool:
+    """Whether a file may be an image's configuration with ONBUILD, which podman does not show.
+
+    It is read as leniently as engines do, which ignore the case of names.
+    """
+    commands: list[object] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        commands.extend(value for name, value in pairs if name.lower() == "onbuild")
+
+    text = content.decode(errors="replace").lstrip()
+    try:
+        json.JSONDecoder(object_pairs_hook=look, parse_int=str).raw_decode(text)
+    except RecursionError:
+        return True
+    except ValueError:  # not JSON
+        return False
+    return any(commands)
 
 
 def _as_tar(folder: Path) -> Iterator[bytes]:
