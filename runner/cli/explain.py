@@ -30,7 +30,10 @@ def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> I
     """
     yield cell.id
     if then.key == now.key:
-        yield f"resumes {folder.path}: nothing that affects a measurement has changed"
+        yield (
+            f"resumes {folder.path}, unless a base was replaced on the engine: nothing else that "
+            "affects a measurement has changed"
+        )
         yield from _trials(cell, now.matrix, plan, folder.checked(then, plan)[0])
         return
     yield f"begins a new run, because it differs from {folder.path}:"

@@ -63,7 +63,10 @@ def test_a_resumed_run_explains_each_trial(folder: RunFolder) -> None:
     folder.save_result(replace(result(plan, 4, Status.OK), disturbed="others were busy"), "")
     assert said(founding_run(), folder, plan) == [
         CELL.id,
-        f"resumes {folder.path}: nothing that affects a measurement has changed",
+        (
+            f"resumes {folder.path}, unless a base was replaced on the engine: nothing else that "
+            "affects a measurement has changed"
+        ),
         f"  {CELL.id}@b1.1: would not run: ended ok",
         f"  {CELL.id}@b2.1: would not run: ended failed",
         f"  {CELL.id}@b3.2: would run: attempt 1 does not count (the engine went away)",
