@@ -5,6 +5,7 @@ The owner is a user on a machine. What has no such labels, or those of others, i
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from runner.engines.protocol import BuildContext
@@ -78,15 +79,16 @@ def build_arguments(context: BuildContext, machine: str) -> dict[str, str]:
 def images(listed: Iterable[Mapping[str, Any]], machine: str) -> tuple[Image, ...]:
     """Return this user's images in an engine's list.
 
-    Labels alone prove nothing: an image that came with a bundle can have any.
+    Labels alone prove nothing: an image that came with a bundle can have any. One whose labels are
+    incomplete was not built by this program.
     """
-    return tuple(
-        image(entry["Id"], entry["Labels"], entry["Size"])
-        for entry in listed
-        if is_ours(entry["RepoTags"])
-        and any(map(_is_environment, entry["RepoTags"] or ()))
-        and belongs_to(machine, entry)
-    )
+    found = []
+    for entry in listed:
+        names = entry["RepoTags"] or ()
+        if is_ours(names) and any(map(_is_environment, names)) and belongs_to(machine, entry):
+            with suppress(LookupError, ValueError):
+                found.append(image(entry["Id"], entry["Labels"], entry["Size"]))
+    return tuple(found)
 
 
 def _is_environment(name: str) -> bool:

@@ -109,6 +109,14 @@ def test_images_of_others_are_not_listed(serve: Serve, name: str, owner: str | N
     assert docker.list_images("m", serve("200 OK", [{**OURS, "Labels": marks}])) == ()
 
 
+@pytest.mark.parametrize("value", ["nonsense", None])
+def test_an_image_with_wrong_labels_hides_no_others(serve: Serve, value: str | None) -> None:
+    """Anybody on the engine can make one that seems to be ours."""
+    marks = {key: mark for key, mark in LABELS.items() if key != "matrix-runner.base-kind"}
+    marks |= {} if value is None else {"matrix-runner.base-kind": value}
+    assert docker.list_images("m", serve("200 OK", [{**OURS, "Labels": marks}, OURS])) == (IMAGE,)
+
+
 def test_an_engine_that_fails_is_one_sentence(serve: Serve) -> None:
     """The sentence has the status and says what to do."""
     with pytest.raises(EngineError, match=r"could not list its images \(HTTP/1\.0 500 .*restart"):
