@@ -20,7 +20,8 @@ def _too_few_blocks(matrix: Matrix, plan: Plan) -> Iterator[str]:
     verdicts = [blocks for blocks in plan.looks if FEWEST_BLOCKS <= blocks <= plan.blocks]
     if verdicts or not asked:
         return
-    problem = f"a comparison needs {FEWEST_BLOCKS} blocks, so {plan.blocks} give no verdict"
+    gives = "1 block gives" if plan.blocks == 1 else f"{plan.blocks} give"
+    problem = f"a comparison needs {FEWEST_BLOCKS} blocks, so {gives} no verdict"
     if matrix.is_quick:
         yield f"{problem}; run without --quick for verdicts"
         return

@@ -22,7 +22,7 @@ def warned(study: Matrix, blocks: int | None = None, cores: int = 64) -> str:
         (5, 1, ""),
         (3, 4, "so 3 give no verdict; write `blocks: 5` or more, or give --blocks 6"),
         (4, 1, "so 4 give no verdict; write `blocks: 5` or more"),
-        (1, 4, "so 1 give no verdict; write `blocks: 5` or more"),
+        (1, 4, "so 1 block gives no verdict; write `blocks: 5` or more"),
     ],
 )
 def test_too_few_blocks(blocks: int, looks: int, said: str) -> None:
