@@ -4,6 +4,7 @@ Importing the docker SDK takes a third of the time that ``plan`` needs for every
 imported only where it is used, and the images of a local engine are listed without it.
 """
 
+import errno
 import json
 import socket
 import time
@@ -17,6 +18,8 @@ from runner.errors import EngineError
 from runner.records.environment import Image
 
 CHUNK_BYTES = 1 << 16
+LARGEST_BYTES = 1 << 26
+"""No list of images is larger."""
 
 
 def connect(machine: str, address: Address | None = None) -> Engine:
@@ -65,7 +68,7 @@ def _images_at(path: str, machine: str) -> tuple[Image, ...]:
 
 
 def _response(path: str, request: bytes) -> bytes:
-    """Return the whole response; OSError if it is not complete in time."""
+    """Return the whole response; OSError if it is not complete in time, or too large."""
     deadline, response = time.monotonic() + ANSWER_S, bytearray()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_S)
@@ -73,6 +76,8 @@ def _response(path: str, request: bytes) -> bytes:
         connection.sendall(request)
         while chunk := connection.recv(CHUNK_BYTES):
             response += chunk
+            if len(response) > LARGEST_BYTES:
+                raise OSError(errno.EFBIG, f"its answer is larger than {LARGEST_BYTES} bytes")
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError(f"no complete answer within {ANSWER_S:g} s")

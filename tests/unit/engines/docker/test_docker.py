@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -115,6 +116,25 @@ def test_an_image_with_wrong_labels_hides_no_others(serve: Serve, value: str | N
     marks = {key: mark for key, mark in LABELS.items() if key != "matrix-runner.base-kind"}
     marks |= {} if value is None else {"matrix-runner.base-kind": value}
     assert docker.list_images("m", serve("200 OK", [{**OURS, "Labels": marks}, OURS])) == (IMAGE,)
+
+
+def test_an_endless_answer_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """It is no answer."""
+
+    def flood() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            while True:
+                connection.sendall(bytes(1 << 20))
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+        thread = threading.Thread(target=flood)
+        thread.start()
+        with pytest.raises(EngineError, match="its answer is larger than"):
+            docker.list_images("m", Address(url=f"unix://{tmp_path / 'socket'}"))
+        thread.join()
 
 
 def test_an_engine_that_fails_is_one_sentence(serve: Serve) -> None:
