@@ -46,6 +46,7 @@ def engine_address() -> Address:
     EngineError if that context does not exist.
     """
     if url := os.environ.get("DOCKER_HOST"):
+        url = LOCAL if url == "unix://" else url
         verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
         folder = os.environ.get("DOCKER_CERT_PATH") or (_settings() if verify else None)
         return Address(url=url, certificates=Path(folder) if folder else None, verify=verify)
@@ -61,7 +62,8 @@ def _chosen_context() -> str | None:
     """Return the context that ``docker context use`` chose."""
     with suppress(OSError, ValueError, AttributeError):
         settings = json.loads((_settings() / "config.json").read_text(encoding="utf-8"))
-        return settings.get("currentContext")  # type: ignore[no-any-return]
+        chosen = settings.get("currentContext")
+        return chosen if isinstance(chosen, str) else None
     return None
 
 

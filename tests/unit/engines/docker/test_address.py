@@ -32,7 +32,10 @@ def write_context(folder: Path, name: str, endpoints: object) -> None:
     (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": endpoints}))
 
 
-@pytest.mark.parametrize("text", [None, "{}", "[]", "not JSON", '{"currentContext": "default"}'])
+@pytest.mark.parametrize(
+    "text",
+    [None, "{}", "[]", "not JSON", '{"currentContext": "default"}', '{"currentContext": []}'],
+)
 def test_the_default_is_the_usual_socket(settings: Path, text: str | None) -> None:
     """Also if the settings cannot be read."""
     if text is not None:
@@ -51,6 +54,8 @@ def test_docker_host_overrides_a_context(settings: Path, monkeypatch: pytest.Mon
     assert engine_address() == Address(url=LOCAL)
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
     assert engine_address() == far
+    monkeypatch.setenv("DOCKER_HOST", "unix://")
+    assert engine_address() == Address(url=LOCAL, verify=False)
     monkeypatch.setenv("DOCKER_HOST", "tcp://there:2376")
     assert engine_address() == Address(url="tcp://there:2376", verify=False)
     assert engine_address().socket is None
