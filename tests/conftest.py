@@ -105,7 +105,9 @@ def own_folders(
 @pytest.fixture(autouse=True)
 def unseen_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test in this process see the living processes of this machine."""
-    monkeypatch.setattr("runner.system.alive.PREFIX", f"matrix-runner-tests/{os.getpid()}/")
+    for module in ("alive", "cores"):
+        prefix = f"matrix-runner-tests/{os.getpid()}/{module}/"
+        monkeypatch.setattr(f"runner.system.{module}.PREFIX", prefix)
 
 
 @pytest.fixture(autouse=True)

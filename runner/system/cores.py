@@ -34,7 +34,8 @@ MOST_WAITING = 64
 ALLOWED = frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())
 """The cores that this process was allowed to use when it started."""
 
-_PREFIX = "matrix-runner/"
+PREFIX = "matrix-runner/"
+"""How the names begin; tests have their own."""
 
 
 def highest() -> int:
@@ -69,7 +70,7 @@ def reserved(available: Sequence[int], count: int, machine: str = "") -> Iterato
     ] or [tuple(available[-count:])]
     for group in groups:
         with contextlib.ExitStack() as sockets:
-            names = [f"{_PREFIX}{machine}run/{core}" for core in group]
+            names = [f"{PREFIX}{machine}run/{core}" for core in group]
             if all(_taken(sockets, name) for name in names):
                 yield group
                 return
@@ -89,7 +90,7 @@ def _taken(sockets: contextlib.ExitStack, name: str) -> bool:
 def measured(machine: str = "") -> set[int]:
     """Return the cores that runs have reserved."""
     names = text_in("/proc/net/unix").split()
-    marker = f"@{_PREFIX}{machine}run/"
+    marker = f"@{PREFIX}{machine}run/"
     numbers = {name.removeprefix(marker) for name in names if name.startswith(marker)}
     return {int(number) for number in numbers if number.isdecimal()}
 
@@ -151,7 +152,7 @@ class Turns:
                     return
 
     def _address(self, core: int) -> str:
-        return f"\0{_PREFIX}{self._machine}core/{core}"
+        return f"\0{PREFIX}{self._machine}core/{core}"
 
     def _take(self, core: int, held: "list[_Held]", deadline: float) -> str | None:
         """Wait for a core, and hold it; return who holds it if that does not end in time."""

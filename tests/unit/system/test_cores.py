@@ -21,14 +21,18 @@ from runner.system.cores import Turns, keep_off_measured, online, reserved
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
 CORE = 900_000 + os.getpid() % 1000
-ADDRESS = f"\0matrix-runner/core/{CORE}"
+
+
+def address() -> str:
+    """Return the name of the core."""
+    return f"\0{cores.PREFIX}core/{CORE}"
 
 
 @contextlib.contextmanager
 def squatter(*, listening: bool) -> Iterator[socket.socket]:
     """A process that occupies the core's name without measuring."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-        one.bind(ADDRESS)
+        one.bind(address())
         if listening:
             one.listen()
         yield one
@@ -74,7 +78,8 @@ def test_turns_exclude_each_other_and_alternate() -> None:
 def test_a_killed_process_lets_go() -> None:
     """Its name is free again as soon as it has ended, however it ended."""
     program = (
-        "import sys, time; from runner.system.cores import Turns\n"
+        "import sys, time; from runner.system import cores; from runner.system.cores import Turns\n"
+        f"cores.PREFIX = {cores.PREFIX!r}\n"
         f"with Turns([{CORE}], 'killed', print).turn():\n"
         "    print('holds', flush=True); time.sleep(60)"
     )
@@ -133,7 +138,7 @@ def test_many_connections_do_not_use_up_our_files() -> None:
         answer = b"none"
         for _ in range(3 * cores.MOST_WAITING):
             stranger = strangers.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            stranger.connect(ADDRESS)
+            stranger.connect(address())
             answer = stranger.recv(10)
         assert answer == b""
         assert len(list(Path("/proc/self/fd").iterdir())) < 5 * cores.MOST_WAITING + 50
