@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from runner.errors import EngineError
 from runner.python.interpreters import Interpreter
-from runner.system import archive, child, digest
+from runner.system import archive, child, digest, tempdir
 
 # The libraries that manylinux wheels may expect (PEP 513, 571, 599), beyond those Python links.
 WHEEL_LIBRARIES = (
@@ -35,7 +35,8 @@ WHEEL_LIBRARIES = (
 C_LIBRARY = {"libc.so.6", *(name for name in WHEEL_LIBRARIES[:7])}
 """The parts of the C library, which only work with the loader of the same system."""
 TIMEOUT_S = 60.0
-LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter"}
+BYTECODE_TIMEOUT_S = 300.0
+LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "__pycache__"}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 FOLDERS = ("tmp", "out", "inputs", "proc", "sys", "dev", "etc", "opt", "bin", "usr/bin")
 FILES = {
@@ -72,16 +73,19 @@ def fingerprint(interpreter: Interpreter) -> str:
 def assemble(interpreter: Interpreter, target: Path) -> None:
     """Write the base for an interpreter as a tar to ``target``; EngineError if that fails."""
     python, program = f"python{interpreter.minor}", interpreter.path.resolve()
-    shell = Path("/bin/sh").resolve()
+    shell, library = Path("/bin/sh").resolve(), f"usr/local/lib/{python}"
     try:
         standard, shared = _parts(interpreter)
         extensions = [path for path, _ in standard if ".so" in path.suffixes]
         libraries = _libraries([program, shell, *extensions])
         if shared is not None:
             libraries[shared.name] = shared
-        with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
-            for folder in FOLDERS:
-                _add(tar, folder, 0o1777 if folder == "tmp" else 0o755, kind=tarfile.DIRTYPE)
+        with (
+            tempdir.folder() as folder,
+            tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar,
+        ):
+            for name in FOLDERS:
+                _add(tar, name, 0o1777 if name == "tmp" else 0o755, kind=tarfile.DIRTYPE)
             for name, text in FILES.items():
                 _add(tar, name, 0o644, text.encode())
             _add_file(tar, program, f"usr/local/bin/{python}", 0o755)
@@ -89,11 +93,14 @@ def assemble(interpreter: Interpreter, target: Path) -> None:
                 _add_link(tar, f"usr/local/bin/{alias}", python)
             _add_file(tar, shell, "bin/sh", 0o755)
             for path, name in standard:
-                _add_file(tar, path, f"usr/local/lib/{python}/{name}", 0o644)
+                _add_file(tar, path, f"{library}/{name}", 0o644)
+            _copy_files(standard, folder)
+            for path, name in _compiled(interpreter, folder, f"/{library}"):
+                _add(tar, f"{library}/{name}", 0o644, path.read_bytes())
             for name, path in sorted(libraries.items()):
                 # Programs name the loader by its absolute path. It finds all other libraries here.
-                folder = "lib64" if name.startswith("ld-linux") else LIBRARIES
-                _add_file(tar, path, f"{folder}/{name}", 0o755)
+                place = "lib64" if name.startswith("ld-linux") else LIBRARIES
+                _add_file(tar, path, f"{place}/{name}", 0o755)
             _add_link(tar, "lib", "usr/lib")
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(
@@ -110,13 +117,11 @@ def copy(interpreter: Interpreter, target: Path) -> None:
     python = f"python{interpreter.minor}"
     try:
         standard, shared = _parts(interpreter)
-        files = [(interpreter.path.resolve(), f"bin/{python}")]
-        files += [(path, f"lib/{python}/{name}") for path, name in standard]
-        files += [] if shared is None else [(shared, f"lib/{shared.name}")]
-        for path, name in files:
-            place = target / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, place)  # with its date, or Python would ignore the bytecode
+        _copy_files([(interpreter.path.resolve(), f"bin/{python}")], target)
+        _copy_files([] if shared is None else [(shared, f"lib/{shared.name}")], target)
+        library = target / "lib" / python
+        _copy_files(standard, library)
+        _compiled(interpreter, library, str(library))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(
             f"the interpreter {interpreter.path} could not be copied to {target}: {error}. Fix "
@@ -171,9 +176,30 @@ def _standard_library(stdlib: Path) -> Iterator[tuple[Path, str]]:
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
         for name in sorted(files):
             path = Path(folder, name)
-            # Keep the bytecode, or every trial would compile its imports. ".opt-1.pyc" is not used.
-            if path.suffix != ".a" and ".opt-" not in name:
+            if path.suffix != ".a":
                 yield path, path.relative_to(stdlib).as_posix()
+
+
+def _copy_files(files: Iterable[tuple[Path, str]], folder: Path) -> None:
+    """Copy files with their dates: Python ignores bytecode of a source with another date."""
+    for path, name in files:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
+
+
+def _compiled(interpreter: Interpreter, folder: Path, shown: str) -> list[tuple[Path, str]]:
+    """Compile the modules in a folder, or every trial would compile its imports.
+
+    Return the new files with their relative names. The interpreter's own bytecode is not used: it
+    is of whatever was imported so far. ``shown`` is the folder that tracebacks name.
+    """
+    command = [str(interpreter.path), "-I", "-S", "-m", "compileall", "-qq", "-j", "0", "-d", shown]
+    done = child.run([*command, str(folder)], timeout_s=BYTECODE_TIMEOUT_S)
+    if done.returncode not in (0, 1):  # 1: some files are templates, which cannot be compiled
+        done.check_returncode()
+    found = sorted(folder.rglob("*.pyc"))
+    return [(path, path.relative_to(folder).as_posix()) for path in found]
 
 
 def _libraries(programs: Iterable[Path]) -> dict[str, Path]:

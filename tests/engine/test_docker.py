@@ -479,7 +479,7 @@ def test_a_base_runs_nothing_while_an_image_is_built(served: Served, tmp_path: P
     try:
         base = Base(kind=BaseKind.LOCAL, name=name, digest=str(made.id))
         context = BuildContext(folder=tmp_path, environment="0" * 64, label="x", base=base)
-        with pytest.raises(EngineError, match="wants to run commands while an image is built"):
+        with pytest.raises(EngineError, match="would run commands during a build"):
             served.engine.build(context)
     finally:
         served.client.images.remove(name)

@@ -1,5 +1,7 @@
 """The base that is assembled from an interpreter of this machine."""
 
+import shutil
+import subprocess
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.engines.base import assemble
+from runner.engines.base import assemble, copy
 from runner.errors import EngineError
 from runner.python.interpreters import Interpreter
 from runner.system import digest
@@ -28,6 +30,31 @@ def test_equal_interpreters_give_equal_bytes(base: Path) -> None:
         assemble(INTERPRETER, base)
         digests.add(digest.of_file(base))
     assert len(digests) == 1
+
+
+def test_a_base_does_not_depend_on_what_was_imported_before(base: Path, tmp_path: Path) -> None:
+    """Bytecode that Python wrote or did not write meanwhile changes nothing."""
+    interpreter = Interpreter(path=copied(tmp_path), version=INTERPRETER.version)
+    digests = set()
+    for module in ("", "import wave, tarfile"):
+        subprocess.run([interpreter.path, "-I", "-S", "-c", module], check=True)
+        assemble(interpreter, base)
+        digests.add(digest.of_file(base))
+    assert len(digests) == 1
+    with tarfile.open(base) as tar:
+        assert any("/__pycache__/wave." in name for name in tar.getnames())
+
+
+def copied(folder: Path) -> Path:
+    """Return a copy of this interpreter that may write its bytecode."""
+    copy(INTERPRETER, folder / "python")
+    for path in (folder / "python").rglob("__pycache__"):
+        shutil.rmtree(path)
+    program = folder / "python" / "bin" / f"python{INTERPRETER.minor}"
+    script = program.with_name("start")
+    script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={folder}/python/lib exec {program} "$@"\n')
+    script.chmod(0o755)
+    return script
 
 
 def test_a_base_holds_an_interpreter_and_no_packages(base: Path) -> None:
