@@ -34,6 +34,8 @@ WHEEL_LIBRARIES = (
 )
 C_LIBRARY = {"libc.so.6", *(name for name in WHEEL_LIBRARIES[:7])}
 """The parts of the C library, which only work with the loader of the same system."""
+ASSEMBLY = 2
+"""The version of how a base is assembled; raise it when that changes. 2: own bytecode."""
 TIMEOUT_S = 60.0
 BYTECODE_TIMEOUT_S = 300.0
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "__pycache__"}
@@ -62,7 +64,7 @@ def fingerprint(interpreter: Interpreter) -> str:
     try:
         shared = _locations(interpreter)[1]
         files = [interpreter.path.resolve(), *([] if shared is None else [shared])]
-        return digest.of_content([interpreter.version, *map(digest.of_file, files)])
+        return digest.of_content([ASSEMBLY, interpreter.version, *map(digest.of_file, files)])
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(
             f"the interpreter {interpreter.path} cannot be examined: {error}. Fix that, or name a "
