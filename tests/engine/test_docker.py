@@ -25,6 +25,7 @@ from runner.errors import EngineError, EngineLostError
 from runner.execute import clear
 from runner.execute.result import parse_outcome
 from runner.prepare import write_context
+from runner.python import interpreters
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status
 from runner.system.digest import of_file
@@ -296,7 +297,7 @@ def test_a_removed_base_is_provided_again(served: Served, tmp_path: Path) -> Non
     for image in served.client.images.list(context.base.name):
         for tag in image.tags:
             served.client.images.remove(tag)
-    again = served.engine.base("host", INTERPRETER)
+    again = served.engine.base("host", interpreters.find(INTERPRETER.minor))
     assert again == context.base
     assert served.client.images.list(again.name)
 
