@@ -3,13 +3,16 @@
 import io
 import os
 import stat
+import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from runner.python import interpreters
 from runner.system import archive
+from tests.support.studies import ROOT
 
 KINDS = {
     "file": tarfile.REGTYPE,
@@ -118,3 +121,43 @@ def test_modes_and_owners_are_ours(tmp_path: Path, mode: int, allowed: int) -> N
     assert stat.S_IMODE(found.st_mode) == allowed
     assert (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
     assert stat.S_IMODE((target / "a").stat().st_mode) & ~0o755 == 0
+
+
+PROGRAM = """
+import io, sys, tarfile, pathlib
+sys.path.insert(0, sys.argv[1])
+from runner.system import archive
+content = io.BytesIO()
+with tarfile.open(fileobj=content, mode="w") as tar:
+    entry = tarfile.TarInfo(sys.argv[3])
+    entry.size = 7
+    tar.addfile(entry, io.BytesIO(b"content"))
+content.seek(0)
+with tarfile.open(fileobj=content) as tar:
+    archive.unpack(tar, pathlib.Path(sys.argv[2]), lambda entry: entry.name)
+"""
+
+
+def oldest() -> Sequence[Path]:
+    """Return interpreters of this machine that can run the program, the system's own among them."""
+    folders = [Path("/usr/bin"), *(one.path.parent for one in interpreters.available())]
+    found = [folder / "python3" for folder in folders]
+    return sorted({path.resolve() for path in found if path.exists() and _is_supported(path)})
+
+
+def _is_supported(path: Path) -> bool:
+    code = "import sys; sys.exit(sys.version_info < (3, 10))"
+    return subprocess.run([path, "-I", "-S", "-c", code], check=False).returncode == 0
+
+
+def test_patch_releases_without_filters_unpack(tmp_path: Path) -> None:
+    """The filters of tarfile came with 3.10.12 and 3.11.4; Debian 12 has 3.11.2."""
+    for number, python in enumerate(oldest()):
+        target = tmp_path / str(number)
+        target.mkdir()
+        command = [str(python), "-I", "-S", "-c", PROGRAM, str(ROOT), str(target)]
+        subprocess.run([*command, "a/file"], check=True)
+        assert (target / "a" / "file").read_text() == "content", python
+        refused = subprocess.run([*command, "../out"], check=False, capture_output=True, text=True)
+        assert refused.returncode != 0, python
+        assert not (tmp_path / "out").exists(), python
