@@ -41,6 +41,7 @@ TAKE_TURNS = ("engine", "zoo", "faults")
 """The folders of tests that share an engine and the measured cores."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Distribute the tests, and skip those that need an engine if none answers.
 
