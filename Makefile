@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUNNER := $(VENV)/bin/python -m runner
-PYTEST := $(VENV)/bin/pytest -n 2 --dist loadgroup
+PYTEST := $(VENV)/bin/pytest -n 2 --no-loadscope-reorder
 
 .PHONY: report quick test test-faults test-fuzz lint clean
 

@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -41,21 +42,24 @@ TAKE_TURNS = ("engine", "zoo", "faults")
 """The folders of tests that share an engine and the measured cores."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Distribute the tests, and skip those that need an engine if none answers.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute files with ``-n 2``, but keep the tests that take turns together.
 
-    With ``-n 2``, the tests of a file stay together, and those that take turns are all in one
-    process. They come last, so the other process is done when they begin.
+    They come last, so the other process is done when they begin.
     """
-    for item in items:
-        name = item.path.relative_to(TESTS).parts[0]
-        group = "taking turns" if name in TAKE_TURNS else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    _skip_without_engine(items)
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (only with -n)
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "turns" if file.split("/")[1] in TAKE_TURNS else file
+
+    return Scheduling(config, log)
 
 
-def _skip_without_engine(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the engine tests, with the reason, if no engine answers."""
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get(required.ENGINE):
         return
