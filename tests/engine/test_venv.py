@@ -535,7 +535,7 @@ def test_a_killed_run_is_resumed(own_cache: Path, tmp_path: Path) -> None:
     """The next start removes what it left, and repeats the trial."""
     write_study(tmp_path, PLAIN, f"import time; time.sleep(2); {NUMBER}")
     program = started(tmp_path, "--engine", "venv")
-    while not marked(str(own_cache)):
+    while not any("launcher.py" in one for one in marked(str(own_cache))):  # a trial runs
         time.sleep(0.05)
     program.send_signal(signal.SIGKILL)
     ended(program)
