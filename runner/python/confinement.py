@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 
 from runner.errors import PackagesError
-from runner.system import child, tempdir
+from runner.system import child, privileges, tempdir
+from runner.system.privileges import NOBODY
 
 KINDS = ("bwrap", "unshare", "plain")
-NOBODY = 65534
 TRY_TIMEOUT_S = 20.0
 SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
@@ -109,22 +109,9 @@ class Confinement:
             places += [(Path("/dev", name), Path("/dev", name)) for name in DEVICES]
             command += [word for place, source in places for word in (str(source), str(place))]
             command += ["--"]
-        return [*command, *self._without_privileges()]
-
-    def _without_privileges(self) -> list[str]:
-        """Return the command that starts a program without privileges.
-
-        A change of user ends the request to be killed with the parent, so it is made again.
-        """
-        setpriv = child.program("setpriv")
-        if setpriv is None:
-            return []
-        command = [setpriv]
-        if _root():
-            command += [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        if _root() or self.kind == "unshare":  # in its namespace, the user is root
-            command += ["--bounding-set=-all", "--inh-caps=-all"]
-        return [*command, "--no-new-privs", "--pdeathsig", "KILL", "--"]
+        if child.program("setpriv") is None:  # where it is needed, ``_works`` demands it
+            return command
+        return [*command, *privileges.without(is_root_inside=self.kind == "unshare")]
 
 
 def prepare(work: Path, folders: Sequence[str]) -> None:

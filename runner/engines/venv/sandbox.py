@@ -12,10 +12,10 @@ from pathlib import Path
 from runner.errors import EngineError
 from runner.records.run import SANDBOXES, sandboxed
 from runner.records.study import Limits
-from runner.system import child
+from runner.system import child, privileges
+from runner.system.privileges import NOBODY
 
 KINDS = (*SANDBOXES, "plain")
-NOBODY = 65534
 SHARED_BYTES = 64 * 1024**2
 TRY_TIMEOUT_S = 20.0
 PRIVATE = ("/home", "/root", "/run")
@@ -71,7 +71,7 @@ class Sandbox:
             user = [] if os.geteuid() == 0 else ["--user", "--map-current-user"]
             command = ["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child"]
             command += ["--mount-proc", *user, "--"]
-        return [*command, *_without_privileges()]
+        return [*command, *privileges.without()]
 
     def can_execute(self, python: Path, code: str, folder: Path, *variables: str) -> bool:
         """Whether an interpreter in a folder, which may be a stranger's, runs in the sandbox."""
@@ -148,25 +148,12 @@ def _reveal(folder: Path, hidden: set[Path]) -> list[str]:
 
 def can_execute(python: Path, code: str) -> bool:
     """Whether the user of trials can execute an interpreter of this machine at its path."""
-    return _succeeds([*_without_privileges(), *_python(python, code)])
+    return _succeeds([*privileges.without(), *_python(python, code)])
 
 
 def _python(python: Path, code: str, variables: Sequence[str] = ()) -> list[str]:
     # setpriv starts a program before its privileges are gone; env starts it afterwards.
     return ["env", "--", *variables, str(python), "-I", "-S", "-c", code]
-
-
-def _without_privileges() -> list[str]:
-    """Return the command that starts a program without privileges.
-
-    It is not looked up on the PATH of trials, which an environment fills. A change of user ends the
-    request to be killed with the parent, so it is made again.
-    """
-    setpriv = child.program("setpriv") or "setpriv"
-    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    user += ["--bounding-set=-all", "--inh-caps=-all"]
-    as_nobody = user if os.geteuid() == 0 else ()
-    return [setpriv, *as_nobody, "--no-new-privs", "--pdeathsig", "KILL", "--"]
 
 
 def _succeeds(command: Sequence[str]) -> bool:

@@ -22,6 +22,7 @@ from runner.records.environment import (
     Unsupported,
 )
 from runner.system import child
+from runner.system.privileges import NOBODY
 from tests.support.packages import index, spy
 
 NEED = Requirement(axis="spy", distributions=("spy",), version="1.0")
@@ -100,7 +101,7 @@ def test_a_build_sees_and_changes_nothing_outside(kind: str, outside: Path, tmp_
     assert SECRET not in seen["environment"].values()
     assert str(tmp_path / "home") not in seen["environment"].values()
     assert seen["home"] == []
-    assert (seen["uid"] == confinement.NOBODY) or os.geteuid() != 0
+    assert (seen["uid"] == NOBODY) or os.geteuid() != 0
     assert not (uv.cache_folder() / "planted").exists() or kind == "plain"
     assert not Path("/usr/planted").exists()
     assert not os.path.lexists(site / "link.txt")
