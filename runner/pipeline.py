@@ -17,7 +17,7 @@ from runner.errors import (
     NoSpaceError,
     RunFolderError,
 )
-from runner.execute import Study, execute, staged
+from runner.execute import Study, clear, execute, staged
 from runner.judge import judge, may_change, next_plan
 from runner.judge.records import Goal
 from runner.observer import Observer
@@ -113,10 +113,13 @@ class Pipeline:
     def _execute_all(self, cores: tuple[int, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
         turns = Turns(cores, self._name, self._observer.note, self._machine)
-        while self._missing():
+        while True:
             try:
-                with self._prepared(cores, turns) as study:
-                    self._execute_blocks(study)
+                if self._missing():
+                    with self._prepared(cores, turns) as study:
+                        self._execute_blocks(study)
+                else:  # the engine was lost after the last trial: something may still be there
+                    clear(self._engine, registry.remember(self._folder.path))
                 break
             except EngineLostError as error:
                 self._tolerance.wait(error)

@@ -119,7 +119,7 @@ def table(injected: Sequence[Injected]) -> str:
                 sum(one.duplicated for one in found),
                 sum(one.wrong for one in found),
                 sum(one.missing for one in found) + len(mine) - len(found),
-                sum(one.orphans for one in found),
+                sum(len(one.orphans) for one in found),
                 sum(one.problem is not None for one in mine),
             ]
         )

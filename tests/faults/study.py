@@ -109,13 +109,13 @@ def saved(folder: Path) -> dict[Path, bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The number of problems after a fault and its resumed run; all should be zero."""
+    """The problems after a fault and its resumed run; there should be none."""
 
     lost: int
     duplicated: int
     wrong: int
     missing: int
-    orphans: int
+    orphans: tuple[str, ...]
 
     @property
     def sound(self) -> bool:
@@ -141,7 +141,7 @@ def inspect(
         duplicated=sum(count - 1 for count in said.values()),
         wrong=sum(not _right(result, failing) for result in run.results()),
         missing=len(planned - set(said)),
-        orphans=len(orphans(folder, run, address)),
+        orphans=tuple(orphans(folder, run, address)),
     )
 
 

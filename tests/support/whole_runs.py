@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.engines.protocol import Launch, Outcome
+from runner.engines.protocol import Launch, Outcome, Owned
 from runner.errors import EngineLostError
 from runner.lock.file import lock_path, write_lock
 from runner.python.interpreters import machine_platform
@@ -48,6 +48,7 @@ class WatchedEngine(QuickEngine):
         self.launches: list[Launch] = []
         self.interrupted_at_trial: int | None = None
         self.forgets_images_at_trial: int | None = None
+        self.dies_at_removal = False
         self.left: list[str] = []
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
@@ -59,6 +60,12 @@ class WatchedEngine(QuickEngine):
             raise EngineLostError("an image is gone that was there before")
         self.launches.append(launch)
         return super().execute(launch, watch)
+
+    def discard(self, thing: Owned) -> None:
+        if self.dies_at_removal:
+            self.dies_at_removal = False
+            raise EngineLostError("the engine went away")
+        super().discard(thing)
 
     def close(self) -> None:
         """Remember what a run left, instead of closing."""

@@ -301,6 +301,18 @@ def test_a_run_waits_for_a_lost_engine(
     assert engine.left == []
 
 
+def test_a_run_whose_engine_is_lost_after_the_last_trial_leaves_nothing(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It waits for the engine, removes its volume, and executes nothing again."""
+    study(engine)
+    engine.dies_at_removal = True
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert capsys.readouterr().out.count("Trying again in 0 s.") == 1
+    assert len(engine.executed) == 3
+    assert engine.left == []
+
+
 def test_a_removed_image_is_built_again(engine: WatchedEngine) -> None:
     """A run does not end because somebody removed images."""
     study(engine)
