@@ -1,16 +1,19 @@
 """Lock every environment that the cells of a matrix need, as exact packages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from runner.errors import ConfigError
-from runner.lock.resolve import resolve as resolve_request
-from runner.python.interpreters import machine_platform
-from runner.records.environment import Environment, EnvironmentRequest, Lock, Unsupported
+from runner.lock.choose import choose
+from runner.lock.releases import Options, options
+from runner.lock.resolve import Ask, resolve
+from runner.python import packages, uv
+from runner.python.index import Files, Index
+from runner.python.interpreters import Interpreter, machine_platform
+from runner.records.environment import BUILD, Environment, EnvironmentRequest, Lock, Unsupported
 from runner.records.study import Matrix
 from runner.system.parallel import in_parallel
-from runner.text import counted
-
-Resolve = Callable[[EnvironmentRequest], Environment | Unsupported]
+from runner.text import counted, listed
 
 
 def missing(matrix: Matrix, lock: Lock) -> tuple[EnvironmentRequest, ...]:
@@ -32,22 +35,79 @@ def lock_matrix(
     known: Lock,
     absent: Sequence[EnvironmentRequest],
     note: Callable[[str], None],
-    resolve: Resolve = resolve_request,
+    *,
+    ask: Ask = uv.call,
+    files: Files | None = None,
 ) -> Lock:
     """Return the lock of a matrix: known entries stay as they are, ``absent`` ones are resolved.
 
     Entries are in the order of the cells; entries that no cell needs are dropped. ``note`` gets a
     line for each new environment. PackagesError if the index does not answer.
     """
-    found = []
-    for entry in in_parallel(resolve, absent):
-        found.append(entry)
+    found = resolve_all(absent, _pythons(matrix, known), ask, files or Index().files)
+    for entry in found:
         if isinstance(entry, Environment):  # the caller reports unsupported ones
-            packages = counted(len(entry.packages), "package")
+            count = counted(len(entry.packages), "package")
             note(
-                f"locked {entry.request.label}: Python {entry.python}, {packages} as of "
+                f"locked {entry.request.label}: Python {entry.python}, {count} as of "
                 f"{entry.as_of.date()}"
             )
-    every = Lock(entries=(*known.entries, *found))
-    entries = (every.entry(request) for request in matrix.requests)
-    return Lock(entries=tuple(entry for entry in entries if entry is not None))
+    entries = Lock(entries=(*known.entries, *found))
+    in_order = (entries.entry(request) for request in matrix.requests)
+    return Lock(entries=tuple(entry for entry in in_order if entry is not None))
+
+
+def resolve_all(
+    requests: Sequence[EnvironmentRequest], preferred: Collection[str], ask: Ask, files: Files
+) -> tuple[Environment | Unsupported, ...]:
+    """Resolve requests; those with ``python: auto`` get the same interpreter if possible.
+
+    Minor versions in ``preferred`` are tried first.
+    """
+    found: dict[EnvironmentRequest, Environment | str] = {}
+    groups: dict[str, dict[EnvironmentRequest, Options]] = {}
+    offers = in_parallel(partial(options, files=files), requests)
+    for request, offer in zip(requests, offers, strict=True):
+        if isinstance(offer, str):
+            found[request] = offer
+        else:
+            groups.setdefault(request.python, {})[request] = offer
+    for group in groups.values():
+        found |= choose(group, preferred, partial(_solve, ask=ask), files)
+    return tuple(
+        Unsupported(request=request, reason=entry) if isinstance(entry, str) else entry
+        for request, entry in ((request, found[request]) for request in requests)
+    )
+
+
+def _pythons(matrix: Matrix, known: Lock) -> set[str]:
+    """Return the minor versions that were chosen for other cells before."""
+    entries = (known.entry(request) for request in matrix.requests if request.python == "auto")
+    return {entry.python for entry in entries if isinstance(entry, Environment)}
+
+
+def _solve(
+    request: EnvironmentRequest, options: Options, interpreter: Interpreter, ask: Ask
+) -> Environment | str:
+    """Resolve a request with source packages that can be built, or return why there is none."""
+    reasons = []
+    for newest_tools in (False, True) if request.source_packages == BUILD else (False,):
+        as_of = options.days[interpreter]
+        entry = resolve(request, options.lines, interpreter, as_of, ask, newest_tools=newest_tools)
+        if isinstance(entry, Environment):
+            why = packages.why_not_built(entry, interpreter)
+            if why is None:
+                return entry
+            entry = _not_built(entry, why)
+        reasons.append(entry)
+    return reasons[0]
+
+
+def _not_built(entry: Environment, why: str) -> str:
+    """Return that source packages cannot be built, with advice."""
+    sources = listed([one.name for one in entry.packages if one.source])
+    advice = "" if entry.request.compile else ", or set `compile: true` to allow a compiler"
+    return (
+        f"{entry.request.label} needs {sources} as of {entry.as_of.date()}, which cannot be built "
+        f"for Python {entry.python} ({why}); choose another Python or version{advice}"
+    )

@@ -1,5 +1,6 @@
 """Find the interpreters of this machine: from pyenv, from uv and on PATH."""
 
+import json
 import os
 import platform
 import re
@@ -8,14 +9,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from runner.errors import PackagesError
 from runner.python import uv
 from runner.system import child
 
 ASK_TIMEOUT_S = 20.0
+LIST_TIMEOUT_S = 120.0
 DOWNLOAD_TIMEOUT_S = 300.0
+WITHOUT_PYMALLOC = (3, 8)
+"""The first version whose ABI is not marked with an ``m``."""
+
+Candidate = tuple[str, Path]
+"""A minor version and an executable that should have it."""
+
 # In a virtual environment, base_prefix belongs to the interpreter that made it.
 _ASK = """
 import sys
@@ -37,6 +48,19 @@ class Interpreter:
         """The minor version that an environment names: ``3.7``."""
         return ".".join(self.version.split(".")[:2])
 
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """The tags of the wheels that it can install on this machine."""
+        return _tags(self.minor)
+
+
+@cache
+def _tags(minor: str) -> frozenset[Tag]:
+    numbers = (3, int(minor.partition(".")[2]))
+    name = "cp{}{}".format(*numbers)
+    abi = name + "m" if numbers < WITHOUT_PYMALLOC else name
+    return frozenset((*cpython_tags(numbers, [abi]), *compatible_tags(numbers, interpreter=name)))
+
 
 def machine_platform() -> str:
     """Return the platform of this machine as a lock names it: ``linux-x86_64``."""
@@ -53,11 +77,11 @@ def available() -> tuple[Interpreter, ...]:
     return choose(_candidates())
 
 
-def choose(candidates: Iterable[Path]) -> tuple[Interpreter, ...]:
+def choose(candidates: Iterable[Candidate]) -> tuple[Interpreter, ...]:
     """Return the first working interpreter for each minor version, newest first."""
     found: dict[str, Interpreter] = {}
-    for path in candidates:
-        if path.name.removeprefix("python") not in found:
+    for minor, path in candidates:
+        if minor not in found:
             interpreter = examine(path)
             if interpreter is not None:
                 found.setdefault(interpreter.minor, interpreter)
@@ -96,29 +120,35 @@ def examine(path: Path) -> Interpreter | None:
     return Interpreter(path=original if exists else path.resolve(), version=version)
 
 
-def _candidates() -> Iterator[Path]:
-    """Yield executables named ``python3.N``, from preferred places first."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    folders = [
-        *_newest_first(pyenv / "versions"),
-        *(folder for versions in uv.python_folders() for folder in _newest_first(versions)),
-        *map(Path, child.folders()),
+def _candidates() -> Iterator[Candidate]:
+    """Yield the interpreters that uv finds, from preferred places first."""
+    preferred = [*_version_folders(_pyenv()), *chain(*map(_version_folders, uv.python_folders()))]
+    answer = uv.call(
+        ["python", "list", "--only-installed", "--all-versions", "--output-format=json"],
+        purpose="list the interpreters of this machine",
+        timeout_s=LIST_TIMEOUT_S,
+        programs=[*map(str, preferred), *child.folders()],
+    )
+    if not answer.found:
+        raise PackagesError(f"uv could not list the interpreters of this machine: {answer.reason}.")
+    entries = [
+        (".".join(entry["version"].split(".")[:2]), Path(entry["path"]))
+        for entry in json.loads(answer.text)
+        if entry["implementation"] == "cpython" and entry["variant"] == "default"
     ]
-    for folder in folders:
-        yield from (path for path in _within(folder) if re.fullmatch(r"python3\.\d+", path.name))
-    yield Path(sys.executable)
+    yield from sorted(entries, key=lambda entry: entry[1].parent not in preferred)
+    yield ".".join(map(str, sys.version_info[:2])), Path(sys.executable)
 
 
-def _newest_first(versions: Path) -> list[Path]:
-    """Return the ``bin`` folders of a folder that has a folder for each version."""
-    folders = [version / "bin" for version in _within(versions)]
-    return sorted(folders, key=lambda folder: _numbers(folder.parent.name), reverse=True)
+def _pyenv() -> Path:
+    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
 
 
-def _within(folder: Path) -> list[Path]:
-    """Return what is in a folder, in order; nothing if we may not read it."""
-    with suppress(OSError):
-        return sorted(folder.iterdir())
+def _version_folders(versions: Path) -> list[Path]:
+    """Return the ``bin`` folders of a folder that has a folder for each version, newest first."""
+    with suppress(OSError):  # we may not read it
+        names = sorted(versions.iterdir(), key=lambda one: _numbers(one.name), reverse=True)
+        return [name / "bin" for name in names]
     return []
 
 

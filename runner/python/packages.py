@@ -1,19 +1,19 @@
 """Install locked packages into a folder, with the settings that resolved them."""
 
 import os
-import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from runner.errors import PackagesError
-from runner.python import uv
+from runner.python import toml, uv
 from runner.python.interpreters import Interpreter
-from runner.python.uv import Answer, Build, Verdict
-from runner.records.environment import REFUSE, Environment, Package
+from runner.python.uv import Answer, Build
+from runner.records.environment import REFUSE, Environment, EnvironmentRequest, Package
 from runner.system import child, tempdir
 
 INSTALL_TIMEOUT_S = 900.0
@@ -43,17 +43,16 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
     wheels = [package for package in environment.packages if not package.source]
     if wheels:
         answer = _ask(environment, interpreter, wheels, site)
-        if answer.verdict is Verdict.UNSOLVABLE:  # whoever reads the lock looks for the marks
-            raise _failed(environment, "some have no wheel, and the lock does not mark these")
-        if answer.verdict is not Verdict.YES:
-            raise _failed(environment, answer.reason)
+        if not answer.found:
+            reason = f"{answer.reason}; only packages that the lock marks as source are built"
+            raise _failed(environment, reason)
     if not sources:
         return
     if environment.request.source_packages == REFUSE:
         raise _failed(environment, "some have no wheel, and the matrix forbids to build them")
     with tempdir.folder() as folder:
         answer = _ask(environment, interpreter, sources, folder / "built", folder)
-        if answer.verdict is not Verdict.YES:
+        if not answer.found:
             raise _failed(environment, answer.reason)
         try:
             _copy_plain(folder / "built", site)
@@ -74,7 +73,11 @@ def _ask(
         [
             *("pip", "install", f"--target={target}", "--require-hashes", "--no-deps"),
             *(() if folder else ("--no-build",)),
-            *settings(interpreter, environment.as_of, environment.build_tools),
+            *settings(
+                interpreter,
+                index_day(environment.request, environment.as_of),
+                environment.build_tools,
+            ),
             "--requirements=locked.txt",
         ],
         purpose=f"install the packages of {environment.request.label}",
@@ -86,6 +89,21 @@ def _ask(
         build=build if folder else None,
         folder=folder,
     )
+
+
+def why_not_built(environment: Environment, interpreter: Interpreter) -> str | None:
+    """Return why the source packages of an environment cannot be built; None if they can."""
+    sources = [package for package in environment.packages if package.source]
+    if not sources:
+        return None
+    with tempdir.folder() as folder:
+        answer = _ask(environment, interpreter, sources, folder / "built", folder)
+    return None if answer.found else answer.reason
+
+
+def index_day(request: EnvironmentRequest, as_of: datetime) -> datetime | None:
+    """Return the day after which files do not count; None for today, which needs no dates."""
+    return None if request.as_of == "today" else as_of
 
 
 def _failed(environment: Environment, reason: str) -> PackagesError:
@@ -122,12 +140,14 @@ def _copy_file(name: str, folder: int, place: Path) -> None:
     place.chmod(0o755 if mode & 0o100 else 0o644)
 
 
-def settings(interpreter: Interpreter, as_of: datetime, tools: Sequence[str]) -> list[str]:
-    """Return the options that resolution and installation share."""
-    settings = [f"--python={interpreter.path}", f"--exclude-newer={_stamp(as_of)}"]
-    for tool in tools:
-        name = tool.partition("==")[0]
-        settings += [f"--exclude-newer-package={name}={_stamp(AFTER_ALL)}"]
+def settings(interpreter: Interpreter, as_of: datetime | None, tools: Sequence[str]) -> list[str]:
+    """Return the options that resolution and installation share. Without a day all files count."""
+    settings = [f"--python={interpreter.path}"]
+    if as_of is not None:
+        settings.append(f"--exclude-newer={_stamp(as_of)}")
+        for tool in tools:
+            name = tool.partition("==")[0]
+            settings.append(f"--exclude-newer-package={name}={_stamp(AFTER_ALL)}")
     return settings + (["--build-constraints=tools.txt"] if tools else [])
 
 
@@ -136,23 +156,21 @@ def parse_locked(text: str) -> tuple[Package, ...]:
 
     These are the wheels for the interpreter and this platform, or the source if there are none.
     """
-    return tuple(_parse_package(block) for block in text.split("[[packages]]")[1:])
+    return tuple(_package(entry) for entry in toml.loads(text).get("packages", ()))
 
 
-def _parse_package(block: str) -> Package:
-    source, _, wheels = block.partition("\nwheels = ")
-    name, version = (
-        re.search(rf'^{key} = "(.+)"$', source, re.MULTILINE) for key in ("name", "version")
-    )
-    hashes = re.findall(r'sha256 = "([0-9a-f]{64})"', wheels or source)
-    if name is None or version is None or not hashes:
+def _package(entry: Mapping[str, Any]) -> Package:
+    name, version, wheels = entry["name"], entry.get("version"), entry.get("wheels", ())
+    files = wheels or [one for one in (entry.get("sdist"), entry.get("archive")) if one]
+    hashes = sorted(one["hashes"]["sha256"] for one in files if "sha256" in one.get("hashes", ()))
+    if version is None or not hashes:
         raise PackagesError(
-            f"{name[1] if name else 'a package'} has no version and hash on a package index, "
-            "so it cannot be locked: use only packages from an index."
+            f"{name} has no version and hash on a package index, so it cannot be locked: use only "
+            "packages from an index."
         )
-    checks = tuple(f"sha256:{one}" for one in sorted(hashes))
+    checks = tuple(f"sha256:{one}" for one in hashes)
     try:
-        return Package(name=name[1], version=version[1], hashes=checks, source=not wheels)
+        return Package(name=name, version=version, hashes=checks, source=not wheels)
     except ValueError as error:
         raise PackagesError(
             f"the package index names a package that cannot be: {error}."

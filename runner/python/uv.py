@@ -1,8 +1,4 @@
-"""Run uv: where it is, what it may see, and what its output means.
-
-uv has no stable machine-readable answers, so its sentences are parsed here. ``pyproject.toml`` pins
-the versions that print these sentences.
-"""
+"""Run uv: where it is, what it may see, and whether it found what it was asked for."""
 
 import os
 import re
@@ -11,7 +7,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from runner.errors import PackagesError
@@ -49,23 +44,21 @@ Without them it would look in the folders around, and anybody may put settings i
 """
 
 NO_COMPILER = "no-compiler-in-reach"
-_REFUSED = re.compile(r"^hint: (.*(?:could not be queried|returned a \d+ ).*)$", re.MULTILINE)
-"""An index that refuses a request: uv reports "no such package" and mentions it only in a hint."""
+NOTHING_FOUND = 1
+"""The exit code of uv if there is no solution or a source package cannot be built."""
 
+SILENT_INDEX = ("Failed to fetch", "error sending request", "could not be queried", "returned a ")
+"""How uv mentions an index that failed or refused in an answer that then means nothing.
 
-class Verdict(Enum):
-    """How uv answered a question about packages."""
-
-    YES = "yes"
-    UNSOLVABLE = "unsolvable"
-    UNBUILDABLE = "unbuildable"
+``tests/index`` checks each of these with a real index.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer of uv: its standard output if the verdict is yes, else the full error."""
+    """The answer of uv: its standard output if it found something, else the full error."""
 
-    verdict: Verdict
+    found: bool
     text: str
 
     @property
@@ -127,15 +120,18 @@ def call(
     files: Mapping[str, str] | None = None,
     build: Build | None = None,
     folder: Path | None = None,
+    programs: Sequence[str] = (),
 ) -> Answer:
     """Run uv in a folder that contains only ``files`` and no settings, and return its answer.
 
     ``purpose`` completes "uv could not ...". With ``build``, uv may build source packages: it is
     confined, and its cache is thrown away, so that a build cannot plant anything for other calls.
-    ``folder`` is an empty folder to use instead of a temporary one. PackagesError if the index
+    ``folder`` is an empty folder to use instead of a temporary one. ``programs`` are the folders in
+    which uv looks for interpreters; otherwise it finds none. PackagesError if the index
     does not answer, uv fails, or ``timeout_s`` seconds pass.
     """
     program = binary()
+    searching = {"PATH": os.pathsep.join(programs)} if programs else {}
     with nullcontext(folder) if folder else tempdir.folder() as made:
         work = made.resolve()
         try:
@@ -150,7 +146,7 @@ def call(
                 ],
                 timeout_s=timeout_s,
                 folder=work,
-                environment=environment(work, build),
+                environment=environment(work, build) | searching,
             )
         except subprocess.TimeoutExpired as error:
             raise PackagesError(
@@ -188,22 +184,15 @@ def _files_of_index() -> list[Path]:
 def understand(code: int, output: str, words: str, purpose: str) -> Answer:
     """Turn the exit code and the output of uv into an answer. PackagesError if uv failed."""
     if code == 0:
-        return Answer(verdict=Verdict.YES, text=output)
-    if "is missing an upload date" in words:
-        raise PackagesError(
-            f"uv could not {purpose}: this package index does not publish upload times, which "
-            "`as_of` needs; use an index that does."
-        )
+        return Answer(found=True, text=output)
     error = _error(words)
-    refused = _REFUSED.search(error)
-    unreachable = refused or re.search(r"Failed to fetch|error sending request", error)
-    if not unreachable and error.startswith("No solution found when resolving dependencies"):
-        return Answer(verdict=Verdict.UNSOLVABLE, text=error)
-    if not unreachable and re.match(r"Failed to (download and )?build ", error):
-        return Answer(verdict=Verdict.UNBUILDABLE, text=error)
-    why = refused[1].rstrip(".") if refused else conclusion(error) or f"exit code {code}"
+    if code == NOTHING_FOUND and not any(sign in error for sign in SILENT_INDEX):
+        return Answer(found=False, text=error)
+    hints = error.split("\nhint: ")[1:]
+    why = [hint.splitlines()[0] for hint in hints if any(sign in hint for sign in SILENT_INDEX)]
+    reason = (why[0] if why else conclusion(error) or f"exit code {code}").rstrip(".")
     raise PackagesError(
-        f"uv could not {purpose}: {why}. Check the network, the package index and the free disk "
+        f"uv could not {purpose}: {reason}. Check the network, the package index and the free disk "
         "space, then try again."
     )
 

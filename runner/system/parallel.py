@@ -16,7 +16,9 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+def in_parallel(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int = AT_ONCE
+) -> Iterator[_Result]:
     """Yield the result of each item, in order.
 
     After an exception no further item begins; it is raised once those in progress are done. An
@@ -36,7 +38,7 @@ def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Ite
                     future.set_exception(error)
 
     # The interpreter would wait for the threads of a ThreadPoolExecutor before it exits.
-    threads = [threading.Thread(target=take_calls, daemon=True) for _ in range(AT_ONCE)]
+    threads = [threading.Thread(target=take_calls, daemon=True) for _ in range(at_once)]
     try:
         for thread in threads:
             thread.start()

@@ -57,8 +57,11 @@ MOST_ROOMS = 27
 OWNERS = {
     "altair": {"report.figures"},
     "docker": {"engines.docker.client", "engines.docker.images", "engines.docker.trials"},
-    "requests": {"engines.docker.client", "engines.docker.trials"},
-    "urllib3": {"engines.docker.client"},
+    "requests": {"engines.docker.client", "engines.docker.trials", "python.index"},
+    "urllib3": {"engines.docker.client", "python.index"},
+    "packaging": {"lock.releases", "python.index", "python.interpreters"},
+    "pypi_simple": {"python.addresses", "python.index"},
+    "tomli": {"python.toml"},
     "yaml": {"read.yaml"},
     "jinja2": {"report.render"},
     "markupsafe": {"report.render"},

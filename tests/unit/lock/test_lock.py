@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 from runner.errors import ConfigError, PackagesError
 from runner.lock import lock_matrix, missing
 from runner.lock.file import lock_path, read_lock, write_lock
-from runner.python.interpreters import machine_platform
+from runner.python import interpreters
+from runner.python.index import File
+from runner.python.interpreters import Interpreter, machine_platform
+from runner.python.uv import Answer
 from runner.records.environment import (
     Environment,
     EnvironmentRequest,
@@ -24,6 +28,7 @@ from runner.records.environment import (
     Unsupported,
 )
 from runner.records.study import Cell, Experiment, Limits, Matrix
+from tests.support.index_files import compiled, index, source
 
 HASH = "sha256:" + "0" * 64
 MODELS = ("sequential", "subclassed")
@@ -270,14 +275,29 @@ def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
         write_lock(tmp_path / "nowhere" / "m.lock", Lock(entries=()))
 
 
+LOCKED = f"""[[packages]]
+name = "tensorflow"
+version = "1.15.0"
+wheels = [{{ hashes = {{ sha256 = "{"0" * 64}" }} }}]
+"""
+
+
+@pytest.fixture
+def python37(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulate a machine with only Python 3.7."""
+    only = Interpreter(path=Path("python3.7"), version="3.7.16")
+    monkeypatch.setattr(interpreters, "available", lambda: (only,))
+
+
+@pytest.mark.usefixtures("python37")
 def test_only_what_is_missing_is_resolved() -> None:
     """Known entries stay, unused ones are dropped, and the order is that of the cells."""
     known = replace(_environment("2.0.0"), python="3.6")
     asked = []
 
-    def resolve(request: EnvironmentRequest) -> Environment:
-        asked.append(request)
-        return _environment(request.requirements[0].version)
+    def ask(_: object, *, files: Mapping[str, str], **__: object) -> Answer:
+        asked.append(files["wanted.txt"])
+        return Answer(found=True, text=LOCKED)
 
     notes: list[str] = []
     lock = lock_matrix(
@@ -285,34 +305,98 @@ def test_only_what_is_missing_is_resolved() -> None:
         Lock(entries=(known, _environment("1.4.1"))),
         [_request("1.15.0")],
         notes.append,
-        resolve,
+        ask=ask,
+        files=index({"tensorflow": compiled("1.15.0", "3.7")}),
     )
-    assert lock == Lock(entries=(_environment("1.15.0"), known))
-    assert asked == [_request("1.15.0")]
-    assert notes == ["locked tensorflow=1.15.0: Python 3.7, 2 packages as of 2019-10-17"]
+    new, old = lock.entries
+    assert isinstance(new, Environment)
+    assert [(one.name, one.version) for one in new.packages] == [("tensorflow", "1.15.0")]
+    assert old == known
+    assert asked == ["tensorflow==1.15.0"]
+    assert notes == ["locked tensorflow=1.15.0: Python 3.7, 1 package as of 2019-10-17"]
 
 
+@pytest.mark.usefixtures("python37")
 def test_unsupported_is_an_answer() -> None:
     """An unsupported request is locked with its reason and not resolved again."""
     matrix = _matrix("9.9.9")
-    refused = Unsupported(request=_request("9.9.9"), reason="tensorflow 9.9.9 does not exist")
     notes: list[str] = []
-    lock = lock_matrix(matrix, Lock(entries=()), matrix.requests, notes.append, lambda _: refused)
-    assert lock.entries == (refused,)
+    pages = {"tensorflow": compiled("1.15.0", "3.7")}
+    empty = Lock(entries=())
+    lock = lock_matrix(matrix, empty, matrix.requests, notes.append, files=index(pages))
+    (entry,) = lock.entries
+    assert isinstance(entry, Unsupported)
+    assert entry.reason.startswith("tensorflow 9.9.9 is not on the package index")
     assert notes == []
     assert missing(matrix, lock) == ()
 
 
+@pytest.mark.usefixtures("python37")
 def test_a_failure_of_the_index_is_raised() -> None:
     """If the index does not answer, there is an error and no entry."""
 
-    def resolve(request: EnvironmentRequest) -> Environment:
-        raise PackagesError(f"no answer for {request.label}")
+    def files(name: str) -> tuple[File, ...]:
+        raise PackagesError(f"no answer for {name}")
 
-    with pytest.raises(PackagesError, match=r"no answer for tensorflow=1\.15\.0"):
-        lock_matrix(
-            _matrix("1.15.0"), Lock(entries=()), [_request("1.15.0")], lambda _: None, resolve
-        )
+    requests = [_request("1.15.0")]
+    with pytest.raises(PackagesError, match=r"no answer for tensorflow"):
+        lock_matrix(_matrix("1.15.0"), Lock(entries=()), requests, lambda _: None, files=files)
+
+
+@pytest.mark.usefixtures("python37")
+@pytest.mark.parametrize("with_tools", [True, False])
+def test_build_tools_are_newer_only_where_nothing_builds_without(
+    monkeypatch: pytest.MonkeyPatch, *, with_tools: bool
+) -> None:
+    """What cannot be built with the tools of the day is tried with today's."""
+
+    def ask(_: object, *, files: Mapping[str, str], **__: object) -> Answer:
+        text = "setuptools==59.6.0\n" if files["wanted.txt"].startswith("setuptools") else LOCKED
+        return Answer(found=True, text=text)
+
+    def why_not_built(entry: Environment, _: Interpreter) -> str | None:
+        return None if entry.build_tools or not with_tools else "it needs a newer setuptools"
+
+    monkeypatch.setattr("runner.python.packages.why_not_built", why_not_built)
+    lock = lock_matrix(
+        _matrix("1.15.0"),
+        Lock(entries=()),
+        [_request("1.15.0")],
+        lambda _: None,
+        ask=ask,
+        files=index({"tensorflow": compiled("1.15.0", "3.7")}),
+    )
+    (entry,) = lock.entries
+    assert isinstance(entry, Environment)
+    assert entry.build_tools == (("setuptools==59.6.0",) if with_tools else ())
+
+
+@pytest.mark.usefixtures("python37")
+def test_source_packages_are_built_once_before_they_are_locked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entry that cannot be built is unsupported, with advice."""
+    monkeypatch.setattr("runner.python.packages.why_not_built", lambda *_: "no compiler")
+    text = LOCKED.replace("wheels = [", "sdist = ").replace("}]", "}")
+
+    def ask(_: object, *, files: Mapping[str, str], **__: object) -> Answer:
+        return Answer(found=files["wanted.txt"].startswith("tensorflow"), text=text)
+
+    lock = lock_matrix(
+        _matrix("1.15.0"),
+        Lock(entries=()),
+        [_request("1.15.0")],
+        lambda _: None,
+        ask=ask,
+        files=index({"tensorflow": [source("1.15.0")]}),
+    )
+    (entry,) = lock.entries
+    assert isinstance(entry, Unsupported)
+    assert entry.reason == (
+        "tensorflow=1.15.0 needs tensorflow as of 2019-10-17, which cannot be built for Python 3.7 "
+        "(no compiler); choose another Python or version, or set `compile: true` to allow a "
+        "compiler"
+    )
 
 
 def test_lock_of_another_platform_is_refused() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from runner.errors import PackagesError
-from runner.lock.resolve import resolve
 from runner.python import confinement, interpreters, packages, uv
 from runner.records.environment import (
     Environment,
@@ -23,6 +22,7 @@ from runner.records.environment import (
 )
 from runner.system import child
 from runner.system.privileges import NOBODY
+from tests.support.locking import resolved
 from tests.support.packages import index, spy
 
 NEED = Requirement(axis="spy", distributions=("spy",), version="1.0")
@@ -91,7 +91,7 @@ def _request(policy: str = "build") -> EnvironmentRequest:
 @pytest.mark.usefixtures("_index")
 def test_a_build_sees_and_changes_nothing_outside(kind: str, outside: Path, tmp_path: Path) -> None:
     """Locking and installing run the build without home, tokens, other files and privileges."""
-    locked = resolve(_request())
+    locked = resolved(_request())
     assert isinstance(locked, Environment), locked
     assert [package.source for package in locked.packages] == [True]
     packages.install(locked, interpreters.find(locked.python), tmp_path / "tree")
@@ -124,13 +124,13 @@ def test_the_settings_of_the_user_lead_to_the_index(
     address = os.environ["UV_DEFAULT_INDEX"]
     settings.write_text(f'[[index]]\nurl = "{address}"\ndefault = true\n')
     monkeypatch.delenv("UV_DEFAULT_INDEX")
-    assert isinstance(resolve(_request()), Environment)
+    assert isinstance(resolved(_request()), Environment)
 
 
 @pytest.mark.usefixtures("_index", "kind")
 def test_nothing_that_was_built_stays_in_the_cache(tmp_path: Path) -> None:
     """Neither the wheel nor its content is in the cache that later calls use."""
-    locked = resolve(_request())
+    locked = resolved(_request())
     assert isinstance(locked, Environment)
     packages.install(locked, interpreters.find(locked.python), tmp_path / "tree")
     assert not [*uv.cache_folder().rglob("spy.json"), *uv.cache_folder().rglob("spy*.whl")]
@@ -139,7 +139,7 @@ def test_nothing_that_was_built_stays_in_the_cache(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_index", "kind")
 def test_installed_files_belong_to_the_runner(tmp_path: Path) -> None:
     """What a build made is copied: regular files of the runner's user, without special modes."""
-    locked = resolve(_request())
+    locked = resolved(_request())
     assert isinstance(locked, Environment)
     packages.install(locked, interpreters.find(locked.python), tmp_path / "tree")
     files = [path for path in tmp_path.joinpath("tree").rglob("*") if not path.is_dir()]
@@ -154,9 +154,10 @@ def test_installed_files_belong_to_the_runner(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_index")
 def test_source_packages_can_be_refused(outside: Path) -> None:
     """Nothing is built, and the reason names the source package and the setting."""
-    entry = resolve(_request("refuse"))
+    entry = resolved(_request("refuse"))
     assert isinstance(entry, Unsupported)
-    assert "needs spy as of 2020-01-02, with wheels for none of them here" in entry.reason
+    assert "spy=1.0 cannot be resolved as of 2020-01-02" in entry.reason
+    assert "spy==1.0 has no usable wheels" in entry.reason
     assert "set `source_packages: build`" in entry.reason
     assert sorted(path.name for path in outside.iterdir()) == ["secret"]
 
@@ -166,11 +167,11 @@ def test_a_source_package_that_the_lock_does_not_mark_is_not_built(
     outside: Path, tmp_path: Path
 ) -> None:
     """Whoever looks for the marks in a stranger's lock sees everything that is built."""
-    locked = resolve(_request())
+    locked = resolved(_request())
     assert isinstance(locked, Environment)
     (package,) = locked.packages
     unmarked = replace(locked, packages=(replace(package, source=False),))
-    with pytest.raises(PackagesError, match="no wheel, and the lock does not mark these"):
+    with pytest.raises(PackagesError, match="only packages that the lock marks as source"):
         packages.install(unmarked, interpreters.find(locked.python), tmp_path / "tree")
     assert not list(tmp_path.joinpath("tree").rglob("spy.json"))
     assert sorted(path.name for path in outside.iterdir()) == ["secret"]

@@ -7,6 +7,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from packaging.tags import Tag
 
 from runner.errors import PackagesError
 from runner.python import interpreters
@@ -31,7 +32,7 @@ def test_newest_first_and_one_for_each_minor_version(tmp_path: Path) -> None:
         _executable(tmp_path / str(number), version)
         for number, version in enumerate(["3.9.18", "3.10.2", "3.9.19", "3.13.0"])
     ]
-    assert choose(paths) == (
+    assert choose([(path.name.removeprefix("python"), path) for path in paths]) == (
         Interpreter(path=paths[3], version="3.13.0"),
         Interpreter(path=paths[1], version="3.10.2"),
         Interpreter(path=paths[0], version="3.9.18"),
@@ -44,7 +45,7 @@ def test_a_broken_candidate_is_replaced_by_the_next(tmp_path: Path) -> None:
     shim.write_text("#!/bin/sh\nexit 127\n")
     shim.chmod(0o755)
     real = _executable(tmp_path / "real", "3.7.16")
-    assert choose([shim, real]) == (Interpreter(path=real, version="3.7.16"),)
+    assert choose([("3.7", shim), ("3.7", real)]) == (Interpreter(path=real, version="3.7.16"),)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,27 @@ def test_a_broken_candidate_is_replaced_by_the_next(tmp_path: Path) -> None:
 def test_only_released_cpython_counts(tmp_path: Path, kind: str, level: str) -> None:
     """Other implementations, previews and builds without the GIL are left out."""
     assert examine(_executable(tmp_path / "other", "3.13.0", kind, level)) is None
+
+
+def test_interpreters_of_pyenv_come_before_those_on_path() -> None:
+    """All that uv finds are usable and named once."""
+    found = interpreters.available()
+    assert len({one.minor for one in found}) == len(found)
+    assert ".".join(map(str, sys.version_info[:2])) in {one.minor for one in found}
+    assert all(examine(one.path) == one for one in found)
+
+
+def test_tags_are_those_of_the_interpreter() -> None:
+    """Before 3.8 the ABI has a mark; stable ABIs and pure wheels fit, too."""
+    old = Interpreter(path=Path("python3.7"), version="3.7.16")
+    new = Interpreter(path=Path("python3.13"), version="3.13.0")
+    assert {"cp37-cp37m", "cp36-abi3", "py3-none"} <= {_short(tag) for tag in old.tags}
+    assert {"cp313-cp313", "cp37-abi3", "py3-none"} <= {_short(tag) for tag in new.tags}
+    assert not {"cp37-cp37", "cp38-cp38", "cp38-abi3"} & {_short(tag) for tag in old.tags}
+
+
+def _short(tag: Tag) -> str:
+    return f"{tag.interpreter}-{tag.abi}"
 
 
 def test_unreadable_folders_are_skipped(tmp_path: Path) -> None:

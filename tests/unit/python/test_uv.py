@@ -1,12 +1,14 @@
 """How the output of uv is understood, and what uv may see."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from runner.errors import PackagesError
 from runner.python import uv
-from runner.python.uv import Verdict, understand
+from runner.python.uv import understand
+from tests.support.pages import serving, source_package
 
 NETWORK = """error: Request failed after 3 retries in 11.0s
   cause: Failed to fetch: http://index.invalid/simple/six/
@@ -22,7 +24,6 @@ FORBIDDEN = UNAUTHORISED.replace(
     "An index URL could not be queried due to a lack of valid authentication credentials.",
     "An index (http://me:secret@index.invalid/simple) returned a 403 Forbidden error. Check it.",
 )
-UNDATED = "warning: `six.whl` is missing an upload date, but user provided: 2024-01-01\nerror: No\n"
 WORKSPACE = """[project]
 name = "x"
 version = "1"
@@ -37,23 +38,51 @@ OFFLINE_BUILD = """error: Failed to download and build `old==1`
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("code", "words", "says"),
     [
-        (NETWORK, "uv could not resolve x: Request failed after 3 retries.*Name or service not"),
+        (2, NETWORK, "uv could not resolve x: Request failed after 3 retries.*Name or service not"),
         (
+            1,
             UNAUTHORISED,
-            "uv could not resolve x: An index URL could not be queried due to a lack of",
+            "not resolve x: An index URL could not be queried due to a lack of valid",
         ),
-        (FORBIDDEN, r"x: An index \(http://index.invalid/simple\) returned a 403 Forbidden error"),
-        (UNDATED, "does not publish upload times"),
-        (OFFLINE_BUILD, "Failed to fetch"),
-        ("", "exit code 2"),
+        (
+            1,
+            FORBIDDEN,
+            r"x: An index \(http://index.invalid/simple\) returned a 403 Forbidden error",
+        ),
+        (1, OFFLINE_BUILD, "Failed to fetch"),
+        (2, "", "exit code 2"),
     ],
 )
-def test_a_failure_is_never_an_answer(words: str, says: str) -> None:
-    """An index that is unreachable, refuses or has no dates says nothing about packages."""
+def test_a_failure_is_never_an_answer(code: int, words: str, says: str) -> None:
+    """An index that is unreachable or refuses says nothing about packages."""
     with pytest.raises(PackagesError, match=says):
-        understand(2, "", words, "resolve x")
+        understand(code, "", words, "resolve x")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"), [("lib", 401), ("lib", 403), ("lib", 500), ("lib", None), ("source", 500)]
+)
+def test_an_index_that_fails_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wanted: str, code: int | None
+) -> None:
+    """It may be unreachable (None), refuse or break down, also while a source package is built."""
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pages = {f"/{name}/": (code or 200, "text/html", "") for name in ("lib", "setuptools")}
+    with serving({**pages, **source_package("source")}) as (url, _):
+        monkeypatch.setenv("UV_DEFAULT_INDEX", url if code else "http://127.0.0.1:9/simple")
+        python = Path(sys.executable)
+        with pytest.raises(
+            PackagesError, match=r"resolve x: .*(127\.0\.0\.1|credentials)"
+        ):
+            uv.call(
+                ["pip", "compile", f"--python={python}", "wanted.txt"],
+                purpose="resolve x",
+                timeout_s=60,
+                files={"wanted.txt": wanted},
+            )
 
 
 def test_messages_contain_no_password() -> None:
@@ -63,23 +92,16 @@ def test_messages_contain_no_password() -> None:
         understand(2, "", said, "resolve x")
 
 
-def test_answers_have_a_verdict_and_a_reason() -> None:
-    """Unsolvable and unbuildable are answers, with a reason in one line."""
-    unsolvable = understand(
-        1,
-        "",
-        "Using CPython\nerror: No solution found when resolving dependencies\n  cause: no",
-        "p",
-    )
-    assert (unsolvable.verdict, unsolvable.reason) == (Verdict.UNSOLVABLE, "no")
-    unbuildable = understand(
-        1, "", "error: Failed to build `a==1`\n  cause: x\n  cause: y\n\nhint: z", "p"
-    )
-    assert (unbuildable.verdict, unbuildable.reason) == (
-        Verdict.UNBUILDABLE,
-        "Failed to build `a==1`: y",
-    )
-    assert understand(0, "six==1.12.0\n", "Resolved 1 package", "p").text == "six==1.12.0\n"
+def test_a_negative_answer_has_a_reason() -> None:
+    """The reason is one line: the first sentence and the last cause."""
+    no = "Using CPython\nerror: No solution found when resolving dependencies\n  cause: no"
+    unsolvable = understand(1, "", no, "p")
+    assert (unsolvable.found, unsolvable.reason) == (False, "no")
+    no = "error: Failed to build `a==1`\n  cause: x\n  cause: y\n\nhint: z"
+    unbuildable = understand(1, "", no, "p")
+    assert (unbuildable.found, unbuildable.reason) == (False, "Failed to build `a==1`: y")
+    found = understand(0, "six==1.12.0\n", "Resolved 1 package", "p")
+    assert (found.found, found.text) == (True, "six==1.12.0\n")
 
 
 def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(

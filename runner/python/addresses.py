@@ -1,0 +1,82 @@
+"""Where the user's package indexes are, and with which credentials they answer.
+
+The settings are those of uv: its environment variables, ``uv.toml``, ``.netrc`` and keyring.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from runner.python import toml
+from runner.system import places
+
+OF_MACHINE = Path("/etc/uv/uv.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An index. Credentials are kept apart from its URL, so that no message contains them."""
+
+    url: str
+    user: str | None = None
+    password: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The host, with its port if one is given."""
+        return urlsplit(self.url).netloc
+
+
+def configured() -> tuple[Address, ...]:
+    """Return the user's indexes in the order in which uv searches them."""
+    variables = os.environ
+    first = [
+        *variables.get("UV_INDEX", "").split(),
+        *variables.get("UV_EXTRA_INDEX_URL", "").split(),
+    ]
+    default = variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL")
+    for settings in _settings():
+        entries = [one for one in settings.get("index", ()) if not one.get("explicit")]
+        first += [_written(one) for one in entries if not one.get("default")]
+        first += settings.get("extra-index-url", ())
+        defaults = [_written(one) for one in entries if one.get("default")]
+        default = default or next(iter(defaults), None) or settings.get("index-url")
+    return tuple(map(address, (*first, str(default or _public()))))
+
+
+def _public() -> str:
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  only locking needs an index
+
+    return PYPI_SIMPLE_ENDPOINT
+
+
+def address(written: str) -> Address:
+    """Return the address that ``URL`` or ``name=URL`` means."""
+    named = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", written)
+    name, url = named.groups() if named else ("", written)
+    variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    parts = urlsplit(url)
+    return Address(
+        url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/"),
+        user=unquote(parts.username or "") or os.environ.get(f"{variable}_USERNAME"),
+        password=unquote(parts.password or "") or os.environ.get(f"{variable}_PASSWORD"),
+    )
+
+
+def _settings() -> Iterator[Mapping[str, Any]]:
+    """Yield the settings of the user and of the machine. uv reports those that are wrong."""
+    config = places.named("XDG_CONFIG_HOME") or Path.home() / ".config"
+    for path in (config / "uv" / "uv.toml", OF_MACHINE):
+        try:
+            yield toml.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+
+
+def _written(entry: Mapping[str, Any]) -> str:
+    url = str(entry.get("url", ""))
+    return f"{entry['name']}={url}" if entry.get("name") else url
