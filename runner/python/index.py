@@ -10,7 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -44,6 +44,9 @@ CONNECT_S, ANSWER_S, WHOLE_S = 10.0, 30.0, 120.0
 RETRIES = 3
 BUSY = (429, 500, 502, 503, 504)
 """Answers after which a request is repeated."""
+
+REFUSED = (401, 403)
+"""Answers after which a request is repeated with the credentials in the user's ``.netrc``."""
 
 
 class Quality(IntEnum):
@@ -131,6 +134,10 @@ def _page(address: Address, name: str) -> "ProjectPage | None":
         ):
             if answer.status_code == requests.codes.not_found:
                 return None
+            if answer.status_code in REFUSED and address.user is None:
+                known = requests.utils.get_netrc_auth(url)
+                if known is not None:
+                    return _page(replace(address, user=known[0], password=known[1]), name)
             if not answer.ok:
                 reason = f"it answered with {answer.status_code} {answer.reason}"
                 raise _failed(address, name, reason)
@@ -162,6 +169,8 @@ def _session(address: Address) -> "requests.Session":
     password = address.password or _from_keyring(address)
     if address.user is not None and password is not None:
         session.auth = (address.user, password)
+    else:  # otherwise requests would read a .netrc before anybody asks for credentials
+        session.auth = lambda request: request
     return session
 
 

@@ -122,12 +122,15 @@ def examine(path: Path) -> Interpreter | None:
 
 def _candidates() -> Iterator[Candidate]:
     """Yield the interpreters that uv finds, from preferred places first."""
-    preferred = [*_version_folders(_pyenv()), *chain(*map(_version_folders, uv.python_folders()))]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    places = (pyenv / "versions", *uv.python_folders())
+    preferred = list(chain(*map(_version_folders, places)))
+    others = [one for one in child.folders() if Path(one) != pyenv / "shims"]  # scripts of pyenv
     answer = uv.call(
         ["python", "list", "--only-installed", "--all-versions", "--output-format=json"],
         purpose="list the interpreters of this machine",
         timeout_s=LIST_TIMEOUT_S,
-        programs=[*map(str, preferred), *child.folders()],
+        programs=[*map(str, preferred), *others],
     )
     if not answer.found:
         raise PackagesError(f"uv could not list the interpreters of this machine: {answer.reason}.")
@@ -140,15 +143,14 @@ def _candidates() -> Iterator[Candidate]:
     yield ".".join(map(str, sys.version_info[:2])), Path(sys.executable)
 
 
-def _pyenv() -> Path:
-    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-
-
 def _version_folders(versions: Path) -> list[Path]:
-    """Return the ``bin`` folders of a folder that has a folder for each version, newest first."""
+    """Return the ``bin`` folders of a folder that has a folder for each version, newest first.
+
+    Those of Python 2 are left out, because uv would try to start it.
+    """
     with suppress(OSError):  # we may not read it
         names = sorted(versions.iterdir(), key=lambda one: _numbers(one.name), reverse=True)
-        return [name / "bin" for name in names]
+        return [name / "bin" for name in names if os.access(name / "bin" / "python3", os.F_OK)]
     return []
 
 

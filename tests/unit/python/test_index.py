@@ -144,3 +144,20 @@ def test_credentials_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         Index((address(url.replace("http://", "http://me:s3cret@")),)).files("lib")
         Index((address(url),)).files("lib")
     assert asked == ["/lib/ Basic bWU6czNjcmV0"] * 2 + ["/lib/"]
+
+
+def test_netrc_is_read_only_where_the_index_asks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its passwords are not sent to indexes that everybody may read."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving({"/open/lib/": (200, JSON, PAGE), "/closed/lib/": (401, JSON, "")}) as (
+        url,
+        asked,
+    ):
+        assert len(Index((address(f"{url}/open"),)).files("lib")) == 3
+        with pytest.raises(PackagesError, match="401"):
+            Index((address(f"{url}/closed"),)).files("lib")
+    assert asked == ["/open/lib/", "/closed/lib/", "/closed/lib/ Basic bWU6czNjcmV0"]

@@ -74,9 +74,7 @@ def test_an_index_that_fails_is_noticed(
     with serving({**pages, **source_package("source")}) as (url, _):
         monkeypatch.setenv("UV_DEFAULT_INDEX", url if code else "http://127.0.0.1:9/simple")
         python = Path(sys.executable)
-        with pytest.raises(
-            PackagesError, match=r"resolve x: .*(127\.0\.0\.1|credentials)"
-        ):
+        with pytest.raises(PackagesError, match=r"resolve x: .*(127\.0\.0\.1|credentials)"):
             uv.call(
                 ["pip", "compile", f"--python={python}", "wanted.txt"],
                 purpose="resolve x",
