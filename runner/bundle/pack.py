@@ -13,7 +13,7 @@ from runner.errors import ConfigError, RunFolderError
 from runner.lock.file import lock_path, read_lock
 from runner.plan import quick
 from runner.prepare import write_context
-from runner.prepare.recipe import environment_digest, used
+from runner.prepare.recipe import distinct, environment_digest
 from runner.python import interpreters
 from runner.records.environment import Base, BaseKind, Lock
 from runner.records.run import Run, Start
@@ -152,7 +152,7 @@ def _add_environments(
     bases: dict[str, tuple[Base, str]] = {}
     images = () if contents.run is None else contents.run.images()
     measured = {image.environment: image.base for image in images}
-    for number, environment in enumerate(used(contents.matrix, contents.lock), start=1):
+    for number, environment in enumerate(distinct(contents.matrix, contents.lock), start=1):
         label, python = environment.request.label, environment.python
         key = environment_digest(environment)
         note(f"packing {label}")

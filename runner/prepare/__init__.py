@@ -17,7 +17,14 @@ from pathlib import Path
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
 from runner.errors import EngineError, ImageBuildError, PackagesError
 from runner.observer import Observer
-from runner.prepare.recipe import dockerfile, environment_digest, find_image, to_build, used
+from runner.prepare.recipe import (
+    distinct,
+    dockerfile,
+    environment_digest,
+    find_image,
+    to_build,
+    used,
+)
 from runner.python import interpreters, packages
 from runner.records.environment import Base, Environment, EnvironmentRequest, Image, Lock
 from runner.records.study import Matrix
@@ -81,14 +88,15 @@ def prepare(
         observer=observer,
         save_log=save_log,
     )
-    found: dict[Environment, Image | str | None] = {
-        environment: find_image(environment, images, matrix.base, bases, bundle)
-        for environment in used(matrix, lock)
+    built = dict(zip(map(environment_digest, waiting), in_parallel(build, waiting), strict=True))
+    found = {
+        one.request: built.get(environment_digest(one))
+        or find_image(one, images, matrix.base, bases, bundle)
+        for one in used(matrix, lock)
     }
-    found.update(zip(waiting, in_parallel(build, waiting), strict=True))
     return Prepared(
-        images={one.request: image for one, image in found.items() if isinstance(image, Image)},
-        missing={one.request: reason for one, reason in found.items() if isinstance(reason, str)},
+        images={request: one for request, one in found.items() if isinstance(one, Image)},
+        missing={request: reason for request, reason in found.items() if isinstance(reason, str)},
     )
 
 
@@ -140,7 +148,7 @@ def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Imag
 def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
     """Write the build context of every environment; return the commands that build them."""
     commands = []
-    for environment in used(matrix, lock):
+    for environment in distinct(matrix, lock):
         name = f"{environment.request.label}-{environment_digest(environment)[:8]}"
         context = write_context(environment, matrix.base, engine, folder / name)
         commands.append(engine.command(context))

@@ -19,11 +19,11 @@ def to_build(
     bases: Mapping[str, Base] | None = None,
     bundle: str | None = None,
 ) -> tuple[Environment, ...]:
-    """Return the environments that have no image (see ``find_image``)."""
+    """Return the environments that have no image (see ``find_image``), identical ones once."""
     known = tuple(images)
     return tuple(
         one
-        for one in used(matrix, lock)
+        for one in distinct(matrix, lock)
         if find_image(one, known, matrix.base, bases, bundle) is None
     )
 
@@ -51,16 +51,30 @@ def find_image(
 
 
 def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
-    """Yield each environment that the matrix's cells need once."""
+    """Yield the environment of each request that the matrix's cells make."""
     for request in matrix.requests:
         entry = lock.entry(request)
         if isinstance(entry, Environment):
             yield entry
 
 
+def distinct(matrix: Matrix, lock: Lock) -> tuple[Environment, ...]:
+    """Return the environments that the matrix's cells need, identical ones once."""
+    found: dict[str, Environment] = {}
+    for environment in used(matrix, lock):
+        found.setdefault(environment_digest(environment), environment)
+    return tuple(found.values())
+
+
 def environment_digest(environment: Environment) -> str:
-    """Return the digest of an environment's content and of its build recipe."""
-    return digest.of_content([environment, _recipe()])
+    """Return the digest of what is installed and of the build recipe, whoever requests it.
+
+    The request, the day and the build tools count only where source packages are built.
+    """
+    sources = any(package.source for package in environment.packages)
+    built = [environment.as_of, environment.build_tools, environment.request.compile]
+    installed = [environment.python, environment.platform, environment.packages]
+    return digest.of_content([installed, built if sources else [], _recipe()])
 
 
 def recipe_digest() -> str:

@@ -1,10 +1,11 @@
 """Install locked packages into a folder, with the settings that resolved them."""
 
+import csv
 import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from runner.system import child, tempdir
 INSTALL_TIMEOUT_S = 900.0
 BYTECODE_TIMEOUT_S = 300.0
 AFTER_ALL = datetime(2200, 1, 1, tzinfo=timezone.utc)
+CARELESS = frozenset({"test", "tests", "docs", "doc", "examples", "benchmarks", "scripts"})
+"""Folders that packages install by mistake, without using them."""
+
 FILE_DATE = (0, 0)  # access and modification, seconds since 1970
 
 
@@ -32,6 +36,7 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
     site.mkdir(parents=True, exist_ok=True)
     label = environment.request.label
     _install_packages(environment, interpreter, site.resolve())
+    refuse_overwritten(site, label)
     shutil.rmtree(site / "bin", ignore_errors=True)  # console scripts name this interpreter
     (site / ".lock").unlink(missing_ok=True)
     _add_bytecode(site, interpreter, label)
@@ -111,6 +116,40 @@ def _failed(environment: Environment, reason: str) -> PackagesError:
         f"the locked packages of {environment.request.label} cannot be installed: {reason}. Remove "
         "its entry from the lock and lock again."
     )
+
+
+def refuse_overwritten(site: Path, label: str) -> None:
+    """Raise PackagesError if two packages install different code under the same name.
+
+    Which one would be measured depends on the order of the installation. tensorflow-cpu and the
+    tensorflow that another package requires are such a pair.
+    """
+    owners: dict[str, tuple[str, str]] = {}
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        package = record.parent.name.removesuffix(".dist-info").rpartition("-")[0]
+        for path, checksum in _listed(record):
+            other, known = owners.setdefault(path, (package, checksum))
+            if other != package and known != checksum and _is_code(path):
+                raise PackagesError(
+                    f"the packages of {label} overwrite each other: {other} and {package} both "
+                    f"contain {path}. Keep one of the two, and leave out packages that require "
+                    "the other one."
+                )
+
+
+def _listed(record: Path) -> Iterator[tuple[str, str]]:
+    """Yield the path and the checksum of each file that a package lists."""
+    try:
+        with record.open(encoding="utf-8", errors="replace", newline="") as file:
+            yield from ((row[0], row[1]) for row in csv.reader(file) if len(row) > 1)
+    except csv.Error as error:
+        raise PackagesError(f"{record.parent.name} has a list of files that is damaged.") from error
+
+
+def _is_code(path: str) -> bool:
+    """Whether a file is imported; many packages carelessly install a folder of tests."""
+    top = path.partition("/")[0]
+    return path.endswith((".py", ".so", ".pyd")) and top not in CARELESS
 
 
 def _copy_plain(built: Path, site: Path) -> None:

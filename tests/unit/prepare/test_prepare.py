@@ -13,13 +13,15 @@ from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, EngineLostError, ImageBuildError, PackagesError
 from runner.prepare import find_bases, prepare, write_context, write_contexts
 from runner.prepare.recipe import environment_digest, to_build
-from runner.records.environment import Base, BaseKind, Environment, Image, Lock
+from runner.python.interpreters import Interpreter
+from runner.records.environment import Base, BaseKind, Environment, Image, Lock, Package
 from runner.records.study import Matrix, Status
 from runner.system import retry
 from tests.support.fakes import FakeEngine
 from tests.support.samples import founding_lock, founding_matrix
 from tests.support.trials import plain_environment
 
+PYTHON37 = Interpreter(path=Path("python3.7"), version="3.7.16")
 ASSEMBLED = Base(kind=BaseKind.ASSEMBLED, name="matrix-runner/base:3.7-1", digest="sha256:1")
 PULLED = Base(kind=BaseKind.PULLED, name="python:3.7-slim", digest="sha256:2")
 GIVEN = Base(kind=BaseKind.LOCAL, name="mine:3.7", digest="sha256:3")
@@ -71,10 +73,36 @@ def test_each_environment_is_built_once() -> None:
     ]
 
 
-def test_the_digest_of_an_environment_covers_its_content() -> None:
-    """Equal environments have equal digests, and another date gives another digest."""
-    assert environment_digest(plain_environment()) == environment_digest(plain_environment())
-    assert environment_digest(plain_environment(2025)) != environment_digest(plain_environment())
+def test_the_digest_of_an_environment_covers_what_is_installed() -> None:
+    """Packages count; the day and the build tools count only where something is built."""
+    plain, later = plain_environment(), plain_environment(2025)
+    assert environment_digest(plain) == environment_digest(later)
+    package = Package(name="six", version="1.12.0", hashes=("sha256:" + "0" * 64,))
+    wheel = [replace(one, packages=(package,)) for one in (plain, later)]
+    built = [replace(one, packages=(replace(package, source=True),)) for one in (plain, later)]
+    digests = [environment_digest(one) for one in (plain, *wheel, *built)]
+    assert digests[1] == digests[2]
+    assert len(set(digests)) == 4
+
+
+def test_identical_environments_are_built_once(tmp_path: Path) -> None:
+    """Two versions may turn out to need the same packages, or two cells differ in their label."""
+    matrix, first = founding_matrix(), founding_lock().entries[0]
+    assert isinstance(first, Environment)
+    lock = Lock(entries=tuple(replace(first, request=one) for one in matrix.requests))
+    assert to_build(matrix, lock, ()) == (lock.entries[0],)
+    engine = FakeEngine()
+    engine.add_image(first)
+    prepared = prepare(
+        matrix,
+        lock,
+        engine,
+        Progress(io.StringIO()),
+        lambda *_: tmp_path,
+        bases={"3.7": engine.base("auto", PYTHON37)},
+    )
+    assert {image.id for image in prepared.images.values()} == {engine.images()[0].id}
+    assert prepared.images.keys() == set(matrix.requests)
 
 
 def test_a_context_contains_everything_for_the_image(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """How the packages that uv locks are read."""
 
+from pathlib import Path
+
 import pytest
 
 from runner.errors import PackagesError
-from runner.python.packages import parse_locked
+from runner.python.packages import parse_locked, refuse_overwritten
 
 HASH = "a" * 64
 LOCKED = f"""lock-version = "1.0"
@@ -43,3 +45,27 @@ def test_package_from_elsewhere_cannot_be_locked() -> None:
     text = '[[packages]]\nname = "mine"\ndirectory = { path = "." }\n'
     with pytest.raises(PackagesError, match="mine has no version and hash"):
         parse_locked(text)
+
+
+def _installed(site: Path, package: str, *files: str) -> None:
+    """Write the list of files of an installed package; each file has its own content."""
+    record = site / f"{package}.dist-info" / "RECORD"
+    record.parent.mkdir(parents=True)
+    lines = [f"{file},sha256={package if '=' not in file else 'same'},1" for file in files]
+    record.write_text("\n".join([*lines, f"{package}.dist-info/RECORD,,"]))
+
+
+def test_packages_that_overwrite_each_other_are_refused(tmp_path: Path) -> None:
+    """The message names both and the file."""
+    _installed(tmp_path, "tensorflow-2.16.1", "tensorflow/__init__.py")
+    _installed(tmp_path, "tensorflow_cpu-2.16.1", "tensorflow/__init__.py")
+    with pytest.raises(PackagesError, match=r"tensorflow and tensorflow_cpu both contain tensorf"):
+        refuse_overwritten(tmp_path, "tensorflow=2.16.1")
+
+
+@pytest.mark.parametrize("file", ["LICENSE", "tests/__init__.py", "shared/__init__=.py"])
+def test_harmless_overwriting_is_accepted(tmp_path: Path, file: str) -> None:
+    """Texts, stray tests, and the same content (such as of a namespace)."""
+    _installed(tmp_path, "one-1.0", file)
+    _installed(tmp_path, "two-1.0", file)
+    refuse_overwritten(tmp_path, "x")
