@@ -14,6 +14,7 @@ VERBS = {
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
     "explain": "show for each trial of a cell whether it would run, and why",
+    "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
     "report": "rebuild the report of a run from its folder",
     "bundle": "pack a run and everything it needs into one file, for machines without a network",
@@ -22,6 +23,7 @@ VERBS = {
     "clean": "remove our images, and what killed runs left on the engine",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
+EXPORTS = ("requirements.txt", "pylock.toml")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 Without a verb: run. `python -m runner VERB --help` lists the options of a verb.
@@ -61,6 +63,7 @@ class Options(NamedTuple):
     has_matrix: bool = False
     """Whether ``--matrix`` was given."""
     cell: str = ""
+    format: str = EXPORTS[0]
     output: Path | None = None
     for_python: tuple[str, ...] = ()
     bundle: Path = Path()
@@ -113,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare explain doctor report bundle schema clean"
+    with_matrix = "run lock plan prepare explain export doctor report bundle schema clean"
     with_reports = "run plan prepare explain doctor report bundle replay clean"
     with_engine = "run plan prepare explain doctor bundle replay clean"
     run = "folder or id of the run (default: the newest)"
@@ -124,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     context = "write the build contexts there and print their build commands; build nothing"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
-    add("explain", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
+    add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle", "run", run, metavar="RUN", nargs="?")
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
@@ -140,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run", "--budget", budget, metavar="TIME", type=_seconds)
     add_flag("run report", "--gate", "exit with 4 if the policy says hold")
     add_flag("plan", "--json", "print JSON")
+    add("export", "--format", "default: requirements.txt", choices=EXPORTS)
     add("prepare", "--context", context, metavar="DIR", type=Path)
     add("bundle", "--output", "default: NAME-bundle.tar.gz", metavar="FILE", type=_archive)
     add("bundle", "--for-python", python, metavar="3.N", type=_minor, action="append")

@@ -143,6 +143,24 @@ def explain(options: Options) -> Exit:
     return Exit.OK
 
 
+def export(options: Options) -> Exit:
+    """Print the locked packages of a cell in a format that installers read."""
+    from runner.lock.export import as_pylock, as_requirements
+    from runner.python.index import Index
+
+    cell = find_cell(_matrix(options), options.cell)
+    entry = _known_lock(options).entry(cell.request)
+    if entry is None:
+        raise ConfigError(f"{cell.id} is not locked yet; run `python -m runner lock` first.")
+    if isinstance(entry, Unsupported):
+        raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
+    if options.format == "pylock.toml":
+        print(as_pylock(entry, Index().files), end="")
+    else:
+        print(as_requirements(entry), end="")
+    return Exit.OK
+
+
 def doctor(options: Options) -> Exit:
     """Check whether this machine can run the matrix, and how precisely it measures."""
     from runner.doctor import as_text, examine
@@ -297,7 +315,10 @@ def _remove(engine: Engine | EngineError, options: Options, found: Review) -> No
 
 COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     one.__name__: one
-    for one in (run, lock, plan, prepare, explain, doctor, bundle, replay, report, schema, clean)
+    for one in (
+        *(run, lock, plan, prepare, explain, export, doctor),
+        *(bundle, replay, report, schema, clean),
+    )
 }
 
 

@@ -68,6 +68,9 @@ class File:
     uploaded_at: datetime | None = None
     """None if the index does not publish upload times."""
     yanked: bool = False
+    name: str = ""
+    url: str = ""
+    sha256: str | None = None
 
     @property
     def quality(self) -> Quality:
@@ -214,6 +217,9 @@ def _file(package: "DistributionPackage") -> File | None:
         requires_python=requires_python,
         uploaded_at=package.upload_time,
         yanked=package.is_yanked,
+        name=package.filename,
+        url=package.url,
+        sha256=package.digests.get("sha256"),
     )
 
 

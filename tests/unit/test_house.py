@@ -40,6 +40,7 @@ VERBS = ("read", "lock", "plan", "prepare", "execute", "summarise", "judge", "re
 KNOW_NO_VERB = {"records", "errors", "text", "system", "inside", "observer", "python", "engines"}
 
 PUBLIC = {
+    "lock.export",
     "lock.file",
     "prepare.recipe",
     "execute.cleanup",

@@ -157,6 +157,15 @@ UNSUPPORTED = [
 ]
 
 
+LOCKED = {
+    "python": "3.7",
+    "platform": "linux-x86_64",
+    "as_of": "2020-01-01T00:00:00Z",
+    "build_tools": [],
+    "packages": [f"lib==1.0 sha256:{'0' * 64}"],
+}
+
+
 @pytest.mark.parametrize("verb", ["lock", "plan"])
 def test_a_hostile_lock_is_refused_before_anything_starts(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -318,6 +327,29 @@ def test_texts_of_a_run_are_printable(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "matrix-runner: 0 -> " in said
     assert said == printable(said)
+
+
+def test_a_locked_environment_is_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an entry there is nothing to export."""
+    study(tmp_path, SMALL)
+    assert main(["export", "lib=1.0,size=1"]) == Exit.CONFIG
+    assert "is not locked yet; run `python -m runner lock` first" in capsys.readouterr().err
+    lock = tmp_path / "matrix.lock"
+    lock.write_text(json.dumps({"format": 1, "entries": UNSUPPORTED}))
+    assert main(["export", "lib=1.0,size=1"]) == Exit.CONFIG
+    assert "lib=1.0,size=1 has no environment: " in capsys.readouterr().err
+    entries = [{**entry, **LOCKED} for entry in UNSUPPORTED]
+    for entry in entries:
+        del entry["unsupported"]
+    lock.write_text(json.dumps({"format": 2, "entries": entries}))
+    assert main(["export", "lib=1.0,size=1"]) == Exit.OK
+    assert capsys.readouterr().out == (
+        "# lib=1.0: Python 3.7 on linux-x86_64, as of 2020-01-01\n"
+        f"lib==1.0 \\\n    --hash=sha256:{'0' * 64}\n"
+    )
+    assert main(["export", "lib=1.0,size=9"]) == Exit.NOTHING_SELECTED
 
 
 @pytest.mark.parametrize("home", [None, "relative"])
