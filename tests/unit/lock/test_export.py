@@ -72,7 +72,5 @@ def test_a_pylock_names_the_files_of_the_hashes() -> None:
 
 def test_a_file_that_is_gone_is_reported() -> None:
     """The other format does not need it."""
-    with pytest.raises(
-        PackagesError, match=r"no longer has a file of wrapt 1\.11\.2.*as req"
-    ):
+    with pytest.raises(PackagesError, match=r"no longer has a file of wrapt 1\.11\.2.*as req"):
         as_pylock(ENVIRONMENT, index({"six": SIX}))
