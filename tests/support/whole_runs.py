@@ -12,7 +12,13 @@ from runner.errors import EngineLostError
 from runner.lock.file import lock_path, write_lock
 from runner.python.interpreters import machine_platform
 from runner.read import read
-from runner.records.environment import Environment, EnvironmentRequest, Lock, Unsupported
+from runner.records.environment import (
+    Environment,
+    EnvironmentRequest,
+    Lock,
+    Package,
+    Unsupported,
+)
 from tests.support.fakes import QuickEngine
 
 PYTHON = ".".join(map(str, sys.version_info[:2]))
@@ -78,6 +84,8 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> WatchedEngine:
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
     # Otherwise the following tests would only use the cores that one run left them.
     monkeypatch.setattr("runner.pipeline.keep_off_measured", lambda _: None)
+    # The packages of the tests are on no index.
+    monkeypatch.setattr("runner.python.packages.install", lambda *given: given[2].mkdir())
     # The tests of reports draw; drawing here would take most of the time.
     monkeypatch.setattr("runner.report.figures.changes", lambda *_: None)
     return engine
@@ -92,13 +100,17 @@ def declare(text: str = MATRIX, script: str = SCRIPT) -> tuple[EnvironmentReques
 
 
 def environment(request: EnvironmentRequest) -> Environment:
-    """Return the environment of a request: this interpreter and no packages."""
+    """Return the environment of a request: this interpreter and the packages that it names."""
+    packages = (
+        Package(name=need.distributions[0], version=need.version, hashes=("sha256:" + "0" * 64,))
+        for need in request.requirements
+    )
     return Environment(
         request=request,
         python=PYTHON,
         platform=machine_platform(),
         as_of=datetime(2026, 1, 1, tzinfo=timezone.utc),
-        packages=(),
+        packages=tuple(packages),
     )
 
 
