@@ -8,6 +8,7 @@ lost or doubled, no status may be wrong, and nothing may be left behind.
 import argparse
 import queue
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -138,6 +139,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if not POSSIBLE:
         print(REASON, file=sys.stderr)
         return 1
+    # A shell that starts us in the background has us ignore it, and our children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     kinds = [kind for kind in KINDS if asked.kind is None or kind.name in asked.kind]
     faults = [
         (kind, f"{asked.seed}/{kind.name}/{at}") for at in range(asked.instants) for kind in kinds

@@ -6,6 +6,7 @@ have exactly one correct result.
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -83,6 +84,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if not POSSIBLE:
         print(REASON, file=sys.stderr)
         return 1
+    # A shell that starts us in the background has us ignore it, and our children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as place:
         folder, daemon = Path(place, "study"), Daemon(Path(place, "daemon"))
         declare(folder, cells=CELLS, blocks=asked.blocks, seconds=0.0)
