@@ -67,14 +67,16 @@ def distinct(matrix: Matrix, lock: Lock) -> tuple[Environment, ...]:
 
 
 def environment_digest(environment: Environment) -> str:
-    """Return the digest of what is installed and of the build recipe, whoever requests it.
-
-    The request, the day and the build tools count only where source packages are built.
-    """
-    sources = any(package.source for package in environment.packages)
-    built = [environment.as_of, environment.build_tools, environment.request.compile]
-    installed = [environment.python, environment.platform, environment.packages]
-    return digest.of_content([installed, built if sources else [], _recipe()])
+    """Return the digest of what is installed and of the build recipe, whoever requests it."""
+    content = [
+        environment.python,
+        environment.platform,
+        environment.as_of,
+        environment.packages,
+        environment.build_tools,
+        environment.request.compile,
+    ]
+    return digest.of_content([content, _recipe()])
 
 
 def recipe_digest() -> str:
