@@ -139,7 +139,7 @@ def _release(
             f"{need.axis} {need.version} was uploaded on {_first(every):%Y-%m-%d}, after the day "
             f"in `as_of: {request.as_of}`; choose a later day or `release`"
         )
-    wheels = [file for file in by_then if file.tags and file.platforms & _platforms()]
+    wheels = [file for file in by_then if file.platforms & _platforms() and _is_for_python3(file)]
     usable = wheels or [file for file in by_then if not file.tags]
 
     def serving(pythons: Sequence[Interpreter]) -> Release | None:
@@ -174,6 +174,11 @@ def _check_dates(every: Sequence[File], request: EnvironmentRequest) -> None:
 
 def _is_older(file: File, day: datetime | None) -> bool:
     return day is None or file.uploaded_at is None or file.uploaded_at <= day
+
+
+def _is_for_python3(wheel: File) -> bool:
+    """Whether a wheel is for some Python 3; others say nothing about the source beside them."""
+    return any(tag.interpreter[2:3] == "3" for tag in wheel.tags)
 
 
 def _first(some: Iterable[File]) -> datetime | None:

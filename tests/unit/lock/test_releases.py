@@ -190,6 +190,8 @@ def test_source_is_taken_where_there_is_no_wheel_for_this_platform() -> None:
     """Of a version that is only available as source, every fitting interpreter may build it."""
     pages = {"tensorflow": [source("1.15.0", requires=">=3.7")]}
     assert minors(found(request(), pages)) == ["3.8", "3.7", "3.13"]
+    pages["tensorflow"].append(wheel("1.15.0", "py2-none-any"))
+    assert minors(found(request(), pages)) == ["3.8", "3.7", "3.13"]
     pages["tensorflow"] += compiled("1.15.0", "3.6")
     assert minors(found(request(), pages)) == ["3.6"]
 
