@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from packaging.version import Version
+
 from runner.lock.releases import Options
 from runner.python.index import File, Files, Quality
 from runner.python.interpreters import Interpreter
@@ -119,7 +121,8 @@ def _is_poorer(
     package: Package, *, on: Interpreter, than: Collection[Interpreter], files: Files
 ) -> bool:
     """Whether another interpreter gets a better file of the very same version of a package."""
-    mine = [one for one in files(package.name) if str(one.version) == package.version]
+    version = Version(package.version)
+    mine = [one for one in files(package.name) if one.version == version]
     return _quality(mine, on) < max(_quality(mine, other) for other in than)
 
 

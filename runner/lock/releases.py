@@ -80,6 +80,9 @@ def options(
     last, the oldest of them in front: they serve versions older than every Python of this machine.
     PackagesError if the index fails, ConfigError if ``as_of`` is not a date.
     """
+    for name in (re.split(r"[^A-Za-z0-9._-]", line)[0] for line in request.packages):
+        if not files(name):
+            return f"{name} is not on the package index; check the spelling"
     fixed = _fixed_day(request)
     here = interpreters.available() if request.python == "auto" else (find(request.python),)
     releases = []

@@ -60,7 +60,7 @@ OWNERS = {
     "docker": {"engines.docker.client", "engines.docker.images", "engines.docker.trials"},
     "requests": {"engines.docker.client", "engines.docker.trials", "python.index"},
     "urllib3": {"engines.docker.client", "python.index"},
-    "packaging": {"lock.releases", "python.index", "python.interpreters"},
+    "packaging": {"lock.choose", "lock.releases", "python.index", "python.interpreters"},
     "pypi_simple": {"python.addresses", "python.index"},
     "tomli": {"python.toml"},
     "yaml": {"read.yaml"},

@@ -156,6 +156,14 @@ def test_a_version_that_does_not_exist_has_neighbours() -> None:
     )
 
 
+def test_a_package_that_does_not_exist_is_named() -> None:
+    """Nothing has to be resolved to see that."""
+    asked = EnvironmentRequest(requirements=(), packages=("numpy<2", "nunpy[fast]>=1; os_name"))
+    assert reason(asked, {"numpy": compiled("1.0", "3.8")}) == (
+        "nunpy is not on the package index; check the spelling"
+    )
+
+
 def test_wheels_for_absent_pythons_are_unsupported() -> None:
     """If no Python with a wheel is on this machine, the reason lists them."""
     pages = {"tensorflow": compiled("1.15.0", "3.9", "3.10")}
