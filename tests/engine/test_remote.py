@@ -198,7 +198,7 @@ def test_an_engine_behind_ssh(
     assert set(fake_ssh.read_text().splitlines()) == {arguments}
     code, out, err = ended(started(tmp_path, "clean", "--yes"))
     assert (code, err) == (0, ""), out + err
-    assert "removed 2 items" in out  # the image and its base
+    assert "removed 3 items" in out  # the image, its base, and our cache
 
 
 @pytest.mark.usefixtures("fake_ssh")
