@@ -10,7 +10,7 @@ from runner.records.environment import Environment, Package
 
 def as_requirements(environment: Environment) -> str:
     """Return a requirements file with hashes. It needs no index to be written."""
-    lines = [f"# {about(environment)}"]
+    lines = [f"# {_about(environment)}"]
     for package in environment.packages:
         hashes = [f"    --hash={one}" for one in package.hashes]
         lines.append(" \\\n".join((f"{package.name}=={package.version}", *hashes)))
@@ -23,7 +23,7 @@ def as_pylock(environment: Environment, files: Files) -> str:
     PackagesError if the index fails, or no longer has a file.
     """
     lines = [
-        f"# {about(environment)}",
+        f"# {_about(environment)}",
         'lock-version = "1.0"',
         f"environments = [{json.dumps(_marker(environment))}]",
         f'requires-python = "=={environment.python}.*"',
@@ -41,7 +41,7 @@ def as_pylock(environment: Environment, files: Files) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def about(environment: Environment) -> str:
+def _about(environment: Environment) -> str:
     """Return what was locked, in one line."""
     return (
         f"{environment.request.label}: Python {environment.python} on {environment.platform}, "

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from runner.errors import ConfigError, PackagesError
 from runner.lock import lock_matrix, missing
 from runner.lock.file import lock_path, read_lock, write_lock
+from runner.lock.resolve import Ask
 from runner.python import interpreters
 from runner.python.index import File
 from runner.python.interpreters import Interpreter, machine_platform
@@ -343,6 +344,19 @@ def test_a_failure_of_the_index_is_raised() -> None:
         lock_matrix(_matrix("1.15.0"), Lock(entries=()), requests, lambda _: None, files=files)
 
 
+def _locked(ask: Ask, files: Sequence[File]) -> Environment | Unsupported:
+    """Lock TensorFlow 1.15.0 with the answers of ``ask`` and these files on the index."""
+    (entry,) = lock_matrix(
+        _matrix("1.15.0"),
+        Lock(entries=()),
+        [_request("1.15.0")],
+        lambda _: None,
+        ask=ask,
+        files=index({"tensorflow": files}),
+    ).entries
+    return entry
+
+
 @pytest.mark.usefixtures("python37")
 @pytest.mark.parametrize("with_tools", [True, False])
 def test_build_tools_are_newer_only_where_nothing_builds_without(
@@ -358,15 +372,7 @@ def test_build_tools_are_newer_only_where_nothing_builds_without(
         return None if entry.build_tools or not with_tools else "it needs a newer setuptools"
 
     monkeypatch.setattr("runner.python.packages.why_not_built", why_not_built)
-    lock = lock_matrix(
-        _matrix("1.15.0"),
-        Lock(entries=()),
-        [_request("1.15.0")],
-        lambda _: None,
-        ask=ask,
-        files=index({"tensorflow": compiled("1.15.0", "3.7")}),
-    )
-    (entry,) = lock.entries
+    entry = _locked(ask, compiled("1.15.0", "3.7"))
     assert isinstance(entry, Environment)
     assert entry.build_tools == (("setuptools==59.6.0",) if with_tools else ())
 
@@ -382,15 +388,7 @@ def test_source_packages_are_built_once_before_they_are_locked(
     def ask(_: object, *, files: Mapping[str, str], **__: object) -> Answer:
         return Answer(found=files["wanted.txt"].startswith("tensorflow"), text=text)
 
-    lock = lock_matrix(
-        _matrix("1.15.0"),
-        Lock(entries=()),
-        [_request("1.15.0")],
-        lambda _: None,
-        ask=ask,
-        files=index({"tensorflow": [source("1.15.0")]}),
-    )
-    (entry,) = lock.entries
+    entry = _locked(ask, [source("1.15.0")])
     assert isinstance(entry, Unsupported)
     assert entry.reason == (
         "tensorflow=1.15.0 needs tensorflow as of 2019-10-17, which cannot be built for Python 3.7 "
