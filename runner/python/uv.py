@@ -50,7 +50,7 @@ NOTHING_FOUND = 1
 SILENT_INDEX = ("Failed to fetch", "error sending request", "could not be queried", "returned a ")
 """How uv mentions an index that failed or refused in an answer that then means nothing.
 
-``tests/index`` checks each of these with a real index.
+``tests/unit/python/test_uv.py`` checks them with the real uv and an index of the machine.
 """
 
 
