@@ -73,7 +73,7 @@ class Pipeline:
             return self._nothing_left()
         self._announce()
         try:
-            with reserved(self._engine.cores(), self._matrix.limits.cpus, self._machine) as cores:
+            with reserved(self._engine.cores(), self._matrix.cpus, self._machine) as cores:
                 self._execute_all(cores)
         except EngineError:
             with contextlib.suppress(RunFolderError):

@@ -63,6 +63,13 @@ class BundledEnvironment(Record):
     folder: str
     base: Base
     base_file: str
+    base_key: str | None = None
+    """``Environment.base_key``; None if the version of Python decides on the base."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """``recipe.image_key`` of the environment."""
+        return self.digest, self.base_key or self.python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

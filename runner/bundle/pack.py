@@ -13,7 +13,7 @@ from runner.errors import ConfigError, RunFolderError
 from runner.lock.file import lock_path, read_lock
 from runner.plan import quick
 from runner.prepare import write_context
-from runner.prepare.recipe import distinct, environment_digest
+from runner.prepare.recipe import distinct, image_key
 from runner.python import interpreters
 from runner.records.environment import Base, BaseKind, Lock
 from runner.records.run import Run, Start
@@ -154,36 +154,37 @@ def _add_environments(
     measured = {image.environment: image.base for image in images}
     for number, environment in enumerate(distinct(contents.matrix, contents.lock), start=1):
         label, python = environment.request.label, environment.python
-        key = environment_digest(environment)
+        digest, key = image_key(environment)
         note(f"packing {label}")
         with tempdir.folder() as folder:
             context = write_context(environment, contents.matrix.base, engine, folder)
             place = f"{file.ENVIRONMENTS}/{number}"
             writer.add_folder(folder, place)
-            if python not in bases:
-                bases[python] = _add_base(context.base, python, engine, writer)
-        base, base_file = bases[python]
+            if key not in bases:
+                name = f"{file.BASES}/{python if key == python else number}.tar"
+                bases[key] = _add_base(context.base, python, engine, writer, name), name
+        base, base_file = bases[key]
         now = base if base.kind is BaseKind.ASSEMBLED else context.base
-        then = measured.get(key, now)
+        then = measured.get(digest, now)
         if then.kind is now.kind and then.digest != now.digest:
             note(f"{label} was measured on another base than {now.name}, which is packed")
         yield BundledEnvironment(
             label=label,
-            digest=key,
+            digest=digest,
             python=python,
+            base_key=None if key == python else key,
             folder=place,
             base=base,
             base_file=base_file,
         )
 
 
-def _add_base(base: Base, python: str, engine: Engine, writer: Writer) -> tuple[Base, str]:
-    """Add a base; return its description in the bundle, and its file name there."""
-    name = f"{file.BASES}/{python}.tar"
+def _add_base(base: Base, python: str, engine: Engine, writer: Writer, name: str) -> Base:
+    """Add a base as a file; return its description in the bundle."""
     with tempdir.folder() as folder:
         saved = engine.save_base(base, interpreters.find(python), folder / "base.tar")
         writer.add(folder / "base.tar", name)
-    return saved, name
+    return saved
 
 
 def _script(pythons: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
 from runner.plan import quick
 from runner.prepare import observed
-from runner.prepare.recipe import dockerfile, environment_digest, to_build, used
-from runner.read import read
+from runner.prepare.recipe import dockerfile, image_key, to_build, used
+from runner.read import locked_versions, read
 from runner.records.environment import Base, Environment, Lock
 from runner.records.run import Run, Start
 from runner.records.study import Cell, Matrix, Status
@@ -44,7 +44,8 @@ class BundledStudy:
 def bundled_study(bundle: Bundle) -> BundledStudy:
     """Return the study of a bundle; BundleError if something that it needs is missing."""
     path = bundle.file(bundle.manifest.matrix)
-    matrix, lock = read(path), read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
+    lock = read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
+    matrix = read(path, locked_versions(lock))
     run = None
     if bundle.results is not None:
         run = RunFolder(bundle.results).stored()
@@ -99,12 +100,12 @@ def provide_images(
 ) -> Mapping[str, Base]:
     """Build the images that this bundle still lacks on the engine, from its contents alone.
 
-    Return their bases by minor version of Python. BundleError if the bundle lacks an environment
+    Return their bases by ``Environment.base_key``. BundleError if the bundle lacks an environment
     that the study needs, for instance because another version of the runner made it.
     """
-    packed = {one.digest: one for one in bundle.manifest.environments}
+    packed = {one.key: one for one in bundle.manifest.environments}
     needed = tuple(used(study.matrix, study.lock))
-    lacking = [one.request.label for one in needed if environment_digest(one) not in packed]
+    lacking = [one.request.label for one in needed if image_key(one) not in packed]
     if lacking:
         raise BundleError(
             f"the bundle has no environment for {listed(lacking)} that fits this matrix-runner; "
@@ -112,13 +113,14 @@ def provide_images(
         )
     bases: dict[str, Base] = {}
     for environment in needed:  # an untrusted bundle can contain any others
-        if environment.python not in bases:
-            one = packed[environment_digest(environment)]
+        key = environment.base_key
+        if key not in bases:
+            one = packed[image_key(environment)]
             file = bundle.file(one.base_file)
-            bases[environment.python] = engine.load_base(one.base, environment.python, file)
+            bases[key] = engine.load_base(one.base, environment.python, file)
     for environment in to_build(study.matrix, study.lock, engine.images(), bases, bundle.digest):
-        one = packed[environment_digest(environment)]
-        context = _context(bundle, one, environment, bases[environment.python])
+        one = packed[image_key(environment)]
+        context = _context(bundle, one, environment, bases[environment.base_key])
         observed(context.label, observer, partial(engine.build, context))
     return bases
 

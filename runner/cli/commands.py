@@ -25,15 +25,15 @@ from runner.errors import ConfigError, EngineError, Exit, RunFolderError
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
-from runner.lock import lock_matrix, missing
+from runner.lock import lock_matrix, missing, ranges_of, versions_of
 from runner.lock.file import lock_path, read_lock, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
 from runner.plan import make_plan, quick, select
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
-from runner.read import json_schema, read
-from runner.records.environment import Lock, Unsupported
+from runner.read import json_schema, locked_versions, read
+from runner.records.environment import Lock, Unsupported, VersionRange
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
 from runner.report import write as write_report
@@ -50,7 +50,7 @@ from runner.text import counted, listed, memory, one_line, size
 
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
-    matrix = _matrix(options)
+    matrix = _matrix(options, asks=True)
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
@@ -68,7 +68,7 @@ def run(options: Options) -> Exit:
 
 def lock(options: Options) -> Exit:
     """Resolve every environment that is not locked yet, and write the lock."""
-    matrix = _matrix(options)
+    matrix = _matrix(options, asks=True)
     with Progress(sys.stdout) as observer:
         locked = _locked(options, matrix, observer)
         count = counted(len(locked.entries), "environment")
@@ -99,7 +99,7 @@ def plan(options: Options) -> Exit:
 
 def prepare(options: Options) -> Exit:
     """Build the missing images, or write their build contexts."""
-    matrix = _matrix(options)
+    matrix = _matrix(options, asks=True)
     with _engine(options) as (engine, observer):
         locked = _locked(options, matrix, observer)
         if options.context is not None:
@@ -184,7 +184,7 @@ def bundle(options: Options) -> Exit:
     from runner.bundle.pack import BundleContents, pack, run_to_pack
     from runner.bundle.wheels import this_python
 
-    matrix = _matrix(options)
+    matrix = _matrix(options, asks=True)
     target = options.output or Path(f"{matrix.name}{ENDING}")
     with _engine(options) as (engine, observer):
         contents = run_to_pack(matrix, options.matrix, options.reports, options.run, observer.note)
@@ -240,7 +240,7 @@ def _run_to_report(options: Options) -> RunFolder:
     """Return the named run, or the newest one of the given matrix, or the newest of all."""
     if options.run is not None or not options.has_matrix:
         return find_run(options.reports, options.run)
-    matrix = read(options.matrix)
+    matrix = _matrix(options)
     found = newest_run(matrix, options.reports)
     if found is None:
         raise RunFolderError(
@@ -325,9 +325,21 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
 # --- steps that several commands share ---
 
 
-def _matrix(options: Options) -> Matrix:
-    """Read the matrix, with the selection, ``--quick`` and ``--blocks`` applied."""
-    matrix = select(read(options.matrix), options.select)
+def _matrix(options: Options, *, asks: bool = False) -> Matrix:
+    """Read the matrix, with the selection, ``--quick`` and ``--blocks`` applied.
+
+    With ``asks``, the package index may be asked for the versions of a range.
+    """
+    known = _known_lock(options)
+
+    def versions(wanted: VersionRange) -> tuple[str, ...]:
+        if not asks or options.locked or known.versions(wanted) is not None:
+            return locked_versions(known)(wanted)
+        from runner.python.index import Index
+
+        return versions_of(wanted, Index().files)
+
+    matrix = select(read(options.matrix, versions), options.select)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
 
@@ -367,15 +379,15 @@ def _engine_or_error(
 
 def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
     """Refuse limits that exceed the engine, before anything is built."""
-    limits = matrix.limits
-    if limits.cpus > engine.cpus:
+    if matrix.cpus > engine.cpus:
         raise ConfigError(
-            f"limits.cpus is {limits.cpus}, but the engine has only {engine.cpus}; lower it in the "
+            f"limits.cpus is {matrix.cpus}, but the engine has only {engine.cpus}; lower it in the "
             "matrix."
         )
-    if limits.memory_bytes > engine.memory_bytes:
+    most_bytes = max(matrix.limits_of(cell).memory_bytes for cell in matrix.cells)
+    if most_bytes > engine.memory_bytes:
         raise ConfigError(
-            f"limits.memory is {memory(limits.memory_bytes)}, but the engine has only "
+            f"limits.memory is {memory(most_bytes)}, but the engine has only "
             f"{memory(engine.memory_bytes)}; lower it in the matrix."
         )
 
@@ -383,7 +395,7 @@ def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
 def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     """Return the lock. Environments that it lacks are resolved and written to it first."""
     path, known = lock_path(options.matrix), _known_lock(options)
-    absent = missing(matrix, known)
+    absent, ranges = missing(matrix, known), ranges_of(matrix)
     if absent and options.locked:
         labels = listed([request.label for request in absent])
         raise ConfigError(
@@ -392,7 +404,11 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     if absent:
         observer.note(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
-        known = lock_matrix(read(options.matrix), known, absent, observer.note)
+        whole = read(options.matrix, locked_versions(Lock(entries=(), ranges=ranges)))
+        known = lock_matrix(whole, known, absent, observer.note)
+    elif ranges != known.ranges and not options.locked:
+        known = replace(known, ranges=ranges)
+    if known != _known_lock(options):
         write_lock(path, known)
     for request in matrix.requests:
         entry = known.entry(request)

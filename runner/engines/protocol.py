@@ -56,6 +56,7 @@ class Launch:
     parameters: Mapping[str, object] = field(default_factory=dict)
     cell: Mapping[str, object] = field(default_factory=dict)
     matched: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def longest_s(self) -> float:
@@ -70,6 +71,7 @@ class Launch:
             "seed": self.seed,
             "parameters": self.parameters,
             "cell": self.cell,
+            "variables": dict(self.variables),
             "timeout_s": self.timeout_s,
             "log_bytes": self.limits.log_bytes,
             "result_bytes": self.limits.result_bytes,

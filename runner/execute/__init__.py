@@ -144,19 +144,21 @@ def _executed(
     image = study.prepared.images.get(cell.request)
     if image is None:
         return _without_image(study, cell).of(trial, datetime.now(timezone.utc)), ""
+    limits = study.matrix.limits_of(cell)
     launch = Launch(
         run=study.run,
         trial=trial.id,
         image=image.id,
         script=f"script/{Path(study.matrix.experiment.script).name}",
         seed=trial.seed,
-        limits=study.matrix.limits,
-        cores=study.cores,
+        limits=limits,
+        cores=study.cores[-limits.cpus :],
         timeout_s=cell.timeout_s,
         guards=study.guards,
         parameters=dict(cell.parameters),
         cell=dict(cell.coordinates),
         matched=study.matrix.matched,
+        variables=dict(cell.variables),
     )
     with study.turns.turn() as turn:
         outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))

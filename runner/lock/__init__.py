@@ -5,15 +5,25 @@ from functools import partial
 
 from runner.errors import ConfigError
 from runner.lock.choose import choose
+from runner.lock.ranges import versions_of
 from runner.lock.releases import Options, options
 from runner.lock.resolve import Ask, resolve
 from runner.python import packages, uv
 from runner.python.index import Files, Index
 from runner.python.interpreters import Interpreter, machine_platform
-from runner.records.environment import BUILD, Environment, EnvironmentRequest, Lock, Unsupported
+from runner.records.environment import (
+    BUILD,
+    Environment,
+    EnvironmentRequest,
+    Lock,
+    LockedRange,
+    Unsupported,
+)
 from runner.records.study import Matrix
 from runner.system.parallel import in_parallel
 from runner.text import counted, listed
+
+__all__ = ["lock_matrix", "missing", "ranges_of", "resolve_all", "versions_of"]
 
 
 def missing(matrix: Matrix, lock: Lock) -> tuple[EnvironmentRequest, ...]:
@@ -54,7 +64,18 @@ def lock_matrix(
             )
     entries = Lock(entries=(*known.entries, *found))
     in_order = (entries.entry(request) for request in matrix.requests)
-    return Lock(entries=tuple(entry for entry in in_order if entry is not None))
+    return Lock(
+        entries=tuple(entry for entry in in_order if entry is not None), ranges=ranges_of(matrix)
+    )
+
+
+def ranges_of(matrix: Matrix) -> tuple[LockedRange, ...]:
+    """Return the ranges of the axes, with their versions."""
+    return tuple(
+        LockedRange(range=axis.range, versions=tuple(map(str, axis.values)))
+        for axis in matrix.axes
+        if axis.range is not None
+    )
 
 
 def resolve_all(

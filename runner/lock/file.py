@@ -7,12 +7,20 @@ from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.records import Record
-from runner.records.environment import Environment, EnvironmentRequest, Lock, Package, Unsupported
+from runner.records.environment import (
+    Environment,
+    EnvironmentRequest,
+    Lock,
+    LockedRange,
+    Package,
+    Unsupported,
+)
 from runner.system import atomic, safe, stored
 from runner.text import quoted
 
-FORMAT = 2
-"""The format of the lock file. 1: the first. 2: source packages are marked."""
+FORMAT = 3
+"""The format of the lock file. 1: the first. 2: source packages are marked. 3: ranges of
+versions."""
 
 _PACKAGE = re.compile(r"([A-Za-z0-9._-]+)==(\S+)( source)?((?: sha256:[0-9a-f]{64})+)")
 
@@ -39,6 +47,7 @@ class _StoredUnsupported(Record):
 class _StoredLock(Record):
     format: int
     entries: tuple[_StoredEnvironment | _StoredUnsupported, ...]
+    ranges: tuple[LockedRange, ...] = ()
 
 
 def lock_path(matrix_path: Path) -> Path:
@@ -58,7 +67,8 @@ def read_lock(path: Path) -> Lock:
         ) from error
     try:
         lock = stored.parse(_StoredLock, content, FORMAT)
-        return Lock(entries=tuple(_placed(number, one) for number, one in enumerate(lock.entries)))
+        entries = tuple(_placed(number, one) for number, one in enumerate(lock.entries))
+        return Lock(entries=entries, ranges=lock.ranges)
     except stored.NewerFormatError as error:
         raise ConfigError(f"{path}: {error}") from error
     except ValueError as error:
@@ -71,7 +81,8 @@ def write_lock(path: Path, lock: Lock) -> None:
     """Write a lock file atomically. Equal locks give equal bytes."""
     entries = tuple(_stored(entry) for entry in lock.entries)
     try:
-        atomic.write(path, stored.dump(_StoredLock(format=FORMAT, entries=entries), indent=2))
+        content = _StoredLock(format=FORMAT, entries=entries, ranges=lock.ranges)
+        atomic.write(path, stored.dump(content, indent=2))
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror}); make the folder of the matrix writable."

@@ -83,7 +83,7 @@ def options(
     for name in (re.split(r"[^A-Za-z0-9._-]", line)[0] for line in request.packages):
         if not files(name):
             return f"{name} is not on the package index; check the spelling"
-    fixed = _fixed_day(request)
+    fixed = as_of_day(request.as_of)
     here = interpreters.available() if request.python == "auto" else (find(request.python),)
     releases = []
     for need in request.requirements:
@@ -136,19 +136,19 @@ def _release(
     if not every:
         return _unknown(need, files)
     _check_dates(every, request)
-    by_then = [file for file in every if _is_older(file, _fixed_day(request))]
+    by_then = [file for file in every if _is_older(file, as_of_day(request.as_of))]
     if not by_then:
         return (
             f"{need.axis} {need.version} was uploaded on {_first(every):%Y-%m-%d}, after the day "
             f"in `as_of: {request.as_of}`; choose a later day or `release`"
         )
-    wheels = [file for file in by_then if file.platforms & _platforms() and _is_for_python3(file)]
+    wheels = [file for file in by_then if file.tags and _is_for_here(file)]
     usable = wheels or [file for file in by_then if not file.tags]
 
     def serving(pythons: Sequence[Interpreter]) -> Release | None:
         for name, some in found.items():
             if uploads := _uploads([file for file in some if file in usable], pythons):
-                return Release(line=f"{name}=={need.version}", day=_first(some), uploads=uploads)
+                return Release(line=need.line(name), day=_first(some), uploads=uploads)
         return None
 
     release = serving(here)
@@ -179,9 +179,18 @@ def _is_older(file: File, day: datetime | None) -> bool:
     return day is None or file.uploaded_at is None or file.uploaded_at <= day
 
 
-def _is_for_python3(wheel: File) -> bool:
-    """Whether a wheel is for some Python 3; others say nothing about the source beside them."""
-    return any(tag.interpreter[2:3] == "3" for tag in wheel.tags)
+def is_usable(file: File, day: datetime | None) -> bool:
+    """Whether a file counts as of a day, and may be installed on this platform."""
+    return not file.yanked and _is_older(file, day) and (not file.tags or _is_for_here(file))
+
+
+def _is_for_here(wheel: File) -> bool:
+    """Whether a wheel is for this platform and some Python 3.
+
+    Those for Python 2 say nothing about the source beside them.
+    """
+    for_python3 = any(tag.interpreter[2:3] == "3" for tag in wheel.tags)
+    return for_python3 and not wheel.platforms.isdisjoint(_platforms())
 
 
 def _first(some: Iterable[File]) -> datetime | None:
@@ -270,18 +279,17 @@ def _refusal(
 # Days
 
 
-def _fixed_day(request: EnvironmentRequest) -> datetime | None:
-    """Return the instant that a request names; ``None`` for the day of the release."""
-    if request.as_of == "today":
+def as_of_day(as_of: str) -> datetime | None:
+    """Return the instant that ``as_of`` names; ``None`` for the day of the release."""
+    if as_of == "today":
         return _now()
-    if request.as_of == "release":
+    if as_of == "release":
         return None
     try:
-        day = datetime.fromisoformat(request.as_of).replace(tzinfo=timezone.utc)
+        day = datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc)
     except ValueError as error:
         raise ConfigError(
-            f"as_of: {request.as_of!r} is not a date: write release, today or a date such as "
-            "2019-10-17."
+            f"as_of: {as_of!r} is not a date: write release, today or a date such as 2019-10-17."
         ) from error
     return min(day + timedelta(days=1), _now())  # the end of that day
 

@@ -22,6 +22,7 @@ from runner.prepare.recipe import (
     dockerfile,
     environment_digest,
     find_image,
+    image_key,
     to_build,
     used,
 )
@@ -45,16 +46,17 @@ class Prepared:
 
 
 def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]:
-    """Return the base of each minor version of Python that the matrix's cells need.
+    """Return the base of each environment of the matrix's cells, by ``Environment.base_key``.
 
-    A version is left out if its interpreter is not available; no image can be built for it then.
+    A base is left out if its interpreter is not available; no image can be built for it then.
     """
     bases: dict[str, Base] = {}
     for environment in used(matrix, lock):
-        if environment.python not in bases:
+        if environment.base_key not in bases:
             with suppress(PackagesError):  # the build reports it, for the cells that need it
                 interpreter = interpreters.find(environment.python)
-                bases[environment.python] = engine.base(matrix.base, interpreter)
+                base = engine.base(environment.request.base or matrix.base, interpreter)
+                bases[environment.base_key] = base
     return bases
 
 
@@ -88,9 +90,9 @@ def prepare(
         observer=observer,
         save_log=save_log,
     )
-    built = dict(zip(map(environment_digest, waiting), in_parallel(build, waiting), strict=True))
+    built = dict(zip(map(image_key, waiting), in_parallel(build, waiting), strict=True))
     found = {
-        one.request: built.get(environment_digest(one))
+        one.request: built.get(image_key(one))
         or find_image(one, images, matrix.base, bases, bundle)
         for one in used(matrix, lock)
     }
@@ -114,7 +116,7 @@ def _image_or_reason(
     def build() -> Image:
         with tempdir.folder() as folder:
             context = write_context(environment, matrix.base, engine, folder)
-            expected = bases.get(environment.python)
+            expected = bases.get(environment.base_key)
             if expected is None or expected.digest != context.base.digest:
                 raise EngineError(
                     f"the base {context.base.name} is not the one that this command began with; "
@@ -160,7 +162,7 @@ def write_context(
 ) -> BuildContext:
     """Write the build context of an image into ``folder``; PackagesError if that fails."""
     interpreter = interpreters.find(environment.python)
-    base = engine.base(wanted, interpreter)
+    base = engine.base(environment.request.base or wanted, interpreter)
     tree = folder / "tree"
     try:
         packages.install(environment, interpreter, tree)

@@ -35,17 +35,18 @@ def find_image(
     bases: Mapping[str, Base] | None = None,
     bundle: str | None = None,
 ) -> Image | None:
-    """Return the image of an environment on the base of its minor version in ``bases``.
+    """Return the image of an environment on its base in ``bases``.
 
     Without ``bases`` any base will do that ``wanted``, the matrix's ``base``, allows. An image from
     a bundle is only found with the digest of that bundle.
     """
-    key, python = environment_digest(environment), environment.python
+    digest_, key = environment_digest(environment), environment.base_key
+    wanted = environment.request.base or wanted
     for image in images:
-        if image.environment == key and image.bundle == bundle:
-            if bases is None and _accepts(wanted, image.base, python):
+        if image.environment == digest_ and image.bundle == bundle:
+            if bases is None and _accepts(wanted, image.base, environment.python):
                 return image
-            if bases is not None and python in bases and bases[python].digest == image.base.digest:
+            if bases is not None and key in bases and bases[key].digest == image.base.digest:
                 return image
     return None
 
@@ -60,10 +61,15 @@ def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
 
 def distinct(matrix: Matrix, lock: Lock) -> tuple[Environment, ...]:
     """Return the environments that the matrix's cells need, identical ones once."""
-    found: dict[str, Environment] = {}
+    found: dict[tuple[str, str], Environment] = {}
     for environment in used(matrix, lock):
-        found.setdefault(environment_digest(environment), environment)
+        found.setdefault(image_key(environment), environment)
     return tuple(found.values())
+
+
+def image_key(environment: Environment) -> tuple[str, str]:
+    """Return what two environments share that need the same image."""
+    return environment_digest(environment), environment.base_key
 
 
 def environment_digest(environment: Environment) -> str:

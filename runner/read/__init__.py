@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from runner.read.axes import Versions, axis_problems, locked_versions, not_locked
 from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, expand, make_cell
 from runner.read.problems import Keys, Problem, refused, repeated, unknown
-from runner.read.schema import SETTINGS, ClaimSection, Document, MetricSection, json_schema
+from runner.read.schema import ClaimSection, Document, MetricSection, json_schema
 from runner.read.validation import validated
 from runner.read.yaml import load
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
-    Axis,
     Claim,
     Experiment,
     Limits,
@@ -31,23 +31,23 @@ from runner.records.study import (
 from runner.system import safe
 from runner.text import quoted
 
-__all__ = ["json_schema", "read"]
+__all__ = ["json_schema", "locked_versions", "read"]
 
 RATIO_MARGIN = 0.03
 POINTS_MARGIN = 0.2
 
 
-def read(path: Path) -> Matrix:
-    """Return the study that a file declares.
+def read(path: Path, versions: Versions = not_locked) -> Matrix:
+    """Return the study that a file declares; ``versions`` says which versions a range has.
 
     Paths stay relative to the folder of the file. ConfigError holds the problems of a stage, one
     per line, with line and column.
     """
     source = load(path)
     document = validated(source)
-    grid = expand(document, sum(keys[:1] != ("axes",) for keys in source.values))
+    grid = expand(document, sum(keys[:1] != ("axes",) for keys in source.values), versions)
     problems = [
-        *_axis_problems(grid.axes),
+        *axis_problems(document, grid.axes),
         *grid.problems,
         *grid.id_problems(),
         *_parameter_problems(document),
@@ -62,19 +62,6 @@ def read(path: Path) -> Matrix:
     if problems:
         raise refused(source, problems)
     return _matrix(document, grid)
-
-
-def _axis_problems(axes: tuple[Axis, ...]) -> Iterator[Problem]:
-    for axis in axes:
-        path: Keys = ("axes", axis.name)
-        if axis.name in SETTINGS:
-            sentence = f"`{axis.name}` is a setting of `include` entries; rename the axis"
-            yield Problem(path, sentence, at_key=True)
-        if axis.builds:
-            path = (*path, "versions")
-        yield from repeated(
-            ((*path, index), shown(value)) for index, value in enumerate(axis.values)
-        )
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:

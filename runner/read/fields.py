@@ -2,9 +2,12 @@
 
 import re
 from datetime import date
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated
 
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Line
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -16,19 +19,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from runner.read.yaml import Date
-from runner.records import Scalar, Value, patterns
+from runner.records import Scalar, Value, patterns, shown
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-_BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 _TEXT = r"\S"
 
 LONGEST_S = 30 * 24 * 3600
+LONGEST_VARIABLE = 10_000
+RESERVED = frozenset({"PARAMS_PATH", "DATA_DIR", "RESULT_PATH"})
 LEAST_MEMORY_BYTES = 64 * 1024**2
 
 EXPECTED = {
     **patterns.EXPECTED,
     _NAME: "at most 63 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
-    _BASE: "`auto`, `pull`, `host` or the name of an image",
     _TEXT: "text that is not empty",
     "string_type": "text",
     "int_type": "a whole number",
@@ -43,7 +46,6 @@ EXPECTED = {
     "too_short": "{min_length} entries",
     "too_long": "{max_length} entries",
     "expected": "{what}",
-    "union_tag_not_found": "a list of values, or `package` and `versions`",
 }
 """What is expected, by pattern and by pydantic's type of error."""
 
@@ -58,14 +60,44 @@ def _label(value: str) -> str:
     return value
 
 
-def _axis_value(value: object) -> Value:
-    if isinstance(value, (bool, int)):
+def _axis_value(value: object, pattern: str = patterns.NAMED) -> Value:
+    if isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, (float, Date)):
+    if isinstance(value, Date):
         raise PydanticCustomError("string_type", "")
     if not isinstance(value, str):
-        raise _expected("text, a whole number, true or false")
-    return _label(value)
+        raise _expected("text, a number, true or false")
+    if not patterns.fits(value, pattern):
+        raise _expected(EXPECTED[pattern])
+    return value
+
+
+def _variable(value: str) -> str:
+    if value in RESERVED:
+        raise _expected("another variable, because the runner sets this one")
+    return value
+
+
+def _variable_value(value: object) -> str:
+    if isinstance(value, Date):
+        raise PydanticCustomError("string_type", "")
+    if not isinstance(value, (bool, int, float, str)):
+        raise _expected("text or a number")
+    text = shown(value)
+    if "\0" in text or len(text) > LONGEST_VARIABLE:
+        raise _expected(f"at most {LONGEST_VARIABLE:,} characters")
+    return text
+
+
+def _pinned(value: str) -> str:
+    try:
+        line = Line(value)
+    except InvalidRequirement:
+        line = Line("none")
+    versions = [one.version for one in line.specifier if one.operator == "=="]
+    if line.marker or len(line.specifier) != 1 or not versions or versions[0].endswith(".*"):
+        raise _expected("a package with its exact version, such as pandas[performance]==2.0.3")
+    return value
 
 
 def _parameter(value: object) -> Scalar:
@@ -144,12 +176,31 @@ Requirement = Annotated[
 ]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 AxisValue = Annotated[
-    Value, PlainValidator(_axis_value), WithJsonSchema({"type": ["string", "integer", "boolean"]})
+    Value, PlainValidator(_axis_value), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
+RunValue = Annotated[
+    Value,
+    PlainValidator(partial(_axis_value, pattern=patterns.LABEL)),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Parameter = Annotated[
     Scalar, PlainValidator(_parameter), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]
 AxisValues = Annotated[dict[Label, AxisValue], Field(min_length=1)]
+Variable = Annotated[str, StringConstraints(pattern=patterns.VARIABLE), AfterValidator(_variable)]
+VariableValue = Annotated[
+    str,
+    PlainValidator(_variable_value),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+Pinned = Annotated[
+    str,
+    StringConstraints(pattern=patterns.REQUIREMENT, max_length=patterns.REQUIREMENT_LENGTH),
+    AfterValidator(_pinned),
+]
+Specifiers = Annotated[str, StringConstraints(pattern=patterns.SPECIFIERS, max_length=200)]
+Take = Annotated[str, StringConstraints(pattern=patterns.TAKE)]
+Minor = Annotated[str, StringConstraints(pattern=patterns.MINOR)]
 Duration = Annotated[float, PlainValidator(_duration), _with_unit("smh")]
 Size = Annotated[int, PlainValidator(_size), _with_unit("kmg")]
 Memory = Annotated[Size, AfterValidator(_enough)]
@@ -167,4 +218,4 @@ AsOf = Annotated[
     AfterValidator(_day),
     BeforeValidator(lambda value: value.text if isinstance(value, Date) else value),
 ]
-Base = Annotated[str, StringConstraints(pattern=_BASE)]
+Base = Annotated[str, StringConstraints(pattern=patterns.BASE)]

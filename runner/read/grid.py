@@ -8,17 +8,17 @@ its own, which no ``exclude`` can remove. Values are compared as an id shows the
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
-from runner.read.fields import EXPECTED, AxisValues
+from runner.read.axes import Versions, is_range, make_axes, members, requirement, value_problems
+from runner.read.fields import AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
-from runner.read.schema import SETTINGS, BuildAxis, Document, IncludeSection
+from runner.read.schema import SETTINGS, Document, IncludeSection
 from runner.records import Coordinates, Scalar, Value, as_id, shown
-from runner.records.environment import EnvironmentRequest, Requirement
-from runner.records.patterns import VERSION, fits
-from runner.records.study import Axis, Cell, Status
+from runner.records.environment import EnvironmentRequest
+from runner.records.study import Axis, AxisKind, Cell, Limits, Status
 from runner.text import did_you_mean, listed, quoted
 
 MOST_CELLS = 10_000
@@ -53,7 +53,7 @@ class Grid:
 
     def pairs(self, of: Given, against: Given) -> Iterator[tuple[str, str]]:
         """Yield each cell with the values of ``of``, and the cell that ``against`` makes of it."""
-        for cell in _matching(self.cells, of):
+        for cell in _matching(self.cells, _words(of)):
             other = self.id({**dict(self.cells[cell]), **against})
             if other in self.cells and other != cell:
                 yield cell, other
@@ -66,12 +66,31 @@ class Grid:
                 return [Problem(("axes",), f"{sentence}; shorten names or values")]
         return []
 
-    def name_problems(self, given: Given, path: Keys) -> Iterator[Problem]:
-        """Yield a problem for each unknown axis, and each value that no cell has on its axis."""
+    def meant(self, given: Given) -> list[set[str]]:
+        """Return the words of ids that match each given value, of which some are ranges."""
+        axes = {axis.name: axis for axis in self.axes}
+        return [
+            {f"{axis}={word}" for word in members(axes[axis], value) or {shown(value)}}
+            for axis, value in given.items()
+            if axis in axes
+        ]
+
+    def name_problems(self, given: Given, path: Keys, *, ranges: bool = False) -> Iterator[Problem]:
+        """Yield a problem for each unknown axis, and each value that no cell has on its axis.
+
+        With ``ranges``, a value may be a range of versions.
+        """
+        axes = {axis.name: axis for axis in self.axes}
         for axis, value in given.items():
             here, word = (*path, axis), shown(value)
             yield from unknown("axis", axis, self.values, here, at_key=True)
-            if axis in self.values and word not in self.values[axis]:
+            if axis not in axes or (ranges and members(axes[axis], value)):
+                continue
+            if axes[axis].kind is not AxisKind.PARAMETER and isinstance(value, float):
+                yield _unquoted(value, here)
+            elif ranges and is_range(axes[axis], value):
+                yield _empty(value, here)
+            elif word not in self.values[axis]:
                 hint = partial(suggestion, word, self.values[axis])
                 yield Problem(here, f"no cell has the value {quoted(word)}", hint=hint)
 
@@ -90,7 +109,7 @@ class Grid:
     def baseline_problems(self, given: Given) -> list[Problem]:
         """Return the problems of the baseline, which must match a cell."""
         problems = [*self.name_problems(given, ("baseline",))]
-        if not problems and not self.problems and not _matching(self.cells, given):
+        if not problems and not self.problems and not _matching(self.cells, _words(given)):
             sentence = "no cell has these values together; change one"
             problems.append(Problem(("baseline",), sentence))
         return problems
@@ -111,17 +130,12 @@ class Grid:
         return problems
 
 
-def expand(document: Document, other_values: int) -> Grid:
+def expand(document: Document, other_values: int, versions: Versions) -> Grid:
     """Return the cells that a document declares; wrong entries have no effect.
 
     ``other_values`` is the number of values outside ``axes``.
     """
-    axes = tuple(
-        Axis(name=name, values=tuple(axis.versions), distributions=tuple(axis.package))
-        if isinstance(axis, BuildAxis)
-        else Axis(name=name, values=tuple(axis))
-        for name, axis in document.axes.items()
-    )
+    axes = make_axes(document, versions)
     values = {axis.name: {shown(value): value for value in axis.values} for axis in axes}
     grid = Grid(axes, values, {}, defaultdict(list), _size_problems(axes, other_values))
     if not grid.problems:
@@ -132,8 +146,10 @@ def expand(document: Document, other_values: int) -> Grid:
     if not (grid.cells or grid.problems):
         grid.problems.append(Problem(("exclude",), "this leaves no cell; remove an entry"))
     for entry in document.include:
-        for axis, value in entry.coordinates.items():
-            values.get(axis, {}).setdefault(shown(value), value)
+        for axis in axes:
+            value = entry.coordinates(values).get(axis.name)
+            if value is not None and not is_range(axis, value):
+                values[axis.name].setdefault(shown(value), value)
     return grid
 
 
@@ -152,8 +168,8 @@ def _exclude(excluded: list[AxisValues], grid: Grid) -> list[Problem]:
     """Remove the matching combinations; return the problems of wrong entries."""
     problems = []
     for index, given in enumerate(excluded):
-        wrong = [*grid.name_problems(given, ("exclude", index))]
-        for cell in [] if wrong else _matching(grid.cells, given):
+        wrong = [*grid.name_problems(given, ("exclude", index), ranges=True)]
+        for cell in [] if wrong else _matching(grid.cells, grid.meant(given)):
             del grid.cells[cell]
         problems += wrong
     return problems
@@ -164,9 +180,9 @@ def _include(included: list[IncludeSection], grid: Grid) -> list[Problem]:
     added: dict[str, Coordinates] = {}
     problems = []
     for index, entry in enumerate(included):
-        given, path = entry.coordinates, ("include", index)
-        matching = _matching(grid.cells, given)
-        wrong = [*_entry_problems(entry, path, grid.axes)]
+        given, path = entry.coordinates(grid.values), ("include", index)
+        matching = _matching(grid.cells, grid.meant(given))
+        wrong = [*_entry_problems(entry, given, path, grid.axes)]
         if not wrong and not matching:
             wrong = [*_addition_problems(given, path, grid.axes, added)]
         problems += wrong
@@ -179,14 +195,33 @@ def _include(included: list[IncludeSection], grid: Grid) -> list[Problem]:
     return problems
 
 
-def _matching(cells: Iterable[str], given: Given) -> list[str]:
-    """Return the ids of the cells with the given values; an id is made of ``axis=value``."""
-    wanted = {f"{axis}={shown(value)}" for axis, value in given.items()}
-    return [cell for cell in cells if wanted.issubset(cell.split(","))]
+def _words(given: Given) -> list[set[str]]:
+    """Return the word of an id that matches each given value."""
+    return [{f"{axis}={shown(value)}"} for axis, value in given.items()]
 
 
-def _entry_problems(entry: IncludeSection, path: Keys, axes: tuple[Axis, ...]) -> Iterator[Problem]:
-    given, names = entry.coordinates, [axis.name for axis in axes]
+def _matching(cells: Iterable[str], wanted: Sequence[set[str]]) -> list[str]:
+    """Return the ids that have one of the wanted words on every axis: ``axis=value``."""
+    return [
+        cell
+        for cell in cells
+        if all(not words.isdisjoint(parts) for parts in [cell.split(",")] for words in wanted)
+    ]
+
+
+def _empty(value: Value, path: Keys) -> Problem:
+    sentence = f"no version of this axis is {quoted(shown(value))}; change the range"
+    return Problem(path, sentence)
+
+
+def _unquoted(value: float, path: Keys) -> Problem:
+    return Problem(path, f'{value} is a YAML float; quote it: "{value}"')
+
+
+def _entry_problems(
+    entry: IncludeSection, given: Given, path: Keys, axes: tuple[Axis, ...]
+) -> Iterator[Problem]:
+    names = [axis.name for axis in axes]
     if not given:
         yield Problem(path, "this names no axis; give a value for one")
     for name in given:
@@ -197,10 +232,15 @@ def _entry_problems(entry: IncludeSection, path: Keys, axes: tuple[Axis, ...]) -
             here = (*path, "parameters", name)
             yield Problem(here, "this is an axis; move it out of `parameters`")
     for axis in axes:
-        value = given.get(axis.name, "0")
-        if axis.builds and not (isinstance(value, str) and fits(value, VERSION)):
-            sentence = f"expected {EXPECTED[VERSION]}, found {shown(value)}"
-            yield Problem((*path, axis.name), sentence)
+        value, here = given.get(axis.name), (*path, axis.name)
+        if isinstance(value, float) and axis.kind is not AxisKind.PARAMETER:
+            yield _unquoted(value, here)
+        elif value is not None and is_range(axis, value) and not members(axis, value):
+            yield Problem(
+                here, f"no version of this axis is {quoted(shown(value))}; change the range"
+            )
+        elif value is not None:
+            yield from value_problems(axis, value, here)
 
 
 def _addition_problems(
@@ -214,7 +254,7 @@ def _addition_problems(
         words = [shown(value) for value in given.values()]
         hint = partial(did_you_mean, words[0], known[0]) if len(words) == 1 else str
         yield Problem(path, sentence, hint=hint)
-    elif same := _matching(added, given):
+    elif same := _matching(added, _words(given)):
         yield Problem(path, f"the cell {same[0]} is already included; merge the two entries")
 
 
@@ -224,34 +264,66 @@ def _give(missing: list[str]) -> str:
 
 def make_cell(cell: str, grid: Grid, document: Document) -> Cell:
     """Make the cell with an id; a later include entry overrides an earlier one."""
-    environment, values = document.environment, dict(grid.cells[cell])
-    run_values = {axis.name: values[axis.name] for axis in grid.axes if not axis.builds}
-    parameters: dict[str, Scalar] = {**document.parameters, **run_values}
-    timeout_s, expect, blocks = document.limits.timeout_s, Status.OK, None
-    for entry in grid.entries[cell]:
+    values, entries = dict(grid.cells[cell]), grid.entries[cell]
+    parameters: dict[str, Scalar] = dict(document.parameters)
+    variables = dict(document.environment.variables)
+    for axis in grid.axes:
+        if axis.kind is AxisKind.PARAMETER:
+            parameters[axis.name] = values[axis.name]
+        if axis.variable is not None:
+            variables[axis.variable] = axis.meaning(values[axis.name])
+    expect, blocks, limits = Status.OK, None, Limits(**dict(document.limits))
+    timeout_s = limits.timeout_s
+    for entry in entries:
         parameters |= entry.parameters or {}
-        timeout_s = entry.timeout or timeout_s
+        variables |= entry.variables
         expect = entry.expect or expect
         blocks = entry.blocks or blocks
-    requirements = (
-        Requirement(
-            axis=axis.name, distributions=axis.distributions, version=str(values[axis.name])
-        )
-        for axis in grid.axes
-        if axis.builds
-    )
+        if entry.limits is not None:
+            limits = replace(limits, **entry.limits.model_dump(exclude_unset=True))
+            timeout_s = limits.timeout_s
+        timeout_s = entry.timeout or timeout_s
     return Cell(
         coordinates=grid.cells[cell],
-        request=EnvironmentRequest(
-            requirements=tuple(requirements),
-            python=environment.python,
-            as_of=environment.as_of,
-            packages=tuple(environment.packages),
-            compile=environment.compile,
-            source_packages=environment.source_packages,
-        ),
+        request=_request(values, entries, grid.axes, document),
         parameters=parameters,
+        variables=variables,
         timeout_s=timeout_s,
+        limits=limits if any(entry.limits for entry in entries) else None,
         expect=expect,
         blocks=blocks,
+    )
+
+
+def _request(
+    values: Given, entries: Sequence[IncludeSection], axes: Sequence[Axis], document: Document
+) -> EnvironmentRequest:
+    """Return the environment that a cell with these values and include entries requests."""
+    environment = document.environment
+    python, base = environment.python, None
+    for entry in entries:
+        python = entry.python or python
+    for axis in axes:
+        if axis.kind is AxisKind.PYTHON:
+            python = str(values[axis.name])
+        if axis.kind is AxisKind.BASE:
+            base = axis.meaning(values[axis.name])
+    added = [line for entry in entries for line in entry.packages]
+    return EnvironmentRequest(
+        requirements=tuple(
+            requirement(axis, values[axis.name])
+            for axis in axes
+            if axis.kind in {AxisKind.VERSION, AxisKind.PACKAGES}
+        ),
+        python=python,
+        as_of=environment.as_of,
+        packages=tuple(dict.fromkeys((*environment.packages, *added))),
+        compile=environment.compile,
+        source_packages=environment.source_packages,
+        base=base,
+        chosen=tuple(
+            (axis.name, shown(values[axis.name]))
+            for axis in axes
+            if axis.builds and axis.kind is not AxisKind.VERSION
+        ),
     )

@@ -4,8 +4,8 @@ Each key is checked on its own here; ``read`` checks what must hold between keys
 means that a key is absent.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -27,7 +27,10 @@ from runner.records.study import Better, Scale, Status
 FORMAT = 1
 """The format of ``matrix.yaml`` that is read. 1: the first."""
 
-SETTINGS = ("expect", "timeout", "blocks", "parameters")
+SETTINGS = (
+    *("expect", "timeout", "blocks", "parameters"),
+    *("packages", "python", "variables", "limits"),
+)
 """The keys of an include entry that are not axes."""
 
 _Better = Annotated[Better, Field(strict=False)]
@@ -46,7 +49,37 @@ class _Section(BaseModel):
     )
 
 
-class BuildAxis(_Section):
+def _optional(description: str, default: object = None) -> Any:
+    return Field(default=default, description=description)
+
+
+def _shape(value: object) -> str | None:
+    # In angle brackets, because pydantic puts the word between the keys of a path.
+    if isinstance(value, list):
+        return "<list>"
+    if isinstance(value, dict):
+        return "<names>"
+    return "<text>" if isinstance(value, str) else None
+
+
+def _either(what: str) -> Any:
+    return Discriminator(
+        _shape,
+        custom_error_type="expected",
+        custom_error_message="{what}",
+        custom_error_context={"what": what},
+    )
+
+
+_T = TypeVar("_T")
+_List = Annotated[list[_T], Field(min_length=1)]
+_Listed = Annotated[_List[_T], Tag("<list>")]
+_Named = Annotated[dict[f.Label, _T], Field(min_length=1), Tag("<names>")]
+Values = Annotated[_Listed[_T] | _Named[_T], _either("a list of values, or values with names")]
+"""Values in a list, or with names for ids: ``{stock: tensorflow==2.9.1}``."""
+
+
+class VersionsAxis(_Section):
     """An axis that changes the environment: versions of a package."""
 
     package: Annotated[
@@ -60,24 +93,95 @@ class BuildAxis(_Section):
             {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1},
         ),
     ]
-    versions: list[f.Version] = Field(min_length=1, description="Exact versions, quoted.")
+    versions: Annotated[
+        _Listed[f.Version] | Annotated[f.Specifiers, Tag("<text>")],
+        _either('a list of exact versions, or a range such as `">=1.4,<2.22"`'),
+    ] = Field(description="Exact versions, quoted, or a range.")
+    take: f.Take | None = _optional(
+        "Which versions of a range: `all`, `latest-patch`, `latest-minor`, `every-3` or "
+        "`oldest+latest`."
+    )
+
+
+class PackagesAxis(_Section):
+    """An axis that changes the environment: packages with exact versions."""
+
+    packages: Values[f.Pinned] = Field(
+        description="Such as `intel-tensorflow==2.9.1`; in a list, or with names."
+    )
+
+
+class PythonAxis(_Section):
+    """An axis that changes the environment: versions of Python."""
+
+    python: _List[f.Minor] = Field(description='Minor versions, quoted: "3.12".')
+
+
+class BaseAxis(_Section):
+    """An axis that changes the environment: what the images of environments are based on."""
+
+    base: Values[f.Base] = Field(description="Names of images; in a list, or with names.")
+
+
+class VariableAxis(_Section):
+    """An axis that sets an environment variable of the script."""
+
+    variable: f.Variable = Field(description="The name of the environment variable.")
+    values: Values[f.VariableValue] = Field(description="Its values; in a list, or with names.")
+
+
+_KINDS: Mapping[str, type[BaseModel]] = {
+    "package": VersionsAxis,
+    "packages": PackagesAxis,
+    "python": PythonAxis,
+    "base": BaseAxis,
+    "variable": VariableAxis,
+}
 
 
 def _kind(value: object) -> str | None:
-    # In angle brackets, because pydantic puts the word between the keys of a path.
     if isinstance(value, list):
         return "<run>"
-    return "<build>" if isinstance(value, dict) else None
+    keys = value if isinstance(value, dict) else ()
+    return next((f"<{key}>" for key in _KINDS if key in keys), None)
 
 
-RunAxis = Annotated[list[f.AxisValue], Field(min_length=1)]
+RunAxis = Annotated[list[f.RunValue], Field(min_length=1)]
 AnyAxis = Annotated[
-    Annotated[BuildAxis, Tag("<build>")] | Annotated[RunAxis, Tag("<run>")], Discriminator(_kind)
+    Annotated[VersionsAxis, Tag("<package>")]
+    | Annotated[PackagesAxis, Tag("<packages>")]
+    | Annotated[PythonAxis, Tag("<python>")]
+    | Annotated[BaseAxis, Tag("<base>")]
+    | Annotated[VariableAxis, Tag("<variable>")]
+    | Annotated[RunAxis, Tag("<run>")],
+    Discriminator(
+        _kind,
+        custom_error_type="expected",
+        custom_error_message="{what}",
+        custom_error_context={
+            "what": "a list of values, or the keys of a kind of axis: `package` and `versions`, "
+            "`packages`, `python`, `base`, or `variable` and `values`"
+        },
+    ),
 ]
 
 
-def _optional(description: str, default: object = None) -> Any:
-    return Field(default=default, description=description)
+def _limit(name: str, default: object, description: str) -> Any:
+    return Field(default, alias=name, description=description, validate_default=True)
+
+
+class LimitsSection(_Section):
+    """What one trial may use."""
+
+    cpus: f.Count = _limit("cpus", 1, "Cores.")
+    memory_bytes: f.Memory = _limit("memory", "4g", "Memory, without swap.")
+    timeout_s: f.Duration = _limit("timeout", "15m", "Wall time.")
+    pids: f.Processes = _limit("pids", 256, "Processes and threads.")
+    temporary_bytes: f.Size = _limit("temporary", "256m", "Size of /tmp.")
+    output_bytes: f.Size = _limit("output", "64m", "Size of /out.")
+    files: f.Count = _limit("files", 16384, "Files and folders in each writable place.")
+    log_bytes: f.Size = _limit("log", "1m", "Size of the log that is kept.")
+    result_bytes: f.Size = _limit("result", "1m", "Size of a result.")
 
 
 class IncludeSection(_Section):
@@ -93,10 +197,17 @@ class IncludeSection(_Section):
         "Parameters to add or replace in these cells."
     )
 
-    @property
-    def coordinates(self) -> Mapping[str, Value]:
-        """The values of axes; all other keys are settings."""
-        return self.__pydantic_extra__
+    packages: list[f.Requirement] = _optional("Additional packages of these cells.", [])
+    python: f.Minor | None = _optional('The minor version of Python, quoted: "3.7".')
+    variables: dict[f.Variable, f.VariableValue] = _optional(
+        "Environment variables to add or replace in these cells.", {}
+    )
+    limits: LimitsSection | None = _optional("Limits to replace in these cells.")
+
+    def coordinates(self, axes: Collection[str]) -> Mapping[str, Value]:
+        """Return the values of axes; all other keys are settings, unless an axis has the name."""
+        own = {"python": self.python} if self.python is not None and "python" in axes else {}
+        return {**self.__pydantic_extra__, **own}
 
 
 class EnvironmentSection(_Section):
@@ -106,6 +217,9 @@ class EnvironmentSection(_Section):
     as_of: f.AsOf = _optional("`release`, `today` or a date: 2019-10-15.", "release")
     base: f.Base = _optional("`auto`, `pull`, `host` or the name of an image.", "auto")
     packages: list[f.Requirement] = _optional("Additional packages.", [])
+    variables: dict[f.Variable, f.VariableValue] = _optional(
+        "Environment variables of the script.", {}
+    )
     compile: bool = _optional("Whether source packages may use a compiler.", False)
     source_packages: f.SourcePackages = _optional(
         "`build` packages that have no wheel, or `refuse` to.", "build"
@@ -153,24 +267,6 @@ class CompareSection(_Section):
     metrics: Annotated[list[str], Field(min_length=1)] | None = _optional(
         "The metrics to compare. Default: those of the policy, else the first."
     )
-
-
-def _limit(name: str, default: object, description: str) -> Any:
-    return Field(default, alias=name, description=description, validate_default=True)
-
-
-class LimitsSection(_Section):
-    """What one trial may use."""
-
-    cpus: f.Count = _limit("cpus", 1, "Cores.")
-    memory_bytes: f.Memory = _limit("memory", "4g", "Memory, without swap.")
-    timeout_s: f.Duration = _limit("timeout", "15m", "Wall time.")
-    pids: f.Processes = _limit("pids", 256, "Processes and threads.")
-    temporary_bytes: f.Size = _limit("temporary", "256m", "Size of /tmp.")
-    output_bytes: f.Size = _limit("output", "64m", "Size of /out.")
-    files: f.Count = _limit("files", 16384, "Files and folders in each writable place.")
-    log_bytes: f.Size = _limit("log", "1m", "Size of the log that is kept.")
-    result_bytes: f.Size = _limit("result", "1m", "Size of a result.")
 
 
 class PublishedCell(_Section):
@@ -254,7 +350,6 @@ class Document(_Section):
 
 
 _SECTIONS: dict[str | int, type[BaseModel]] = {
-    "axes": BuildAxis,
     "environment": EnvironmentSection,
     "experiment": ExperimentSection,
     "metrics": MetricSection,
@@ -265,11 +360,19 @@ _SECTIONS: dict[str | int, type[BaseModel]] = {
 }
 
 
-def keys_at(path: Keys) -> list[str]:
-    """Return the keys that are known where a path ends in an unknown one."""
-    section = Document if len(path) == 1 else _SECTIONS[path[0]]
-    if path[:2] == ("published", "cells"):
+def keys_at(path: Keys, around: object) -> list[str]:
+    """Return the keys that are known where a path ends in an unknown one.
+
+    ``around`` is the mapping that has the unknown key.
+    """
+    if path[0] == "axes" and isinstance(around, dict):
+        section: type[BaseModel] = next(axis for key, axis in _KINDS.items() if key in around)
+    elif path[:2] == ("published", "cells"):
         section = PublishedCell
+    elif path[0] == "include":
+        section = LimitsSection
+    else:
+        section = Document if len(path) == 1 else _SECTIONS[path[0]]
     return [field.alias or name for name, field in section.model_fields.items()]
 
 

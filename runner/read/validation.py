@@ -62,7 +62,7 @@ def _problems(error: ValidationError, source: Source) -> Iterator[Problem]:
     for path, details in first:
         last = details["loc"][-1:]
         if details["type"] == "extra_forbidden":
-            hint = partial(suggestion, str(path[-1]), keys_at(path))
+            hint = partial(suggestion, str(path[-1]), keys_at(path, _at(path[:-1], source.plain)))
             yield Problem(path, "unknown key", at_key=True, hint=hint)
         elif details["type"] == "missing":
             yield Problem((*path, *last), "the key is missing; add it")
@@ -82,6 +82,13 @@ def _path(loc: tuple[str | int, ...], plain: Any) -> Keys:
             plain = plain[part]
             path.append(part)
     return tuple(path)
+
+
+def _at(path: Keys, plain: Any) -> object:
+    """Return what is at a path that exists."""
+    for part in path:
+        plain = plain[part]
+    return plain
 
 
 def _found(value: object, text: str | None) -> str:

@@ -8,7 +8,7 @@ reads and writes records as JSON; nothing here imports pydantic.
 from collections.abc import Iterable
 from typing import ClassVar
 
-FORMAT = 7
+FORMAT = 8
 """The format of every stored file.
 
 1: the first. 2: matrices have the scale of metrics and the named comparisons; plans have looks,
@@ -19,10 +19,11 @@ was ``twin``. 6: metrics are ``paired`` and ``timed``,
 matrices know ``--quick``, and results say how long they waited for the measured cores. 7: runs
 have their bases and their bundle, images their bundle, and every file has a digest of its content;
 requests say whether source packages are built, and locked packages whether they are such packages.
+8: axes have kinds, cells have variables and limits of their own, and locks have ranges of versions.
 """
 
-Value = str | int | bool
-"""A value on an axis. Not a float: YAML reads ``1.10`` as 1.1."""
+Value = str | int | float | bool
+"""A value on an axis. Only parameters may be floats: YAML reads the version ``1.10`` as 1.1."""
 
 Scalar = str | int | float | bool
 """A value of a parameter."""

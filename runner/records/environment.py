@@ -11,18 +11,45 @@ BUILD, REFUSE = "build", "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRange(Record):
+    """The versions of a package that a matrix asks for, before the index says which exist.
+
+    ``specifier`` is that of PEP 440. ``take`` leaves some of them out (see ``lock.ranges``).
+    """
+
+    distributions: tuple[str, ...]
+    specifier: str
+    take: str = "all"
+    as_of: str = "release"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is not written as in a matrix."""
+        patterns.check("distributions", self.distributions, patterns.PACKAGE)
+        patterns.check("specifier", [self.specifier], patterns.SPECIFIERS)
+        patterns.check("take", [self.take], patterns.TAKE)
+        patterns.check("as_of", [self.as_of], patterns.AS_OF)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement(Record):
     """One package of a request: the first of ``distributions`` that has ``version``."""
 
     axis: str
     distributions: tuple[str, ...]
     version: str
+    extras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value could be something else in a command of uv."""
         patterns.check("axis", [self.axis], patterns.LABEL)
         patterns.check("distributions", self.distributions, patterns.PACKAGE)
         patterns.check("version", [self.version], patterns.VERSION)
+        patterns.check("extras", self.extras, patterns.PACKAGE)
+
+    def line(self, distribution: str) -> str:
+        """Return the line of a requirements file: ``pandas[performance]==2.0.3``."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"{distribution}{extras}=={self.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +60,8 @@ class EnvironmentRequest(Record):
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
     date. ``packages`` are further requirements without exact versions. ``compile`` allows a
     compiler while source packages are built. ``source_packages`` is ``build`` or ``refuse``.
+    ``base`` replaces the base of the matrix. ``chosen`` has the values of the build axes that are
+    not versions of a package.
     """
 
     requirements: tuple[Requirement, ...]
@@ -41,6 +70,8 @@ class EnvironmentRequest(Record):
     packages: tuple[str, ...] = ()
     compile: bool = False
     source_packages: str = BUILD
+    base: str | None = None
+    chosen: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value could be something else in a command of uv."""
@@ -48,13 +79,17 @@ class EnvironmentRequest(Record):
         patterns.check("as_of", [self.as_of], patterns.AS_OF)
         patterns.check("packages", self.packages, patterns.REQUIREMENT)
         patterns.check("source_packages", [self.source_packages], patterns.SOURCE_PACKAGES)
+        patterns.check("base", [self.base] if self.base else [], patterns.BASE)
+        patterns.check("chosen", [axis for axis, _ in self.chosen], patterns.LABEL)
+        patterns.check("chosen", [value for _, value in self.chosen], patterns.NAMED)
 
     @property
     def label(self) -> str:
         """A name for people: ``tensorflow=1.15.0``, or ``plain Python 3.13``."""
-        pins = ",".join(f"{need.axis}={need.version}" for need in self.requirements)
+        named = dict(self.chosen)
+        pins = [(need.axis, need.version) for need in self.requirements if need.axis not in named]
         plain = "plain Python" if self.python == "auto" else f"plain Python {self.python}"
-        return pins or plain
+        return ",".join(f"{axis}={value}" for axis, value in (*pins, *named.items())) or plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +132,11 @@ class Environment(Record):
         patterns.check("platform", [self.platform], patterns.PLATFORM)
         patterns.check_pins("build_tools", self.build_tools)
 
+    @property
+    def base_key(self) -> str:
+        """What decides on the base: the minor version, and the base that an axis chose."""
+        return self.python if self.request.base is None else f"{self.python} on {self.request.base}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Record):
@@ -107,14 +147,31 @@ class Unsupported(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedRange(Record):
+    """The versions that a range had when it was locked, in ascending order."""
+
+    range: VersionRange
+    versions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a version could be something else in a command of uv."""
+        patterns.check("versions", self.versions, patterns.VERSION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock(Record):
     """The resolved requests of a matrix."""
 
     entries: tuple[Environment | Unsupported, ...]
+    ranges: tuple[LockedRange, ...] = ()
 
     def entry(self, request: EnvironmentRequest) -> Environment | Unsupported | None:
         """Return the entry of a request; None if it is not locked yet."""
         return next((entry for entry in self.entries if entry.request == request), None)
+
+    def versions(self, wanted: VersionRange) -> tuple[str, ...] | None:
+        """Return the versions of a range; None if it is not locked yet."""
+        return next((one.versions for one in self.ranges if one.range == wanted), None)
 
 
 class BaseKind(Enum):

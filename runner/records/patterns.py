@@ -13,6 +13,8 @@ _QUOTED = "([A-Za-z0-9][A-Za-z0-9.*+_-]*( [A-Za-z0-9][A-Za-z0-9.*+_-]*)*)?"
 _MARKER = f"([a-z_<>=!~() ]|'{_QUOTED}'|\"{_QUOTED}\")+"
 
 LABEL = r"^[^,=@/]{1,100}$"
+NAMED = r"^[^,]{1,150}$"
+_VERSION_SPECIFIER = "(~=|==|!=|<=?|>=?) *[0-9][0-9A-Za-z.*+!_-]*"
 VERSION = r"^[0-9][0-9A-Za-z.+!_-]{0,60}$"
 PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
 REQUIREMENT = (
@@ -22,6 +24,10 @@ REQUIREMENT = (
     rf"( *;{_MARKER})?$"
 )
 REQUIREMENT_LENGTH = 300
+SPECIFIERS = f"^{_VERSION_SPECIFIER}( *, *{_VERSION_SPECIFIER})*$"
+TAKE = r"^(all|latest-patch|latest-minor|every-[1-9][0-9]{0,2}|oldest\+latest)$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
+BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 MINOR = r"^3\.[0-9]{1,2}$"
 PYTHON = r"^(auto|3\.[0-9]{1,2})$"
 AS_OF = r"^(release|today|[0-9]{4}-[0-9]{2}-[0-9]{2})$"
@@ -31,6 +37,11 @@ HASH = r"^sha256:[0-9a-f]{64}$"
 _PIN = f"^{PACKAGE.strip('^$')}=={VERSION.strip('^$')}$"
 
 EXPECTED = {
+    NAMED: "1 to 150 visible characters without `,`, and no space at either end",
+    SPECIFIERS: 'a range of versions such as ">=1.4,<2.22"',
+    TAKE: "`all`, `latest-patch`, `latest-minor`, `every-3` or `oldest+latest`",
+    VARIABLE: "the name of an environment variable",
+    BASE: "`auto`, `pull`, `host` or the name of an image",
     LABEL: "1 to 100 visible characters without `,` `=` `@` `/`, and no space at either end",
     VERSION: 'an exact version such as "2.0.0"',
     PACKAGE: "the name of a package",
@@ -52,7 +63,7 @@ def fits(value: str, pattern: str) -> bool:
         return False
     if pattern == REQUIREMENT:
         return len(value) <= REQUIREMENT_LENGTH
-    return pattern != LABEL or (value.isprintable() and value == value.strip())
+    return pattern not in {LABEL, NAMED} or (value.isprintable() and value == value.strip())
 
 
 def check(name: str, values: Iterable[str], pattern: str) -> None:

@@ -228,7 +228,7 @@ class Run(Record):
     host: Host
     engine: EngineFacts
     bases: Mapping[str, Base] = field(default_factory=dict)
-    """What its images are built on, by minor version of Python; empty before format 7."""
+    """What its images are built on, by ``Environment.base_key``; empty before format 7."""
     bundle: str | None = None
     """The digest of the bundle that is replayed."""
 

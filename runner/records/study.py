@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-from runner.records import Coordinates, Record, Scalar, Value, as_id, units
-from runner.records.environment import EnvironmentRequest
+from runner.records import Coordinates, Record, Scalar, Value, as_id, shown, units
+from runner.records.environment import EnvironmentRequest, VersionRange
 
 
 class Status(Enum):
@@ -37,18 +37,66 @@ class Scale(Enum):
     DIFFERENCE = "difference"
 
 
+class AxisKind(Enum):
+    """What differs between the values of an axis."""
+
+    PARAMETER = "parameter"
+    VARIABLE = "variable"
+    VERSION = "version"
+    PACKAGES = "packages"
+    PYTHON = "python"
+    BASE = "base"
+
+    @property
+    def builds(self) -> bool:
+        """Whether such an axis changes the environment."""
+        return self not in {AxisKind.PARAMETER, AxisKind.VARIABLE}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis(Record):
-    """A named list of values. A build axis also names the distributions that may have them."""
+    """A named list of values."""
 
     name: str
     values: tuple[Value, ...]
+    """As ids show them: what the file says, or the names that it gives."""
+    kind: AxisKind = AxisKind.PARAMETER
+    meanings: tuple[str, ...] = ()
+    """What each value stands for, where values have names: ``intel-tensorflow==2.9.1``."""
     distributions: tuple[str, ...] = ()
+    """The distributions that may have the versions."""
+    range: VersionRange | None = None
+    """What the matrix says instead of the versions."""
+    variable: str | None = None
+    """The environment variable that is set to the values."""
 
     @property
     def builds(self) -> bool:
         """Whether the axis changes the environment."""
-        return bool(self.distributions)
+        return self.kind.builds
+
+    def meaning(self, value: Value) -> str:
+        """Return what a value stands for; a value without a name stands for itself."""
+        return dict(zip(self.values, self.meanings, strict=False)).get(value, shown(value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits(Record):
+    """The resources of a trial.
+
+    ``temporary_bytes`` limits /tmp, ``output_bytes`` limits /out, and ``files`` limits the number
+    of files and folders in each.
+    """
+
+    cpus: int = 1
+    memory_bytes: int = 4 * 1024**3
+    timeout_s: float = 900.0
+    pids: int = 256
+    temporary_bytes: int = 256 * 1024**2
+    output_bytes: int = 64 * 1024**2
+    files: int = 16384
+    log_bytes: int = 1024**2
+    result_bytes: int = 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +106,11 @@ class Cell(Record):
     coordinates: Coordinates
     request: EnvironmentRequest
     parameters: Mapping[str, Scalar]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the script."""
     timeout_s: float
+    limits: Limits | None = None
+    """Its own limits, if they differ from those of the matrix."""
     expect: Status = Status.OK
     blocks: int | None = None
     """The number of blocks that contain this cell; None for all."""
@@ -124,25 +176,6 @@ class Experiment(Record):
 
     script: str
     data: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits(Record):
-    """The resources of a trial.
-
-    ``temporary_bytes`` limits /tmp, ``output_bytes`` limits /out, and ``files`` limits the number
-    of files and folders in each.
-    """
-
-    cpus: int = 1
-    memory_bytes: int = 4 * 1024**3
-    timeout_s: float = 900.0
-    pids: int = 256
-    temporary_bytes: int = 256 * 1024**2
-    output_bytes: int = 64 * 1024**2
-    files: int = 16384
-    log_bytes: int = 1024**2
-    result_bytes: int = 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +261,19 @@ class Matrix(Record):
     def requests(self) -> tuple[EnvironmentRequest, ...]:
         """The environments that the cells need, each once, in the order of the cells."""
         return tuple(dict.fromkeys(cell.request for cell in self.cells))
+
+    @property
+    def cpus(self) -> int:
+        """The most cores that a trial uses."""
+        return max(self.limits_of(cell).cpus for cell in self.cells)
+
+    def limits_of(self, cell: Cell) -> Limits:
+        """Return the limits of the trials of a cell."""
+        return cell.limits or self.limits
+
+    def axis(self, name: str) -> Axis:
+        """Return the axis with this name, or raise KeyError."""
+        return {axis.name: axis for axis in self.axes}[name]
 
     def cell(self, cell_id: str) -> Cell:
         """Return the cell with this id, or raise KeyError."""

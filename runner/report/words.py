@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 from runner.judge.records import Comparison, Estimate, Verdict
-from runner.records import shown, units
+from runner.records import Value, shown, units
 from runner.records.environment import EnvironmentRequest
-from runner.records.study import Better, Cell, Matrix, Metric, Scale, Status
+from runner.records.study import AxisKind, Better, Cell, Matrix, Metric, Scale, Status
 from runner.report.evidence import Evidence
 from runner.report.records import Table
 from runner.summarise import Summary, depends_on_speed
@@ -236,10 +236,21 @@ def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
     ours, theirs = (dict(cell.coordinates) for cell in evidence.pair(comparison))
     shared = [axis for axis in ours if axis in theirs and ours[axis] == theirs[axis]]
     of, against = (
-        ", ".join(shown(value) for axis, value in side.items() if axis not in shared)
+        ", ".join(_value(evidence, *one) for one in side.items() if one[0] not in shared)
         for side in (ours, theirs)
     )
     return of, against, ", ".join(f"{axis}={shown(ours[axis])}" for axis in shared)
+
+
+def _value(evidence: Evidence, axis: str, value: Value) -> str:
+    """Return a value as a sentence names it: a number alone does not say of what it is."""
+    match evidence.run.matrix.axis(axis).kind:
+        case AxisKind.PYTHON:
+            return f"Python {value}"
+        case AxisKind.VARIABLE:
+            return f"{axis} {value}"
+        case _:
+            return shown(value)
 
 
 def finding(evidence: Evidence, comparison: Comparison) -> str:

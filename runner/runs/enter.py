@@ -48,8 +48,9 @@ def describe(
     script, data = digests_of_inputs(matrix, start.root)
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
-    lock = Lock(entries=tuple(entry for entry in lock.entries if entry.request in used))
-    pythons = {entry.python for entry in lock.entries if isinstance(entry, Environment)}
+    entries = tuple(entry for entry in lock.entries if entry.request in used)
+    lock = Lock(entries=entries, ranges=lock.ranges)
+    keys = {entry.base_key for entry in lock.entries if isinstance(entry, Environment)}
     run = Run(
         id=new_name(start.reports, matrix.name, now),
         key="",
@@ -70,7 +71,7 @@ def describe(
         },
         host=host,
         engine=engine,
-        bases={python: bases[python] for python in sorted(pythons & bases.keys())},
+        bases={key: bases[key] for key in sorted(keys & bases.keys())},
         bundle=bundle,
     )
     return replace(run, key=identity.key(run))

@@ -63,7 +63,7 @@ def examine(path: Path, kind: type[_T]) -> tuple[_T, bool]:
 
 
 def _upgraded(written: dict[str, Any]) -> object:
-    """Rename the fields that had other names before format 5, and keep the rules of format 5."""
+    """Rename the fields that had other names before format 5, and keep the rules of format 7."""
     trials = written.get("trials", [written.get("trial")])
     trials = trials if isinstance(trials, list) else []
     for part, old, new in (
@@ -78,6 +78,10 @@ def _upgraded(written: dict[str, Any]) -> object:
     for metric in metrics if isinstance(metrics, list) else ():
         if isinstance(metric, dict):  # differences were formed over seeds
             metric.setdefault("paired", metric.get("scale") != "difference")
+    axes = matrix.get("axes") if isinstance(matrix, dict) else None
+    for axis in axes if isinstance(axes, list) else ():
+        if isinstance(axis, dict) and axis.get("distributions"):  # there were only two kinds
+            axis.setdefault("kind", "version")
     return written
 
 

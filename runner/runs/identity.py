@@ -8,7 +8,7 @@ engine. Claims, policy, expected statuses and the number of blocks are not part 
 from collections.abc import Mapping
 
 from runner.records import shown
-from runner.records.environment import Environment, Unsupported
+from runner.records.environment import Environment, EnvironmentRequest, Lock, Unsupported
 from runner.records.run import EngineFacts, Run
 from runner.system import digest
 from runner.system.stored import leaves
@@ -33,20 +33,22 @@ def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | Non
 
 def _fields(run: Run) -> Mapping[str, object]:
     """Return the fields that the key covers, with names for people."""
-    matrix = run.matrix
+    matrix, labels = run.matrix, _labels(run.lock)
     return {
         "name": matrix.name,
         "cells": {
             cell.id: {
                 "parameters": dict(cell.parameters),
                 "timeout_s": cell.timeout_s,
-                "environment": cell.request.label,
+                "environment": labels.get(cell.request, cell.request.label),
+                **({"variables": dict(cell.variables)} if cell.variables else {}),
+                **({"limits": cell.limits} if cell.limits else {}),
             }
             for cell in matrix.cells
         },
         "limits": matrix.limits,
         "metrics": {metric.name: True for metric in matrix.metrics},
-        "environments": {entry.request.label: _environment(entry) for entry in run.lock.entries},
+        "environments": {labels[entry.request]: _environment(entry) for entry in run.lock.entries},
         "script": {"path": matrix.experiment.script, "sha256": run.script_digest},
         "data": dict(run.data_digests),
         "matrix-runner": dict(run.own_digests),
@@ -57,6 +59,16 @@ def _fields(run: Run) -> Mapping[str, object]:
         "bases": {python: base.digest for python, base in run.bases.items()},
         **({"bundle": run.bundle} if run.bundle else {}),
     }
+
+
+def _labels(lock: Lock) -> Mapping[EnvironmentRequest, str]:
+    """Return a label for each request; equal ones are numbered."""
+    found: dict[EnvironmentRequest, str] = {}
+    for entry in lock.entries:
+        label = entry.request.label
+        same = sum(one.request.label == label for one in lock.entries[: len(found)])
+        found[entry.request] = f"{label} ({same + 1})" if same else label
+    return found
 
 
 def _environment(entry: Environment | Unsupported) -> Mapping[str, object]:

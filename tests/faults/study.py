@@ -13,6 +13,7 @@ from pathlib import Path
 
 import docker
 
+from runner.errors import Exit
 from runner.records.run import TrialResult
 from runner.records.study import Status
 from runner.runs.folder import RunFolder
@@ -99,7 +100,9 @@ class Ended:
 def ended(program: subprocess.Popen[str], within_s: float | None = TIMEOUT_S) -> Ended:
     """Wait for the program to end."""
     out, err = program.communicate(timeout=within_s)
-    return Ended(program.returncode, out, err)
+    # A Ctrl-C while Python still starts ends it by the signal; a shell reports 130 for both.
+    code = Exit.INTERRUPTED if program.returncode == -signal.SIGINT else program.returncode
+    return Ended(int(code), out, err)
 
 
 def saved(folder: Path) -> dict[Path, bytes]:

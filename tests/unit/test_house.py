@@ -60,7 +60,11 @@ OWNERS = {
     "docker": {"engines.docker.client", "engines.docker.images", "engines.docker.trials"},
     "requests": {"engines.docker.client", "engines.docker.trials", "python.index"},
     "urllib3": {"engines.docker.client", "python.index"},
-    "packaging": {"lock.choose", "lock.releases", "python.index", "python.interpreters"},
+    "packaging": {
+        *("lock.choose", "lock.ranges", "lock.releases"),
+        *("python.index", "python.interpreters"),
+        *("read.axes", "read.fields"),
+    },
     "pypi_simple": {"python.addresses", "python.index"},
     "tomli": {"python.toml"},
     "yaml": {"read.yaml"},

@@ -179,6 +179,7 @@ def test_the_launcher_gets_the_trial_spec(engine: WatchedEngine) -> None:
         "seed": launch.seed,
         "parameters": {"epochs": 5, "model": "one"},
         "cell": {"model": "one"},
+        "variables": {},
         "timeout_s": 900.0,
         "log_bytes": 1024**2,
         "result_bytes": 1024**2,

@@ -14,7 +14,7 @@ from runner.judge.records import (
     Verdict,
 )
 from runner.records import shown
-from runner.records.study import Metric, PolicyLimit
+from runner.records.study import AxisKind, Metric, PolicyLimit
 from runner.report import figures, words
 from runner.report.evidence import Evidence
 from runner.report.records import Figure, Section, Statement, Table
@@ -205,14 +205,19 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     ours, theirs = (evidence.environment(cell.request) for cell in evidence.pair(comparison))
     if ours is None or theirs is None or ours == theirs:
         return
-    asked = {name for need in ours.request.requirements for name in need.distributions}
+    of, against = (dict(cell.coordinates) for cell in evidence.pair(comparison))
+    compared = {
+        axis.kind for axis in evidence.run.matrix.axes if of[axis.name] != against[axis.name]
+    }
+    requirements = (*ours.request.requirements, *theirs.request.requirements)
+    asked = {name for need in requirements for name in need.distributions}
     versions, before = (
         {one.name: one.version for one in side.packages if one.name not in asked}
         for side in (ours, theirs)
     )
     differing = len({name for name, _ in versions.items() ^ before.items()})
     found = []
-    if ours.python != theirs.python:
+    if ours.python != theirs.python and AxisKind.PYTHON not in compared:
         found.append(f"Python {theirs.python} \N{RIGHTWARDS ARROW} {ours.python}")
     if differing:
         found.append(counted(differing, "other package"))

@@ -55,6 +55,7 @@ class Launcher:
             "seed": 2**40 + 7,
             "parameters": {"epochs": 3},
             "cell": {"model": "a"},
+            "variables": {},
             "timeout_s": 30.0,
             "log_bytes": 1000,
             "result_bytes": 1000,
@@ -119,6 +120,14 @@ def test_a_script_gets_its_trial_and_returns_its_result(launcher: Launcher) -> N
     assert reading.largest_process_bytes > 1_000_000
     assert list(reading.cpus) == sorted(os.sched_getaffinity(0))
     assert reading.log_left_out_bytes == 100_000
+
+
+def test_a_script_gets_its_variables(here: Launcher) -> None:
+    """They come before those that the launcher sets for threads, but no path can be replaced."""
+    script = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['A'])"
+    script += "; print('/else' == os.environ['DATA_DIR'])"
+    variables = {"OMP_NUM_THREADS": "7", "A": "b=c", "DATA_DIR": "/else"}
+    assert here.start(script, variables=variables).log == "7 b=c\nFalse\n"
 
 
 def test_a_script_is_stopped_at_its_time_limit(launcher: Launcher) -> None:

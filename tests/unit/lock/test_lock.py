@@ -154,7 +154,7 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ('{"format": 1, "entries": [', r"m\.lock: .*line 1 column 26"),
-        ('{"format": 3, "new": true}', "newer matrix-runner"),
+        ('{"format": 4, "new": true}', "newer matrix-runner"),
         ('{"format": 1}', "entries"),
         ("[]", "lock again"),
     ],

@@ -21,7 +21,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "environment: {zzz: 3}",
         (
             "10:15: environment.zzz: unknown key; expected python, as_of, base, packages, "
-            "compile or source_packages"
+            "variables, compile or source_packages"
         ),
     ),
     "wrong type": ('blocks: "x"', '10:9: blocks: expected a whole number, found "x"'),
@@ -256,17 +256,67 @@ def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
 
 
 AXES = {
-    "[1.10]": '4:10: axes.model[0]: 1.1 is a YAML float; quote it: "1.10"',
     "[2020-01-01]": '4:10: axes.model[0]: 2020-01-01 is a YAML date; quote it: "2020-01-01"',
     "[null]": (
         '4:10: axes.model[0]: this means that there is no value; remove it, or quote it: "null"'
     ),
     "[no]": '4:10: axes.model[0]: write true or false, or quote it: "no"',
-    "[[a]]": "4:10: axes.model[0]: expected text, a whole number, true or false, found a list",
+    "[[a]]": "4:10: axes.model[0]: expected text, a number, true or false, found a list",
     "[a, a]": '4:13: axes.model[1]: "a" is already at axes.model[0]; change or remove one',
     '[1, "1"]': '4:13: axes.model[1]: "1" is already at axes.model[0]; change or remove one',
     "[]": "4:9: axes.model: this is empty; write an entry, or remove the key",
-    "x": ('4:9: axes.model: expected a list of values, or `package` and `versions`, found "x"'),
+    "x": (
+        "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
+        '`versions`, `packages`, `python`, `base`, or `variable` and `values`, found "x"'
+    ),
+    "{pakage: a}": (
+        "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
+        "`versions`, `packages`, `python`, `base`, or `variable` and `values`, found keys with "
+        "values"
+    ),
+    "{package: a, versions: ['1'], tak: x}": (
+        "4:39: axes.model.tak: unknown key; did you mean `take`?"
+    ),
+    '{package: a, versions: "1.0"}': (
+        '4:32: axes.model.versions: expected a range of versions such as ">=1.4,<2.22", found "1.0"'
+    ),
+    '{package: a, versions: ["1"], take: all}': (
+        "4:39: axes.model.take: `take` chooses from a range; remove it, or write a range of "
+        "versions"
+    ),
+    '{package: a, versions: ">1", take: some}': (
+        "4:44: axes.model.take: expected `all`, `latest-patch`, `latest-minor`, `every-3` or "
+        '`oldest+latest`, found "some"'
+    ),
+    "{packages: [numpy]}": (
+        "4:21: axes.model.packages[0]: expected a package with its exact version, such as "
+        'pandas[performance]==2.0.3, found "numpy"'
+    ),
+    '{packages: ["numpy==1.*"]}': (
+        "4:21: axes.model.packages[0]: expected a package with its exact version, such as "
+        'pandas[performance]==2.0.3, found "numpy==1.*"'
+    ),
+    '{packages: ["pandas[a,b]==2.0"]}': (
+        "4:21: axes.model.packages[0]: expected 1 to 150 visible characters without `,`, and no "
+        'space at either end, found "pandas[a,b]==2.0"; give it a name: `{name: pandas[a,b]==2.0}`'
+    ),
+    "{python: [3.10]}": '4:19: axes.model.python[0]: 3.1 is a YAML float; quote it: "3.10"',
+    '{python: ["3"]}': (
+        '4:19: axes.model.python[0]: expected a minor version such as "3.7", found "3"'
+    ),
+    "{variable: 1A, values: [1]}": (
+        '4:20: axes.model.variable: expected the name of an environment variable, found "1A"'
+    ),
+    "{variable: DATA_DIR, values: [1]}": (
+        "4:20: axes.model.variable: expected another variable, because the runner sets this one, "
+        'found "DATA_DIR"'
+    ),
+    "{variable: A, values: 1}": (
+        "4:31: axes.model.values: expected a list of values, or values with names, found 1"
+    ),
+    "{variable: A, values: [1, '1']}": (
+        '4:35: axes.model.values[1]: "1" is already at axes.model.values[0]; change or remove one'
+    ),
     "{package: a}": "4:9: axes.model.versions: the key is missing; add it",
     "{package: a, versions: [2.10]}": (
         '4:33: axes.model.versions[0]: 2.1 is a YAML float; quote it: "2.10"'
@@ -300,6 +350,17 @@ def test_a_value_that_no_file_can_be_named_after_is_refused(tmp_path: Path, valu
     (line,) = problems_of(tmp_path, SMALL.replace("size:", f"{json.dumps(value)}:"))
     assert "expected 1 to 100 visible characters" in line
     assert line.startswith("5:3: ")
+
+
+def test_a_list_named_python_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    """It would vary a parameter, although its author means the interpreter."""
+    text = SMALL.replace("size: [1, 2]", 'python: ["3.10", "3.12"]')
+    assert problems_of(tmp_path, text) == [
+        (
+            "5:3: axes.python: this list would only be a parameter; to compare versions of Python, "
+            'write `python: {python: ["3.10", "3.12"]}`'
+        )
+    ]
 
 
 TOGETHER: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,177 @@
+"""Turn the axes of a document into records: one function for each kind, and the problems."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NoReturn
+
+from packaging.requirements import Requirement as Line
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from runner.errors import ConfigError
+from runner.read.problems import Keys, Problem, repeated, unknown
+from runner.read.schema import (
+    SETTINGS,
+    AnyAxis,
+    BaseAxis,
+    Document,
+    PackagesAxis,
+    PythonAxis,
+    VariableAxis,
+    VersionsAxis,
+)
+from runner.records import Value, shown
+from runner.records.environment import Lock, Requirement, VersionRange
+from runner.records.patterns import EXPECTED, MINOR, NAMED, VERSION, fits
+from runner.records.study import Axis, AxisKind
+from runner.text import listed, quoted
+
+Versions = Callable[[VersionRange], tuple[str, ...]]
+"""Returns the versions of a range; ConfigError if that is not possible now."""
+
+
+def not_locked(wanted: VersionRange) -> NoReturn:
+    """Raise ConfigError: a range has no versions before it is locked."""
+    raise ConfigError(
+        f'the versions "{wanted.specifier}" of {listed(wanted.distributions, "or")} are not locked '
+        "yet; run `python -m runner lock` first."
+    )
+
+
+def locked_versions(lock: Lock) -> Versions:
+    """Return what ``read`` needs to know about ranges, from a lock alone."""
+    return lambda wanted: lock.versions(wanted) or not_locked(wanted)
+
+
+ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: MINOR}
+"""The kinds whose values are versions, with the form of a value."""
+
+
+KEYS = {AxisKind.VERSION: "versions", AxisKind.VARIABLE: "values"}
+"""The key that holds the values, where it is not named after the kind."""
+
+
+def make_axes(document: Document, versions: Versions) -> tuple[Axis, ...]:
+    """Return the axes of a document; those of ranges with the versions that they have."""
+    axes = document.axes.items()
+    return tuple(_axis(name, section, document, versions) for name, section in axes)
+
+
+def _axis(name: str, section: AnyAxis, document: Document, versions: Versions) -> Axis:
+    match section:
+        case VersionsAxis():
+            return _of_versions(name, section, document, versions)
+        case PackagesAxis():
+            return _named(name, AxisKind.PACKAGES, section.packages)
+        case PythonAxis():
+            return Axis(name=name, kind=AxisKind.PYTHON, values=tuple(section.python))
+        case BaseAxis():
+            return _named(name, AxisKind.BASE, section.base)
+        case VariableAxis():
+            return _named(name, AxisKind.VARIABLE, section.values, variable=section.variable)
+        case list():
+            return Axis(name=name, values=tuple(section))
+
+
+def _of_versions(name: str, section: VersionsAxis, document: Document, versions: Versions) -> Axis:
+    distributions = tuple(section.package)
+    if isinstance(section.versions, list):
+        wanted, values = None, tuple(section.versions)
+    else:
+        wanted = VersionRange(
+            distributions=distributions,
+            specifier=section.versions,
+            take=section.take or "all",
+            as_of=document.environment.as_of,
+        )
+        values = versions(wanted)
+    return Axis(
+        name=name, kind=AxisKind.VERSION, values=values, distributions=distributions, range=wanted
+    )
+
+
+def _named(
+    name: str,
+    kind: AxisKind,
+    written: Sequence[str] | Mapping[str, str],
+    variable: str | None = None,
+) -> Axis:
+    """Return an axis whose values may have names."""
+    meanings = tuple(written.values()) if isinstance(written, Mapping) else ()
+    return Axis(name=name, kind=kind, values=tuple(written), meanings=meanings, variable=variable)
+
+
+def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
+    """Yield the problems of ``axes``, each axis on its own."""
+    for axis in axes:
+        path: Keys = ("axes", axis.name)
+        section = document.axes[axis.name]
+        if isinstance(section, list) and axis.name == "python":
+            values = ", ".join(f'"{shown(value)}"' for value in axis.values)
+            sentence = "this list would only be a parameter; to compare versions of Python, write"
+            yield Problem(path, f"{sentence} `python: {{python: [{values}]}}`", at_key=True)
+        elif axis.name in SETTINGS and axis.kind is not AxisKind.PYTHON:
+            sentence = f"`{axis.name}` is a setting of `include` entries; rename the axis"
+            yield Problem(path, sentence, at_key=True)
+        if isinstance(section, VersionsAxis) and section.take and axis.range is None:
+            sentence = "`take` chooses from a range; remove it, or write a range of versions"
+            yield Problem((*path, "take"), sentence, at_key=True)
+        yield from _value_problems(path, section, axis)
+    for kind in (AxisKind.PYTHON, AxisKind.BASE):
+        twice = [axis.name for axis in axes if axis.kind is kind][1:]
+        for name in twice:
+            yield Problem(("axes", name), f"only one axis can be of the kind `{kind.value}`")
+
+
+def _value_problems(path: Keys, section: AnyAxis, axis: Axis) -> Iterator[Problem]:
+    """Yield the problems of listed values; names are unique, and checked on their own."""
+    if axis.range is not None or axis.meanings:
+        return
+    here = path if isinstance(section, list) else (*path, KEYS.get(axis.kind, axis.kind.value))
+    words = [((*here, index), shown(value)) for index, value in enumerate(axis.values)]
+    yield from repeated(words)
+    for place, word in words:
+        if not fits(word, NAMED):
+            sentence = f"expected {EXPECTED[NAMED]}, found {quoted(word)}"
+            yield Problem(place, f"{sentence}; give it a name: `{{name: {word}}}`")
+
+
+def value_problems(axis: Axis, value: Value, path: Keys) -> Iterator[Problem]:
+    """Yield why an ``include`` entry cannot have a value on an axis."""
+    if value in axis.values or members(axis, value):
+        return
+    if axis.kind in ANCHORED:
+        pattern = ANCHORED[axis.kind]
+        if not (isinstance(value, str) and fits(value, pattern)):
+            yield Problem(path, f"expected {EXPECTED[pattern]}, found {shown(value)}")
+    elif axis.builds:
+        known = [shown(one) for one in axis.values]
+        yield from unknown("value", shown(value), known, path)
+
+
+def members(axis: Axis, value: Value) -> frozenset[str]:
+    """Return the values of an axis that an entry's value means: itself, or those in a range."""
+    if value in axis.values or axis.kind not in ANCHORED or not isinstance(value, str):
+        return frozenset({shown(value)}) if value in axis.values else frozenset()
+    try:
+        wanted = SpecifierSet(value, prereleases=True)
+        return frozenset(shown(one) for one in axis.values if Version(shown(one)) in wanted)
+    except (InvalidSpecifier, InvalidVersion):
+        return frozenset()
+
+
+def is_range(axis: Axis, value: Value) -> bool:
+    """Whether an entry's value is a range of versions."""
+    return axis.kind in ANCHORED and isinstance(value, str) and value[:1] in set("<>=!~")
+
+
+def requirement(axis: Axis, value: Value) -> Requirement:
+    """Return what a value of an axis of versions or packages requires."""
+    if axis.kind is AxisKind.VERSION:
+        return Requirement(axis=axis.name, distributions=axis.distributions, version=str(value))
+    line = Line(axis.meaning(value))
+    return Requirement(
+        axis=axis.name,
+        distributions=(line.name,),
+        version=next(iter(line.specifier)).version,
+        extras=tuple(sorted(line.extras)),
+    )

@@ -1,0 +1,176 @@
+"""The kinds of axes: what their values mean for a cell."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import ConfigError
+from runner.read import locked_versions, read
+from runner.records.environment import Lock, LockedRange, Requirement, VersionRange
+from runner.records.study import AxisKind, Cell
+from tests.support.matrices import problems_of, study
+
+REST = """
+experiment: {script: run.py}
+metrics: {seconds: {unit: s, better: lower}}
+"""
+
+
+def _cells(folder: Path, axes: str, more: str = "") -> dict[str, Cell]:
+    """Return the cells of a matrix with these axes, by id."""
+    text = f"format: 1\nname: kinds\naxes:\n  {axes}\n{more}\n{REST}"
+    return {cell.id: cell for cell in study(folder, text).cells}
+
+
+def test_packages_are_exact_requirements(tmp_path: Path) -> None:
+    """An id shows what was written; extras and the version arrive apart."""
+    axis = 'build: {packages: ["tensorflow==2.9.1", "pandas[performance]==2.0.3"]}'
+    cells = _cells(tmp_path, axis)
+    assert list(cells) == ["build=tensorflow==2.9.1", "build=pandas[performance]==2.0.3"]
+    request = cells["build=pandas[performance]==2.0.3"].request
+    assert request.requirements == (
+        Requirement(
+            axis="build", distributions=("pandas",), version="2.0.3", extras=("performance",)
+        ),
+    )
+    assert request.requirements[0].line("pandas") == "pandas[performance]==2.0.3"
+    assert request.label == "build=pandas[performance]==2.0.3"
+
+
+def test_values_can_have_names(tmp_path: Path) -> None:
+    """Ids show the names, and cells get what they stand for."""
+    axis = 'build: {packages: {stock: "tensorflow==2.9.1", intel: "intel-tensorflow==2.9.1"}}'
+    cells = _cells(tmp_path, axis)
+    assert list(cells) == ["build=stock", "build=intel"]
+    (need,) = cells["build=intel"].request.requirements
+    assert (need.distributions, need.version) == (("intel-tensorflow",), "2.9.1")
+
+
+def test_python_is_part_of_the_request(tmp_path: Path) -> None:
+    """The axis may have the name of the setting, and wins over `environment`."""
+    axes = 'python: {python: ["3.10", "3.12"]}\n  six: {package: six, versions: ["1.16.0"]}'
+    cells = _cells(tmp_path, axes, 'environment: {python: "3.7"}')
+    request = cells["python=3.12,six=1.16.0"].request
+    assert (request.python, request.label) == ("3.12", "six=1.16.0,python=3.12")
+
+
+def test_a_base_is_part_of_the_request(tmp_path: Path) -> None:
+    """Two bases of the same packages are two requests."""
+    cells = _cells(tmp_path, 'base: {base: ["python:3.7-slim", "my/base:2"]}')
+    assert list(cells) == ["base=python:3.7-slim", "base=my/base:2"]
+    assert cells["base=my/base:2"].request.base == "my/base:2"
+
+
+def test_a_variable_builds_nothing(tmp_path: Path) -> None:
+    """All its cells share a request, and values are texts."""
+    axis = "threads: {variable: OMP_NUM_THREADS, values: [1, 2.5, '03']}"
+    cells = _cells(tmp_path, axis, "environment: {variables: {A: 1, OMP_NUM_THREADS: 9}}")
+    assert len({cell.request for cell in cells.values()}) == 1
+    assert {cell: dict(one.variables) for cell, one in cells.items()} == {
+        "threads=1": {"A": "1", "OMP_NUM_THREADS": "1"},
+        "threads=2.5": {"A": "1", "OMP_NUM_THREADS": "2.5"},
+        "threads=03": {"A": "1", "OMP_NUM_THREADS": "03"},
+    }
+    assert all(cell.parameters == {} for cell in cells.values())
+
+
+def test_a_parameter_can_be_a_float(tmp_path: Path) -> None:
+    """It arrives as a number, and is referred to with or without quotes."""
+    cells = _cells(tmp_path, "rate: [0.1, 1e-3]", 'include: [{rate: "0.1", blocks: 1}]')
+    assert [cell.parameters["rate"] for cell in cells.values()] == [0.1, 0.001]
+    assert [cell.blocks for cell in cells.values()] == [1, None]
+
+
+def test_include_sets_packages_python_variables_and_limits(tmp_path: Path) -> None:
+    """Only the named cells get them; the limits that are not named stay."""
+    cells = _cells(
+        tmp_path,
+        'lib: {package: numpy, versions: ["1.0", "2.0"]}',
+        """
+environment: {packages: [h5py], variables: {A: 1, B: 2}}
+limits: {memory: 1g, timeout: 5m}
+include:
+  - {lib: "2.0", packages: [six], python: "3.8", variables: {B: x}, limits: {cpus: 2, timeout: 60}}
+""",
+    )
+    plain, changed = cells.values()
+    assert (changed.request.packages, changed.request.python) == (("h5py", "six"), "3.8")
+    assert dict(changed.variables) == {"A": "1", "B": "x"}
+    assert changed.limits is not None
+    assert (changed.limits.cpus, changed.limits.memory_bytes) == (2, 2**30)
+    assert (changed.limits.timeout_s, changed.timeout_s) == (60, 60)
+    assert (plain.request.packages, plain.request.python) == (("h5py",), "auto")
+    assert (plain.limits, plain.timeout_s) == (None, 300)
+
+
+def test_ranges_match_versions(tmp_path: Path) -> None:
+    """An entry with a range extends or removes every version in it, and adds no cell."""
+    cells = _cells(
+        tmp_path,
+        'tensorflow: {package: tensorflow, versions: ["2.9.0", "2.15.1", "2.16.1", "2.18.0"]}',
+        'exclude: [{tensorflow: "<2.10"}]\ninclude: [{tensorflow: ">=2.16", packages: [tf-keras]}]',
+    )
+    assert {cell: one.request.packages for cell, one in cells.items()} == {
+        "tensorflow=2.15.1": (),
+        "tensorflow=2.16.1": ("tf-keras",),
+        "tensorflow=2.18.0": ("tf-keras",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            'include: [{lib: ">3", blocks: 1}]',
+            '5:17: include[0].lib: no version of this axis is ">3"; change the range',
+        ),
+        (
+            'exclude: [{lib: ">3"}]',
+            '5:17: exclude[0].lib: no version of this axis is ">3"; change the range',
+        ),
+        (
+            'baseline: {lib: ">1"}',
+            '5:17: baseline.lib: no cell has the value ">1"; expected 1.0 or 2.0',
+        ),
+        ("baseline: {lib: 1.0}", '5:17: baseline.lib: 1.0 is a YAML float; quote it: "1.0"'),
+        (
+            "include: [{lib: 3.0, blocks: 1}]",
+            '5:17: include[0].lib: 3.0 is a YAML float; quote it: "3.0"',
+        ),
+    ],
+)
+def test_a_wrong_version_is_refused(tmp_path: Path, more: str, said: str) -> None:
+    """A range that matches nothing would be forgotten silently, and a float is another version."""
+    text = f'format: 1\nname: k\naxes:\n  lib: {{package: a, versions: ["1.0", "2.0"]}}\n{more}'
+    assert problems_of(tmp_path, text + REST) == [said]
+
+
+def test_an_unknown_value_of_packages_is_refused(tmp_path: Path) -> None:
+    """`include` cannot add a package, because nothing says what its name stands for."""
+    text = 'format: 1\nname: k\naxes:\n  b: {packages: ["a==1", "c==1"]}\ninclude: [{b: "a==2"}]'
+    assert problems_of(tmp_path, text + REST) == [
+        "5:15: include[0].b: unknown value; did you mean `a==1`?"
+    ]
+
+
+def test_two_axes_of_python_are_refused(tmp_path: Path) -> None:
+    """A cell has one interpreter."""
+    text = 'format: 1\nname: k\naxes:\n  a: {python: ["3.8"]}\n  b: {python: ["3.9"]}'
+    assert problems_of(tmp_path, text + REST) == [
+        "5:6: axes.b: only one axis can be of the kind `python`"
+    ]
+
+
+def test_the_versions_of_a_range_come_from_the_lock(tmp_path: Path) -> None:
+    """Without them, the matrix cannot be read; the message says how to get them."""
+    (tmp_path / "run.py").touch()
+    path = tmp_path / "matrix.yaml"
+    axis = 'six: {package: six, versions: ">=1.14", take: latest-patch}'
+    path.write_text(f"format: 1\nname: k\naxes:\n  {axis}\n{REST}")
+    with pytest.raises(ConfigError, match="of six are not locked yet; run `python -m runner lock`"):
+        read(path)
+    wanted = VersionRange(distributions=("six",), specifier=">=1.14", take="latest-patch")
+    lock = Lock(entries=(), ranges=(LockedRange(range=wanted, versions=("1.14.0", "1.16.0")),))
+    matrix = read(path, locked_versions(lock))
+    assert [cell.id for cell in matrix.cells] == ["six=1.14.0", "six=1.16.0"]
+    assert (matrix.axes[0].kind, matrix.axes[0].range) == (AxisKind.VERSION, wanted)
