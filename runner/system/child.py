@@ -25,7 +25,7 @@ SEARCHED = {
 An empty or a relative place is looked up in the working folder.
 """
 
-_RUNNING: set[subprocess.Popen[str]] = set()
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 def run(
@@ -35,7 +35,24 @@ def run(
     folder: Path = Path("/"),
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and return its output.
+    """Run a program to its end and return its output as text.
+
+    OSError if it cannot be started, subprocess.TimeoutExpired if it takes too long.
+    """
+    done = run_bytes(command, timeout_s=timeout_s, folder=folder, environment=environment)
+    out, err = _text(done.stdout), _text(done.stderr)
+    return subprocess.CompletedProcess(command, done.returncode, out, err)
+
+
+def run_bytes(
+    command: Sequence[str],
+    *,
+    timeout_s: float,
+    folder: Path = Path("/"),
+    environment: Mapping[str, str] | None = None,
+    given: bytes = b"",
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that reads ``given`` to its end and return its output as it is.
 
     OSError if it cannot be started, subprocess.TimeoutExpired if it takes too long.
     """
@@ -44,21 +61,24 @@ def run(
         [*((setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()), *located(command)],
         cwd=folder,
         env=variables() if environment is None else environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
     ) as started:
         _RUNNING.add(started)
         try:
-            out, err = started.communicate(timeout=timeout_s)
+            out, err = started.communicate(given or None, timeout=timeout_s)
         except BaseException:
             started.kill()
             raise
         finally:
             _RUNNING.discard(started)
     return subprocess.CompletedProcess(command, started.returncode, out, err)
+
+
+def _text(output: bytes) -> str:
+    """Return output as text, with the line ends of Unix."""
+    return output.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def output(

@@ -2,34 +2,13 @@
 
 import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from runner.system import git
-
-
-def ask(folder: Path, *arguments: str) -> str:
-    """Run git with an author and without this machine's configuration; return its output."""
-    names = {
-        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **names,
-    }
-    return subprocess.run(
-        ["git", "-c", "protocol.file.allow=always", *arguments],
-        cwd=folder,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
+from tests.support.repositories import ask, set_traps
 
 
 def study(folder: Path, *options: str) -> tuple[Path, Path]:
@@ -96,29 +75,10 @@ def test_a_link_and_its_target_both_count(tmp_path: Path) -> None:
 def test_no_configuration_of_the_folder_has_an_effect(tmp_path: Path) -> None:
     """Each of these settings makes an ordinary git command start a program."""
     files = study(tmp_path / "study")
-    folder, touch = tmp_path / "study", f"touch {tmp_path}/started; false"
+    folder = tmp_path / "study"
     commit = ask(folder, "rev-parse", "HEAD")
-    for name, value in {
-        "core.fsmonitor": touch,
-        "core.hooksPath": str(folder / "hooks"),
-        "core.sshCommand": touch,
-        "core.pager": touch,
-        "core.alternateRefsCommand": touch,
-        "filter.evil.clean": touch,
-        "filter.evil.smudge": touch,
-        "filter.evil.process": touch,
-        "diff.evil.textconv": touch,
-        "remote.origin.url": f"ext::sh -c {tmp_path}/started",
-        "extensions.partialClone": "origin",
-        "alias.ls-tree": f"!{touch}",
-    }.items():
-        ask(folder, "config", name, value)
+    set_traps(folder, tmp_path / "started")
     (folder / ".gitattributes").write_text("* filter=evil diff=evil\n")
-    (folder / "hooks").mkdir()
-    (folder / "hooks" / "post-index-change").write_text(f"#!/bin/sh\n{touch}\n")
-    (folder / "hooks" / "post-index-change").chmod(0o755)
-    (folder / "git").write_text(f"#!/bin/sh\n{touch}\n")
-    (folder / "git").chmod(0o755)
     os.utime(files[1], (1, 1))
     assert git.commit(folder, files) == commit
     files[1].write_text("edited")
