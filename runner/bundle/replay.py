@@ -14,7 +14,7 @@ from runner.observer import Observer
 from runner.plan import quick
 from runner.prepare import observed
 from runner.prepare.recipe import dockerfile, image_key, to_build, used
-from runner.read import locked_versions, read
+from runner.read import Locked, read
 from runner.records.environment import Base, Environment, Lock
 from runner.records.run import Run, Start
 from runner.records.study import Cell, Matrix, Status
@@ -45,7 +45,7 @@ def bundled_study(bundle: Bundle) -> BundledStudy:
     """Return the study of a bundle; BundleError if something that it needs is missing."""
     path = bundle.file(bundle.manifest.matrix)
     lock = read_lock(bundle.file(f"{STUDY}/{lock_path(path).name}"))
-    matrix = read(path, locked_versions(lock))
+    matrix = read(path, Locked(lock))
     run = None
     if bundle.results is not None:
         run = RunFolder(bundle.results).stored()

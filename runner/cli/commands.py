@@ -25,15 +25,15 @@ from runner.errors import ConfigError, EngineError, Exit, RunFolderError
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
-from runner.lock import lock_matrix, missing, ranges_of, versions_of
+from runner.lock import Outside, lock_matrix, missing, ranges_of
 from runner.lock.file import lock_path, read_lock, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
 from runner.plan import make_plan, quick, select
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
-from runner.read import json_schema, locked_versions, read
-from runner.records.environment import Lock, Unsupported, VersionRange
+from runner.read import json_schema, read
+from runner.records.environment import Lock, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
 from runner.report import write as write_report
@@ -330,16 +330,7 @@ def _matrix(options: Options, *, asks: bool = False) -> Matrix:
 
     With ``asks``, the package index may be asked for the versions of a range.
     """
-    known = _known_lock(options)
-
-    def versions(wanted: VersionRange) -> tuple[str, ...]:
-        if not asks or options.locked or known.versions(wanted) is not None:
-            return locked_versions(known)(wanted)
-        from runner.python.index import Index
-
-        return versions_of(wanted, Index().files)
-
-    matrix = select(read(options.matrix, versions), options.select)
+    matrix = select(read(options.matrix, _outside(options, asks=asks)), options.select)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
 
@@ -404,8 +395,9 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     if absent:
         observer.note(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
-        whole = read(options.matrix, locked_versions(Lock(entries=(), ranges=ranges)))
-        known = lock_matrix(whole, known, absent, observer.note)
+        outside = Outside(options.matrix.parent, replace(known, ranges=ranges), asks=False)
+        whole = read(options.matrix, outside)
+        known = lock_matrix(whole, known, absent, observer.note, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)
     if known != _known_lock(options):
@@ -415,6 +407,12 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
         if isinstance(entry, Unsupported):
             observer.note(f"{options.matrix}: {request.label}: unsupported: {entry.reason}")
     return known
+
+
+def _outside(options: Options, *, asks: bool) -> Outside:
+    """Return what the matrix mentions without containing it."""
+    asks = asks and not options.locked
+    return Outside(options.matrix.parent, _known_lock(options), asks=asks)
 
 
 def _known_lock(options: Options) -> Lock:

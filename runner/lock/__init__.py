@@ -1,11 +1,14 @@
 """Lock every environment that the cells of a matrix need, as exact packages."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.lock.choose import choose
-from runner.lock.ranges import versions_of
+from runner.lock.outside import Outside
+from runner.lock.pins import options_of, pinned
 from runner.lock.releases import Options, options
 from runner.lock.resolve import Ask, resolve
 from runner.python import packages, uv
@@ -17,13 +20,14 @@ from runner.records.environment import (
     EnvironmentRequest,
     Lock,
     LockedRange,
+    SourceKind,
     Unsupported,
 )
 from runner.records.study import Matrix
 from runner.system.parallel import in_parallel
 from runner.text import counted, listed
 
-__all__ = ["lock_matrix", "missing", "ranges_of", "resolve_all", "versions_of"]
+__all__ = ["Outside", "lock_matrix", "missing", "ranges_of", "resolve_all"]
 
 
 def missing(matrix: Matrix, lock: Lock) -> tuple[EnvironmentRequest, ...]:
@@ -46,15 +50,18 @@ def lock_matrix(
     absent: Sequence[EnvironmentRequest],
     note: Callable[[str], None],
     *,
+    outside: Outside | None = None,
     ask: Ask = uv.call,
     files: Files | None = None,
 ) -> Lock:
     """Return the lock of a matrix: known entries stay as they are, ``absent`` ones are resolved.
 
     Entries are in the order of the cells; entries that no cell needs are dropped. ``note`` gets a
-    line for each new environment. PackagesError if the index does not answer.
+    line for each new environment. ``outside`` knows the user's lock files, if the matrix names
+    any. PackagesError if the index does not answer.
     """
-    found = resolve_all(absent, _pythons(matrix, known), ask, files or Index().files)
+    files = files or Index().files
+    found = resolve_all(absent, _pythons(matrix, known), ask, files, outside)
     for entry in found:
         if isinstance(entry, Environment):  # the caller reports unsupported ones
             count = counted(len(entry.packages), "package")
@@ -79,7 +86,11 @@ def ranges_of(matrix: Matrix) -> tuple[LockedRange, ...]:
 
 
 def resolve_all(
-    requests: Sequence[EnvironmentRequest], preferred: Collection[str], ask: Ask, files: Files
+    requests: Sequence[EnvironmentRequest],
+    preferred: Collection[str],
+    ask: Ask,
+    files: Files,
+    outside: Outside | None = None,
 ) -> tuple[Environment | Unsupported, ...]:
     """Resolve requests; those with ``python: auto`` get the same interpreter if possible.
 
@@ -87,14 +98,16 @@ def resolve_all(
     """
     found: dict[EnvironmentRequest, Environment | str] = {}
     groups: dict[str, dict[EnvironmentRequest, Options]] = {}
-    offers = in_parallel(partial(options, files=files), requests)
+    nothing = Outside(Path(), Lock(entries=()), asks=False)
+    solver = _Solver(ask, files, outside or nothing)
+    offers = in_parallel(solver.options, requests)
     for request, offer in zip(requests, offers, strict=True):
         if isinstance(offer, str):
             found[request] = offer
         else:
             groups.setdefault(request.python, {})[request] = offer
     for group in groups.values():
-        found |= choose(group, preferred, partial(_solve, ask=ask), files)
+        found |= choose(group, preferred, solver.solve, files)
     return tuple(
         Unsupported(request=request, reason=entry) if isinstance(entry, str) else entry
         for request, entry in ((request, found[request]) for request in requests)
@@ -107,21 +120,47 @@ def _pythons(matrix: Matrix, known: Lock) -> set[str]:
     return {entry.python for entry in entries if isinstance(entry, Environment)}
 
 
-def _solve(
-    request: EnvironmentRequest, options: Options, interpreter: Interpreter, ask: Ask
-) -> Environment | str:
-    """Resolve a request with source packages that can be built, or return why there is none."""
-    reasons = []
-    for newest_tools in (False, True) if request.source_packages == BUILD else (False,):
-        as_of = options.days[interpreter]
-        entry = resolve(request, options.lines, interpreter, as_of, ask, newest_tools=newest_tools)
-        if isinstance(entry, Environment):
-            why = packages.why_not_built(entry, interpreter)
-            if why is None:
+@dataclass(frozen=True, slots=True)
+class _Solver:
+    """Resolves requests, or returns why they cannot be resolved."""
+
+    ask: Ask
+    files: Files
+    outside: Outside
+
+    def options(self, request: EnvironmentRequest) -> Options | str:
+        """Return where a request may be resolved."""
+        source = request.source(SourceKind.LOCK)
+        if source is None:
+            return options(request, self.files)
+        return options_of(request, self.outside.pins(source), self.files)
+
+    def solve(
+        self, request: EnvironmentRequest, options: Options, interpreter: Interpreter
+    ) -> Environment | str:
+        """Resolve a request with source packages that can be built."""
+        reasons = []
+        for entry in self._resolved(request, options, interpreter):
+            if isinstance(entry, str):
+                reasons.append(entry)
+            elif (why := packages.why_not_built(entry, interpreter)) is None:
                 return entry
-            entry = _not_built(entry, why)
-        reasons.append(entry)
-    return reasons[0]
+            else:
+                reasons.append(_not_built(entry, why))
+        return reasons[0]
+
+    def _resolved(
+        self, request: EnvironmentRequest, options: Options, interpreter: Interpreter
+    ) -> Iterator[Environment | str]:
+        """Yield what may be built, or why there is nothing; a later one has newer build tools."""
+        as_of, source = options.days[interpreter], request.source(SourceKind.LOCK)
+        if source is not None:
+            yield pinned(request, self.outside.pins(source), interpreter, as_of, self.files)
+            return
+        resolved = partial(resolve, request, options.lines, interpreter, as_of, self.ask)
+        yield resolved()
+        if request.source_packages == BUILD:
+            yield resolved(newest_tools=True)
 
 
 def _not_built(entry: Environment, why: str) -> str:

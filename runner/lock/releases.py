@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
 
+from packaging.specifiers import SpecifierSet
 from packaging.tags import platform_tags
 from packaging.version import InvalidVersion, Version
 
@@ -98,11 +99,37 @@ def options(
         return f"no Python here has files for {lines}; choose versions from the same time"
     days = {one: fixed or _latest(release.uploads[one] for release in releases) for one in fitting}
     by_then = fixed or _latest(release.day for release in releases)
-    newest_first = sorted(fitting, key=lambda one: released(one.minor), reverse=True)
+    return _ordered(tuple(release.line for release in releases), days, by_then)
+
+
+def allowed_pythons(
+    request: EnvironmentRequest,
+    requires: SpecifierSet,
+    last: datetime | None,
+    find: Find = interpreters.find,
+) -> Options | str:
+    """Return on which interpreters exact packages may be installed, or why on none.
+
+    ``last`` is the upload of the youngest of them.
+    """
+    here = interpreters.available() if request.python == "auto" else (find(request.python),)
+    fitting = [one for one in here if requires.contains(one.version, prereleases=True)]
+    if not fitting:
+        asked = "this machine" if request.python == "auto" else f"Python {request.python}"
+        return f"{request.label} needs Python {requires}, and {asked} is not such a Python"
+    day = as_of_day(request.as_of) or _latest([last])
+    return _ordered((), dict.fromkeys(fitting, day), day)
+
+
+def _ordered(
+    lines: tuple[str, ...], days: Mapping[Interpreter, datetime], by_then: datetime
+) -> Options:
+    """Return options with the newest interpreter of the day first, and younger ones last."""
+    newest_first = sorted(days, key=lambda one: released(one.minor), reverse=True)
     younger = [one for one in newest_first if released(one.minor) > by_then.date()]
     old = [one for one in newest_first if one not in younger]
     return Options(
-        lines=tuple(release.line for release in releases),
+        lines=lines,
         days={one: days[one] for one in (*old, *reversed(younger))},
         younger=frozenset(younger),
     )

@@ -200,24 +200,31 @@ def _limited(answer: "requests.Response") -> Iterator[bytes]:
         yield piece
 
 
-def _file(package: "DistributionPackage") -> File | None:
-    """Return a file; None if its name or its Pythons are written in no form that is installed."""
+def named(name: str) -> File | None:
+    """Return what the name of a file says about it; None if it is no file that is installed."""
     tags: frozenset[Tag] = frozenset()
     try:
-        if package.filename.endswith(".whl"):
-            _, version, _, tags = parse_wheel_filename(package.filename)
+        if name.endswith(".whl"):
+            _, version, _, tags = parse_wheel_filename(name)
         else:
-            _, version = parse_sdist_filename(package.filename)
-        requires_python = SpecifierSet(package.requires_python or "")
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidSpecifier):
+            _, version = parse_sdist_filename(name)
+    except (InvalidWheelFilename, InvalidSdistFilename):
         return None
-    return File(
-        version=version,
-        tags=tags,
+    return File(version=version, tags=tags, name=name)
+
+
+def _file(package: "DistributionPackage") -> File | None:
+    """Return a file; None if its name or its Pythons are written in no form that is installed."""
+    found = named(package.filename)
+    try:
+        requires_python = SpecifierSet(package.requires_python or "")
+    except InvalidSpecifier:
+        return None
+    return found and replace(
+        found,
         requires_python=requires_python,
         uploaded_at=package.upload_time,
         yanked=package.is_yanked,
-        name=package.filename,
         url=package.url,
         sha256=package.digests.get("sha256"),
     )

@@ -47,6 +47,8 @@ NO_COMPILER = "no-compiler-in-reach"
 NOTHING_FOUND = 1
 """The exit code of uv if there is no solution or a source package cannot be built."""
 
+ADVICE = ". Check the network, the package index and the free disk space, then try again."
+
 SILENT_INDEX = ("Failed to fetch", "error sending request", "could not be queried", "returned a ")
 """How uv mentions an index that failed or refused in an answer that then means nothing.
 
@@ -191,10 +193,7 @@ def understand(code: int, output: str, words: str, purpose: str) -> Answer:
     hints = error.split("\nhint: ")[1:]
     why = [hint.splitlines()[0] for hint in hints if any(sign in hint for sign in SILENT_INDEX)]
     reason = (why[0] if why else conclusion(error) or f"exit code {code}").rstrip(".")
-    raise PackagesError(
-        f"uv could not {purpose}: {reason}. Check the network, the package index and the free disk "
-        "space, then try again."
-    )
+    raise PackagesError(f"uv could not {purpose}: {reason}{ADVICE}")
 
 
 def conclusion(error: str) -> str:

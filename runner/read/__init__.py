@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from runner.read.axes import Versions, axis_problems, locked_versions, not_locked
+from runner.read.axes import Locked, Outside, axis_problems, make_axes, package_problems
 from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, expand, make_cell
 from runner.read.problems import Keys, Problem, refused, repeated, unknown
@@ -31,23 +31,27 @@ from runner.records.study import (
 from runner.system import safe
 from runner.text import quoted
 
-__all__ = ["json_schema", "locked_versions", "read"]
+__all__ = ["Locked", "Outside", "json_schema", "read"]
 
 RATIO_MARGIN = 0.03
 POINTS_MARGIN = 0.2
 
 
-def read(path: Path, versions: Versions = not_locked) -> Matrix:
-    """Return the study that a file declares; ``versions`` says which versions a range has.
+def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it is frozen)
+    """Return the study that a file declares; ``outside`` knows what the file only mentions.
 
     Paths stay relative to the folder of the file. ConfigError holds the problems of a stage, one
     per line, with line and column.
     """
     source = load(path)
     document = validated(source)
-    grid = expand(document, sum(keys[:1] != ("axes",) for keys in source.values), versions)
+    axes, unknown_outside = make_axes(document, outside)
+    if unknown_outside:
+        raise refused(source, unknown_outside)
+    grid = expand(document, axes, sum(keys[:1] != ("axes",) for keys in source.values))
     problems = [
-        *axis_problems(document, grid.axes),
+        *axis_problems(document, axes),
+        *package_problems(document, axes),
         *grid.problems,
         *grid.id_problems(),
         *_parameter_problems(document),
@@ -61,7 +65,7 @@ def read(path: Path, versions: Versions = not_locked) -> Matrix:
     ]
     if problems:
         raise refused(source, problems)
-    return _matrix(document, grid)
+    return _matrix(document, grid, outside)
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:
@@ -140,13 +144,13 @@ def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
             yield from unknown("metric", name, document.metrics, (*path, "metrics", number))
 
 
-def _matrix(document: Document, grid: Grid) -> Matrix:
+def _matrix(document: Document, grid: Grid, outside: Outside) -> Matrix:
     experiment, published = document.experiment, document.published
     matrix = Matrix(
         name=document.name,
         title=document.title or document.name,
         axes=grid.axes,
-        cells=tuple(make_cell(cell, grid, document) for cell in grid.cells),
+        cells=tuple(make_cell(cell, grid, document, outside) for cell in grid.cells),
         experiment=Experiment(script=experiment.script, data=tuple(experiment.data)),
         metrics=tuple(_metric(name, section) for name, section in document.metrics.items()),
         limits=Limits(**dict(document.limits)),

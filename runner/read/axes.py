@@ -1,7 +1,8 @@
 """Turn the axes of a document into records: one function for each kind, and the problems."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from packaging.requirements import Requirement as Line
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -14,65 +15,110 @@ from runner.read.schema import (
     AnyAxis,
     BaseAxis,
     Document,
+    LockAxis,
     PackagesAxis,
     PythonAxis,
     VariableAxis,
     VersionsAxis,
 )
 from runner.records import Value, shown
-from runner.records.environment import Lock, Requirement, VersionRange
+from runner.records.environment import Lock, Requirement, SourceKind, VersionRange
 from runner.records.patterns import EXPECTED, MINOR, NAMED, VERSION, fits
 from runner.records.study import Axis, AxisKind
 from runner.text import listed, quoted
 
-Versions = Callable[[VersionRange], tuple[str, ...]]
-"""Returns the versions of a range; ConfigError if that is not possible now."""
+
+class Outside(Protocol):
+    """What a matrix mentions without containing it. Each raises ConfigError if it is not known."""
+
+    def versions(self, wanted: VersionRange) -> tuple[str, ...]:
+        """Return the versions of a range."""
+
+    def digest(self, kind: SourceKind, written: str) -> str:
+        """Return the digest of a source's content."""
 
 
-def not_locked(wanted: VersionRange) -> NoReturn:
-    """Raise ConfigError: a range has no versions before it is locked."""
-    raise ConfigError(
-        f'the versions "{wanted.specifier}" of {listed(wanted.distributions, "or")} are not locked '
-        "yet; run `python -m runner lock` first."
-    )
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What a lock knows of the world outside, which is enough for a replay."""
 
+    lock: Lock = field(default_factory=lambda: Lock(entries=()))
 
-def locked_versions(lock: Lock) -> Versions:
-    """Return what ``read`` needs to know about ranges, from a lock alone."""
-    return lambda wanted: lock.versions(wanted) or not_locked(wanted)
+    def versions(self, wanted: VersionRange) -> tuple[str, ...]:
+        """Return the versions of a range that is locked."""
+        found = self.lock.versions(wanted)
+        if found is None:
+            raise ConfigError(
+                f'the versions "{wanted.specifier}" of {listed(wanted.distributions, "or")} are '
+                "not locked yet; run `python -m runner lock` first."
+            )
+        return found
+
+    def digest(self, kind: SourceKind, written: str) -> str:
+        """Return the digest of a source that is locked."""
+        found = self.lock.digest(kind, written)
+        if found is None:
+            raise ConfigError(f"{written} is not locked yet; run `python -m runner lock` first.")
+        return found
 
 
 ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: MINOR}
 """The kinds whose values are versions, with the form of a value."""
 
 
+SOURCES = {AxisKind.LOCK: SourceKind.LOCK}
+"""The kinds whose values lie outside the matrix."""
+
 KEYS = {AxisKind.VERSION: "versions", AxisKind.VARIABLE: "values"}
 """The key that holds the values, where it is not named after the kind."""
 
 
-def make_axes(document: Document, versions: Versions) -> tuple[Axis, ...]:
-    """Return the axes of a document; those of ranges with the versions that they have."""
-    axes = document.axes.items()
-    return tuple(_axis(name, section, document, versions) for name, section in axes)
+def make_axes(document: Document, outside: Outside) -> tuple[tuple[Axis, ...], list[Problem]]:
+    """Return the axes of a document, and the problems with what it mentions outside."""
+    axes, problems = [], []
+    for name, section in document.axes.items():
+        try:
+            axes.append(_axis(name, section, document, outside))
+        except ConfigError as error:
+            problems.append(Problem(("axes", name, "versions"), str(error).rstrip(".")))
+    for axis in axes:
+        if axis.kind in SOURCES:
+            problems += _source_problems(axis, document.axes[axis.name], outside)
+    return tuple(axes), problems
 
 
-def _axis(name: str, section: AnyAxis, document: Document, versions: Versions) -> Axis:
+def _source_problems(axis: Axis, section: AnyAxis, outside: Outside) -> Iterator[Problem]:
+    """Yield why sources cannot be read."""
+    written = getattr(section, axis.kind.value)
+    for place, value in written.items() if isinstance(written, dict) else enumerate(written):
+        try:
+            outside.digest(SOURCES[axis.kind], value)
+        except ConfigError as error:
+            path = ("axes", axis.name, axis.kind.value, place)
+            yield Problem(path, str(error).rstrip("."))
+
+
+def _axis(  # noqa: PLR0911 (one for each kind)
+    name: str, section: AnyAxis, document: Document, outside: Outside
+) -> Axis:
     match section:
         case VersionsAxis():
-            return _of_versions(name, section, document, versions)
+            return _of_versions(name, section, document, outside)
         case PackagesAxis():
             return _named(name, AxisKind.PACKAGES, section.packages)
         case PythonAxis():
             return Axis(name=name, kind=AxisKind.PYTHON, values=tuple(section.python))
         case BaseAxis():
             return _named(name, AxisKind.BASE, section.base)
+        case LockAxis():
+            return _named(name, AxisKind.LOCK, section.lock)
         case VariableAxis():
             return _named(name, AxisKind.VARIABLE, section.values, variable=section.variable)
         case list():
             return Axis(name=name, values=tuple(section))
 
 
-def _of_versions(name: str, section: VersionsAxis, document: Document, versions: Versions) -> Axis:
+def _of_versions(name: str, section: VersionsAxis, document: Document, outside: Outside) -> Axis:
     distributions = tuple(section.package)
     if isinstance(section.versions, list):
         wanted, values = None, tuple(section.versions)
@@ -83,7 +129,7 @@ def _of_versions(name: str, section: VersionsAxis, document: Document, versions:
             take=section.take or "all",
             as_of=document.environment.as_of,
         )
-        values = versions(wanted)
+        values = outside.versions(wanted)
     return Axis(
         name=name, kind=AxisKind.VERSION, values=values, distributions=distributions, range=wanted
     )
@@ -116,10 +162,27 @@ def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]
             sentence = "`take` chooses from a range; remove it, or write a range of versions"
             yield Problem((*path, "take"), sentence, at_key=True)
         yield from _value_problems(path, section, axis)
-    for kind in (AxisKind.PYTHON, AxisKind.BASE):
+    for kind in (AxisKind.PYTHON, AxisKind.BASE, AxisKind.LOCK):
         twice = [axis.name for axis in axes if axis.kind is kind][1:]
         for name in twice:
             yield Problem(("axes", name), f"only one axis can be of the kind `{kind.value}`")
+
+
+def package_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
+    """Yield the problems of packages that are named beside lock files, which have them all."""
+    if all(axis.kind is not AxisKind.LOCK for axis in axes):
+        return
+    sentence = "the packages come from the lock files of another axis; "
+    for axis in axes:
+        if axis.kind in {AxisKind.VERSION, AxisKind.PACKAGES}:
+            yield Problem(("axes", axis.name), f"{sentence}remove this axis", at_key=True)
+    if document.environment.packages:
+        path: Keys = ("environment", "packages")
+        yield Problem(path, f"{sentence}add these there, and remove the key", at_key=True)
+    for index, entry in enumerate(document.include):
+        if entry.packages:
+            path = ("include", index, "packages")
+            yield Problem(path, f"{sentence}add these there, and remove the key", at_key=True)
 
 
 def _value_problems(path: Keys, section: AnyAxis, axis: Axis) -> Iterator[Problem]:

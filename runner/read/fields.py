@@ -198,6 +198,7 @@ Pinned = Annotated[
     StringConstraints(pattern=patterns.REQUIREMENT, max_length=patterns.REQUIREMENT_LENGTH),
     AfterValidator(_pinned),
 ]
+Source = Annotated[str, StringConstraints(pattern=patterns.SOURCE)]
 Specifiers = Annotated[str, StringConstraints(pattern=patterns.SPECIFIERS, max_length=200)]
 Take = Annotated[str, StringConstraints(pattern=patterns.TAKE)]
 Minor = Annotated[str, StringConstraints(pattern=patterns.MINOR)]

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from runner.read.axes import Versions, is_range, make_axes, members, requirement, value_problems
+from runner.read.axes import SOURCES, Outside, is_range, members, requirement, value_problems
 from runner.read.fields import AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, Document, IncludeSection
 from runner.records import Coordinates, Scalar, Value, as_id, shown
-from runner.records.environment import EnvironmentRequest
+from runner.records.environment import EnvironmentRequest, Source
 from runner.records.study import Axis, AxisKind, Cell, Limits, Status
 from runner.text import did_you_mean, listed, quoted
 
@@ -130,12 +130,11 @@ class Grid:
         return problems
 
 
-def expand(document: Document, other_values: int, versions: Versions) -> Grid:
+def expand(document: Document, axes: tuple[Axis, ...], other_values: int) -> Grid:
     """Return the cells that a document declares; wrong entries have no effect.
 
     ``other_values`` is the number of values outside ``axes``.
     """
-    axes = make_axes(document, versions)
     values = {axis.name: {shown(value): value for value in axis.values} for axis in axes}
     grid = Grid(axes, values, {}, defaultdict(list), _size_problems(axes, other_values))
     if not grid.problems:
@@ -262,7 +261,7 @@ def _give(missing: list[str]) -> str:
     return f"give a value for {listed([f'`{axis}`' for axis in missing])} too"
 
 
-def make_cell(cell: str, grid: Grid, document: Document) -> Cell:
+def make_cell(cell: str, grid: Grid, document: Document, outside: Outside) -> Cell:
     """Make the cell with an id; a later include entry overrides an earlier one."""
     values, entries = dict(grid.cells[cell]), grid.entries[cell]
     parameters: dict[str, Scalar] = dict(document.parameters)
@@ -285,7 +284,7 @@ def make_cell(cell: str, grid: Grid, document: Document) -> Cell:
         timeout_s = entry.timeout or timeout_s
     return Cell(
         coordinates=grid.cells[cell],
-        request=_request(values, entries, grid.axes, document),
+        request=_request(values, entries, grid.axes, document, outside),
         parameters=parameters,
         variables=variables,
         timeout_s=timeout_s,
@@ -296,7 +295,11 @@ def make_cell(cell: str, grid: Grid, document: Document) -> Cell:
 
 
 def _request(
-    values: Given, entries: Sequence[IncludeSection], axes: Sequence[Axis], document: Document
+    values: Given,
+    entries: Sequence[IncludeSection],
+    axes: Sequence[Axis],
+    document: Document,
+    outside: Outside,
 ) -> EnvironmentRequest:
     """Return the environment that a cell with these values and include entries requests."""
     environment = document.environment
@@ -320,6 +323,11 @@ def _request(
         packages=tuple(dict.fromkeys((*environment.packages, *added))),
         compile=environment.compile,
         source_packages=environment.source_packages,
+        sources=tuple(
+            _source(axis.kind, axis.meaning(values[axis.name]), outside)
+            for axis in axes
+            if axis.kind in SOURCES
+        ),
         base=base,
         chosen=tuple(
             (axis.name, shown(values[axis.name]))
@@ -327,3 +335,8 @@ def _request(
             if axis.builds and axis.kind is not AxisKind.VERSION
         ),
     )
+
+
+def _source(axis: AxisKind, written: str, outside: Outside) -> Source:
+    kind = SOURCES[axis]
+    return Source(kind=kind, written=written, digest=outside.digest(kind, written))

@@ -123,6 +123,14 @@ class BaseAxis(_Section):
     base: Values[f.Base] = Field(description="Names of images; in a list, or with names.")
 
 
+class LockAxis(_Section):
+    """An axis that changes the environment: lock files of the user."""
+
+    lock: Values[f.Source] = Field(
+        description="Paths of uv.lock, pylock.toml or requirements.txt, or `git:REVISION:PATH`."
+    )
+
+
 class VariableAxis(_Section):
     """An axis that sets an environment variable of the script."""
 
@@ -135,6 +143,7 @@ _KINDS: Mapping[str, type[BaseModel]] = {
     "packages": PackagesAxis,
     "python": PythonAxis,
     "base": BaseAxis,
+    "lock": LockAxis,
     "variable": VariableAxis,
 }
 
@@ -152,6 +161,7 @@ AnyAxis = Annotated[
     | Annotated[PackagesAxis, Tag("<packages>")]
     | Annotated[PythonAxis, Tag("<python>")]
     | Annotated[BaseAxis, Tag("<base>")]
+    | Annotated[LockAxis, Tag("<lock>")]
     | Annotated[VariableAxis, Tag("<variable>")]
     | Annotated[RunAxis, Tag("<run>")],
     Discriminator(
@@ -160,7 +170,7 @@ AnyAxis = Annotated[
         custom_error_message="{what}",
         custom_error_context={
             "what": "a list of values, or the keys of a kind of axis: `package` and `versions`, "
-            "`packages`, `python`, `base`, or `variable` and `values`"
+            "`packages`, `python`, `base`, `lock`, or `variable` and `values`"
         },
     ),
 ]

@@ -57,6 +57,12 @@ def _problems(error: ValidationError, source: Source) -> Iterator[Problem]:
         # The file's own problems hold a value that is None.
         if details["type"] == "extra_forbidden" or details["input"] is not None
     ]
+    unusable = {one.path[:n] for one in source.problems for n in range(len(one.path))}
+    located = [  # what is empty only without its unusable parts is not empty in the file
+        (path, details)
+        for path, details in located
+        if details["type"] != "too_short" or path not in unusable
+    ]
     # Sentences are made only for problems that can be shown: there may be very many.
     first = nsmallest(MOST_PROBLEMS, located, key=lambda one: source.place_of(one[0]))
     for path, details in first:

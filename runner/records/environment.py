@@ -52,6 +52,30 @@ class Requirement(Record):
         return f"{distribution}{extras}=={self.version}"
 
 
+class SourceKind(Enum):
+    """What an environment is made from, besides packages that the matrix names."""
+
+    LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Record):
+    """Something outside the matrix that an environment is made from.
+
+    ``written`` is how the matrix names it: ``git:origin/main:uv.lock``. ``digest`` is that of its
+    content, which belongs to the request: other content is another environment.
+    """
+
+    kind: SourceKind
+    written: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is not written as in a matrix."""
+        patterns.check("written", [self.written], patterns.SOURCE)
+        patterns.check("digest", [self.digest], patterns.HASH)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRequest(Record):
     """The environment that a cell requests.
@@ -60,8 +84,8 @@ class EnvironmentRequest(Record):
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
     date. ``packages`` are further requirements without exact versions. ``compile`` allows a
     compiler while source packages are built. ``source_packages`` is ``build`` or ``refuse``.
-    ``base`` replaces the base of the matrix. ``chosen`` has the values of the build axes that are
-    not versions of a package.
+    ``sources`` are what else it is made from. ``base`` replaces the base of the matrix. ``chosen``
+    has the values of the build axes that are not versions of a package.
     """
 
     requirements: tuple[Requirement, ...]
@@ -70,6 +94,7 @@ class EnvironmentRequest(Record):
     packages: tuple[str, ...] = ()
     compile: bool = False
     source_packages: str = BUILD
+    sources: tuple[Source, ...] = ()
     base: str | None = None
     chosen: tuple[tuple[str, str], ...] = ()
 
@@ -82,6 +107,10 @@ class EnvironmentRequest(Record):
         patterns.check("base", [self.base] if self.base else [], patterns.BASE)
         patterns.check("chosen", [axis for axis, _ in self.chosen], patterns.LABEL)
         patterns.check("chosen", [value for _, value in self.chosen], patterns.NAMED)
+
+    def source(self, kind: SourceKind) -> Source | None:
+        """Return the source of a kind; None if there is none."""
+        return {one.kind: one for one in self.sources}.get(kind)
 
     @property
     def label(self) -> str:
@@ -168,6 +197,13 @@ class Lock(Record):
     def entry(self, request: EnvironmentRequest) -> Environment | Unsupported | None:
         """Return the entry of a request; None if it is not locked yet."""
         return next((entry for entry in self.entries if entry.request == request), None)
+
+    def digest(self, kind: SourceKind, written: str) -> str | None:
+        """Return the digest of a source when it was locked; None if it is not locked yet."""
+        sources = (one for entry in self.entries for one in entry.request.sources)
+        return next(
+            (one.digest for one in sources if (one.kind, one.written) == (kind, written)), None
+        )
 
     def versions(self, wanted: VersionRange) -> tuple[str, ...] | None:
         """Return the versions of a range; None if it is not locked yet."""

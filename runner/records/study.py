@@ -46,6 +46,7 @@ class AxisKind(Enum):
     PACKAGES = "packages"
     PYTHON = "python"
     BASE = "base"
+    LOCK = "lock"
 
     @property
     def builds(self) -> bool:

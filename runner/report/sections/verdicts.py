@@ -14,6 +14,7 @@ from runner.judge.records import (
     Verdict,
 )
 from runner.records import shown
+from runner.records.environment import Environment
 from runner.records.study import AxisKind, Metric, PolicyLimit
 from runner.report import figures, words
 from runner.report.evidence import Evidence
@@ -209,6 +210,9 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     compared = {
         axis.kind for axis in evidence.run.matrix.axes if of[axis.name] != against[axis.name]
     }
+    if AxisKind.LOCK in compared:
+        yield from _differences(ours, theirs)
+        return
     requirements = (*ours.request.requirements, *theirs.request.requirements)
     asked = {name for need in requirements for name in need.distributions}
     versions, before = (
@@ -223,6 +227,27 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
         found.append(counted(differing, "other package"))
     if found:
         yield f"Also changed: {', '.join(found)}."
+
+
+def _differences(ours: Environment, theirs: Environment) -> Iterator[str]:
+    """Yield what differs between two lock files, package by package."""
+    after, before = ({one.name: one.version for one in side.packages} for side in (ours, theirs))
+    both = sorted(after.keys() & before.keys())
+    arrow = "\N{RIGHTWARDS ARROW}"
+    changed = [
+        f"{name} {before[name]} {arrow} {after[name]}"
+        for name in both
+        if after[name] != before[name]
+    ]
+    if ours.python != theirs.python:
+        changed.insert(0, f"Python {theirs.python} {arrow} {ours.python}")
+    added = [f"{name} {after[name]}" for name in sorted(after.keys() - before.keys())]
+    removed = [f"{name} {before[name]}" for name in sorted(before.keys() - after.keys())]
+    for word, found in (("Changed", changed), ("Added", added), ("Removed", removed)):
+        if found:
+            yield f"{word}: {', '.join(found)}."
+    same = sum(after[name] == before[name] for name in both)
+    yield f"Unchanged: {counted(same, 'package')}."
 
 
 def _adaptations(evidence: Evidence, comparison: Comparison) -> Iterator[str]:

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from runner.errors import ConfigError
-from runner.lock import versions_of
+from runner.lock.ranges import versions_of
 from runner.python.index import File
 from runner.records.environment import VersionRange
 from tests.support.index_files import index, source, wheel

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import ConfigError
-from runner.read import locked_versions, read
+from runner.read import Locked, read
 from runner.records.environment import Lock, LockedRange, Requirement, VersionRange
 from runner.records.study import AxisKind, Cell
 from tests.support.matrices import problems_of, study
@@ -171,6 +171,6 @@ def test_the_versions_of_a_range_come_from_the_lock(tmp_path: Path) -> None:
         read(path)
     wanted = VersionRange(distributions=("six",), specifier=">=1.14", take="latest-patch")
     lock = Lock(entries=(), ranges=(LockedRange(range=wanted, versions=("1.14.0", "1.16.0")),))
-    matrix = read(path, locked_versions(lock))
+    matrix = read(path, Locked(lock))
     assert [cell.id for cell in matrix.cells] == ["six=1.14.0", "six=1.16.0"]
     assert (matrix.axes[0].kind, matrix.axes[0].range) == (AxisKind.VERSION, wanted)

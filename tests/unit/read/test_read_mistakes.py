@@ -267,11 +267,12 @@ AXES = {
     "[]": "4:9: axes.model: this is empty; write an entry, or remove the key",
     "x": (
         "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
-        '`versions`, `packages`, `python`, `base`, or `variable` and `values`, found "x"'
+        "`versions`, `packages`, `python`, `base`, `lock`, or `variable` and `values`, found "
+        '"x"'
     ),
     "{pakage: a}": (
         "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
-        "`versions`, `packages`, `python`, `base`, or `variable` and `values`, found keys with "
+        "`versions`, `packages`, `python`, `base`, `lock`, or `variable` and `values`, found keys with "
         "values"
     ),
     "{package: a, versions: ['1'], tak: x}": (

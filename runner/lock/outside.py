@@ -1,0 +1,78 @@
+"""What a matrix mentions without containing it: versions of ranges, and the user's lock files."""
+
+import re
+from pathlib import Path
+
+from runner.errors import ConfigError
+from runner.lock import pins
+from runner.lock.pins import PROJECT, UV_LOCK, Content, Pins
+from runner.lock.ranges import versions_of
+from runner.python.index import Index
+from runner.read import Locked
+from runner.records.environment import Lock, Source, SourceKind, VersionRange
+from runner.system import digest, git, safe
+from runner.text import quoted
+
+_IN_GIT = re.compile(r"git:([^:]+):([^:]+)")
+
+
+class Outside:
+    """The world outside the matrix in a folder. Everything is read once.
+
+    With ``asks``, the package index may be asked for the versions of a range that is not locked.
+    """
+
+    def __init__(self, folder: Path, known: Lock, *, asks: bool) -> None:
+        self._folder, self._known, self._asks = folder, known, asks
+        self._contents: dict[str, Content] = {}
+
+    def versions(self, wanted: VersionRange) -> tuple[str, ...]:
+        """Return the versions of a range; ConfigError if it has none or is not locked."""
+        if self._asks and self._known.versions(wanted) is None:
+            return versions_of(wanted, Index().files)
+        return Locked(self._known).versions(wanted)
+
+    def digest(self, kind: SourceKind, written: str) -> str:  # noqa: ARG002 (there is one kind)
+        """Return the digest of a source; ConfigError if it cannot be read."""
+        content = self._content(written)
+        found = digest.of_content({name: one.hex() for name, one in content.items()})
+        return f"sha256:{found}"
+
+    def pins(self, source: Source) -> Pins:
+        """Return the packages of a lock file; ConfigError if it cannot be read."""
+        return pins.read_pins(source.written, self._content(source.written))
+
+    def _content(self, written: str) -> Content:
+        if written not in self._contents:
+            self._contents[written] = _read(self._folder, written)
+        return self._contents[written]
+
+
+def _read(folder: Path, written: str) -> Content:
+    """Return the content of a lock file, and for uv.lock of the project beside it."""
+    in_git = _IN_GIT.fullmatch(written)
+    path = in_git[2] if in_git else written
+    if not pins.is_lock_file(path):
+        raise ConfigError(
+            f"{quoted(path)} is no lock file that can be read: name {pins.FORMATS} (other tools "
+            "can export one of them)."
+        )
+    place, _, name = path.rpartition("/")
+    names = (name, PROJECT) if name == UV_LOCK else (name,)
+    paths = {one: f"{place}/{one}" if place else one for one in names}
+    try:
+        if in_git:
+            revision = git.revision(folder, in_git[1])
+            return {one: revision.content(where) for one, where in paths.items()}
+        return {one: safe.read(safe.inside(folder, where)) for one, where in paths.items()}
+    except FileNotFoundError as error:
+        missing = error.filename or error
+        raise ConfigError(f"there is no file {missing}; check the path of {written}.") from None
+    except safe.OutsideError:
+        raise ConfigError(
+            f"{written} leads out of the folder of the matrix; move it, or name a commit: "
+            f"`git:HEAD:{written}`."
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{written} cannot be read: {reason}.") from None
