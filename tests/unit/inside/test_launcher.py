@@ -126,7 +126,7 @@ def test_a_script_gets_its_variables(here: Launcher) -> None:
     """They come before those that the launcher sets for threads, but no path can be replaced."""
     script = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['A'])"
     script += "; print('/else' == os.environ['DATA_DIR'])"
-    variables = {"OMP_NUM_THREADS": "7", "A": "b=c", "DATA_DIR": "/else"}
+    variables = {"OMP_NUM_THREADS": "7", "PYTHONHASHSEED": "0", "A": "b=c", "DATA_DIR": "/else"}
     assert here.start(script, variables=variables).log == "7 b=c\nFalse\n"
 
 

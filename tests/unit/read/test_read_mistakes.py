@@ -272,8 +272,8 @@ AXES = {
     ),
     "{pakage: a}": (
         "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
-        "`versions`, `packages`, `python`, `base`, `lock`, or `variable` and `values`, found keys with "
-        "values"
+        "`versions`, `packages`, `python`, `base`, `lock`, or `variable` and `values`, found keys "
+        "with values"
     ),
     "{package: a, versions: ['1'], tak: x}": (
         "4:39: axes.model.tak: unknown key; did you mean `take`?"
