@@ -16,11 +16,21 @@ from pathlib import Path, PurePosixPath
 
 from runner.errors import RunFolderError
 from runner.system import child, safe
-from runner.system.git_objects import Entry, File, Objects, hash_of, new_hash
+from runner.system.git_objects import (
+    Entry,
+    File,
+    Objects,
+    answer_of,
+    empty_repository,
+    hash_of,
+    new_hash,
+    variables,
+)
 from runner.text import did_you_mean, quoted
 
 LARGEST_NAME = 4096
 LARGEST_PACKED = 1 << 26
+LARGEST_INDEX = 1 << 28
 MOST_REFERENCES = 5
 LONGEST_REVISION = 200
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -34,6 +44,9 @@ _SHA1_LENGTH = 40
 
 SHORT = ("refs/tags/", "refs/heads/", "refs/remotes/")
 """Where a name that does not begin with ``refs/`` is looked up, in the order of git."""
+
+NEVER_FILES = ("--exclude=__pycache__", "--exclude=*.egg-info", "--exclude=.venv")
+"""Untracked files that no project consists of."""
 
 REVISIONS = (
     "a branch, a tag or a commit such as `main`, `origin/main`, `v1.2`, `HEAD~1` or `1a2b3c4`"
@@ -187,6 +200,51 @@ def revision(folder: Path, name: str) -> Revision:
         folder=PurePosixPath(folder.resolve().relative_to(top)),
         objects=objects,
     )
+
+
+def top(folder: Path) -> Path | None:
+    """Return the top of the working tree around a folder; None if there is no repository."""
+    try:
+        return _repository(folder.resolve())[0]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RevisionError(f"the git repository of {folder} cannot be read: {error}") from error
+
+
+def working_files(folder: Path) -> tuple[str, ...]:
+    """Return the files below a folder of a working tree that git tracks or does not ignore.
+
+    They are as git knows them: some may be gone, links or folders. git works in a repository of
+    ours with a copy of the index. It obeys ``.gitignore`` and ``info/exclude``, but no other list.
+    RevisionError if that is not possible.
+    """
+    folder = folder.resolve()
+    try:
+        around, own = _repository(folder)
+        common = _trusted(around, own)
+        length = _length(own, common, None)
+        with empty_repository(length) as ours:
+            (ours / "info").mkdir()
+            _copy(own / "index", ours / "index")
+            _copy(common / "info" / "exclude", ours / "info" / "exclude")
+            settings = {"GIT_WORK_TREE": str(around), "GIT_OBJECT_DIRECTORY": f"{common}/objects"}
+            answer = answer_of(
+                ["ls-files", "-z", "--cached", "--others", "--exclude-standard", *NEVER_FILES],
+                folder,
+                variables(ours) | settings,
+            )
+    except (OSError, ValueError, RuntimeError, RunFolderError) as error:
+        raise RevisionError(f"the git repository of {folder} cannot be read: {error}") from error
+    if answer is None:
+        raise RevisionError(f"git cannot list the files of {folder}; check that it is installed")
+    return tuple(sorted({os.fsdecode(name) for name in answer.split(b"\0") if name}))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file that may be missing."""
+    with suppress(FileNotFoundError):
+        target.write_bytes(safe.read(source, limit=LARGEST_INDEX))
 
 
 def _trusted(top: Path, own: Path) -> Path:
