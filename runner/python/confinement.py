@@ -125,7 +125,7 @@ def prepare(work: Path, folders: Sequence[str]) -> None:
     if _root():
         work.parent.chmod(0o711)
         for path in (work, *work.rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
 @cache

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import PackagesError
@@ -44,6 +44,9 @@ Without them it would look in the folders around, and anybody may put settings i
 """
 
 NO_COMPILER = "no-compiler-in-reach"
+BUILD_FAILED = "\nerror: Failed to build "
+COMPILER_ERROR = re.compile(r":[0-9]+: (fatal )?error: ")
+BACKEND_FAILED = "The build backend returned an error"
 NOTHING_FOUND = 1
 """The exit code of uv if there is no solution or a source package cannot be built."""
 
@@ -84,10 +87,14 @@ def binary() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Permission to build source packages for an interpreter, and whether with a compiler."""
+    """Permission to build source packages for an interpreter, and whether with a compiler.
+
+    ``variables`` are further environment variables that the builds see.
+    """
 
     interpreter: Path
     compiler: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def cache_folder() -> Path:
@@ -95,12 +102,17 @@ def cache_folder() -> Path:
     return places.cache() / "uv" / "downloads"
 
 
+def wheels_folder() -> Path:
+    """Return the folder of the wheels that were built from projects of the user."""
+    return places.cache() / "wheels"
+
+
 def cache_folders() -> tuple[Path, ...]:
     """Return the folders that our calls of uv fill, those of earlier versions included.
 
     RuntimeError if the user has no home.
     """
-    return (places.cache() / "uv", places.cache() / "python")
+    return (places.cache() / "uv", places.cache() / "python", wheels_folder())
 
 
 def python_folder() -> Path:
@@ -128,36 +140,68 @@ def call(
 
     ``purpose`` completes "uv could not ...". With ``build``, uv may build source packages: it is
     confined, and its cache is thrown away, so that a build cannot plant anything for other calls.
-    ``folder`` is an empty folder to use instead of a temporary one. ``programs`` are the folders in
-    which uv looks for interpreters; otherwise it finds none. PackagesError if the index
-    does not answer, uv fails, or ``timeout_s`` seconds pass.
+    ``folder`` is a folder of ours to use instead of a temporary one. ``programs`` are the folders
+    in which uv looks for interpreters; otherwise it finds none. PackagesError if the index does not
+    answer, uv fails, or ``timeout_s`` seconds pass.
     """
-    program = binary()
-    searching = {"PATH": os.pathsep.join(programs)} if programs else {}
-    with nullcontext(folder) if folder else tempdir.folder() as made:
-        work = made.resolve()
-        try:
-            for name, text in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *(files or {}).items()):
-                (work / name).write_text(text, encoding="utf-8")
-            wrapper = _confined(work, Path(program), build) if build else []
-            cache = work / "cache" if build else cache_folder()
-            done = child.run(
-                [
-                    *(*wrapper, program, "--no-progress", "--color=never", f"--cache-dir={cache}"),
-                    *arguments,
-                ],
-                timeout_s=timeout_s,
-                folder=work,
-                environment=environment(work, build) | searching,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise PackagesError(
-                f"uv could not {purpose} within {timeout_s:.0f} s: check the network and the "
-                "package index, then try again."
-            ) from error
-        except OSError as error:
-            raise PackagesError(f"uv could not start to {purpose}: {error}.") from error
+    with nullcontext(folder) if folder else tempdir.folder() as work:
+        done = _completed(
+            work,
+            arguments,
+            purpose=purpose,
+            timeout_s=timeout_s,
+            files=files or {},
+            build=build,
+            programs=programs,
+        )
     return understand(done.returncode, done.stdout, done.stderr, purpose)
+
+
+def build_wheel(folder: Path, build: Build, *, purpose: str, timeout_s: float) -> Answer:
+    """Build the project in ``folder/source`` into ``folder/built``, confined like other builds.
+
+    Errors are as those of ``call``, but a project that cannot be built is an answer.
+    """
+    command = ["build", "--wheel", "--no-sources", "--no-create-gitignore", "--out-dir=built"]
+    command += [f"--python={build.interpreter}", "--", "source"]
+    done = _completed(folder, command, purpose=purpose, timeout_s=timeout_s, files={}, build=build)
+    return understand_build(done.returncode, done.stderr, purpose)
+
+
+def _completed(
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    purpose: str,
+    timeout_s: float,
+    files: Mapping[str, str],
+    build: Build | None,
+    programs: Sequence[str] = (),
+) -> subprocess.CompletedProcess[str]:
+    """Run uv in a folder; PackagesError if it cannot start or takes too long."""
+    program, work = binary(), folder.resolve()
+    searching = {"PATH": os.pathsep.join(programs)} if programs else {}
+    try:
+        for name, text in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *files.items()):
+            (work / name).write_text(text, encoding="utf-8")
+        wrapper = _confined(work, Path(program), build) if build else []
+        cache = work / "cache" if build else cache_folder()
+        return child.run(
+            [
+                *(*wrapper, program, "--no-progress", "--color=never", f"--cache-dir={cache}"),
+                *arguments,
+            ],
+            timeout_s=timeout_s,
+            folder=work,
+            environment=environment(work, build) | searching,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackagesError(
+            f"uv could not {purpose} within {timeout_s:.0f} s: check the network and the "
+            "package index, then try again."
+        ) from error
+    except OSError as error:
+        raise PackagesError(f"uv could not start to {purpose}: {error}.") from error
 
 
 def _confined(work: Path, program: Path, build: Build) -> list[str]:
@@ -196,6 +240,26 @@ def understand(code: int, output: str, words: str, purpose: str) -> Answer:
     raise PackagesError(f"uv could not {purpose}: {reason}{ADVICE}")
 
 
+def understand_build(code: int, words: str, purpose: str) -> Answer:
+    """Turn the exit code and the output of ``uv build`` into an answer.
+
+    The answer to a failed build is the first error of a compiler or its last line, or else the last
+    cause that uv names.
+    PackagesError if the index or uv failed.
+    """
+    if code == 0:
+        return Answer(found=True, text="")
+    log, failed, error = words.rpartition(BUILD_FAILED)
+    if not failed or any(sign in error for sign in SILENT_INDEX):
+        return understand(code, "", f"error: {error}" if failed else words, purpose)
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if BACKEND_FAILED in error and lines[1:]:  # the first line is of uv
+        telling = [line for line in lines if COMPILER_ERROR.search(line)] or lines[-1:]
+        return Answer(found=False, text=telling[0].removeprefix("error: "))
+    causes = error.partition("\nhint:")[0].split("\n  cause: ")
+    return Answer(found=False, text=" ".join(causes[-1].split()))
+
+
 def conclusion(error: str) -> str:
     """Shorten an error of uv to one line: its first sentence and its last cause, no hints."""
     body = error.partition("\nhint:")[0]
@@ -231,5 +295,7 @@ def environment(folder: Path, build: Build | None = None) -> dict[str, str]:
     }
     kept |= {"XDG_CONFIG_HOME": f"{folder}/{SETTINGS.parent}"}
     if build.compiler:
-        return kept | {"PATH": confinement.system_path()}
-    return kept | {"CC": NO_COMPILER, "CXX": NO_COMPILER}
+        kept |= {"PATH": confinement.system_path()}
+    else:
+        kept |= {"CC": NO_COMPILER, "CXX": NO_COMPILER}
+    return {**kept, **build.variables}

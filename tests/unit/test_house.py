@@ -61,7 +61,7 @@ OWNERS = {
     "requests": {"engines.docker.client", "engines.docker.trials", "python.index"},
     "urllib3": {"engines.docker.client", "python.index"},
     "packaging": {
-        *("lock.choose", "lock.pins", "lock.ranges", "lock.releases"),
+        *("lock.choose", "lock.pins", "lock.projects", "lock.ranges", "lock.releases"),
         *("python.index", "python.interpreters"),
         *("read.axes", "read.fields"),
     },

@@ -7,7 +7,7 @@ import pytest
 
 from runner.errors import PackagesError
 from runner.python import uv
-from runner.python.uv import understand
+from runner.python.uv import understand, understand_build
 from tests.support.pages import serving, source_package
 
 NETWORK = """error: Request failed after 3 retries in 11.0s
@@ -102,6 +102,34 @@ def test_a_negative_answer_has_a_reason() -> None:
     assert (found.found, found.text) == (True, "six==1.12.0\n")
 
 
+BUILT = "Building wheel...\nrunning build\nx.c:1:2: error: what?\nerror: command failed\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "error", "says"),
+    [
+        (BUILT, "The build backend returned an error", "x.c:1:2: error: what?"),
+        (BUILT.replace(":1:2", ""), "The build backend returned an error", "command failed"),
+        ("Building wheel...\n", "The build backend returned an error\n  cause: y\n  z", "y z"),
+        (BUILT, "TOML parse error\n  at line 1\n\nhint: z", "TOML parse error at line 1"),
+    ],
+)
+def test_a_failed_build_has_one_reason(log: str, error: str, says: str) -> None:
+    """It is the error of a compiler, the last line of the build, or the last cause of uv."""
+    answer = understand_build(2, f"{log}error: Failed to build `x`\n  cause: {error}\n", "p")
+    assert (answer.found, answer.text) == (False, says)
+    assert understand_build(0, log, "p").found
+
+
+@pytest.mark.parametrize(
+    "said", [f"{BUILT}error: Failed to build `x`\n  cause: Failed to fetch: y", "error: no space"]
+)
+def test_a_build_without_an_index_or_uv_is_no_answer(said: str) -> None:
+    """It may succeed later."""
+    with pytest.raises(PackagesError, match=r"^uv could not build x: .*(Failed to fetch|no space)"):
+        understand_build(2, said, "build x")
+
+
 def test_uv_sees_the_network_but_nothing_that_changes_a_resolution(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -123,6 +151,8 @@ def test_a_build_sees_no_place_of_the_user(monkeypatch: pytest.MonkeyPatch) -> N
     seen = uv.environment(Path("/folder"), uv.Build(interpreter=Path("python3")))
     assert "/secret" not in seen.values()
     assert seen["HOME"] == "/folder/home"
+    more = uv.Build(interpreter=Path("python3"), variables={"NAME": "value"})
+    assert uv.environment(Path("/folder"), more) == {**seen, "NAME": "value"}
     assert seen["HTTPS_PROXY"] == "http://proxy.invalid"
 
 
@@ -142,6 +172,7 @@ def test_downloads_are_in_our_own_folders(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("UV_PYTHON_INSTALL_DIR", raising=False)
     assert tmp_path / "matrix-runner" in uv.cache_folder().parents
+    assert uv.wheels_folder() in uv.cache_folders()
     ours = uv.environment(Path("folder"))["UV_PYTHON_INSTALL_DIR"]
     assert ours == str(uv.python_folder()) == str(tmp_path / "matrix-runner" / "python")
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", "/elsewhere")
