@@ -8,14 +8,13 @@ git only reads objects, in an empty repository of ours that borrows them.
 import os
 import posixpath
 import re
-import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runner.errors import RunFolderError
-from runner.system import child, safe
+from runner.system import child, git_folder, safe
 from runner.system.git_objects import (
     Entry,
     File,
@@ -28,22 +27,13 @@ from runner.system.git_objects import (
 )
 from runner.text import did_you_mean, quoted
 
-LARGEST_NAME = 4096
-LARGEST_PACKED = 1 << 26
 LARGEST_INDEX = 1 << 28
-MOST_REFERENCES = 5
 LONGEST_REVISION = 200
-_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_REFERENCE = re.compile(r"ref: (refs(?:/(?!\.)[^\x00-\x20\x7f~^:?*\[\\/]+)+)")
-_PART = r"(?!\.)[^\x00-\x20\x7f~^:?*\[\\/]+"
+_NAME = rf"{git_folder.PART}(?:/{git_folder.PART})*"
 _REVISION = re.compile(
-    rf"(?P<start>(?!-)(?!.*(?:\.\.|@\{{)){_PART}(?:/{_PART})*)(?P<steps>(?:~[0-9]{{0,5}}|\^[0-9]?)*)"
+    rf"(?P<start>(?!-)(?!.*(?:\.\.|@\{{)){_NAME})(?P<steps>(?:~[0-9]{{0,5}}|\^[0-9]?)*)"
 )
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,64}")
-_SHA1_LENGTH = 40
-
-SHORT = ("refs/tags/", "refs/heads/", "refs/remotes/")
-"""Where a name that does not begin with ``refs/`` is looked up, in the order of git."""
 
 NEVER_FILES = ("--exclude=__pycache__", "--exclude=*.egg-info", "--exclude=.venv")
 """Untracked files that no project consists of."""
@@ -149,9 +139,9 @@ def commit(folder: Path, files: Iterable[Path]) -> str | None:
     Return None if git, the repository or the commit cannot be found and read.
     """
     try:
-        top, own = _repository(folder.resolve())
-        common = _common(own)
-        found = _resolved(own, common)
+        top, own = git_folder.find(folder.resolve())
+        common = git_folder.shared(own)
+        found = git_folder.head(own, common)
         compared = _names(top, files)
         listed = Objects(common / "objects", len(found)).hashes(found, compared)
         is_dirty = any(_blob(path, found) != listed.get(name) for name, path in compared.items())
@@ -172,21 +162,21 @@ def revision(folder: Path, name: str) -> Revision:
     if child.program("git") is None:
         raise RevisionError(f"git is needed to read {name}: install it")
     try:
-        top, own = _repository(folder.resolve())
+        top, own = git_folder.find(folder.resolve())
     except FileNotFoundError as error:
         raise RevisionError(f"{name} cannot be read: {folder} is in no git repository") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise RevisionError(f"the git repository of {folder} cannot be read: {error}") from error
     start, steps = written.group("start", "steps")
     try:
-        common = _trusted(top, own)
+        common = git_folder.trusted(top, own)
         reference, first = _start(own, common, start)
-        objects = Objects(common / "objects", _length(own, common, first))
+        objects = Objects(common / "objects", git_folder.length(own, common, first))
         found = objects.commit(f"{first}{steps}") if first else None
     except (OSError, ValueError, RuntimeError, RunFolderError) as error:
         raise RevisionError(f"{name} cannot be read in {top}: {error}") from error
     if found is None and (not first or reference is None):
-        known = did_you_mean(start, dict.fromkeys(_names_of_references(common)))
+        known = did_you_mean(start, dict.fromkeys(git_folder.names(common)))
         raise RevisionError(f"{top} has no branch, tag or commit {quoted(start)}{known}")
     if found is None:
         raise RevisionError(
@@ -205,7 +195,7 @@ def revision(folder: Path, name: str) -> Revision:
 def top(folder: Path) -> Path | None:
     """Return the top of the working tree around a folder; None if there is no repository."""
     try:
-        return _repository(folder.resolve())[0]
+        return git_folder.find(folder.resolve())[0]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RuntimeError) as error:
@@ -221,9 +211,9 @@ def working_files(folder: Path) -> tuple[str, ...]:
     """
     folder = folder.resolve()
     try:
-        around, own = _repository(folder)
-        common = _trusted(around, own)
-        length = _length(own, common, None)
+        around, own = git_folder.find(folder)
+        common = git_folder.trusted(around, own)
+        length = git_folder.length(own, common, None)
         with empty_repository(length) as ours:
             (ours / "info").mkdir()
             _copy(own / "index", ours / "index")
@@ -247,139 +237,18 @@ def _copy(source: Path, target: Path) -> None:
         target.write_bytes(safe.read(source, limit=LARGEST_INDEX))
 
 
-def _trusted(top: Path, own: Path) -> Path:
-    """Return the git folder that all worktrees share.
-
-    ValueError unless it belongs to this working tree: a stranger's ``.git`` file could lead to any
-    repository that this user can read.
-    """
-    common = _common(own)
-    if not own.is_relative_to(common) or not any(_owners(top, own)):
-        raise ValueError(
-            f"its git folder {own} belongs to another folder; try `git worktree repair`"
-        )
-    if (common / "reftable").is_dir():
-        raise ValueError(
-            "run `git refs migrate --ref-format=files` there to make branches readable"
-        )
-    return common
-
-
-def _owners(top: Path, own: Path) -> Iterator[bool]:
-    """Yield whether a git folder lies in a working tree or around it, or names it as a worktree."""
-    yield own.is_relative_to(top)
-    for outer in top.parents:  # of submodules
-        yield own.is_relative_to(outer / ".git")
-    for place in (own, *own.parents):
-        if place.parent.name == "worktrees":
-            with suppress(FileNotFoundError):
-                named = (place / _line(place / "gitdir")).resolve()
-                yield named.name == ".git" and top.is_relative_to(named.parent)
-
-
 def _start(own: Path, common: Path, name: str) -> tuple[str | None, str | None]:
     """Return the full name and the hash of what a revision starts with; None for unknown ones."""
     if name == "HEAD":
-        return name, _resolved(own, common)
-    if _HASH.fullmatch(name):
+        return name, git_folder.head(own, common)
+    if git_folder.HASH.fullmatch(name):
         return None, name
     remote = [f"refs/remotes/{name}/HEAD"]
-    short = [f"{place}{name}" for place in SHORT] + remote
+    short = [f"{place}{name}" for place in git_folder.SHORT] + remote
     for reference in [name] if name.startswith("refs/") else short:
         with suppress(FileNotFoundError):
-            return reference, _followed(common, _stored(common, reference))
+            return reference, git_folder.followed(common, git_folder.stored(common, reference))
     return None, name if _ABBREVIATED.fullmatch(name) else None
-
-
-def _length(own: Path, common: Path, first: str | None) -> int:
-    """Return the number of digits of the hashes in a repository."""
-    if first is not None and _HASH.fullmatch(first):
-        return len(first)
-    with suppress(OSError, ValueError):
-        return len(_resolved(own, common))
-    return _SHA1_LENGTH
-
-
-def _names_of_references(common: Path) -> Iterator[str]:
-    """Yield the short names of branches and tags."""
-    packed = {}
-    with suppress(OSError, ValueError):
-        packed = dict(_packed(common))
-    for place in SHORT:
-        for where, folders, files in os.walk(common / place):
-            folders.sort()
-            for name in sorted(files):
-                yield str(Path(where, name).relative_to(common / place))
-        yield from (name.removeprefix(place) for name in packed if name.startswith(place))
-
-
-def _repository(folder: Path) -> tuple[Path, Path]:
-    """Return the top of the working tree around a folder, and its git folder."""
-    for top in (folder, *folder.parents):
-        path = top / ".git"
-        try:
-            mode = path.lstat().st_mode
-        except FileNotFoundError:
-            continue
-        if stat.S_ISDIR(mode):
-            return top, path
-        kind, _, target = _line(path).partition(": ")  # of a worktree or a submodule
-        if kind != "gitdir":
-            raise ValueError(f"{path} names no git folder")
-        return top, (top / target).resolve()
-    raise FileNotFoundError(str(folder))
-
-
-def _common(own: Path) -> Path:
-    """Return the git folder that all worktrees of a repository share."""
-    try:
-        return (own / _line(own / "commondir")).resolve()
-    except FileNotFoundError:
-        return own
-
-
-def _resolved(own: Path, common: Path) -> str:
-    """Return the hash of the commit that HEAD leads to."""
-    return _followed(common, _line(own / "HEAD"))
-
-
-def _followed(common: Path, value: str) -> str:
-    """Return the hash that the content of a reference leads to."""
-    for _ in range(MOST_REFERENCES):
-        if _HASH.fullmatch(value):
-            return value
-        reference = _REFERENCE.fullmatch(value)
-        if reference is None:
-            break
-        value = _stored(common, reference[1])
-    raise ValueError("a reference leads to no commit")
-
-
-def _stored(common: Path, reference: str) -> str:
-    """Return the content of a reference, which may be stored together with others.
-
-    FileNotFoundError if it does not exist, OSError if a link leads out of the repository.
-    """
-    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return _line(safe.inside(common, reference))
-    try:
-        return _packed(common)[reference]
-    except KeyError as error:
-        raise FileNotFoundError(f"{reference} does not exist") from error
-
-
-def _packed(common: Path) -> Mapping[str, str]:
-    """Return the hashes of the references that are stored together."""
-    try:
-        content = safe.read(common / "packed-refs", limit=LARGEST_PACKED).decode()
-    except FileNotFoundError:
-        return {}
-    lines = (line.partition(" ") for line in content.splitlines())
-    return {name: value for value, _, name in lines}
-
-
-def _line(path: Path) -> str:
-    return safe.read(path, limit=LARGEST_NAME).decode().rstrip("\n")
 
 
 def _names(top: Path, files: Iterable[Path]) -> Mapping[str, Path]:
