@@ -25,7 +25,7 @@ from runner.errors import ConfigError, EngineError, Exit, RunFolderError
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
-from runner.lock import Outside, lock_matrix, missing, ranges_of
+from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, read_lock, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
@@ -387,6 +387,7 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     """Return the lock. Environments that it lacks are resolved and written to it first."""
     path, known = lock_path(options.matrix), _known_lock(options)
     absent, ranges = missing(matrix, known), ranges_of(matrix)
+    outside = Outside(options.matrix, replace(known, ranges=ranges), reports=options.reports)
     if absent and options.locked:
         labels = listed([request.label for request in absent])
         raise ConfigError(
@@ -395,13 +396,13 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
     if absent:
         observer.note(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
-        outside = Outside(options.matrix.parent, replace(known, ranges=ranges), asks=False)
         whole = read(options.matrix, outside)
         known = lock_matrix(whole, known, absent, observer.note, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)
     if known != _known_lock(options):
         write_lock(path, known)
+    provide_wheels(matrix, known, outside)
     for request in matrix.requests:
         entry = known.entry(request)
         if isinstance(entry, Unsupported):
@@ -412,7 +413,7 @@ def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
 def _outside(options: Options, *, asks: bool) -> Outside:
     """Return what the matrix mentions without containing it."""
     asks = asks and not options.locked
-    return Outside(options.matrix.parent, _known_lock(options), asks=asks)
+    return Outside(options.matrix, _known_lock(options), asks=asks, reports=options.reports)
 
 
 def _known_lock(options: Options) -> Lock:

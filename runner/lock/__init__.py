@@ -1,23 +1,25 @@
 """Lock every environment that the cells of a matrix need, as exact packages."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from runner.errors import ConfigError
+from runner.errors import ConfigError, PackagesError
 from runner.lock.choose import choose
 from runner.lock.outside import Outside
 from runner.lock.pins import options_of, pinned
+from runner.lock.projects import Wheel
 from runner.lock.releases import Options, options
 from runner.lock.resolve import Ask, resolve
-from runner.python import packages, uv
+from runner.python import interpreters, packages, uv
 from runner.python.index import Files, Index
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import (
     BUILD,
     Environment,
     EnvironmentRequest,
+    LocalWheel,
     Lock,
     LockedRange,
     SourceKind,
@@ -27,7 +29,7 @@ from runner.records.study import Matrix
 from runner.system.parallel import in_parallel
 from runner.text import counted, listed
 
-__all__ = ["Outside", "lock_matrix", "missing", "ranges_of", "resolve_all"]
+__all__ = ["Outside", "lock_matrix", "missing", "provide_wheels", "ranges_of", "resolve_all"]
 
 
 def missing(matrix: Matrix, lock: Lock) -> tuple[EnvironmentRequest, ...]:
@@ -76,6 +78,26 @@ def lock_matrix(
     )
 
 
+def provide_wheels(matrix: Matrix, lock: Lock, outside: Outside) -> None:
+    """Build the wheels of the project under test that are locked but not in our cache.
+
+    ConfigError if a build gives another wheel than the locked one, PackagesError if it fails.
+    """
+    for request in matrix.requests:
+        entry, source = lock.entry(request), request.source(SourceKind.PROJECT)
+        if not isinstance(entry, Environment) or source is None:
+            continue
+        if all(packages.kept_wheel(one) is not None for one in entry.wheels):
+            continue
+        interpreter = interpreters.find(entry.python)
+        built = outside.wheel(source, interpreter, compiler=request.compile)
+        if [f"sha256:{built.sha256}"] != [one.hash for one in entry.wheels]:
+            raise ConfigError(
+                f"the wheel of {request.label} that was built here differs from the locked one; "
+                "remove its entry from the lock and lock again."
+            )
+
+
 def ranges_of(matrix: Matrix) -> tuple[LockedRange, ...]:
     """Return the ranges of the axes, with their versions."""
     return tuple(
@@ -98,7 +120,7 @@ def resolve_all(
     """
     found: dict[EnvironmentRequest, Environment | str] = {}
     groups: dict[str, dict[EnvironmentRequest, Options]] = {}
-    nothing = Outside(Path(), Lock(entries=()), asks=False)
+    nothing = Outside(Path("matrix.yaml"), Lock(entries=()))
     solver = _Solver(ask, files, outside or nothing)
     offers = in_parallel(solver.options, requests)
     for request, offer in zip(requests, offers, strict=True):
@@ -144,7 +166,7 @@ class _Solver:
             if isinstance(entry, str):
                 reasons.append(entry)
             elif (why := packages.why_not_built(entry, interpreter)) is None:
-                return entry
+                return replace(entry, wheels=self._locked_wheels(request, interpreter))
             else:
                 reasons.append(_not_built(entry, why))
         return reasons[0]
@@ -154,13 +176,32 @@ class _Solver:
     ) -> Iterator[Environment | str]:
         """Yield what may be built, or why there is nothing; a later one has newer build tools."""
         as_of, source = options.days[interpreter], request.source(SourceKind.LOCK)
+        try:
+            wheels = [one.path for one in self._wheels(request, interpreter)]
+        except PackagesError as error:
+            yield str(error).rstrip(".")
+            return
         if source is not None:
             yield pinned(request, self.outside.pins(source), interpreter, as_of, self.files)
             return
-        resolved = partial(resolve, request, options.lines, interpreter, as_of, self.ask)
+        resolved = partial(
+            resolve, request, options.lines, interpreter, as_of, self.ask, wheels=wheels
+        )
         yield resolved()
         if request.source_packages == BUILD:
             yield resolved(newest_tools=True)
+
+    def _locked_wheels(
+        self, request: EnvironmentRequest, interpreter: Interpreter
+    ) -> tuple[LocalWheel, ...]:
+        wheels = self._wheels(request, interpreter)
+        return tuple(LocalWheel(name=one.path.name, hash=f"sha256:{one.sha256}") for one in wheels)
+
+    def _wheels(self, request: EnvironmentRequest, interpreter: Interpreter) -> Iterator[Wheel]:
+        """Yield the wheel of the project under test, if the request has one."""
+        source = request.source(SourceKind.PROJECT)
+        if source is not None:
+            yield self.outside.wheel(source, interpreter, compiler=request.compile)
 
 
 def _not_built(entry: Environment, why: str) -> str:

@@ -10,6 +10,7 @@ from runner.records import Record
 from runner.records.environment import (
     Environment,
     EnvironmentRequest,
+    LocalWheel,
     Lock,
     LockedRange,
     Package,
@@ -35,6 +36,7 @@ class _StoredEnvironment(Record):
     as_of: datetime
     build_tools: tuple[str, ...]
     packages: tuple[str, ...]
+    wheels: tuple[LocalWheel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,7 @@ def _entry(entry: _StoredEnvironment | _StoredUnsupported) -> Environment | Unsu
         platform=entry.platform,
         as_of=entry.as_of,
         packages=tuple(_package(line) for line in entry.packages),
+        wheels=entry.wheels,
         build_tools=entry.build_tools,
     )
 
@@ -131,6 +134,7 @@ def _stored(entry: Environment | Unsupported) -> _StoredEnvironment | _StoredUns
         as_of=entry.as_of,
         build_tools=entry.build_tools,
         packages=tuple(_line(package) for package in entry.packages),
+        wheels=entry.wheels,
     )
 
 

@@ -1,13 +1,16 @@
-"""What a matrix mentions without containing it: versions of ranges, and the user's lock files."""
+"""What a matrix mentions without containing it: lock files, projects, versions."""
 
 import re
 from pathlib import Path
 
 from runner.errors import ConfigError
-from runner.lock import pins
+from runner.lock import pins, projects
+from runner.lock.file import lock_path
 from runner.lock.pins import PROJECT, UV_LOCK, Content, Pins
+from runner.lock.projects import Wheel
 from runner.lock.ranges import versions_of
 from runner.python.index import Index
+from runner.python.interpreters import Interpreter
 from runner.read import Locked
 from runner.records.environment import Lock, Source, SourceKind, VersionRange
 from runner.system import digest, git, safe
@@ -17,14 +20,25 @@ _IN_GIT = re.compile(r"git:([^:]+):([^:]+)")
 
 
 class Outside:
-    """The world outside the matrix in a folder. Everything is read once.
+    """The world outside a matrix. Everything is read once.
 
     With ``asks``, the package index may be asked for the versions of a range that is not locked.
+    ``reports`` is where runs are stored; they are not part of a project around them.
     """
 
-    def __init__(self, folder: Path, known: Lock, *, asks: bool) -> None:
-        self._folder, self._known, self._asks = folder, known, asks
+    def __init__(
+        self, matrix: Path, known: Lock, *, asks: bool = False, reports: Path = Path("reports")
+    ) -> None:
+        self._folder, self._known, self._asks = matrix.parent, known, asks
+        ours = (matrix, lock_path(matrix), reports)
+        here = self._folder.resolve()
+        self._ours = [
+            one.resolve().relative_to(here).as_posix()
+            for one in ours
+            if one.resolve().is_relative_to(here)
+        ]
         self._contents: dict[str, Content] = {}
+        self._projects: dict[str, projects.Source] = {}
 
     def versions(self, wanted: VersionRange) -> tuple[str, ...]:
         """Return the versions of a range; ConfigError if it has none or is not locked."""
@@ -32,8 +46,10 @@ class Outside:
             return versions_of(wanted, Index().files)
         return Locked(self._known).versions(wanted)
 
-    def digest(self, kind: SourceKind, written: str) -> str:  # noqa: ARG002 (there is one kind)
+    def digest(self, kind: SourceKind, written: str) -> str:
         """Return the digest of a source; ConfigError if it cannot be read."""
+        if kind is SourceKind.PROJECT:
+            return f"sha256:{self._project(written).digest}"
         content = self._content(written)
         found = digest.of_content({name: one.hex() for name, one in content.items()})
         return f"sha256:{found}"
@@ -41,6 +57,17 @@ class Outside:
     def pins(self, source: Source) -> Pins:
         """Return the packages of a lock file; ConfigError if it cannot be read."""
         return pins.read_pins(source.written, self._content(source.written))
+
+    def wheel(self, source: Source, interpreter: Interpreter, *, compiler: bool) -> Wheel:
+        """Return the wheel of a project, which is built unless it is known; PackagesError."""
+        found = self._project(source.written)
+        return projects.wheel(self._folder, found, interpreter, compiler=compiler)
+
+    def _project(self, written: str) -> projects.Source:
+        if written not in self._projects:
+            at, _, project = written.partition(":")
+            self._projects[written] = projects.source(self._folder, project, at, self._ours)
+        return self._projects[written]
 
     def _content(self, written: str) -> Content:
         if written not in self._contents:

@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -58,6 +58,7 @@ class Source:
     project: str
     at: str
     commit: str | None
+    without: tuple[str, ...] = ()
     digest: str
     version: str
 
@@ -72,17 +73,20 @@ class Wheel:
     sha256: str
 
 
-def source(root: Path, project: str, at: str) -> Source:
+def source(root: Path, project: str, at: str, without: Collection[str] = ()) -> Source:
     """Identify the sources of a project, whose path is relative to the folder of the study.
 
-    ``at`` is a revision or ``worktree``. ConfigError if there are none, or if a link leads out.
+    ``at`` is a revision or ``worktree``. ``without`` are files and folders of the study, relative
+    to its folder, that do not belong to the project: they change while it is measured. ConfigError
+    if there are no sources, or if a link leads out.
     """
-    files, revision = _read(root, project, at)
+    files, revision = _read(root, project, at, without)
     found = _digest(files)
     return Source(
         project=project,
         at=at,
         commit=revision.commit if revision else None,
+        without=tuple(without),
         digest=found,
         version=_version(revision, found),
     )
@@ -104,7 +108,9 @@ def wheel(root: Path, source: Source, interpreter: Interpreter, *, compiler: boo
         ) from error
 
 
-def _read(root: Path, project: str, at: str) -> tuple[Mapping[str, File], git.Revision | None]:
+def _read(
+    root: Path, project: str, at: str, without: Collection[str]
+) -> tuple[Mapping[str, File], git.Revision | None]:
     """Return the files of a project, and the revision that they are from."""
     try:
         if at == WORKTREE:
@@ -114,6 +120,7 @@ def _read(root: Path, project: str, at: str) -> tuple[Mapping[str, File], git.Re
             files = revision.files(project)
     except (OSError, ValueError) as error:
         raise ConfigError(f"project {quoted(project)} at {quoted(at)}: {error}.") from error
+    files = {path: file for path, file in files.items() if not _is_left_out(project, path, without)}
     if not any(name in files for name in BUILT_FROM):
         raise ConfigError(
             f"project {quoted(project)} at {quoted(at)}: it has neither a pyproject.toml nor a "
@@ -126,6 +133,11 @@ def _read(root: Path, project: str, at: str) -> tuple[Mapping[str, File], git.Re
                 "the project; replace it by its target."
             )
     return files, revision
+
+
+def _is_left_out(project: str, path: str, without: Collection[str]) -> bool:
+    where = PurePosixPath(posixpath.normpath(posixpath.join(project, path)))
+    return any(where.is_relative_to(one) for one in without)
 
 
 def _folder(root: Path, project: str) -> Path:
@@ -238,7 +250,7 @@ def _build(
     root: Path, source: Source, interpreter: Interpreter, compiler: bool, kept: Path
 ) -> Wheel:
     """Build the wheel of sources, and keep it."""
-    files, _ = _read(root, source.project, source.commit or WORKTREE)
+    files, _ = _read(root, source.project, source.commit or WORKTREE, source.without)
     if _digest(files) != source.digest:
         raise PackagesError(f"the files of {_label(source)} have changed since: try again.")
     variables = dict.fromkeys(VERSION_VARIABLES, source.version) | {"SOURCE_DATE_EPOCH": EARLIEST}

@@ -7,6 +7,7 @@ a different one.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from runner.lock import repairs
 from runner.python import interpreters, uv
@@ -30,16 +31,17 @@ def resolve(
     as_of: datetime,
     ask: Ask = uv.call,
     *,
+    wheels: Sequence[Path] = (),
     newest_tools: bool = False,
 ) -> Environment | str:
     """Resolve requirement lines and their dependencies, or return why that is not possible.
 
     With ``newest_tools``, source packages are built with today's build tools, because those of that
     day may fail; the tools that are installed are still those of that day. PackagesError if the
-    index fails.
+    index fails. ``wheels`` are files of ours to install, too; the environment leaves them out.
     """
-    resolver = _Resolver(request, interpreter, as_of, ask)
-    wanted = "\n".join((*lines, *request.packages))
+    resolver = _Resolver(request, interpreter, as_of, ask, wheels)
+    wanted = "\n".join((*lines, *request.packages, *(f"./{one.name}" for one in wheels)))
     tools = resolver.tools() if newest_tools else ()
     answer = resolver.compile(
         wanted,
@@ -69,6 +71,7 @@ class _Resolver:
     interpreter: Interpreter
     as_of: datetime
     ask: Ask
+    wheels: Sequence[Path] = ()
 
     def compile(
         self,
@@ -96,6 +99,7 @@ class _Resolver:
                 "tools.txt": "\n".join(tools),
                 "installed.txt": installed,
                 "uv.toml": repairs.settings(),
+                **{one.name: one for one in self.wheels},
             },
             build=build if builds else None,
         )

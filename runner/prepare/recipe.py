@@ -81,6 +81,7 @@ def environment_digest(environment: Environment) -> str:
         environment.packages,
         environment.build_tools,
         environment.request.compile,
+        *([environment.wheels] if environment.wheels else ()),
     ]
     return digest.of_content([content, _recipe()])
 

@@ -14,8 +14,15 @@ from runner.errors import PackagesError
 from runner.python import toml, uv
 from runner.python.interpreters import Interpreter
 from runner.python.uv import Answer, Build
-from runner.records.environment import REFUSE, Environment, EnvironmentRequest, Package
-from runner.system import child, tempdir
+from runner.records.environment import (
+    REFUSE,
+    Environment,
+    EnvironmentRequest,
+    LocalWheel,
+    Package,
+)
+from runner.system import child, digest, tempdir
+from runner.text import listed
 
 INSTALL_TIMEOUT_S = 900.0
 BYTECODE_TIMEOUT_S = 300.0
@@ -36,6 +43,7 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
     site.mkdir(parents=True, exist_ok=True)
     label = environment.request.label
     _install_packages(environment, interpreter, site.resolve())
+    _install_wheels(environment, interpreter, site.resolve())
     refuse_overwritten(site, label)
     shutil.rmtree(site / "bin", ignore_errors=True)  # console scripts name this interpreter
     (site / ".lock").unlink(missing_ok=True)
@@ -63,6 +71,41 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
             _copy_plain(folder / "built", site)
         except OSError as error:
             raise _failed(environment, f"what was built cannot be copied ({error})") from error
+
+
+def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
+    """Install the wheels of the project under test, which were built when it was locked."""
+    if not environment.wheels:
+        return
+    files = {one.name: kept_wheel(one) for one in environment.wheels}
+    if lost := [name for name, path in files.items() if path is None]:
+        reason = f"{listed(lost)} is no longer in the cache; run the command again to build it"
+        raise _failed(environment, reason)
+    answer = uv.call(
+        [
+            *("pip", "install", f"--target={site}", "--no-deps", "--no-index", "--require-hashes"),
+            f"--python={interpreter.path}",
+            "--requirements=wheels.txt",
+        ],
+        purpose=f"install the project of {environment.request.label}",
+        timeout_s=INSTALL_TIMEOUT_S,
+        files={
+            "wheels.txt": "".join(
+                f"./{one.name} --hash={one.hash}\n" for one in environment.wheels
+            ),
+            **{name: path for name, path in files.items() if path is not None},
+        },
+    )
+    if not answer.found:
+        raise _failed(environment, answer.reason)
+
+
+def kept_wheel(wheel: LocalWheel) -> Path | None:
+    """Return a wheel from our cache; None if it is no longer there."""
+    for path in uv.wheels_folder().glob(f"*/*/{wheel.name}"):
+        if f"sha256:{digest.of_file(path)}" == wheel.hash:
+            return path
+    return None
 
 
 def _ask(
@@ -194,8 +237,10 @@ def parse_locked(text: str) -> tuple[Package, ...]:
     """Return the packages of a ``pylock.toml`` from uv, with the hashes of the files to install.
 
     These are the wheels for the interpreter and this platform, or the source if there are none.
+    Files of ours, which uv marks with their path, are left out.
     """
-    return tuple(_package(entry) for entry in toml.loads(text).get("packages", ()))
+    entries = toml.loads(text).get("packages", ())
+    return tuple(_package(one) for one in entries if "path" not in one.get("archive", ()))
 
 
 def _package(entry: Mapping[str, Any]) -> Package:

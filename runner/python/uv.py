@@ -131,13 +131,14 @@ def call(
     *,
     purpose: str,
     timeout_s: float,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str | Path] | None = None,
     build: Build | None = None,
     folder: Path | None = None,
     programs: Sequence[str] = (),
 ) -> Answer:
     """Run uv in a folder that contains only ``files`` and no settings, and return its answer.
 
+    A file is given as its text, or as the path of a file to copy.
     ``purpose`` completes "uv could not ...". With ``build``, uv may build source packages: it is
     confined, and its cache is thrown away, so that a build cannot plant anything for other calls.
     ``folder`` is a folder of ours to use instead of a temporary one. ``programs`` are the folders
@@ -174,7 +175,7 @@ def _completed(
     *,
     purpose: str,
     timeout_s: float,
-    files: Mapping[str, str],
+    files: Mapping[str, str | Path],
     build: Build | None,
     programs: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
@@ -182,8 +183,11 @@ def _completed(
     program, work = binary(), folder.resolve()
     searching = {"PATH": os.pathsep.join(programs)} if programs else {}
     try:
-        for name, text in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *files.items()):
-            (work / name).write_text(text, encoding="utf-8")
+        for name, content in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *files.items()):
+            if isinstance(content, str):
+                (work / name).write_text(content, encoding="utf-8")
+            else:
+                shutil.copyfile(content, work / name)
         wrapper = _confined(work, Path(program), build) if build else []
         cache = work / "cache" if build else cache_folder()
         return child.run(

@@ -17,6 +17,7 @@ from runner.read.schema import (
     Document,
     LockAxis,
     PackagesAxis,
+    ProjectAxis,
     PythonAxis,
     VariableAxis,
     VersionsAxis,
@@ -66,10 +67,10 @@ ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: MINOR}
 """The kinds whose values are versions, with the form of a value."""
 
 
-SOURCES = {AxisKind.LOCK: SourceKind.LOCK}
+SOURCES = {AxisKind.LOCK: SourceKind.LOCK, AxisKind.PROJECT: SourceKind.PROJECT}
 """The kinds whose values lie outside the matrix."""
 
-KEYS = {AxisKind.VERSION: "versions", AxisKind.VARIABLE: "values"}
+KEYS = {AxisKind.VERSION: "versions", AxisKind.VARIABLE: "values", AxisKind.PROJECT: "at"}
 """The key that holds the values, where it is not named after the kind."""
 
 
@@ -89,13 +90,19 @@ def make_axes(document: Document, outside: Outside) -> tuple[tuple[Axis, ...], l
 
 def _source_problems(axis: Axis, section: AnyAxis, outside: Outside) -> Iterator[Problem]:
     """Yield why sources cannot be read."""
-    written = getattr(section, axis.kind.value)
-    for place, value in written.items() if isinstance(written, dict) else enumerate(written):
+    key = KEYS.get(axis.kind, axis.kind.value)
+    values = getattr(section, key)
+    for place, value in values.items() if isinstance(values, dict) else enumerate(values):
         try:
-            outside.digest(SOURCES[axis.kind], value)
+            outside.digest(SOURCES[axis.kind], written(axis, value))
         except ConfigError as error:
-            path = ("axes", axis.name, axis.kind.value, place)
+            path = ("axes", axis.name, key, place)
             yield Problem(path, str(error).rstrip("."))
+
+
+def written(axis: Axis, meaning: str) -> str:
+    """Return how a source is called: a revision alone does not say of which project."""
+    return f"{meaning}:{axis.project}" if axis.kind is AxisKind.PROJECT else meaning
 
 
 def _axis(  # noqa: PLR0911 (one for each kind)
@@ -112,6 +119,8 @@ def _axis(  # noqa: PLR0911 (one for each kind)
             return _named(name, AxisKind.BASE, section.base)
         case LockAxis():
             return _named(name, AxisKind.LOCK, section.lock)
+        case ProjectAxis():
+            return _named(name, AxisKind.PROJECT, section.at, project=section.project)
         case VariableAxis():
             return _named(name, AxisKind.VARIABLE, section.values, variable=section.variable)
         case list():
@@ -140,10 +149,18 @@ def _named(
     kind: AxisKind,
     written: Sequence[str] | Mapping[str, str],
     variable: str | None = None,
+    project: str | None = None,
 ) -> Axis:
     """Return an axis whose values may have names."""
     meanings = tuple(written.values()) if isinstance(written, Mapping) else ()
-    return Axis(name=name, kind=kind, values=tuple(written), meanings=meanings, variable=variable)
+    return Axis(
+        name=name,
+        kind=kind,
+        values=tuple(written),
+        meanings=meanings,
+        variable=variable,
+        project=project,
+    )
 
 
 def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:

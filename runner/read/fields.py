@@ -199,6 +199,7 @@ Pinned = Annotated[
     AfterValidator(_pinned),
 ]
 Source = Annotated[str, StringConstraints(pattern=patterns.SOURCE)]
+Revision = Annotated[str, StringConstraints(pattern=patterns.REVISION)]
 Specifiers = Annotated[str, StringConstraints(pattern=patterns.SPECIFIERS, max_length=200)]
 Take = Annotated[str, StringConstraints(pattern=patterns.TAKE)]
 Minor = Annotated[str, StringConstraints(pattern=patterns.MINOR)]

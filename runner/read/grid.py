@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from runner.read.axes import SOURCES, Outside, is_range, members, requirement, value_problems
+from runner.read.axes import (
+    SOURCES,
+    Outside,
+    is_range,
+    members,
+    requirement,
+    value_problems,
+    written,
+)
 from runner.read.fields import AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, Document, IncludeSection
@@ -324,7 +332,7 @@ def _request(
         compile=environment.compile,
         source_packages=environment.source_packages,
         sources=tuple(
-            _source(axis.kind, axis.meaning(values[axis.name]), outside)
+            _source(axis, axis.meaning(values[axis.name]), outside)
             for axis in axes
             if axis.kind in SOURCES
         ),
@@ -337,6 +345,6 @@ def _request(
     )
 
 
-def _source(axis: AxisKind, written: str, outside: Outside) -> Source:
-    kind = SOURCES[axis]
-    return Source(kind=kind, written=written, digest=outside.digest(kind, written))
+def _source(axis: Axis, meaning: str, outside: Outside) -> Source:
+    kind, name = SOURCES[axis.kind], written(axis, meaning)
+    return Source(kind=kind, written=name, digest=outside.digest(kind, name))

@@ -131,6 +131,15 @@ class LockAxis(_Section):
     )
 
 
+class ProjectAxis(_Section):
+    """An axis that changes the environment: revisions of the project under test."""
+
+    project: f.FilePath = Field(description="The folder with pyproject.toml or setup.py.")
+    at: Values[f.Revision] = Field(
+        description="Tags, branches, commits, or `worktree` for the files as they are now."
+    )
+
+
 class VariableAxis(_Section):
     """An axis that sets an environment variable of the script."""
 
@@ -144,6 +153,7 @@ _KINDS: Mapping[str, type[BaseModel]] = {
     "python": PythonAxis,
     "base": BaseAxis,
     "lock": LockAxis,
+    "project": ProjectAxis,
     "variable": VariableAxis,
 }
 
@@ -162,6 +172,7 @@ AnyAxis = Annotated[
     | Annotated[PythonAxis, Tag("<python>")]
     | Annotated[BaseAxis, Tag("<base>")]
     | Annotated[LockAxis, Tag("<lock>")]
+    | Annotated[ProjectAxis, Tag("<project>")]
     | Annotated[VariableAxis, Tag("<variable>")]
     | Annotated[RunAxis, Tag("<run>")],
     Discriminator(
@@ -170,7 +181,7 @@ AnyAxis = Annotated[
         custom_error_message="{what}",
         custom_error_context={
             "what": "a list of values, or the keys of a kind of axis: `package` and `versions`, "
-            "`packages`, `python`, `base`, `lock`, or `variable` and `values`"
+            "`packages`, `python`, `base`, `lock`, `project` and `at`, or `variable` and `values`"
         },
     ),
 ]

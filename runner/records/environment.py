@@ -56,14 +56,16 @@ class SourceKind(Enum):
     """What an environment is made from, besides packages that the matrix names."""
 
     LOCK = "lock"
+    PROJECT = "project"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Record):
     """Something outside the matrix that an environment is made from.
 
-    ``written`` is how the matrix names it: ``git:origin/main:uv.lock``. ``digest`` is that of its
-    content, which belongs to the request: other content is another environment.
+    ``written`` is how the matrix names it: ``git:origin/main:uv.lock``, or ``v1.2:.`` for a project
+    in this folder at a revision. ``digest`` is that of its content, which belongs to the request:
+    other content is another environment.
     """
 
     kind: SourceKind
@@ -141,6 +143,20 @@ class Package(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalWheel(Record):
+    """A wheel that was built from the project under test, and is on no package index."""
+
+    name: str
+    """Of the file: ``mine-1.2-py3-none-any.whl``."""
+    hash: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value could be something else in a command of uv."""
+        patterns.check("name", [self.name], patterns.WHEEL)
+        patterns.check("hash", [self.hash], patterns.HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment(Record):
     """A lock entry that can be built: the interpreter's minor version and exact packages.
 
@@ -153,6 +169,7 @@ class Environment(Record):
     platform: str
     as_of: datetime
     packages: tuple[Package, ...]
+    wheels: tuple[LocalWheel, ...] = ()
     build_tools: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

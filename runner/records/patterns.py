@@ -27,6 +27,8 @@ REQUIREMENT_LENGTH = 300
 SOURCE = r"^[A-Za-z0-9._][A-Za-z0-9._ :/@+~^-]{0,254}$"
 SPECIFIERS = f"^{_VERSION_SPECIFIER}( *, *{_VERSION_SPECIFIER})*$"
 TAKE = r"^(all|latest-patch|latest-minor|every-[1-9][0-9]{0,2}|oldest\+latest)$"
+WHEEL = r"^[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-[0-9][A-Za-z0-9_.]*)?(-[A-Za-z0-9_.]+){3}\.whl$"
+REVISION = r"^[A-Za-z0-9_][A-Za-z0-9._/+~^-]{0,199}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 MINOR = r"^3\.[0-9]{1,2}$"
@@ -40,7 +42,9 @@ _PIN = f"^{PACKAGE.strip('^$')}=={VERSION.strip('^$')}$"
 EXPECTED = {
     NAMED: "1 to 150 visible characters without `,`, and no space at either end",
     SPECIFIERS: 'a range of versions such as ">=1.4,<2.22"',
-    SOURCE: "the path of a file, or `git:REVISION:PATH`",
+    SOURCE: "a path without special characters, or `git:REVISION:PATH`",
+    WHEEL: "the name of a wheel",
+    REVISION: "a tag, a branch, a commit or `worktree`",
     TAKE: "`all`, `latest-patch`, `latest-minor`, `every-3` or `oldest+latest`",
     VARIABLE: "the name of an environment variable",
     BASE: "`auto`, `pull`, `host` or the name of an image",

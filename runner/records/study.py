@@ -47,6 +47,7 @@ class AxisKind(Enum):
     PYTHON = "python"
     BASE = "base"
     LOCK = "lock"
+    PROJECT = "project"
 
     @property
     def builds(self) -> bool:
@@ -70,6 +71,8 @@ class Axis(Record):
     """What the matrix says instead of the versions."""
     variable: str | None = None
     """The environment variable that is set to the values."""
+    project: str | None = None
+    """The folder of the project under test, of which the values are revisions."""
 
     @property
     def builds(self) -> bool:

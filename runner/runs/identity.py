@@ -80,6 +80,7 @@ def _environment(entry: Environment | Unsupported) -> Mapping[str, object]:
         "as of": entry.as_of.isoformat(),
         "build tools": " ".join(entry.build_tools),
         "compile": entry.request.compile,
+        **{wheel.name: wheel.hash for wheel in entry.wheels},
         "packages": {
             package.name: f"{package.version} ({digest.of_content(package.hashes)[:12]})"
             for package in entry.packages

@@ -34,6 +34,19 @@ import json, os, sys
 values = {"x": len(os.environ) + sys.version_info[1]}
 json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
 """
+PROJECT = {
+    "pyproject.toml": """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "mine"
+version = "1.0"
+[tool.setuptools]
+packages = ["mine"]
+""",
+    "mine/__init__.py": "",
+}
 
 
 @pytest.fixture
@@ -56,7 +69,8 @@ def test_an_example_runs(example: str, tmp_path: Path) -> None:
     """Each of its cells ends ok, in a repository whose requirements were just changed."""
     index_or_skip()
     ask(tmp_path, "init", "--quiet", "--initial-branch=main")
-    commit(tmp_path, {"requirements.txt": "six==1.15.0\n", "script.py": SCRIPT})
+    commit(tmp_path, {"requirements.txt": "six==1.15.0\n", "script.py": SCRIPT, **PROJECT})
+    ask(tmp_path, "tag", "v1.0")
     (tmp_path / "requirements.txt").write_text("six==1.16.0\n")
     (tmp_path / "matrix.yaml").write_text(REST + example)
     code, out, err = ended(started(tmp_path, "--matrix", "matrix.yaml"), timeout_s=300)

@@ -255,6 +255,10 @@ def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
     assert problems_of(tmp_path, SMALL + addition) == said
 
 
+KINDS = (
+    "a list of values, or the keys of a kind of axis: `package` and `versions`, `packages`, "
+    "`python`, `base`, `lock`, `project` and `at`, or `variable` and `values`"
+)
 AXES = {
     "[2020-01-01]": '4:10: axes.model[0]: 2020-01-01 is a YAML date; quote it: "2020-01-01"',
     "[null]": (
@@ -265,16 +269,8 @@ AXES = {
     "[a, a]": '4:13: axes.model[1]: "a" is already at axes.model[0]; change or remove one',
     '[1, "1"]': '4:13: axes.model[1]: "1" is already at axes.model[0]; change or remove one',
     "[]": "4:9: axes.model: this is empty; write an entry, or remove the key",
-    "x": (
-        "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
-        "`versions`, `packages`, `python`, `base`, `lock`, or `variable` and `values`, found "
-        '"x"'
-    ),
-    "{pakage: a}": (
-        "4:9: axes.model: expected a list of values, or the keys of a kind of axis: `package` and "
-        "`versions`, `packages`, `python`, `base`, `lock`, or `variable` and `values`, found keys "
-        "with values"
-    ),
+    "x": f'4:9: axes.model: expected {KINDS}, found "x"',
+    "{pakage: a}": f"4:9: axes.model: expected {KINDS}, found keys with values",
     "{package: a, versions: ['1'], tak: x}": (
         "4:39: axes.model.tak: unknown key; did you mean `take`?"
     ),
