@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from runner.errors import ConfigError
 from runner.read.axes import Locked, Outside, axis_problems, make_axes, package_problems
+from runner.read.cells import CellMaker
 from runner.read.claims import claim_problems, policy_problems, published_problems
-from runner.read.grid import Grid, expand, make_cell
+from runner.read.grid import Grid, expand
 from runner.read.problems import Keys, Problem, refused, repeated, unknown
+from runner.read.requirements import read_lines
 from runner.read.schema import ClaimSection, Document, MetricSection, json_schema
 from runner.read.validation import validated
 from runner.read.yaml import load
@@ -56,6 +59,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         *grid.id_problems(),
         *_parameter_problems(document),
         *_file_problems(document, path.parent),
+        *_listed_problems(document, path.parent),
         *_metric_problems(document),
         *grid.baseline_problems(document.baseline or {}),
         *_compare_problems(document, grid),
@@ -65,7 +69,8 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     ]
     if problems:
         raise refused(source, problems)
-    return _matrix(document, grid, outside)
+    maker = CellMaker(document, outside, *_listed(document, path.parent))
+    return _matrix(document, grid, maker)
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:
@@ -106,6 +111,31 @@ def _file_trouble(file: str, folder: Path) -> str | None:
     return None
 
 
+def _lists(document: Document) -> tuple[str | None, str | None]:
+    """Return the files with requirements and constraints."""
+    return document.environment.requirements, document.environment.constraints
+
+
+def _listed(document: Document, folder: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the two files; ConfigError for the first that cannot be used."""
+    for name in _lists(document):
+        yield () if name is None else read_lines(folder, name)
+
+
+def _listed_problems(document: Document, folder: Path) -> Iterator[Problem]:
+    for key, name in zip(("requirements", "constraints"), _lists(document), strict=True):
+        path: Keys = ("environment", key)
+        if name is None:
+            continue
+        if trouble := _file_trouble(name, folder):
+            yield Problem(path, trouble)
+            continue
+        try:
+            read_lines(folder, name)
+        except ConfigError as error:
+            yield Problem(path, str(error).rstrip("."))
+
+
 def _metric_problems(document: Document) -> Iterator[Problem]:
     for name, metric in document.metrics.items():
         yield from _cpu_time_problems(name, metric, document)
@@ -144,16 +174,17 @@ def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
             yield from unknown("metric", name, document.metrics, (*path, "metrics", number))
 
 
-def _matrix(document: Document, grid: Grid, outside: Outside) -> Matrix:
+def _matrix(document: Document, grid: Grid, maker: CellMaker) -> Matrix:
     experiment, published = document.experiment, document.published
     matrix = Matrix(
         name=document.name,
         title=document.title or document.name,
         axes=grid.axes,
-        cells=tuple(make_cell(cell, grid, document, outside) for cell in grid.cells),
+        cells=tuple(maker.make(cell, grid) for cell in grid.cells),
         experiment=Experiment(script=experiment.script, data=tuple(experiment.data)),
         metrics=tuple(_metric(name, section) for name, section in document.metrics.items()),
         limits=Limits(**dict(document.limits)),
+        files=tuple(filter(None, _lists(document))),
         blocks=document.blocks,
         base=document.environment.base,
         source=published.source if published else None,

@@ -193,9 +193,15 @@ def package_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Probl
     for axis in axes:
         if axis.kind in {AxisKind.VERSION, AxisKind.PACKAGES}:
             yield Problem(("axes", axis.name), f"{sentence}remove this axis", at_key=True)
-    if document.environment.packages:
-        path: Keys = ("environment", "packages")
-        yield Problem(path, f"{sentence}add these there, and remove the key", at_key=True)
+    environment = document.environment
+    for key, found in (
+        ("packages", environment.packages),
+        ("requirements", environment.requirements),
+        ("constraints", environment.constraints),
+    ):
+        if found:
+            path: Keys = ("environment", key)
+            yield Problem(path, f"{sentence}add these there, and remove the key", at_key=True)
     for index, entry in enumerate(document.include):
         if entry.packages:
             path = ("include", index, "packages")

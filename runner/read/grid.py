@@ -9,24 +9,19 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from runner.read.axes import (
-    SOURCES,
-    Outside,
     is_range,
     members,
-    requirement,
     value_problems,
-    written,
 )
 from runner.read.fields import AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, Document, IncludeSection
-from runner.records import Coordinates, Scalar, Value, as_id, shown
-from runner.records.environment import EnvironmentRequest, Source
-from runner.records.study import Axis, AxisKind, Cell, Limits, Status
+from runner.records import Coordinates, Value, as_id, shown
+from runner.records.study import Axis, AxisKind
 from runner.text import did_you_mean, listed, quoted
 
 MOST_CELLS = 10_000
@@ -267,84 +262,3 @@ def _addition_problems(
 
 def _give(missing: list[str]) -> str:
     return f"give a value for {listed([f'`{axis}`' for axis in missing])} too"
-
-
-def make_cell(cell: str, grid: Grid, document: Document, outside: Outside) -> Cell:
-    """Make the cell with an id; a later include entry overrides an earlier one."""
-    values, entries = dict(grid.cells[cell]), grid.entries[cell]
-    parameters: dict[str, Scalar] = dict(document.parameters)
-    variables = dict(document.environment.variables)
-    for axis in grid.axes:
-        if axis.kind is AxisKind.PARAMETER:
-            parameters[axis.name] = values[axis.name]
-        if axis.variable is not None:
-            variables[axis.variable] = axis.meaning(values[axis.name])
-    expect, blocks, limits = Status.OK, None, Limits(**dict(document.limits))
-    timeout_s = limits.timeout_s
-    for entry in entries:
-        parameters |= entry.parameters or {}
-        variables |= entry.variables
-        expect = entry.expect or expect
-        blocks = entry.blocks or blocks
-        if entry.limits is not None:
-            limits = replace(limits, **entry.limits.model_dump(exclude_unset=True))
-            timeout_s = limits.timeout_s
-        timeout_s = entry.timeout or timeout_s
-    return Cell(
-        coordinates=grid.cells[cell],
-        request=_request(values, entries, grid.axes, document, outside),
-        parameters=parameters,
-        variables=variables,
-        timeout_s=timeout_s,
-        limits=limits if any(entry.limits for entry in entries) else None,
-        expect=expect,
-        blocks=blocks,
-    )
-
-
-def _request(
-    values: Given,
-    entries: Sequence[IncludeSection],
-    axes: Sequence[Axis],
-    document: Document,
-    outside: Outside,
-) -> EnvironmentRequest:
-    """Return the environment that a cell with these values and include entries requests."""
-    environment = document.environment
-    python, base = environment.python, None
-    for entry in entries:
-        python = entry.python or python
-    for axis in axes:
-        if axis.kind is AxisKind.PYTHON:
-            python = str(values[axis.name])
-        if axis.kind is AxisKind.BASE:
-            base = axis.meaning(values[axis.name])
-    added = [line for entry in entries for line in entry.packages]
-    return EnvironmentRequest(
-        requirements=tuple(
-            requirement(axis, values[axis.name])
-            for axis in axes
-            if axis.kind in {AxisKind.VERSION, AxisKind.PACKAGES}
-        ),
-        python=python,
-        as_of=environment.as_of,
-        packages=tuple(dict.fromkeys((*environment.packages, *added))),
-        compile=environment.compile,
-        source_packages=environment.source_packages,
-        sources=tuple(
-            _source(axis, axis.meaning(values[axis.name]), outside)
-            for axis in axes
-            if axis.kind in SOURCES
-        ),
-        base=base,
-        chosen=tuple(
-            (axis.name, shown(values[axis.name]))
-            for axis in axes
-            if axis.builds and axis.kind is not AxisKind.VERSION
-        ),
-    )
-
-
-def _source(axis: Axis, meaning: str, outside: Outside) -> Source:
-    kind, name = SOURCES[axis.kind], written(axis, meaning)
-    return Source(kind=kind, written=name, digest=outside.digest(kind, name))

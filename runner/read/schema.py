@@ -238,6 +238,10 @@ class EnvironmentSection(_Section):
     as_of: f.AsOf = _optional("`release`, `today` or a date: 2019-10-15.", "release")
     base: f.Base = _optional("`auto`, `pull`, `host` or the name of an image.", "auto")
     packages: list[f.Requirement] = _optional("Additional packages.", [])
+    requirements: f.FilePath | None = _optional("A file with additional packages, one per line.")
+    constraints: f.FilePath | None = _optional(
+        "A file that limits the versions of packages, wherever they are needed."
+    )
     variables: dict[f.Variable, f.VariableValue] = _optional(
         "Environment variables of the script.", {}
     )

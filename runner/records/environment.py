@@ -84,7 +84,8 @@ class EnvironmentRequest(Record):
 
     ``python`` is ``auto`` (the newest interpreter with a wheel) or a minor version such as ``3.7``.
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
-    date. ``packages`` are further requirements without exact versions. ``compile`` allows a
+    date. ``packages`` are further requirements, and ``constraints`` limit the
+    versions of all packages. ``compile`` allows a
     compiler while source packages are built. ``source_packages`` is ``build`` or ``refuse``.
     ``sources`` are what else it is made from. ``base`` replaces the base of the matrix. ``chosen``
     has the values of the build axes that are not versions of a package.
@@ -94,6 +95,7 @@ class EnvironmentRequest(Record):
     python: str = "auto"
     as_of: str = "release"
     packages: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     compile: bool = False
     source_packages: str = BUILD
     sources: tuple[Source, ...] = ()
@@ -105,6 +107,7 @@ class EnvironmentRequest(Record):
         patterns.check("python", [self.python], patterns.PYTHON)
         patterns.check("as_of", [self.as_of], patterns.AS_OF)
         patterns.check("packages", self.packages, patterns.REQUIREMENT)
+        patterns.check("constraints", self.constraints, patterns.REQUIREMENT)
         patterns.check("source_packages", [self.source_packages], patterns.SOURCE_PACKAGES)
         patterns.check("base", [self.base] if self.base else [], patterns.BASE)
         patterns.check("chosen", [axis for axis, _ in self.chosen], patterns.LABEL)

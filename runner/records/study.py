@@ -238,6 +238,8 @@ class Matrix(Record):
     experiment: Experiment
     metrics: tuple[Metric, ...]
     limits: Limits
+    files: tuple[str, ...] = ()
+    """What else the matrix refers to in its folder: requirements and constraints."""
     blocks: int
     base: str = "auto"
     """``auto`` (pulled, or else assembled), ``pull``, ``host``, or the name of an image."""

@@ -174,3 +174,37 @@ def test_the_versions_of_a_range_come_from_the_lock(tmp_path: Path) -> None:
     matrix = read(path, Locked(lock))
     assert [cell.id for cell in matrix.cells] == ["six=1.14.0", "six=1.16.0"]
     assert (matrix.axes[0].kind, matrix.axes[0].range) == (AxisKind.VERSION, wanted)
+
+
+def test_requirements_and_constraints_are_files_of_lines(tmp_path: Path) -> None:
+    """Their lines go into the request, which other lines make another one."""
+    (tmp_path / "more.txt").write_text(
+        "# tools\nsix<2  # old\n\nh5py[mpi]>=3; python_version > '3'\n"
+    )
+    (tmp_path / "limits.txt").write_text("numpy<2\n")
+    more = "environment: {packages: [toml], requirements: more.txt, constraints: limits.txt}"
+    (cell,) = _cells(tmp_path, 'six: {package: six, versions: ["1.16.0"]}', more).values()
+    assert cell.request.packages == ("toml", "six<2", "h5py[mpi]>=3; python_version > '3'")
+    assert cell.request.constraints == ("numpy<2",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "six\n-r other.txt",
+            "line 2 of more.txt: expected a package such as `numpy` or `numpy<2`",
+        ),
+        ("a @ https://x/y.whl", "line 1 of more.txt: expected a package such as `numpy` or"),
+        (None, '"more.txt" does not exist beside this file; check the path'),
+    ],
+)
+def test_a_wrong_file_of_requirements_is_refused(
+    tmp_path: Path, text: str | None, said: str
+) -> None:
+    """The message names its line; options and addresses are not allowed there either."""
+    if text is not None:
+        (tmp_path / "more.txt").write_text(text)
+    matrix = f"format: 1\nname: k\naxes: {{x: [1]}}\nenvironment: {{requirements: more.txt}}{REST}"
+    (line,) = problems_of(tmp_path, matrix)
+    assert line.startswith(f"4:29: environment.requirements: {said}")
