@@ -146,6 +146,7 @@ def explain(options: Options) -> Exit:
 def export(options: Options) -> Exit:
     """Print the locked packages of a cell in a format that installers read."""
     from runner.lock.export import as_pylock, as_requirements
+    from runner.python.addresses import configured
     from runner.python.index import Index
 
     cell = find_cell(_matrix(options), options.cell)
@@ -155,7 +156,7 @@ def export(options: Options) -> Exit:
     if isinstance(entry, Unsupported):
         raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
     if options.format == "pylock.toml":
-        print(as_pylock(entry, Index().files), end="")
+        print(as_pylock(entry, Index(configured(entry.request.index)).files), end="")
     else:
         print(as_requirements(entry), end="")
     return Exit.OK

@@ -13,6 +13,7 @@ from runner.lock.projects import Wheel
 from runner.lock.releases import Options, options
 from runner.lock.resolve import Ask, resolve
 from runner.python import interpreters, packages, uv
+from runner.python.addresses import configured
 from runner.python.index import Files, Index
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import (
@@ -62,7 +63,8 @@ def lock_matrix(
     line for each new environment. ``outside`` knows the user's lock files, if the matrix names
     any. PackagesError if the index does not answer.
     """
-    files = files or Index().files
+    named = next((request.index for request in absent), None)  # all are of one matrix
+    files = files or Index(configured(named)).files
     found = resolve_all(absent, _pythons(matrix, known), ask, files, outside)
     for entry in found:
         if isinstance(entry, Environment):  # the caller reports unsupported ones

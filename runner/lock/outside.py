@@ -9,6 +9,7 @@ from runner.lock.file import lock_path
 from runner.lock.pins import PROJECT, UV_LOCK, Content, Pins
 from runner.lock.projects import Wheel
 from runner.lock.ranges import versions_of
+from runner.python.addresses import configured
 from runner.python.index import Index
 from runner.python.interpreters import Interpreter
 from runner.read import Locked
@@ -43,7 +44,7 @@ class Outside:
     def versions(self, wanted: VersionRange) -> tuple[str, ...]:
         """Return the versions of a range; ConfigError if it has none or is not locked."""
         if self._asks and self._known.versions(wanted) is None:
-            return versions_of(wanted, Index().files)
+            return versions_of(wanted, Index(configured(wanted.index)).files)
         return Locked(self._known).versions(wanted)
 
     def digest(self, kind: SourceKind, written: str) -> str:

@@ -104,6 +104,7 @@ class _Resolver:
                 **{one.name: one for one in self.wheels},
             },
             build=build if builds else None,
+            index=self.request.index,
         )
 
     def tools(self) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ The settings are those of uv: its environment variables, ``uv.toml``, ``.netrc``
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from runner.python import toml
+from runner.records.environment import IndexSettings
 from runner.system import places
 
 OF_MACHINE = Path("/etc/uv/uv.toml")
@@ -30,9 +31,55 @@ class Address:
         """The host, with its port if one is given."""
         return urlsplit(self.url).netloc
 
+    @property
+    def origin(self) -> tuple[str, str]:
+        """The scheme and the host."""
+        return urlsplit(self.url)[:2]
 
-def configured() -> tuple[Address, ...]:
-    """Return the user's indexes in the order in which uv searches them."""
+    @property
+    def complete(self) -> str:
+        """The URL with the credentials, which only a program of ours may see."""
+        if self.user is None:
+            return self.url
+        password = "" if self.password is None else f":{quote(self.password, safe='')}"
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{quote(self.user, safe='')}{password}@{rest}"
+
+
+def configured(named: IndexSettings | None = None) -> tuple[Address, ...]:
+    """Return the indexes in the order in which uv searches them.
+
+    They are those of the user, with those that a matrix names.
+    """
+    own = _own()
+    if named is None:
+        return own
+    default = _with_credentials(named.default, own) if named.default else own[-1]
+    return (*(_with_credentials(one, own) for one in named.extra), *own[:-1], default)
+
+
+def _with_credentials(url: str, own: Sequence[Address]) -> Address:
+    """Return the address of an index, with the user's credentials for the same host, if any.
+
+    A matrix may come from anybody, so credentials never go to another host than the user's.
+    """
+    found = address(url)
+    same = (one for one in own if one.user and one.origin == found.origin)
+    known = next(same, found)
+    return replace(found, user=known.user, password=known.password)
+
+
+def variables(named: IndexSettings) -> dict[str, str]:
+    """Return the environment variables with which uv searches the indexes that a matrix names."""
+    own, usual = _own(), os.environ.get("UV_INDEX", "").split()
+    extra = [_with_credentials(one, own).complete for one in named.extra]
+    found = {"UV_INDEX": " ".join((*extra, *usual))} if extra else {}
+    if named.default:
+        found["UV_DEFAULT_INDEX"] = _with_credentials(named.default, own).complete
+    return found
+
+
+def _own() -> tuple[Address, ...]:
     variables = os.environ
     first = [
         *variables.get("UV_INDEX", "").split(),

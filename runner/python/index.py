@@ -96,7 +96,7 @@ Files = Callable[[str], tuple[File, ...]]
 
 
 class Index:
-    """The indexes of the user. Each page is read once."""
+    """Package indexes, by default those of the user. Each page is read once."""
 
     def __init__(self, addresses: tuple[Address, ...] | None = None) -> None:
         self._addresses = configured() if addresses is None else addresses

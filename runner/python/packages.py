@@ -135,6 +135,7 @@ def _ask(
             "tools.txt": "\n".join(environment.build_tools),
         },
         build=build if folder else None,
+        index=environment.request.index,
         folder=folder,
     )
 

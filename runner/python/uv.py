@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import PackagesError
-from runner.python import confinement
+from runner.python import addresses, confinement
+from runner.records.environment import IndexSettings
 from runner.system import child, places, tempdir
 
 # The environment variables that uv may see: how to reach the index, and where files belong.
@@ -133,6 +134,7 @@ def call(
     timeout_s: float,
     files: Mapping[str, str | Path] | None = None,
     build: Build | None = None,
+    index: IndexSettings | None = None,
     folder: Path | None = None,
     programs: Sequence[str] = (),
 ) -> Answer:
@@ -141,9 +143,10 @@ def call(
     A file is given as its text, or as the path of a file to copy.
     ``purpose`` completes "uv could not ...". With ``build``, uv may build source packages: it is
     confined, and its cache is thrown away, so that a build cannot plant anything for other calls.
-    ``folder`` is a folder of ours to use instead of a temporary one. ``programs`` are the folders
-    in which uv looks for interpreters; otherwise it finds none. PackagesError if the index does not
-    answer, uv fails, or ``timeout_s`` seconds pass.
+    ``index`` names indexes beside those of the user. ``folder`` is a folder of ours to use instead
+    of a temporary one. ``programs`` are the folders in which uv looks for interpreters; otherwise
+    it finds none. PackagesError if the index does not answer, uv fails, or ``timeout_s`` seconds
+    pass.
     """
     with nullcontext(folder) if folder else tempdir.folder() as work:
         done = _completed(
@@ -153,6 +156,7 @@ def call(
             timeout_s=timeout_s,
             files=files or {},
             build=build,
+            index=index,
             programs=programs,
         )
     return understand(done.returncode, done.stdout, done.stderr, purpose)
@@ -177,11 +181,13 @@ def _completed(
     timeout_s: float,
     files: Mapping[str, str | Path],
     build: Build | None,
+    index: IndexSettings | None = None,
     programs: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run uv in a folder; PackagesError if it cannot start or takes too long."""
     program, work = binary(), folder.resolve()
     searching = {"PATH": os.pathsep.join(programs)} if programs else {}
+    indexes = addresses.variables(index) if index else {}
     try:
         for name, content in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *files.items()):
             if isinstance(content, str):
@@ -197,7 +203,7 @@ def _completed(
             ],
             timeout_s=timeout_s,
             folder=work,
-            environment=environment(work, build) | searching,
+            environment=environment(work, build) | searching | indexes,
         )
     except subprocess.TimeoutExpired as error:
         raise PackagesError(

@@ -23,7 +23,7 @@ from runner.read.schema import (
     VersionsAxis,
 )
 from runner.records import Value, shown
-from runner.records.environment import Lock, Requirement, SourceKind, VersionRange
+from runner.records.environment import IndexSettings, Lock, Requirement, SourceKind, VersionRange
 from runner.records.patterns import EXPECTED, MINOR, NAMED, VERSION, fits
 from runner.records.study import Axis, AxisKind
 from runner.text import listed, quoted
@@ -137,11 +137,20 @@ def _of_versions(name: str, section: VersionsAxis, document: Document, outside: 
             specifier=section.versions,
             take=section.take or "all",
             as_of=document.environment.as_of,
+            index=index_settings(document),
         )
         values = outside.versions(wanted)
     return Axis(
         name=name, kind=AxisKind.VERSION, values=values, distributions=distributions, range=wanted
     )
+
+
+def index_settings(document: Document) -> IndexSettings | None:
+    """Return the package indexes that a document names."""
+    section = document.environment.index
+    if section is None:
+        return None
+    return IndexSettings(default=section.default, extra=tuple(section.extra))
 
 
 def _named(

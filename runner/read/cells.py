@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.read.axes import SOURCES, Outside, requirement, written
+from runner.read.axes import SOURCES, Outside, index_settings, requirement, written
 from runner.read.grid import Grid
 from runner.read.schema import Document, IncludeSection
 from runner.records import Scalar, Value, shown
@@ -79,6 +79,7 @@ class CellMaker:
             as_of=environment.as_of,
             packages=tuple(dict.fromkeys((*environment.packages, *self.requirements, *added))),
             constraints=self.constraints,
+            index=index_settings(self.document),
             compile=environment.compile,
             source_packages=environment.source_packages,
             sources=tuple(

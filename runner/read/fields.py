@@ -200,6 +200,7 @@ Pinned = Annotated[
 ]
 Source = Annotated[str, StringConstraints(pattern=patterns.SOURCE)]
 Revision = Annotated[str, StringConstraints(pattern=patterns.REVISION)]
+IndexUrl = Annotated[str, StringConstraints(pattern=patterns.INDEX)]
 Specifiers = Annotated[str, StringConstraints(pattern=patterns.SPECIFIERS, max_length=200)]
 Take = Annotated[str, StringConstraints(pattern=patterns.TAKE)]
 Minor = Annotated[str, StringConstraints(pattern=patterns.MINOR)]

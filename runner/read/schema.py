@@ -231,6 +231,13 @@ class IncludeSection(_Section):
         return {**self.__pydantic_extra__, **own}
 
 
+class IndexSection(_Section):
+    """Package indexes, besides or instead of the user's own."""
+
+    default: f.IndexUrl | None = _optional("The index that is searched last, instead of the usual.")
+    extra: list[f.IndexUrl] = _optional("Indexes that are searched first.", [])
+
+
 class EnvironmentSection(_Section):
     """How environments are resolved and what they are based on."""
 
@@ -242,6 +249,7 @@ class EnvironmentSection(_Section):
     constraints: f.FilePath | None = _optional(
         "A file that limits the versions of packages, wherever they are needed."
     )
+    index: IndexSection | None = _optional("Package indexes; credentials stay outside.")
     variables: dict[f.Variable, f.VariableValue] = _optional(
         "Environment variables of the script.", {}
     )
@@ -394,6 +402,8 @@ def keys_at(path: Keys, around: object) -> list[str]:
         section: type[BaseModel] = next(axis for key, axis in _KINDS.items() if key in around)
     elif path[:2] == ("published", "cells"):
         section = PublishedCell
+    elif path[:2] == ("environment", "index"):
+        section = IndexSection
     elif path[0] == "include":
         section = LimitsSection
     else:

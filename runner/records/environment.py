@@ -11,6 +11,22 @@ BUILD, REFUSE = "build", "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings(Record):
+    """The package indexes that a matrix names: ``extra`` ones are searched before the others.
+
+    Without ``default``, the user's own default is searched last.
+    """
+
+    default: str | None = None
+    extra: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is no address of an index, or contains credentials."""
+        patterns.check("default", [self.default] if self.default else [], patterns.INDEX)
+        patterns.check("extra", self.extra, patterns.INDEX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRange(Record):
     """The versions of a package that a matrix asks for, before the index says which exist.
 
@@ -21,6 +37,7 @@ class VersionRange(Record):
     specifier: str
     take: str = "all"
     as_of: str = "release"
+    index: IndexSettings | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value is not written as in a matrix."""
@@ -96,6 +113,7 @@ class EnvironmentRequest(Record):
     as_of: str = "release"
     packages: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    index: IndexSettings | None = None
     compile: bool = False
     source_packages: str = BUILD
     sources: tuple[Source, ...] = ()

@@ -29,6 +29,7 @@ SPECIFIERS = f"^{_VERSION_SPECIFIER}( *, *{_VERSION_SPECIFIER})*$"
 TAKE = r"^(all|latest-patch|latest-minor|every-[1-9][0-9]{0,2}|oldest\+latest)$"
 WHEEL = r"^[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-[0-9][A-Za-z0-9_.]*)?(-[A-Za-z0-9_.]+){3}\.whl$"
 REVISION = r"^[A-Za-z0-9_][A-Za-z0-9._/+~^-]{0,199}$"
+INDEX = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~%+-]+)*/?$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
 MINOR = r"^3\.[0-9]{1,2}$"
@@ -45,6 +46,7 @@ EXPECTED = {
     SOURCE: "a path without special characters, or `git:REVISION:PATH`",
     WHEEL: "the name of a wheel",
     REVISION: "a tag, a branch, a commit or `worktree`",
+    INDEX: "the address of a package index without credentials, such as https://host/simple",
     TAKE: "`all`, `latest-patch`, `latest-minor`, `every-3` or `oldest+latest`",
     VARIABLE: "the name of an environment variable",
     BASE: "`auto`, `pull`, `host` or the name of an image",

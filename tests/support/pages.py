@@ -3,6 +3,7 @@
 import io
 import tarfile
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,20 +13,33 @@ Page = tuple[int, str, str | bytes]
 
 
 @contextmanager
-def serving(pages: Mapping[str, Page]) -> Iterator[tuple[str, list[str]]]:
-    """Serve pages by their path; yield the address and the list of all requests."""
+def serving(
+    pages: Mapping[str, Page], credentials: str | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Serve pages by their path; yield the address and the list of all requests.
+
+    With ``credentials``, ``user:password``, all others are refused.
+    """
     asked: list[str] = []
+    wanted = credentials and f"Basic {b64encode(credentials.encode()).decode()}"
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(f"{self.path} {self.headers.get('Authorization', '')}".strip())
             code, kind, text = pages.get(self.path, (404, "text/plain", "no"))
+            if wanted and self.headers.get("Authorization") != wanted:
+                code, kind, text = 401, "text/plain", "who are you?"
             self.send_response(code)
+            if code == 401:
+                self.send_header("WWW-Authenticate", 'Basic realm="packages"')
             self.send_header("Content-Type", kind)
             content = text if isinstance(text, bytes) else text.encode()
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET  # noqa: N815 (the name that the server looks for)
 
         def log_message(self, *_: object) -> None:
             """Print nothing."""

@@ -10,7 +10,7 @@ import pytest
 from runner.lock.resolve import resolve
 from runner.python.interpreters import Interpreter
 from runner.python.uv import Answer, Build
-from runner.records.environment import Environment, EnvironmentRequest, Requirement
+from runner.records.environment import Environment, EnvironmentRequest, IndexSettings, Requirement
 
 DAY = datetime(2019, 10, 17, tzinfo=timezone.utc)
 PYTHON = Interpreter(path=Path("python3.7"), version="3.7.1")
@@ -48,8 +48,10 @@ class Uv:
         timeout_s: float,
         files: Mapping[str, str],
         build: Build | None,
+        index: IndexSettings | None,
     ) -> Answer:
         """Answer one question."""
+        assert index is None
         options, wanted = list(arguments), files["wanted.txt"]
         self.asked.append((wanted, options, files))
         if wanted == "setuptools\nwheel\n":

@@ -6,7 +6,13 @@ import pytest
 
 from runner.errors import ConfigError
 from runner.read import Locked, read
-from runner.records.environment import Lock, LockedRange, Requirement, VersionRange
+from runner.records.environment import (
+    IndexSettings,
+    Lock,
+    LockedRange,
+    Requirement,
+    VersionRange,
+)
 from runner.records.study import AxisKind, Cell
 from tests.support.matrices import problems_of, study
 
@@ -208,3 +214,20 @@ def test_a_wrong_file_of_requirements_is_refused(
     matrix = f"format: 1\nname: k\naxes: {{x: [1]}}\nenvironment: {{requirements: more.txt}}{REST}"
     (line,) = problems_of(tmp_path, matrix)
     assert line.startswith(f"4:29: environment.requirements: {said}")
+
+
+def test_indexes_are_part_of_the_request(tmp_path: Path) -> None:
+    """Another index is another environment."""
+    more = 'environment: {index: {extra: ["https://a.invalid/simple"]}}'
+    (cell,) = _cells(tmp_path, 'six: {package: six, versions: ["1.16.0"]}', more).values()
+    assert cell.request.index == IndexSettings(extra=("https://a.invalid/simple",))
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@a.invalid/simple", "file:///etc", "-x", "a"])
+def test_an_index_with_credentials_is_refused(tmp_path: Path, url: str) -> None:
+    """They would be in the file, and in everything that is made from it."""
+    text = (
+        f'format: 1\nname: k\naxes: {{x: [1]}}\nenvironment: {{index: {{default: "{url}"}}}}{REST}'
+    )
+    (line,) = problems_of(tmp_path, text)
+    assert line.startswith("4:32: environment.index.default: expected the address of a package ind")

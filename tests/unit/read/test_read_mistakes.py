@@ -21,7 +21,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "environment: {zzz: 3}",
         (
             "10:15: environment.zzz: unknown key; expected python, as_of, base, packages, "
-            "requirements, constraints, "
+            "requirements, constraints, index, "
             "variables, compile or source_packages"
         ),
     ),
