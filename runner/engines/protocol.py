@@ -37,6 +37,21 @@ class BuildContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """An image that nothing is installed into.
+
+    ``name`` is an image or a folder with a Dockerfile, as the matrix names it. ``digest`` is what
+    the lock says about it: ``image_digest`` or ``context_digest``. ``environment`` is the digest
+    that finds the image again, and ``label`` is for people.
+    """
+
+    environment: str
+    label: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One trial for an engine: the image, the inputs, and the trial spec for the launcher.
 
@@ -159,6 +174,26 @@ class Engine(Protocol):
 
     def command(self, context: BuildContext) -> str:
         """Return the command line that builds the same image by hand."""
+
+    def image_digest(self, name: str) -> str:
+        """Return the digest (``sha256:...``) with which a lock records the image ``name``.
+
+        It is that of the registry. An image that exists only on the engine has its id instead.
+        ImageBuildError if there is no such image.
+        """
+
+    def pull(self, request: ImageRequest) -> Image:
+        """Provide an image with exactly the requested digest, from the engine or its registry.
+
+        ImageBuildError if it is gone, or if no trial can run in it.
+        """
+
+    def build_own(self, request: ImageRequest, folder: Path) -> Image:
+        """Build the user's Dockerfile in ``folder``; only the build has a network.
+
+        ImageBuildError if the context has another digest, or if that or the build fails, or if no
+        trial can run in the image.
+        """
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
         """Copy files to where every trial of the run reads them, under the given relative paths.

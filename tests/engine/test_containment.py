@@ -1,6 +1,7 @@
 """A script can neither leave its container nor ruin its host."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 
 from runner.engines.docker.labels import LABEL
 from runner.engines.docker.trials import DockerEngine
+from runner.records.environment import Image
 from runner.records.study import Limits, Status
+from runner.system.context import context_digest
 from tests.support.served import Served
-from tests.support.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed
+from tests.support.trials import NUMBER, REFUSED, RUN, TRIAL, Execute, executed, requested
 
 pytestmark = pytest.mark.engine
 
@@ -49,10 +52,36 @@ print(json.dumps({
 )
 
 
+OWN = """\
+FROM {base}
+USER 0
+WORKDIR /inputs
+VOLUME /data /tmp /tmp/nested
+ENTRYPOINT ["false"]
+CMD ["false"]
+HEALTHCHECK --interval=1s CMD touch /tmp/checked
+"""
+"""A user's own Dockerfile that sets whatever could matter to a trial."""
+
+
+@pytest.fixture(scope="module", params=["environment", "own"])
+def image(
+    request: pytest.FixtureRequest, served: Served, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Image]:
+    """Return an image that we installed, and one that we did not."""
+    if request.param == "environment":
+        yield served.image
+        return
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "Dockerfile").write_text(OWN.format(base=served.image.base.name))
+    own = served.engine.build_own(requested("own", context_digest(folder)), folder)
+    yield own
+    served.client.images.remove(own.id)
+
+
 @pytest.fixture(scope="module")
 def inspected(
-    served: Served,
-    tmp_path_factory: pytest.TempPathFactory,
+    served: Served, image: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     """Return the engine's description of the container of a running trial."""
     found: list[dict[str, Any]] = []
@@ -63,11 +92,13 @@ def inspected(
         container.kill()
 
     folder = tmp_path_factory.mktemp("script")
-    executed(served.engine, served.image, folder, WAITS, watch=inspect)
+    executed(served.engine, image, folder, WAITS, watch=inspect)
     return found[0]
 
 
-def test_a_trial_cannot_affect_its_host(inspected: dict[str, Any], served: Served) -> None:
+def test_a_trial_cannot_affect_its_host(
+    inspected: dict[str, Any], served: Served, image: Image
+) -> None:
     """It has no network, no capability, no privilege, no host path and no writable disk."""
     host = inspected["HostConfig"]
     assert inspected["State"]["Running"]
@@ -83,9 +114,10 @@ def test_a_trial_cannot_affect_its_host(inspected: dict[str, Any], served: Serve
     )  # podman never says private
     assert not host["Devices"]
     mounts = inspected["Mounts"]
-    assert [(mount["Type"], mount["Destination"], mount["RW"]) for mount in mounts] == [
-        ("volume", "/inputs", False)
-    ]
+    declared = {"/data", "/tmp/nested"} if image.label == "app=own" else set()  # noqa: S108
+    assert {mount["Destination"] for mount in mounts} == {"/inputs", *declared}
+    assert {(mount["Type"], mount["RW"]) for mount in mounts} == {("volume", False)}
+    assert inspected["Config"]["Healthcheck"]["Test"] == ["NONE"]
     writable = {path for path, options in host["Tmpfs"].items() if not options.startswith("ro,")}
     assert writable == {"/tmp", "/out", "/dev/shm"}  # noqa: S108 (the container's own)
     assert inspected["Config"]["User"] == "65534:65534"
@@ -110,7 +142,7 @@ def test_a_container_is_labelled(inspected: dict[str, Any]) -> None:
 
 
 def test_the_script_sees_only_its_container(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: Served, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen from inside. No variable of the runner and no proxy setting of the host reaches it."""
     secret = "not-for-the-script"
@@ -122,7 +154,7 @@ def test_the_script_sees_only_its_container(
     engine = DockerEngine(served.connect(), "engine-tests")
     try:
         script = LOOKS_AROUND % str(tmp_path / "config.json")
-        outcome, _, _ = executed(engine, served.image, tmp_path, script)
+        outcome, _, _ = executed(engine, image, tmp_path, script)
     finally:
         engine.close()
     seen = json.loads(outcome.log)

@@ -1,12 +1,15 @@
 """The behaviour of every engine: the same assertions hold for the fake and the real engines."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import docker
 import pytest
 
 from runner.engines.protocol import Engine
+from runner.errors import EngineError, ImageBuildError
 from runner.execute import clear
 from runner.execute.result import parse_outcome
 from runner.inside import LAUNCHER
@@ -14,6 +17,7 @@ from runner.prepare import write_context
 from runner.records.environment import BaseKind, Image
 from runner.records.run import SANDBOXES
 from runner.records.study import Limits, Status
+from runner.system.context import context_digest
 from tests.support.fakes import FakeEngine
 from tests.support.trials import (
     INTERPRETER,
@@ -24,6 +28,7 @@ from tests.support.trials import (
     executed,
     launch,
     plain_environment,
+    requested,
 )
 
 HANGS = """
@@ -74,6 +79,82 @@ def test_a_base_can_be_saved_and_loaded(engine: Engine, tmp_path: Path) -> None:
     image = engine.build(replace(context, base=loaded))
     outcome, result, _ = executed(engine, image, tmp_path, NUMBER)
     assert result.values == {"x": 1.5}, outcome.log
+
+
+@pytest.fixture
+def existing(engine: Engine, image: Image, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of an image that somebody else made, with Python in it."""
+    name = "localhost/contract-tests/app:1"
+    if isinstance(engine, FakeEngine):
+        engine.registry[name] = ["sha256:" + "1" * 64]
+        yield name
+        return
+    if engine.describe().name == "venv":
+        pytest.skip("it has no images")
+    is_docker = engine.describe().name == "docker"
+    address = None if is_docker else request.getfixturevalue("podman").address
+    with closing(docker.from_env() if is_docker else docker.DockerClient(address)) as client:
+        client.images.get(image.base.name).tag(*name.rsplit(":", 1))
+        yield name
+        client.images.remove(name)
+
+
+def test_an_existing_image_is_used_as_it_is(engine: Engine, existing: str, tmp_path: Path) -> None:
+    """It is found again under the digest that the caller chose, and discarded like any other."""
+    asked = requested(existing, engine.image_digest(existing))
+    image = engine.pull(asked)
+    assert (image.environment, image.label) == (asked.environment, asked.label)
+    assert (image.base.name, image.base.digest) == (existing, asked.digest)
+    assert image in engine.images()
+    outcome, result, _ = executed(engine, image, tmp_path, NUMBER)
+    assert result.values == {"x": 1.5}, outcome.log
+    (owned,) = (thing for thing in engine.owned() if thing.id == image.id)
+    engine.discard(owned)
+    assert image not in engine.images()
+    assert engine.image_digest(existing) == asked.digest
+
+
+def test_only_the_locked_digest_is_used(engine: Engine, existing: str) -> None:
+    """Whatever else has the name."""
+    with pytest.raises(ImageBuildError, match="with the locked digest sha256:2222"):
+        engine.pull(requested(existing, "sha256:" + "2" * 64))
+
+
+def test_an_image_that_does_not_exist_is_one_sentence(engine: Engine, existing: str) -> None:
+    """The sentence names it."""
+    with pytest.raises(ImageBuildError, match=r"^the image 127\.0\.0\.1:1/none:1 is "):
+        engine.image_digest("127.0.0.1:1/none:1")
+
+
+def test_a_dockerfile_of_the_user_is_built(engine: Engine, existing: str, tmp_path: Path) -> None:
+    """Only with exactly the locked files."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM {existing}\n")
+    asked = requested("own", context_digest(folder))
+    image = engine.build_own(asked, folder)
+    assert image in engine.images()
+    outcome, result, _ = executed(engine, image, tmp_path, NUMBER)
+    assert result.values == {"x": 1.5}, outcome.log
+    (owned,) = (thing for thing in engine.owned() if thing.id == image.id)
+    engine.discard(owned)
+    (folder / "Dockerfile").write_text(f"FROM {existing}\nUSER 0\n")
+    with pytest.raises(ImageBuildError, match="files of own are not those that were locked"):
+        engine.build_own(asked, folder)
+
+
+def test_venv_has_no_images(engine: Engine, tmp_path: Path) -> None:
+    """One sentence says so."""
+    if engine.describe().name != "venv":
+        pytest.skip("it has images")
+    asked = requested("app:1", "sha256:" + "1" * 64)
+    for attempt in (
+        lambda: engine.image_digest("app:1"),
+        lambda: engine.pull(asked),
+        lambda: engine.build_own(asked, tmp_path),
+    ):
+        with pytest.raises(EngineError, match=r"cannot run container images.*docker or podman"):
+            attempt()
 
 
 def test_numbers_are_returned(engine: Engine, image: Image, tmp_path: Path) -> None:

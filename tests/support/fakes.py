@@ -19,7 +19,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from unittest.mock import patch
 
-from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
+from runner.engines.protocol import (
+    PACKED,
+    BuildContext,
+    ImageRequest,
+    Launch,
+    Outcome,
+    Owned,
+)
 from runner.engines.streams import TrialOutput
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.inside import ISOLATED
@@ -29,6 +36,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Environment, Image
 from runner.records.run import EngineFacts, Reading
 from runner.system import digest
+from runner.system.context import context_digest
 
 
 class FakeEngine:
@@ -39,6 +47,8 @@ class FakeEngine:
         self.executed: list[str] = []
         self.loaded: list[str] = []
         self.refuses_to_build: set[str] = set()
+        self.registry: dict[str, list[str]] = {}
+        """The digests of each image that can be pulled; the last one has the name now."""
         self.dies_at_trial: int | None = None
         self.dies_so_often = 99
         self.troubles: list[str | None] = []
@@ -123,6 +133,30 @@ class FakeEngine:
 
     def command(self, context: BuildContext) -> str:
         return f"build {context.folder}"
+
+    def image_digest(self, name: str) -> str:
+        if name not in self.registry:
+            raise ImageBuildError(f"the image {name} is not on the engine: correct its name.")
+        return self.registry[name][-1]
+
+    def pull(self, request: ImageRequest) -> Image:
+        if request.digest not in self.registry.get(request.name, ()):
+            raise ImageBuildError(
+                f"the image {request.name} with the locked digest {request.digest} is gone."
+            )
+        return self._ready(request, BaseKind.PULLED)
+
+    def build_own(self, request: ImageRequest, folder: Path) -> Image:
+        if context_digest(folder) != request.digest:
+            raise ImageBuildError(f"the files of {request.name} are not those that were locked.")
+        if request.label in self.refuses_to_build:
+            raise ImageBuildError(f"{request.name} could not be built: no", "a log")
+        self.built.append(request.label)
+        return self._ready(request, BaseKind.LOCAL)
+
+    def _ready(self, request: ImageRequest, kind: BaseKind) -> Image:
+        base = Base(kind=kind, name=request.name, digest=request.digest)
+        return self._add(request.environment, request.label, 1, base)
 
     def stage(self, run: str, image: str, inputs: Mapping[str, Path]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="fake-engine-"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 
 from runner.engines.docker.labels import LABEL
-from runner.engines.protocol import Engine, Launch, Outcome
+from runner.engines.protocol import Engine, ImageRequest, Launch, Outcome
 from runner.execute import clear
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER
@@ -19,6 +19,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Better, Limits, Metric
+from runner.system import digest
 from runner.system.cores import ALLOWED
 
 Execute = Callable[..., tuple[Outcome, ParsedResult, list[str]]]
@@ -60,6 +61,16 @@ def plain_environment(year: int = 2026) -> Environment:
 def build(engine: Engine, environment: Environment, folder: Path, base: str = "host") -> Image:
     """Build the image of an environment from a context in ``folder``."""
     return engine.build(write_context(environment, base, engine, folder))
+
+
+def requested(name: str, content: str) -> ImageRequest:
+    """Return the request for an image that nothing is installed into."""
+    return ImageRequest(
+        environment=digest.of_content([name, content]),
+        label=f"app={name}",
+        name=name,
+        digest=content,
+    )
 
 
 def remove_images(client: docker.DockerClient, environment: Environment) -> None:

@@ -57,8 +57,19 @@ MOST_ROOMS = 27
 
 OWNERS = {
     "altair": {"report.figures"},
-    "docker": {"engines.docker.client", "engines.docker.images", "engines.docker.trials"},
-    "requests": {"engines.docker.client", "engines.docker.trials", "python.index"},
+    "docker": {
+        "engines.docker.client",
+        "engines.docker.containers",
+        "engines.docker.images",
+        "engines.docker.ready",
+        "engines.docker.trials",
+    },
+    "requests": {
+        "engines.docker.client",
+        "engines.docker.containers",
+        "engines.docker.ready",
+        "python.index",
+    },
     "urllib3": {"engines.docker.client", "python.index"},
     "packaging": {
         *("lock.choose", "lock.pins", "lock.projects", "lock.ranges", "lock.releases"),

@@ -83,7 +83,9 @@ class _LimitedApi(docker.APIClient):
         is_upload = not isinstance(options.get("data"), str | None)
         if is_upload or longest_s is None or longest_s > DEFAULT_TIMEOUT_SECONDS:
             return ask()
-        is_question = method == "GET" and not options.get("stream")
+        # A question about an image in a registry waits for the registry.
+        is_question = method == "GET" and "/distribution/" not in str(url)
+        is_question = is_question and not options.get("stream")
         return _within(ANSWER_S if is_question else CHANGE_S, ask)
 
 

@@ -32,6 +32,7 @@ from runner.system import archive, digest, tempdir
 from runner.system.cores import online
 
 PODMAN = "podman"
+RUNS_COMMANDS = "would run commands during a build: use one that was built without ONBUILD"
 OFFICIAL = "python:{python}-slim"
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
@@ -252,26 +253,41 @@ class DockerImages:
         arguments["BASE"] = self._identity(context.base)
         with engine_at_work(f"build the image of {context.label}"):
             try:
-                for event in self._client.api.build(
-                    fileobj=_as_tar(context.folder),  # type: ignore[arg-type]  # sent as it comes
-                    custom_context=True,
-                    network_mode="none",
-                    use_config_proxy=False,  # nothing is fetched, and a proxy may hold a password
-                    tag=tag,
-                    buildargs=arguments,
-                    nocache=self._is_podman(),  # its cache ignores the build arguments
-                    rm=True,
-                    forcerm=True,
-                    decode=True,
-                    timeout=BUILD_TIMEOUT_S,
-                ):
-                    lines.append(event.get("stream") or event.get("error") or "")
-                    if "error" in event:
-                        raise self._build_error(context, event["error"], lines)
-                built = self._client.images.get(tag)
-            except docker.errors.APIError as error:
-                raise self._build_error(context, str(error.explanation or error), lines) from error
+                built = self._built(_as_tar(context.folder), tag, lines, buildargs=arguments)
+            except (docker.errors.APIError, docker.errors.BuildError) as error:
+                raise self._build_error(context, build_problem(error), lines) from error
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
+
+    def _built(
+        self,
+        context: IO[bytes] | Iterable[bytes],
+        tag: str,
+        log: list[str],
+        *,
+        network: bool = False,
+        **options: Any,
+    ) -> PulledImage:
+        """Build a context with the classic builder; its output is added to ``log``.
+
+        APIError or BuildError if that fails.
+        """
+        options.setdefault("nocache", self._is_podman())  # its cache ignores the build arguments
+        for event in self._client.api.build(
+            fileobj=context,  # type: ignore[arg-type]  # sent as it comes
+            custom_context=True,
+            network_mode=None if network else "none",
+            use_config_proxy=network,  # a proxy may hold a password
+            tag=tag,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            timeout=BUILD_TIMEOUT_S,
+            **options,
+        ):
+            log.append(event.get("stream") or event.get("error") or "")
+            if "error" in event:
+                raise docker.errors.BuildError(event["error"], iter(()))
+        return self._client.images.get(tag)
 
     def _identity(self, base: Base) -> str:
         """Return the id of the image that is a base.
@@ -292,7 +308,9 @@ class DockerImages:
                 f"the base {base.name} was replaced by another image; repeat the command to use "
                 "that one."
             )
-        _check_config(base, image.attrs.get("Config") or {})
+        config = image.attrs.get("Config") or {}
+        if problem := config_problem(config) or _base_problem(config):
+            raise EngineError(f"the base {base.name} {problem}.")
         return str(image.id)
 
     def _build_error(self, context: BuildContext, reason: str, lines: list[str]) -> EngineError:
@@ -300,7 +318,7 @@ class DockerImages:
         if self._present(context.base.name) is None:
             return _removed(context.base)
         return ImageBuildError(
-            f"the image of {context.label} could not be built: {reason.strip()}", "".join(lines)
+            f"the image of {context.label} could not be built: {reason}", "".join(lines)
         )
 
     def command(self, context: BuildContext) -> str:
@@ -342,29 +360,35 @@ def _base(name: str, image: PulledImage) -> Base:
     return Base(kind=kind, name=name, digest=content)
 
 
-def _check_config(base: Base, config: Mapping[str, Any]) -> None:
-    """Refuse a base that does more than to provide files; every image on it would do the same."""
+def build_problem(error: docker.errors.APIError | docker.errors.BuildError) -> str:
+    """Return why a build failed, in the words of the engine."""
+    if isinstance(error, docker.errors.BuildError):
+        return str(error.msg).strip()
+    return str(error.explanation or error).strip()
+
+
+def config_problem(config: Mapping[str, Any]) -> str | None:
+    """Return why no image may be built on an image with this configuration, or None."""
     if config.get("OnBuild"):
-        raise _runs_commands(base)
-    for found, instruction, effect in (
-        (config.get("Volumes"), "VOLUME", "would give trials a disk without limits"),
-        (
-            labels.RUN in (config.get("Labels") or {}),
-            f"LABEL {labels.RUN}",
-            "would make its containers look like the leftovers of a run",
-        ),
-    ):
-        if found:
-            raise EngineError(
-                f"the base {base.name} {effect}: use one that was built without {instruction}."
-            )
+        return RUNS_COMMANDS
+    if labels.RUN in (config.get("Labels") or {}):
+        return (
+            "would make its containers look like the leftovers of a run: use one that was built "
+            f"without LABEL {labels.RUN}"
+        )
+    return None
 
 
-def _runs_commands(base: Base) -> EngineError:
-    return EngineError(
-        f"the base {base.name} would run commands during a build: use one that was built without "
-        "ONBUILD."
-    )
+def _base_problem(config: Mapping[str, Any]) -> str | None:
+    """Return what a base does besides providing files: every image on it would do the same."""
+    if config.get("Volumes"):
+        return "would give trials a disk without limits: use one that was built without VOLUME"
+    if (config.get("Labels") or {}).get(labels.PYTHON):
+        return (
+            "would make trials run without their packages: use one that was built without LABEL "
+            f"{labels.PYTHON}"
+        )
+    return None
 
 
 def _copy_plain(file: Path, target: IO[bytes], base: Base) -> None:
@@ -384,7 +408,7 @@ def _copy_plain(file: Path, target: IO[bytes], base: Base) -> None:
             }
             config = _part(tar, image["Config"]).read(CONFIG_BYTES)
             if _has_commands(config):
-                raise _runs_commands(base)
+                raise EngineError(f"the base {base.name} {RUNS_COMMANDS}.")
             most = file.stat().st_size
             _add(plain, "manifest.json", io.BytesIO(json.dumps([manifest]).encode()), most)
             _add(plain, "config.json", io.BytesIO(config), most)

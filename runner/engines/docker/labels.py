@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from runner.engines.protocol import BuildContext
+from runner.engines.protocol import BuildContext, ImageRequest
 from runner.records.environment import Base, BaseKind, Image
 from runner.system import digest
 
@@ -22,6 +22,9 @@ MACHINE, USER, RUN, TRIAL, BYTES, STAGED = (
 CONTENT, FINGERPRINT = LABEL + "base-digest", LABEL + "base-fingerprint"
 """Labels of assembled bases: the digest of their content, and of the interpreter they are made of.
 A base from a bundle has no fingerprint, because only a replay may use it."""
+
+PYTHON = LABEL + "python"
+"""The label that says what the interpreter of an image is called, if that is not ``python``."""
 
 # An image without a name was replaced by an image of the same environment on the same base.
 OF_ENVIRONMENTS = {"label": [LABEL + "environment"], "dangling": ["false"]}
@@ -42,6 +45,25 @@ def image_tag(context: BuildContext, machine: str) -> str:
     """Return the name of an image, which no image of other content, base or owner has."""
     parts = [context.environment, context.base.digest, context.bundle, owner_labels(machine)]
     return f"{ENVIRONMENTS}{digest.of_content(parts)[:32]}"
+
+
+def request_tag(request: ImageRequest, machine: str) -> str:
+    """Return the name of an image that nothing is installed into."""
+    parts = [request.environment, request.name, request.digest, owner_labels(machine)]
+    return f"{ENVIRONMENTS}{digest.of_content(parts)[:32]}"
+
+
+def request_labels(request: ImageRequest, kind: BaseKind, machine: str) -> dict[str, str]:
+    """Return the labels of an image that nothing is installed into, except for ``PYTHON``."""
+    return {
+        LABEL + "environment": request.environment,
+        LABEL + "label": request.label,
+        LABEL + "base-name": request.name,
+        LABEL + "base-kind": kind.value,
+        CONTENT: request.digest,
+        LABEL + "bundle": "",
+        **owner_labels(machine),
+    }
 
 
 def base_tag(python: str, content: str, fingerprint: str | None, machine: str) -> str:

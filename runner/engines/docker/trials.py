@@ -5,27 +5,25 @@ that is filled once in a run, and its result comes back over the attached stream
 host is mounted, so a remote engine works as well as a local one.
 """
 
-import contextlib
 import signal
 import tarfile
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
-import requests
 from docker.models.containers import Container
 from docker.types import Mount
 
 from runner.engines.docker import labels
-from runner.engines.docker.client import engine_at_work, interrupt
+from runner.engines.docker.client import engine_at_work
+from runner.engines.docker.containers import VARIABLES, may_be_gone, run_to_end
 from runner.engines.docker.hardening import NOBODY, hardening
-from runner.engines.docker.images import DockerImages
+from runner.engines.docker.ready import ReadyImages
 from runner.engines.docker.ssh import Tunnel
 from runner.engines.protocol import GRACE_S, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
@@ -39,7 +37,7 @@ KILLED = {128 + signal.SIGKILL, 255}
 The launcher is the first process of its container, so no process in there can kill it."""
 
 
-class DockerEngine(DockerImages):
+class DockerEngine(ReadyImages):
     """Builds images and executes trials on a Docker engine."""
 
     def __init__(
@@ -114,7 +112,7 @@ class DockerEngine(DockerImages):
             )
 
     def _remove_volume(self, volume: str) -> None:
-        with _may_be_gone():
+        with may_be_gone():
             self._client.api.remove_volume(volume, force=True)
 
     # --- trials --------------------------------------------------------------------------------
@@ -129,10 +127,16 @@ class DockerEngine(DockerImages):
                 self._check_inputs(container, self._volumes[launch.run])
             try:
                 output = TrialOutput(launch.limits, watch)
-                overdue = self._run(container, launch, output)
+                overdue = run_to_end(
+                    self._client,
+                    container,
+                    output,
+                    step=f"start {launch.trial}",
+                    longest_s=launch.longest_s,
+                )
                 exit_code, out_of_memory, trouble = _ending(container, overdue)
             finally:
-                with _may_be_gone():
+                with may_be_gone():
                     container.remove(v=True, force=True)
         return Outcome(
             exit_code=exit_code,
@@ -147,15 +151,16 @@ class DockerEngine(DockerImages):
 
     def _create(self, launch: Launch) -> Container:
         folders = {"inputs": "/inputs", "temporary": "/tmp", "output": "/out"}  # noqa: S108
+        inputs = self._mount(launch.run, self._volumes[launch.run], read_only=True)
         return self._client.containers.create(
             launch.image,
             # Nothing that a base image starts or checks by itself may disturb the measurement.
-            entrypoint=["python", *ISOLATED, "/inputs/launcher.py"],
+            entrypoint=[self._python_of(launch.image), *ISOLATED, "/inputs/launcher.py"],
             command=[launch.trial_spec(own_pid_namespace=True, **folders)],
             healthcheck={"test": ["NONE"]},
             labels={**self._labels(launch.run), labels.TRIAL: launch.trial},
-            mounts=[self._mount(launch.run, self._volumes[launch.run], read_only=True)],
-            environment={"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"},  # noqa: S108
+            mounts=[inputs, *self._volumes_of(launch.image, launch.run)],
+            environment=VARIABLES,
             **hardening(launch.limits, launch.cores, podman=self._is_podman()),
         )
 
@@ -167,39 +172,6 @@ class DockerEngine(DockerImages):
             container.remove(v=True, force=True)
             self._remove_volume(volume)
             raise
-
-    def _labels(self, run: str) -> dict[str, str]:
-        return {**labels.owner_labels(self._machine), labels.RUN: run}
-
-    def _run(self, container: Container, launch: Launch, output: TrialOutput) -> bool:
-        """Start the container, collect its output, and return whether it had to be killed."""
-        stream = self._client.api.attach(
-            str(container.id), stdout=True, stderr=True, stream=True, demux=True
-        )
-        # The stream's own ``close`` leaves the socket open, and fails on ssh.
-        response = stream._response  # type: ignore[attr-defined]  # noqa: SLF001
-        overdue, ended = threading.Event(), threading.Event()
-
-        def stop() -> None:
-            overdue.set()
-            with contextlib.suppress(docker.errors.APIError, requests.RequestException):
-                container.kill()
-            if not ended.wait(GRACE_S):  # the engine hangs
-                interrupt(response)
-
-        timer = threading.Timer(launch.longest_s, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            with engine_at_work(f"start {launch.trial}", passing=True):
-                container.start()
-            for document, log in stream:
-                output.add(document, log)
-        finally:
-            timer.cancel()
-            ended.set()
-            response.close()
-        return overdue.is_set()
 
     # --- what the program left on the engine ---------------------------------------------------
 
@@ -238,7 +210,7 @@ class DockerEngine(DockerImages):
 
     def discard(self, thing: Owned) -> None:
         api = self._client.api
-        with engine_at_work(f"remove {thing.label}"), _may_be_gone():
+        with engine_at_work(f"remove {thing.label}"), may_be_gone():
             match thing.kind:
                 case "container":
                     api.remove_container(thing.id, v=True, force=True)
@@ -260,7 +232,7 @@ def _for_trials(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarI
 def _ending(container: Container, overdue: bool) -> tuple[int | None, bool, str | None]:
     """Return the exit code, whether memory ran out, and how the machine failed if it did."""
     state: Mapping[str, Any] = {"Status": "dead"}  # the engine's word for a removed container
-    with _may_be_gone():
+    with may_be_gone():
         container.wait(timeout=GRACE_S)
         container.reload()
         state = container.attrs["State"]
@@ -285,15 +257,3 @@ def _owned(kind: str, entry: Mapping[str, Any], label: str) -> Owned:
         size_bytes=int(size) if size.isdecimal() else None,
         run=marks.get(labels.RUN),
     )
-
-
-@contextlib.contextmanager
-def _may_be_gone() -> Iterator[None]:
-    """Ignore that something is gone, is being removed, or cannot be removed while it is used."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        gone = error.status_code in {requests.codes.not_found, requests.codes.conflict}
-        # podman says so with a 500 while it removes a container.
-        if not gone and "no such container" not in str(error.explanation):
-            raise

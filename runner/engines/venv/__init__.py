@@ -18,7 +18,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from runner.engines.base import assemble, fingerprint
-from runner.engines.protocol import PACKED, BuildContext, Launch, Outcome, Owned
+from runner.engines.protocol import (
+    PACKED,
+    BuildContext,
+    ImageRequest,
+    Launch,
+    Outcome,
+    Owned,
+)
 from runner.engines.streams import TrialOutput
 from runner.engines.venv import cgroup, process, sandbox
 from runner.engines.venv.cache import Environments, cache, name_of, settings
@@ -47,6 +54,13 @@ def _show_only_to_trials(path: Path) -> None:
         os.chown(path, 0, trial_user())
         mode = 0o750 if path.is_dir() else 0o440
     path.chmod(mode)
+
+
+def _no_image(name: str) -> EngineError:
+    return EngineError(
+        f"the venv engine cannot run container images, so {name} cannot be used: use --engine "
+        "docker or podman."
+    )
 
 
 def connect(machine: str, kinds: Sequence[str] = sandbox.KINDS) -> "VenvEngine":
@@ -161,6 +175,15 @@ class VenvEngine:
             f"ln -sfn {shlex.quote(str(interpreter))} {folder}/bin/python && "
             f"printf %s {shlex.quote(settings(interpreter))} > {folder}/pyvenv.cfg"
         )
+
+    def image_digest(self, name: str) -> str:
+        raise _no_image(name)
+
+    def pull(self, request: ImageRequest) -> Image:
+        raise _no_image(request.name)
+
+    def build_own(self, request: ImageRequest, folder: Path) -> Image:  # noqa: ARG002
+        raise _no_image(request.name)
 
     # --- trials --------------------------------------------------------------------------------
 
