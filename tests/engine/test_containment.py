@@ -9,6 +9,7 @@ import pytest
 
 from runner.engines.docker.labels import LABEL
 from runner.engines.docker.trials import DockerEngine
+from runner.execute import clear
 from runner.records.environment import Image
 from runner.records.study import Limits, Status
 from runner.system.context import context_digest
@@ -121,6 +122,13 @@ def test_a_trial_cannot_affect_its_host(
     writable = {path for path, options in host["Tmpfs"].items() if not options.startswith("ro,")}
     assert writable == {"/tmp", "/out", "/dev/shm"}  # noqa: S108 (the container's own)
     assert inspected["Config"]["User"] == "65534:65534"
+
+
+def test_no_volume_outlives_its_run(inspected: dict[str, Any], served: Served) -> None:
+    """Not even that of an image."""
+    names = {mount["Name"] for mount in inspected["Mounts"]}
+    clear(served.engine, RUN)
+    assert not names & {volume.name for volume in served.client.volumes.list()}
 
 
 def test_a_trial_has_its_limits(inspected: dict[str, Any], served: Served) -> None:

@@ -179,7 +179,9 @@ def cause(error: BaseException) -> str:
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
         link = link.__cause__ or link.__context__
-    text = str(error).strip(" \"'()").removesuffix(": unknown")  # containerd's kind of error
+    text = (
+        str(getattr(error, "explanation", None) or error).strip(" \"'()").removesuffix(": unknown")
+    )  # containerd's kind of error
     return text.rsplit(": ", 1)[-1].partition(". (")[0].strip(" \"'()") or "no reason given"
 
 

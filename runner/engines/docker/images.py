@@ -232,16 +232,18 @@ class DockerImages:
             loaded.tag(repository, tag)
         return Base(kind=BaseKind.LOCAL, name=f"{repository}:{tag}", digest=identity)
 
-    def _bundled_bases(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the archives that were loaded as bases, under the names that we gave them.
+    def _without_labels(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the images without our labels, under the names that we gave them.
 
-        Such an image can have other names, too: it has to be removed by its name.
+        They were loaded as bases, or a build of the user's own Dockerfile was cut off. Such an
+        image can have other names, too: it has to be removed by its name.
         """
-        repository = self._own(labels.bundled_base_repository(self._machine))
-        for image in self._client.api.images(repository):
-            for name in image["RepoTags"] or ():
-                if name.startswith(f"{repository}:"):
-                    yield {**image, "Id": name, "RepoTags": [name], "Labels": {}}
+        for name_of in (labels.bundled_base_repository, labels.unfinished_repository):
+            repository = self._own(name_of(self._machine))
+            for image in self._client.api.images(repository):
+                for name in image["RepoTags"] or ():
+                    if name.startswith(f"{repository}:"):
+                        yield {**image, "Id": name, "RepoTags": [name], "Labels": {}}
 
     # --- images of environments ----------------------------------------------------------------
 

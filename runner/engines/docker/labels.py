@@ -11,6 +11,7 @@ from typing import Any
 from runner.engines.protocol import BuildContext, ImageRequest
 from runner.records.environment import Base, BaseKind, Image
 from runner.system import digest
+from runner.text import one_line
 
 REPOSITORY = "matrix-runner"
 ENVIRONMENTS = f"{REPOSITORY}/environment:"
@@ -53,8 +54,10 @@ def request_tag(request: ImageRequest, machine: str) -> str:
     return f"{ENVIRONMENTS}{digest.of_content(parts)[:32]}"
 
 
-def request_labels(request: ImageRequest, kind: BaseKind, machine: str) -> dict[str, str]:
-    """Return the labels of an image that nothing is installed into, except for ``PYTHON``."""
+def request_labels(
+    request: ImageRequest, kind: BaseKind, python: str, machine: str
+) -> dict[str, str]:
+    """Return the labels of an image that nothing is installed into."""
     return {
         LABEL + "environment": request.environment,
         LABEL + "label": request.label,
@@ -62,8 +65,16 @@ def request_labels(request: ImageRequest, kind: BaseKind, machine: str) -> dict[
         LABEL + "base-kind": kind.value,
         CONTENT: request.digest,
         LABEL + "bundle": "",
+        PYTHON: python,
         **owner_labels(machine),
     }
+
+
+def label_instruction(labels: Mapping[str, str]) -> str:
+    """Return one LABEL instruction, because the builder needs a step for each."""
+    escape = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$"})
+    words = (f'{name}="{one_line(value).translate(escape)}"' for name, value in labels.items())
+    return f"LABEL {' '.join(words)}"
 
 
 def base_tag(python: str, content: str, fingerprint: str | None, machine: str) -> str:
@@ -74,7 +85,16 @@ def base_tag(python: str, content: str, fingerprint: str | None, machine: str) -
 
 def bundled_base_repository(machine: str) -> str:
     """Return the repository of the bases that were loaded from bundles as archives."""
-    return f"{REPOSITORY}/bundled-base-{digest.of_content(owner_labels(machine))[:16]}"
+    return f"{REPOSITORY}/bundled-base-{_owner_digest(machine)}"
+
+
+def unfinished_repository(machine: str) -> str:
+    """Return the repository of images of the user's own Dockerfiles until they have our labels."""
+    return f"{REPOSITORY}/unfinished-{_owner_digest(machine)}"
+
+
+def _owner_digest(machine: str) -> str:
+    return digest.of_content(owner_labels(machine))[:16]
 
 
 def is_ours(names: Sequence[str] | None) -> bool:

@@ -53,8 +53,9 @@ import sys
 if sys.version_info < (3, 6):
     sys.exit("Python %d.%d is too old" % sys.version_info[:2])
 import json, resource, select, signal, subprocess, threading, typing
+print("usable")
 """
-"""What the launcher needs; Python 2 must be able to read it."""
+"""Says whether the launcher has what it needs; Python 2 must be able to read it."""
 TRY_S = 60.0
 NOT_EXECUTABLE = re.compile(
     r"not found|no such file|permission denied|not a directory|exec format", re.IGNORECASE
@@ -157,8 +158,7 @@ class ReadyImages(DockerImages):
     # --- the user's own Dockerfiles ------------------------------------------------------------
 
     def build_own(self, request: ImageRequest, folder: Path) -> Image:
-        tag = self._own(f"{labels.REPOSITORY}/unfinished:{uuid.uuid4().hex}")
-        marks = labels.request_labels(request, BaseKind.LOCAL, self._machine)
+        tag = self._own(f"{labels.unfinished_repository(self._machine)}:{uuid.uuid4().hex}")
         log: list[str] = []
         with tempfile.TemporaryFile() as tar:
             if context.write_context(folder, tar) != request.digest:
@@ -168,7 +168,7 @@ class ReadyImages(DockerImages):
             tar.seek(0)
             with engine_at_work(f"build {request.name}"):
                 try:
-                    built = self._built(tar, tag, log, network=True, labels=marks, nocache=False)
+                    built = self._built(tar, tag, log, network=True, nocache=False)
                     return self._labelled(request, built)
                 except (docker.errors.APIError, docker.errors.BuildError) as error:
                     raise ImageBuildError(
@@ -187,10 +187,10 @@ class ReadyImages(DockerImages):
             python = self._python_in(request.name, str(below.id))
         pulled = request.digest in _digests(below).values()
         kind = BaseKind.PULLED if pulled else BaseKind.LOCAL
-        marks = labels.request_labels(request, kind, self._machine)
+        marks = labels.request_labels(request, kind, python, self._machine)
         tag = self._own(labels.request_tag(request, self._machine))
-        dockerfile = _tar_of(DOCKERFILE, f"FROM {below.id}\n".encode())
-        built = self._built(dockerfile, tag, [], labels={**marks, labels.PYTHON: python})
+        dockerfile = f"FROM {below.id}\n{labels.label_instruction(marks)}\n"
+        built = self._built(_tar_of(DOCKERFILE, dockerfile.encode()), tag, [])
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
 
     def _check(self, name: str, attributes: Mapping[str, Any]) -> None:
@@ -256,8 +256,10 @@ class ReadyImages(DockerImages):
             self._remove_volumes_of(run)
         if overdue:
             return f"did not answer within {TRY_S:g} s"
+        if code == 0 and output.document() == b"usable\n":
+            return None
         last = one_line(output.log().strip().rpartition("\n")[2])
-        return None if code == 0 else last or f"ended with exit code {code}"
+        return last or f"ended with exit code {code}"
 
     # --- trials in them ------------------------------------------------------------------------
 
@@ -275,21 +277,18 @@ class ReadyImages(DockerImages):
         return {**labels.owner_labels(self._machine), labels.RUN: run}
 
     def _volumes_of(self, image: str, run: str) -> list[Mount]:
-        """Return what to mount where an image declares a VOLUME.
+        """Create and return what to mount where an image declares a VOLUME.
 
-        By itself an engine would mount a disk there that trials can fill. The volumes here have the
+        By itself an engine would mount a disk there that trials can fill. These volumes have the
         content of the image, nobody can write to them, and they are removed with the run.
         """
-        return [
-            Mount(
-                path,
-                f"{labels.REPOSITORY}-{digest.of_content([self._machine, run, image, path])[:16]}",
-                type="volume",
-                read_only=True,
-                labels=self._labels(run),
-            )
-            for path in _declared(self._config(image))
-        ]
+        mounts = []
+        for path in _declared(self._config(image)):
+            content = digest.of_content([self._machine, run, image, path])
+            name, marks = f"{labels.REPOSITORY}-{content[:16]}", self._labels(run)
+            self._client.volumes.create(name, labels=marks)  # podman ignores those of a mount
+            mounts.append(Mount(path, name, type="volume", read_only=True, labels=marks))
+        return mounts
 
     def _remove_volumes_of(self, run: str) -> None:
         filters = {"label": f"{labels.RUN}={run}"}

@@ -187,7 +187,7 @@ class DockerEngine(ReadyImages):
         with engine_at_work("list what belongs to this program"):
             containers = api.containers(all=True, filters=of_runs)
             volumes = api.volumes(filters=of_runs)["Volumes"] or []
-            bundled = tuple(self._bundled_bases()) if own else ()
+            named = tuple(self._without_labels()) if own else ()
             images = {  # by id, because the image of an environment has its base's label, too
                 image["Id"]: image
                 for label in ("environment", "base")
@@ -205,7 +205,7 @@ class DockerEngine(ReadyImages):
                 for kind, entry, label in things
                 if labels.belongs_to(self._machine, entry) == own
             ),
-            *(_owned("image", one, one["RepoTags"][0]) for one in bundled),
+            *(_owned("image", one, one["RepoTags"][0]) for one in named),
         )
 
     def discard(self, thing: Owned) -> None:
