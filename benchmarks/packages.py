@@ -17,7 +17,7 @@ from runner.errors import PackagesError
 from runner.lock import lock_matrix
 from runner.python import interpreters, packages
 from runner.read import read
-from runner.records.environment import Environment, Lock, Unsupported
+from runner.records.environment import Entry, Environment, Lock
 from runner.system import child
 from runner.system.parallel import in_parallel
 from runner.text import shortened
@@ -104,10 +104,10 @@ def tried(name: str) -> list[Row]:
         ]
 
 
-def _installed(name: str, module: str, entry: Environment | Unsupported, folder: Path) -> Row:
+def _installed(name: str, module: str, entry: Entry, folder: Path) -> Row:
     version = entry.request.requirements[0].version
-    if isinstance(entry, Unsupported):
-        return Row(name=name, version=version, problem=entry.reason)
+    if not isinstance(entry, Environment):
+        return Row(name=name, version=version, problem=getattr(entry, "reason", ""))
     row = Row(name=name, version=version, python=entry.python, locked=True)
     interpreter = interpreters.find(entry.python)
     try:

@@ -23,9 +23,9 @@ from runner.judge.records import Goal
 from runner.observer import Observer
 from runner.plan import complete_blocks, estimate, pending, to_repeat
 from runner.prepare import Prepared, prepare
-from runner.prepare.recipe import to_build
+from runner.prepare.recipe import to_build, to_provide
 from runner.records.attempts import Attempts
-from runner.records.environment import Environment, Images
+from runner.records.environment import Environment, Images, ReadyImage
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
 from runner.report import write as write_report
@@ -99,10 +99,11 @@ class Pipeline:
         seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
 
-    def _builds(self) -> tuple[Environment, ...]:
+    def _builds(self) -> tuple[Environment | ReadyImage, ...]:
         """Return the environments that have no image yet."""
-        run = self._run
-        return to_build(self._matrix, run.lock, self._engine.images(), run.bases, run.bundle)
+        run, images = self._run, self._engine.images()
+        waiting = to_build(self._matrix, run.lock, images, run.bases, run.bundle)
+        return (*waiting, *to_provide(self._matrix, run.lock, images))
 
     @property
     def _machine(self) -> str:
@@ -136,6 +137,7 @@ class Pipeline:
                 self._observer,
                 self._folder.save_build_log,
                 bases=self._run.bases,
+                root=self._root,
                 bundle=self._run.bundle,
             )
         self._save_images(prepared)

@@ -9,11 +9,11 @@ from runner import __version__
 from runner.bundle import file, wheels
 from runner.bundle.file import BundledEnvironment, Manifest, Writer
 from runner.engines.protocol import Engine
-from runner.errors import ConfigError, RunFolderError
+from runner.errors import BundleError, ConfigError, RunFolderError
 from runner.lock.file import lock_path, read_lock
 from runner.plan import quick
 from runner.prepare import write_context
-from runner.prepare.recipe import distinct, image_key
+from runner.prepare.recipe import distinct, image_key, ready
 from runner.python import interpreters
 from runner.records.environment import Base, BaseKind, Lock
 from runner.records.run import Run, Start
@@ -116,6 +116,12 @@ def pack(
 
     BundleError if it cannot be written, PackagesError if a package is not available.
     """
+    if images := ready(contents.matrix, contents.lock):
+        labels = listed([one.request.label for one in images])
+        raise BundleError(
+            f"a bundle cannot contain container images that were not built by matrix-runner "
+            f"({labels}); pack a study without them."
+        )
     with file.writing(target) as writer:
         _add_study(contents, writer)
         if contents.run is not None:

@@ -33,7 +33,7 @@ from runner.plan import make_plan, quick, select
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read
-from runner.records.environment import Lock, Unsupported
+from runner.records.environment import Lock, ReadyImage, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
 from runner.report import write as write_report
@@ -54,7 +54,7 @@ def run(options: Options) -> Exit:
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
-        locked = _locked(options, matrix, observer)
+        locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
         described = runs.describe(
             matrix, locked, _start(options), this_host(), engine.describe(), bases=bases
@@ -101,7 +101,7 @@ def prepare(options: Options) -> Exit:
     """Build the missing images, or write their build contexts."""
     matrix = _matrix(options, asks=True)
     with _engine(options) as (engine, observer):
-        locked = _locked(options, matrix, observer)
+        locked = _locked(options, matrix, observer, engine)
         if options.context is not None:
             for command in write_contexts(matrix, locked, engine, options.context):
                 observer.note(command)
@@ -113,7 +113,9 @@ def prepare(options: Options) -> Exit:
         name = f"prepare (process {os.getpid()})"
         with cores.Turns(cores.measured(), name, observer.note).turn():  # a build uses every core
             bases = find_bases(matrix, locked, engine)
-            prepared = build_images(matrix, locked, engine, observer, save_log, bases=bases)
+            prepared = build_images(
+                matrix, locked, engine, observer, save_log, bases=bases, root=options.matrix.parent
+            )
         for reason in prepared.missing.values():
             observer.note(reason)
         observer.note(f"{counted(len(prepared.images), 'image')} ready")
@@ -155,6 +157,8 @@ def export(options: Options) -> Exit:
         raise ConfigError(f"{cell.id} is not locked yet; run `python -m runner lock` first.")
     if isinstance(entry, Unsupported):
         raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
+    if isinstance(entry, ReadyImage):
+        raise ConfigError(f"{cell.id} runs in an image; its packages are not locked here.")
     if options.format == "pylock.toml":
         print(as_pylock(entry, Index(configured(entry.request.index)).files), end="")
     else:
@@ -190,7 +194,7 @@ def bundle(options: Options) -> Exit:
     with _engine(options) as (engine, observer):
         contents = run_to_pack(matrix, options.matrix, options.reports, options.run, observer.note)
         if contents is None:
-            locked = _locked(options, matrix, observer)
+            locked = _locked(options, matrix, observer, engine)
             contents = BundleContents(matrix=matrix, lock=locked, path=options.matrix, run=None)
         pack(contents, engine, options.for_python or (this_python(),), target, observer.note)
         observer.note(f"{target}: {size(target.stat().st_size)}")
@@ -384,11 +388,29 @@ def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
         )
 
 
-def _locked(options: Options, matrix: Matrix, observer: Observer) -> Lock:
-    """Return the lock. Environments that it lacks are resolved and written to it first."""
+def _locked(
+    options: Options, matrix: Matrix, observer: Observer, engine: Engine | None = None
+) -> Lock:
+    """Return the lock. Environments that it lacks are resolved and written to it first.
+
+    Only images need an engine for that; without ``engine`` it is looked for then.
+    """
     path, known = lock_path(options.matrix), _known_lock(options)
     absent, ranges = missing(matrix, known), ranges_of(matrix)
-    outside = Outside(options.matrix, replace(known, ranges=ranges), reports=options.reports)
+
+    def image_digest(name: str) -> str:
+        if engine is not None:
+            return engine.image_digest(name)
+        connected = engines.connect(options.engine, this_host().id, observer.note)
+        with closing(connected) as found:
+            return found.image_digest(name)
+
+    outside = Outside(
+        options.matrix,
+        replace(known, ranges=ranges),
+        reports=options.reports,
+        ask_engine=image_digest,
+    )
     if absent and options.locked:
         labels = listed([request.label for request in absent])
         raise ConfigError(

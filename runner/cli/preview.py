@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.plan import estimate
-from runner.prepare.recipe import to_build
+from runner.prepare.recipe import to_build, to_provide
 from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Plan
 from runner.records.study import Matrix, Status
@@ -28,7 +28,8 @@ def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | 
     """Preview a plan without running anything."""
     entries = {request: lock.entry(request) for request in matrix.requests}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
-    unbuilt = [environment.request.label for environment in to_build(matrix, lock, images or ())]
+    unbuilt = [one.request.label for one in to_build(matrix, lock, images or ())]
+    unbuilt += [one.request.label for one in to_provide(matrix, lock, images or ())]
     return Preview(
         matrix=matrix,
         plan=plan,

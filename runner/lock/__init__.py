@@ -18,11 +18,13 @@ from runner.python.index import Files, Index
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import (
     BUILD,
+    Entry,
     Environment,
     EnvironmentRequest,
     LocalWheel,
     Lock,
     LockedRange,
+    ReadyImage,
     SourceKind,
     Unsupported,
 )
@@ -67,6 +69,8 @@ def lock_matrix(
     files = files or Index(configured(named)).files
     found = resolve_all(absent, _pythons(matrix, known), ask, files, outside)
     for entry in found:
+        if isinstance(entry, ReadyImage):
+            note(f"locked {entry.request.label}: {entry.source.written}, {entry.digest[:19]}...")
         if isinstance(entry, Environment):  # the caller reports unsupported ones
             count = counted(len(entry.packages), "package")
             note(
@@ -115,7 +119,7 @@ def resolve_all(
     ask: Ask,
     files: Files,
     outside: Outside | None = None,
-) -> tuple[Environment | Unsupported, ...]:
+) -> tuple[Entry, ...]:
     """Resolve requests; those with ``python: auto`` get the same interpreter if possible.
 
     Minor versions in ``preferred`` are tried first.
@@ -124,8 +128,10 @@ def resolve_all(
     groups: dict[str, dict[EnvironmentRequest, Options]] = {}
     nothing = Outside(Path("matrix.yaml"), Lock(entries=()))
     solver = _Solver(ask, files, outside or nothing)
-    offers = in_parallel(solver.options, requests)
-    for request, offer in zip(requests, offers, strict=True):
+    ready = {request: image for request in requests if (image := solver.ready(request))}
+    resolvable = [request for request in requests if request not in ready]
+    offers = in_parallel(solver.options, resolvable)
+    for request, offer in zip(resolvable, offers, strict=True):
         if isinstance(offer, str):
             found[request] = offer
         else:
@@ -134,7 +140,7 @@ def resolve_all(
         found |= choose(group, preferred, solver.solve, files)
     return tuple(
         Unsupported(request=request, reason=entry) if isinstance(entry, str) else entry
-        for request, entry in ((request, found[request]) for request in requests)
+        for request, entry in ((one, ready.get(one) or found[one]) for one in requests)
     )
 
 
@@ -151,6 +157,15 @@ class _Solver:
     ask: Ask
     files: Files
     outside: Outside
+
+    def ready(self, request: EnvironmentRequest) -> ReadyImage | None:
+        """Return the entry of a request for an image or a Dockerfile; None for any other."""
+        if (image := request.source(SourceKind.IMAGE)) is not None:
+            return ReadyImage(request=request, digest=self.outside.image_digest(image.written))
+        context = request.source(SourceKind.DOCKERFILE)
+        if context is None or context.digest is None:
+            return None
+        return ReadyImage(request=request, digest=context.digest)
 
     def options(self, request: EnvironmentRequest) -> Options | str:
         """Return where a request may be resolved."""

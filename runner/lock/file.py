@@ -8,12 +8,14 @@ from pathlib import Path
 from runner.errors import ConfigError
 from runner.records import Record
 from runner.records.environment import (
+    Entry,
     Environment,
     EnvironmentRequest,
     LocalWheel,
     Lock,
     LockedRange,
     Package,
+    ReadyImage,
     Unsupported,
 )
 from runner.system import atomic, safe, stored
@@ -45,10 +47,13 @@ class _StoredUnsupported(Record):
     unsupported: str
 
 
+_Stored = _StoredEnvironment | ReadyImage | _StoredUnsupported
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _StoredLock(Record):
     format: int
-    entries: tuple[_StoredEnvironment | _StoredUnsupported, ...]
+    entries: tuple[_Stored, ...]
     ranges: tuple[LockedRange, ...] = ()
 
 
@@ -91,16 +96,16 @@ def write_lock(path: Path, lock: Lock) -> None:
         ) from error
 
 
-def _placed(
-    number: int, entry: _StoredEnvironment | _StoredUnsupported
-) -> Environment | Unsupported:
+def _placed(number: int, entry: _Stored) -> Entry:
     try:
         return _entry(entry)
     except ValueError as error:
         raise ValueError(f"entries.{number}: {error}") from error
 
 
-def _entry(entry: _StoredEnvironment | _StoredUnsupported) -> Environment | Unsupported:
+def _entry(entry: _Stored) -> Entry:
+    if isinstance(entry, ReadyImage):
+        return entry
     if isinstance(entry, _StoredUnsupported):
         return Unsupported(request=entry.request, reason=entry.unsupported)
     return Environment(
@@ -124,7 +129,9 @@ def _package(line: str) -> Package:
     )
 
 
-def _stored(entry: Environment | Unsupported) -> _StoredEnvironment | _StoredUnsupported:
+def _stored(entry: Entry) -> _Stored:
+    if isinstance(entry, ReadyImage):
+        return entry
     if isinstance(entry, Unsupported):
         return _StoredUnsupported(request=entry.request, unsupported=entry.reason)
     return _StoredEnvironment(

@@ -1,9 +1,10 @@
 """What a matrix mentions without containing it: lock files, projects, versions."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from runner.errors import ConfigError
+from runner.errors import ConfigError, EngineError, ImageBuildError
 from runner.lock import pins, projects
 from runner.lock.file import lock_path
 from runner.lock.pins import PROJECT, UV_LOCK, Content, Pins
@@ -15,22 +16,35 @@ from runner.python.interpreters import Interpreter
 from runner.read import Locked
 from runner.records.environment import Lock, Source, SourceKind, VersionRange
 from runner.system import digest, git, safe
+from runner.system.context import context_digest
 from runner.text import quoted
 
 _IN_GIT = re.compile(r"git:([^:]+):([^:]+)")
+
+
+def _no_engine(name: str) -> str:
+    raise EngineError(f"no engine was asked for the image {name}.")
 
 
 class Outside:
     """The world outside a matrix. Everything is read once.
 
     With ``asks``, the package index may be asked for the versions of a range that is not locked.
-    ``reports`` is where runs are stored; they are not part of a project around them.
+    ``ask_engine`` returns the digest of an image. ``reports`` is where runs are stored; they are
+    not part of a project around them.
     """
 
     def __init__(
-        self, matrix: Path, known: Lock, *, asks: bool = False, reports: Path = Path("reports")
+        self,
+        matrix: Path,
+        known: Lock,
+        *,
+        asks: bool = False,
+        reports: Path = Path("reports"),
+        ask_engine: Callable[[str], str] = _no_engine,
     ) -> None:
         self._folder, self._known, self._asks = matrix.parent, known, asks
+        self._ask_engine = ask_engine
         ours = (matrix, lock_path(matrix), reports)
         here = self._folder.resolve()
         self._ours = [
@@ -40,6 +54,7 @@ class Outside:
         ]
         self._contents: dict[str, Content] = {}
         self._projects: dict[str, projects.Source] = {}
+        self._digests: dict[str, str] = {}
 
     def versions(self, wanted: VersionRange) -> tuple[str, ...]:
         """Return the versions of a range; ConfigError if it has none or is not locked."""
@@ -49,6 +64,8 @@ class Outside:
 
     def digest(self, kind: SourceKind, written: str) -> str:
         """Return the digest of a source; ConfigError if it cannot be read."""
+        if kind is SourceKind.DOCKERFILE:
+            return self._context(written)
         if kind is SourceKind.PROJECT:
             return f"sha256:{self._project(written).digest}"
         content = self._content(written)
@@ -59,10 +76,28 @@ class Outside:
         """Return the packages of a lock file; ConfigError if it cannot be read."""
         return pins.read_pins(source.written, self._content(source.written))
 
+    def image_digest(self, name: str) -> str:
+        """Return the digest of an image; EngineError if no engine or registry knows it."""
+        return self._ask_engine(name)
+
     def wheel(self, source: Source, interpreter: Interpreter, *, compiler: bool) -> Wheel:
         """Return the wheel of a project, which is built unless it is known; PackagesError."""
         found = self._project(source.written)
         return projects.wheel(self._folder, found, interpreter, compiler=compiler)
+
+    def _context(self, written: str) -> str:
+        """Return the digest of the context of a Dockerfile."""
+        if written not in self._digests:
+            folder = (self._folder / written).resolve()
+            if not folder.is_relative_to(self._folder.resolve()):
+                raise ConfigError(
+                    f"{written} leads out of the folder of the matrix; copy it there."
+                )
+            try:
+                self._digests[written] = context_digest(folder)
+            except ImageBuildError as error:
+                raise ConfigError(str(error)) from error
+        return self._digests[written]
 
     def _project(self, written: str) -> projects.Source:
         if written not in self._projects:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
+from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine, ImageRequest
 from runner.errors import EngineError, ImageBuildError, PackagesError
 from runner.observer import Observer
 from runner.prepare.recipe import (
@@ -23,11 +23,20 @@ from runner.prepare.recipe import (
     environment_digest,
     find_image,
     image_key,
+    ready,
     to_build,
     used,
 )
 from runner.python import interpreters, packages
-from runner.records.environment import Base, Environment, EnvironmentRequest, Image, Lock
+from runner.records.environment import (
+    Base,
+    Environment,
+    EnvironmentRequest,
+    Image,
+    Lock,
+    ReadyImage,
+    SourceKind,
+)
 from runner.records.study import Matrix
 from runner.system import tempdir
 from runner.system.parallel import in_parallel
@@ -68,10 +77,12 @@ def prepare(
     save_log: SaveLog,
     *,
     bases: Mapping[str, Base],
+    root: Path = Path(),
     bundle: str | None = None,
 ) -> Prepared:
     """Build the missing images. A failed build affects only the cells that need its image.
 
+    ``root`` is the folder of the matrix, which contains its Dockerfiles.
     EngineError if one of the ``bases`` changed since ``find_bases`` returned it, or if an image
     from a bundle is missing.
     """
@@ -96,10 +107,40 @@ def prepare(
         or find_image(one, images, matrix.base, bases, bundle)
         for one in used(matrix, lock)
     }
+    provide = partial(_provided, engine=engine, observer=observer, save_log=save_log, root=root)
+    known = {one.environment: one for one in images}
+    here = {
+        environment_digest(one): known.get(environment_digest(one)) or provide(one)
+        for one in ready(matrix, lock)
+    }
+    for request in matrix.requests:
+        entry = lock.entry(request)
+        if isinstance(entry, ReadyImage):
+            found[request] = here[environment_digest(entry)]
     return Prepared(
         images={request: one for request, one in found.items() if isinstance(one, Image)},
         missing={request: reason for request, reason in found.items() if isinstance(reason, str)},
     )
+
+
+def _provided(
+    entry: ReadyImage, *, engine: Engine, observer: Observer, save_log: SaveLog, root: Path
+) -> Image | str:
+    """Pull an image, or build the user's Dockerfile, or return why that is not possible."""
+    label, source = entry.request.label, entry.source
+    request = ImageRequest(
+        environment=environment_digest(entry), label=label, name=source.written, digest=entry.digest
+    )
+
+    def provide() -> Image:
+        if source.kind is SourceKind.IMAGE:
+            return engine.pull(request)
+        return engine.build_own(request, root / source.written)
+
+    try:
+        return observed(label, observer, provide)
+    except ImageBuildError as error:
+        return f"{error} (log: {save_log(label, error.log)})" if error.log else str(error)
 
 
 def _image_or_reason(

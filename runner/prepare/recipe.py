@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.errors import RunnerError
-from runner.records.environment import Base, Environment, Image, Lock
+from runner.records.environment import Base, Environment, Image, Lock, ReadyImage
 from runner.records.study import Matrix
 from runner.system import digest
 
@@ -51,6 +51,19 @@ def find_image(
     return None
 
 
+def to_provide(matrix: Matrix, lock: Lock, images: Iterable[Image]) -> tuple[ReadyImage, ...]:
+    """Return the images that nothing is installed into and that are not on the engine yet."""
+    known = {one.environment for one in images}
+    return tuple(one for one in ready(matrix, lock) if environment_digest(one) not in known)
+
+
+def ready(matrix: Matrix, lock: Lock) -> tuple[ReadyImage, ...]:
+    """Return the images that nothing is installed into, equal ones once."""
+    entries = (lock.entry(request) for request in matrix.requests)
+    found = {environment_digest(one): one for one in entries if isinstance(one, ReadyImage)}
+    return tuple(found.values())
+
+
 def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
     """Yield the environment of each request that the matrix's cells make."""
     for request in matrix.requests:
@@ -72,8 +85,10 @@ def image_key(environment: Environment) -> tuple[str, str]:
     return environment_digest(environment), environment.base_key
 
 
-def environment_digest(environment: Environment) -> str:
+def environment_digest(environment: Environment | ReadyImage) -> str:
     """Return the digest of what is installed and of the build recipe, whoever requests it."""
+    if isinstance(environment, ReadyImage):
+        return digest.of_content([environment.source.kind.value, environment.digest])
     content = [
         environment.python,
         environment.platform,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from runner.errors import ConfigError
-from runner.read.axes import Locked, Outside, axis_problems, make_axes, package_problems
+from runner.read.axes import Locked, Outside, axis_problems, make_axes, whole_problems
 from runner.read.cells import CellMaker
 from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, expand
@@ -54,7 +54,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     grid = expand(document, axes, sum(keys[:1] != ("axes",) for keys in source.values))
     problems = [
         *axis_problems(document, axes),
-        *package_problems(document, axes),
+        *whole_problems(document, axes),
         *grid.problems,
         *grid.id_problems(),
         *_parameter_problems(document),

@@ -1,6 +1,6 @@
 """Turn the axes of a document into records: one function for each kind, and the problems."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,9 @@ from runner.read.schema import (
     SETTINGS,
     AnyAxis,
     BaseAxis,
+    DockerfileAxis,
     Document,
+    ImageAxis,
     LockAxis,
     PackagesAxis,
     ProjectAxis,
@@ -67,8 +69,34 @@ ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: MINOR}
 """The kinds whose values are versions, with the form of a value."""
 
 
-SOURCES = {AxisKind.LOCK: SourceKind.LOCK, AxisKind.PROJECT: SourceKind.PROJECT}
+SOURCES = {
+    AxisKind.LOCK: SourceKind.LOCK,
+    AxisKind.PROJECT: SourceKind.PROJECT,
+    AxisKind.IMAGE: SourceKind.IMAGE,
+    AxisKind.DOCKERFILE: SourceKind.DOCKERFILE,
+}
 """The kinds whose values lie outside the matrix."""
+
+_PACKAGES = ("packages", "requirements", "constraints")
+_IMAGES = (
+    "an image of the axis `{axis}` is run as it is",
+    frozenset(AxisKind) - {AxisKind.PARAMETER, AxisKind.VARIABLE, AxisKind.IMAGE},
+    (*_PACKAGES, "python", "base", "index", "as_of", "compile", "source_packages"),
+)
+WHOLE: Mapping[AxisKind, tuple[str, frozenset[AxisKind], tuple[str, ...]]] = {
+    AxisKind.LOCK: (
+        "all packages come from the lock files of the axis `{axis}`",
+        frozenset({AxisKind.VERSION, AxisKind.PACKAGES}),
+        _PACKAGES,
+    ),
+    AxisKind.IMAGE: _IMAGES,
+    AxisKind.DOCKERFILE: (
+        _IMAGES[0],
+        _IMAGES[1] - {AxisKind.DOCKERFILE} | {AxisKind.IMAGE},
+        _IMAGES[2],
+    ),
+}
+"""What an axis says about whole environments: the kinds and the settings that contradict it."""
 
 KEYS = {AxisKind.VERSION: "versions", AxisKind.VARIABLE: "values", AxisKind.PROJECT: "at"}
 """The key that holds the values, where it is not named after the kind."""
@@ -83,7 +111,7 @@ def make_axes(document: Document, outside: Outside) -> tuple[tuple[Axis, ...], l
         except ConfigError as error:
             problems.append(Problem(("axes", name, "versions"), str(error).rstrip(".")))
     for axis in axes:
-        if axis.kind in SOURCES:
+        if axis.kind in SOURCES and axis.kind is not AxisKind.IMAGE:
             problems += _source_problems(axis, document.axes[axis.name], outside)
     return tuple(axes), problems
 
@@ -105,7 +133,7 @@ def written(axis: Axis, meaning: str) -> str:
     return f"{meaning}:{axis.project}" if axis.kind is AxisKind.PROJECT else meaning
 
 
-def _axis(  # noqa: PLR0911 (one for each kind)
+def _axis(  # noqa: C901, PLR0911 (one for each kind)
     name: str, section: AnyAxis, document: Document, outside: Outside
 ) -> Axis:
     match section:
@@ -121,6 +149,10 @@ def _axis(  # noqa: PLR0911 (one for each kind)
             return _named(name, AxisKind.LOCK, section.lock)
         case ProjectAxis():
             return _named(name, AxisKind.PROJECT, section.at, project=section.project)
+        case ImageAxis():
+            return _of_images(name, section)
+        case DockerfileAxis():
+            return _named(name, AxisKind.DOCKERFILE, section.dockerfile)
         case VariableAxis():
             return _named(name, AxisKind.VARIABLE, section.values, variable=section.variable)
         case list():
@@ -143,6 +175,15 @@ def _of_versions(name: str, section: VersionsAxis, document: Document, outside: 
     return Axis(
         name=name, kind=AxisKind.VERSION, values=values, distributions=distributions, range=wanted
     )
+
+
+def _of_images(name: str, section: ImageAxis) -> Axis:
+    if isinstance(section.image, str) is not bool(section.versions):
+        raise ConfigError("`{version}` in `image` and the key `versions` need each other.")
+    if not isinstance(section.image, str):
+        return _named(name, AxisKind.IMAGE, section.image)
+    images = {one: section.image.replace("{version}", one) for one in section.versions or ()}
+    return _named(name, AxisKind.IMAGE, images)
 
 
 def index_settings(document: Document) -> IndexSettings | None:
@@ -188,33 +229,33 @@ def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]
             sentence = "`take` chooses from a range; remove it, or write a range of versions"
             yield Problem((*path, "take"), sentence, at_key=True)
         yield from _value_problems(path, section, axis)
-    for kind in (AxisKind.PYTHON, AxisKind.BASE, AxisKind.LOCK):
+    for kind in (AxisKind.PYTHON, AxisKind.BASE, *SOURCES):
         twice = [axis.name for axis in axes if axis.kind is kind][1:]
         for name in twice:
             yield Problem(("axes", name), f"only one axis can be of the kind `{kind.value}`")
 
 
-def package_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
-    """Yield the problems of packages that are named beside lock files, which have them all."""
-    if all(axis.kind is not AxisKind.LOCK for axis in axes):
-        return
-    sentence = "the packages come from the lock files of another axis; "
+def whole_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
+    """Yield what contradicts an axis whose values are whole environments."""
     for axis in axes:
-        if axis.kind in {AxisKind.VERSION, AxisKind.PACKAGES}:
-            yield Problem(("axes", axis.name), f"{sentence}remove this axis", at_key=True)
-    environment = document.environment
-    for key, found in (
-        ("packages", environment.packages),
-        ("requirements", environment.requirements),
-        ("constraints", environment.constraints),
-    ):
-        if found:
-            path: Keys = ("environment", key)
-            yield Problem(path, f"{sentence}add these there, and remove the key", at_key=True)
-    for index, entry in enumerate(document.include):
-        if entry.packages:
-            path = ("include", index, "packages")
-            yield Problem(path, f"{sentence}add these there, and remove the key", at_key=True)
+        if axis.kind in WHOLE:
+            told, excluded, settings = WHOLE[axis.kind]
+            sentence = f"{told.format(axis=axis.name)}; remove this"
+            for other in axes:
+                if other.kind in excluded:
+                    yield Problem(("axes", other.name), sentence, at_key=True)
+            for path in _settings(document, settings):
+                yield Problem(path, sentence, at_key=True)
+
+
+def _settings(document: Document, names: Collection[str]) -> Iterator[Keys]:
+    """Yield the places of settings that somebody wrote."""
+    for name in names:
+        if name in document.environment.model_fields_set:
+            yield ("environment", name)
+        for index, entry in enumerate(document.include):
+            if name in entry.model_fields_set:
+                yield ("include", index, name)
 
 
 def _value_problems(path: Keys, section: AnyAxis, axis: Axis) -> Iterator[Problem]:

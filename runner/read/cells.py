@@ -7,7 +7,7 @@ from runner.read.axes import SOURCES, Outside, index_settings, requirement, writ
 from runner.read.grid import Grid
 from runner.read.schema import Document, IncludeSection
 from runner.records import Scalar, Value, shown
-from runner.records.environment import EnvironmentRequest, Source
+from runner.records.environment import EnvironmentRequest, Source, SourceKind
 from runner.records.study import Axis, AxisKind, Cell, Limits, Status
 
 
@@ -98,4 +98,5 @@ class CellMaker:
 
 def _source(axis: Axis, meaning: str, outside: Outside) -> Source:
     kind, name = SOURCES[axis.kind], written(axis, meaning)
-    return Source(kind=kind, written=name, digest=outside.digest(kind, name))
+    digest = None if kind is SourceKind.IMAGE else outside.digest(kind, name)
+    return Source(kind=kind, written=name, digest=digest)

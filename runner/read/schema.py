@@ -140,6 +140,22 @@ class ProjectAxis(_Section):
     )
 
 
+class ImageAxis(_Section):
+    """An axis of container images, which run as they are."""
+
+    image: Annotated[
+        _Listed[f.Image] | _Named[f.Image] | Annotated[f.Images, Tag("<text>")],
+        _either("a list of images, images with names, or a name with `{version}`"),
+    ] = Field(description="Images; or a name with `{version}`, and `versions`.")
+    versions: _List[f.ImageTag] | None = _optional("What replaces `{version}`, quoted.")
+
+
+class DockerfileAxis(_Section):
+    """An axis of the user's own Dockerfiles."""
+
+    dockerfile: Values[f.FilePath] = Field(description="Folders with a Dockerfile each.")
+
+
 class VariableAxis(_Section):
     """An axis that sets an environment variable of the script."""
 
@@ -154,6 +170,8 @@ _KINDS: Mapping[str, type[BaseModel]] = {
     "base": BaseAxis,
     "lock": LockAxis,
     "project": ProjectAxis,
+    "image": ImageAxis,
+    "dockerfile": DockerfileAxis,
     "variable": VariableAxis,
 }
 
@@ -173,6 +191,8 @@ AnyAxis = Annotated[
     | Annotated[BaseAxis, Tag("<base>")]
     | Annotated[LockAxis, Tag("<lock>")]
     | Annotated[ProjectAxis, Tag("<project>")]
+    | Annotated[ImageAxis, Tag("<image>")]
+    | Annotated[DockerfileAxis, Tag("<dockerfile>")]
     | Annotated[VariableAxis, Tag("<variable>")]
     | Annotated[RunAxis, Tag("<run>")],
     Discriminator(
@@ -181,7 +201,8 @@ AnyAxis = Annotated[
         custom_error_message="{what}",
         custom_error_context={
             "what": "a list of values, or the keys of a kind of axis: `package` and `versions`, "
-            "`packages`, `python`, `base`, `lock`, `project` and `at`, or `variable` and `values`"
+            "`packages`, `python`, `base`, `lock`, `project` and `at`, `image`, `dockerfile`, "
+            "or `variable` and `values`"
         },
     ),
 ]

@@ -117,7 +117,10 @@ def _sentence(error: ErrorDetails, found: str) -> str:
         return "this is empty; write an entry, or remove the key"
     if kind in {"too_short", "too_long"}:
         found = str(len(value))
-    expected = EXPECTED.get(limits.get("pattern", kind), "something else").format_map(limits)
+    if "pattern" in limits:
+        expected = EXPECTED[limits["pattern"]]
+    else:
+        expected = EXPECTED.get(kind, "something else").format_map(limits)
     unquoted = expected.replace("'", "")  # pydantic quotes the words of an enum
     return f"expected {unquoted}, found {found}"
 

@@ -74,6 +74,8 @@ class SourceKind(Enum):
 
     LOCK = "lock"
     PROJECT = "project"
+    IMAGE = "image"
+    DOCKERFILE = "dockerfile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +84,17 @@ class Source(Record):
 
     ``written`` is how the matrix names it: ``git:origin/main:uv.lock``, or ``v1.2:.`` for a project
     in this folder at a revision. ``digest`` is that of its content, which belongs to the request:
-    other content is another environment.
+    other content is another environment. An image has none before it is locked.
     """
 
     kind: SourceKind
     written: str
-    digest: str
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value is not written as in a matrix."""
         patterns.check("written", [self.written], patterns.SOURCE)
-        patterns.check("digest", [self.digest], patterns.HASH)
+        patterns.check("digest", [self.digest] if self.digest else [], patterns.HASH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,11 +208,36 @@ class Environment(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyImage(Record):
+    """A lock entry of an image that nothing is installed into.
+
+    ``digest`` is that of the image in its registry, or of the context of its Dockerfile.
+    """
+
+    request: EnvironmentRequest
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is not written as a digest."""
+        patterns.check("digest", [self.digest], patterns.HASH)
+
+    @property
+    def source(self) -> Source:
+        """The image or the Dockerfile."""
+        (found,) = self.request.sources
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported(Record):
     """A lock entry for an environment that cannot exist, with the reason."""
 
     request: EnvironmentRequest
     reason: str
+
+
+Entry = Environment | ReadyImage | Unsupported
+"""A lock entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,10 +256,10 @@ class LockedRange(Record):
 class Lock(Record):
     """The resolved requests of a matrix."""
 
-    entries: tuple[Environment | Unsupported, ...]
+    entries: tuple[Entry, ...]
     ranges: tuple[LockedRange, ...] = ()
 
-    def entry(self, request: EnvironmentRequest) -> Environment | Unsupported | None:
+    def entry(self, request: EnvironmentRequest) -> Entry | None:
         """Return the entry of a request; None if it is not locked yet."""
         return next((entry for entry in self.entries if entry.request == request), None)
 

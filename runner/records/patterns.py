@@ -29,6 +29,9 @@ SPECIFIERS = f"^{_VERSION_SPECIFIER}( *, *{_VERSION_SPECIFIER})*$"
 TAKE = r"^(all|latest-patch|latest-minor|every-[1-9][0-9]{0,2}|oldest\+latest)$"
 WHEEL = r"^[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-[0-9][A-Za-z0-9_.]*)?(-[A-Za-z0-9_.]+){3}\.whl$"
 REVISION = r"^[A-Za-z0-9_][A-Za-z0-9._/+~^-]{0,199}$"
+IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$"
+IMAGES = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*\{version\}[A-Za-z0-9._-]*$"
+IMAGE_TAG = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
 INDEX = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~%+-]+)*/?$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 BASE = r"^[A-Za-z0-9]([A-Za-z0-9._:/@-]|\{python\}){0,254}$"
@@ -46,6 +49,9 @@ EXPECTED = {
     SOURCE: "a path without special characters, or `git:REVISION:PATH`",
     WHEEL: "the name of a wheel",
     REVISION: "a tag, a branch, a commit or `worktree`",
+    IMAGE: "the name of an image",
+    IMAGES: "the name of an image with `{version}`, and `versions`",
+    IMAGE_TAG: "the tag of an image",
     INDEX: "the address of a package index without credentials, such as https://host/simple",
     TAKE: "`all`, `latest-patch`, `latest-minor`, `every-3` or `oldest+latest`",
     VARIABLE: "the name of an environment variable",

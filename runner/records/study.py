@@ -48,6 +48,8 @@ class AxisKind(Enum):
     BASE = "base"
     LOCK = "lock"
     PROJECT = "project"
+    IMAGE = "image"
+    DOCKERFILE = "dockerfile"
 
     @property
     def builds(self) -> bool:

@@ -8,7 +8,13 @@ engine. Claims, policy, expected statuses and the number of blocks are not part 
 from collections.abc import Mapping
 
 from runner.records import shown
-from runner.records.environment import Environment, EnvironmentRequest, Lock, Unsupported
+from runner.records.environment import (
+    Entry,
+    EnvironmentRequest,
+    Lock,
+    ReadyImage,
+    Unsupported,
+)
 from runner.records.run import EngineFacts, Run
 from runner.system import digest
 from runner.system.stored import leaves
@@ -71,7 +77,9 @@ def _labels(lock: Lock) -> Mapping[EnvironmentRequest, str]:
     return found
 
 
-def _environment(entry: Environment | Unsupported) -> Mapping[str, object]:
+def _environment(entry: Entry) -> Mapping[str, object]:
+    if isinstance(entry, ReadyImage):
+        return {entry.source.kind.value: entry.source.written, "sha256": entry.digest}
     if isinstance(entry, Unsupported):
         return {"unsupported": entry.reason}
     return {

@@ -1,5 +1,6 @@
 """Every example of an axis in docs/matrix.md runs as it is written there."""
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,19 @@ def _bases(programs_engine: Engine, client: docker.DockerClient) -> Iterator[Non
         client.images.remove(name)
 
 
-@pytest.mark.usefixtures("_bases")
+@pytest.fixture
+def _apps(programs_engine: Engine, client: docker.DockerClient) -> Iterator[None]:
+    """Two images of an application, as somebody else could have made them."""
+    base = client.images.get(programs_engine.base("host", interpreters.available()[0]).name)
+    for version in ("1.2", "1.3"):
+        lines = f"FROM {base.id}\nENV VERSION={version}\n"
+        client.images.build(fileobj=io.BytesIO(lines.encode()), tag=f"app:{version}", rm=True)
+    yield
+    for version in ("1.2", "1.3"):
+        client.images.remove(f"app:{version}", force=True)
+
+
+@pytest.mark.usefixtures("_bases", "_apps")
 @pytest.mark.parametrize("example", EXAMPLES, ids=[one.split()[1] for one in EXAMPLES])
 def test_an_example_runs(example: str, tmp_path: Path) -> None:
     """Each of its cells ends ok, in a repository whose requirements were just changed."""
@@ -72,6 +85,10 @@ def test_an_example_runs(example: str, tmp_path: Path) -> None:
     commit(tmp_path, {"requirements.txt": "six==1.15.0\n", "script.py": SCRIPT, **PROJECT})
     ask(tmp_path, "tag", "v1.0")
     (tmp_path / "requirements.txt").write_text("six==1.16.0\n")
+    for name in ("old", "new"):
+        (tmp_path / "Dockerfiles" / name).mkdir(parents=True)
+        text = f"FROM app:1.2\nRUN echo {name} > /name\n"
+        (tmp_path / "Dockerfiles" / name / "Dockerfile").write_text(text)
     (tmp_path / "matrix.yaml").write_text(REST + example)
     code, out, err = ended(started(tmp_path, "--matrix", "matrix.yaml"), timeout_s=300)
     assert (code, err) == (0, ""), out

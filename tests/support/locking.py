@@ -9,4 +9,5 @@ from runner.records.environment import Environment, EnvironmentRequest, Unsuppor
 def resolved(request: EnvironmentRequest) -> Environment | Unsupported:
     """Resolve one request alone."""
     (entry,) = resolve_all([request], (), uv.call, Index().files)
+    assert isinstance(entry, Environment | Unsupported)
     return entry

@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from runner.records import Scalar, shown
-from runner.records.environment import Environment, EnvironmentRequest, Unsupported
+from runner.records.environment import (
+    Environment,
+    EnvironmentRequest,
+    ReadyImage,
+    Unsupported,
+)
 from runner.records.run import EngineFacts, Run, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.records import Section, Table
@@ -111,6 +116,8 @@ def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, 
     match evidence.run.lock.entry(request):
         case Environment() as entry:
             return entry.python, instant(entry.as_of), str(len(entry.packages))
+        case ReadyImage() as entry:
+            return NOTHING, NOTHING, f"{entry.source.kind.value} {entry.source.written}"
         case Unsupported() as entry:
             return shortened(f"unsupported: {entry.reason}"), NOTHING, NOTHING
         case None:

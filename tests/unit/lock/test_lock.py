@@ -21,6 +21,7 @@ from runner.python.index import File
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.python.uv import Answer
 from runner.records.environment import (
+    Entry,
     Environment,
     EnvironmentRequest,
     Lock,
@@ -344,7 +345,7 @@ def test_a_failure_of_the_index_is_raised() -> None:
         lock_matrix(_matrix("1.15.0"), Lock(entries=()), requests, lambda _: None, files=files)
 
 
-def _locked(ask: Ask, files: Sequence[File]) -> Environment | Unsupported:
+def _locked(ask: Ask, files: Sequence[File]) -> Entry:
     """Lock TensorFlow 1.15.0 with the answers of ``ask`` and these files on the index."""
     (entry,) = lock_matrix(
         _matrix("1.15.0"),

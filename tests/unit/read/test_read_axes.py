@@ -11,6 +11,8 @@ from runner.records.environment import (
     Lock,
     LockedRange,
     Requirement,
+    Source,
+    SourceKind,
     VersionRange,
 )
 from runner.records.study import AxisKind, Cell
@@ -231,3 +233,52 @@ def test_an_index_with_credentials_is_refused(tmp_path: Path, url: str) -> None:
     )
     (line,) = problems_of(tmp_path, text)
     assert line.startswith("4:32: environment.index.default: expected the address of a package ind")
+
+
+def test_images_run_as_they_are(tmp_path: Path) -> None:
+    """A name with `{version}` gives an image for each version; the lock finds their digests."""
+    cells = _cells(tmp_path, 'app: {image: "host/app:{version}", versions: ["1.2-py3", latest]}')
+    assert list(cells) == ["app=1.2-py3", "app=latest"]
+    (source,) = cells["app=latest"].request.sources
+    assert source == Source(kind=SourceKind.IMAGE, written="host/app:latest")
+    cells = _cells(tmp_path, 'app: {image: ["host:5000/app:1.2", "app@sha256:0"]}')
+    assert list(cells) == ["app=host:5000/app:1.2", "app=app@sha256:0"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "said"),
+    [
+        ('{image: "app:1"}', "expected the name of an image with `{version}`, and `versions`"),
+        (
+            '{image: "app:{version}"}',
+            "`{version}` in `image` and the key `versions` need each other",
+        ),
+        ('{image: ["a"], versions: ["1"]}', "`{version}` in `image` and the key `versions` need"),
+        ('{image: ["-a"]}', "expected the name of an image, found"),
+        ("{dockerfile: [none]}", "none is not locked yet; run `python -m runner lock` first"),
+    ],
+)
+def test_a_wrong_image_is_refused(tmp_path: Path, axis: str, said: str) -> None:
+    """A template needs versions, and versions need a template."""
+    (line,) = problems_of(tmp_path, f"format: 1\nname: k\naxes:\n  app: {axis}\n{REST}")
+    assert said in line
+
+
+def test_settings_that_an_image_cannot_have_are_refused(tmp_path: Path) -> None:
+    """Nothing is installed into it, so they would be forgotten silently."""
+    text = """\
+format: 1
+name: k
+axes:
+  app: {image: [a, b]}
+  python: {python: ["3.8"]}
+environment: {packages: [six], python: "3.9", variables: {A: 1}}
+include: [{app: a, packages: [toml], blocks: 1}]
+"""
+    sentence = "an image of the axis `app` is run as it is; remove this"
+    assert problems_of(tmp_path, text + REST) == [
+        f"5:3: axes.python: {sentence}",
+        f"6:15: environment.packages: {sentence}",
+        f"6:32: environment.python: {sentence}",
+        f"7:20: include[0].packages: {sentence}",
+    ]

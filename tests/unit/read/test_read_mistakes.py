@@ -258,7 +258,8 @@ def test_a_wrong_key_is_refused(tmp_path: Path, mistake: str) -> None:
 
 KINDS = (
     "a list of values, or the keys of a kind of axis: `package` and `versions`, `packages`, "
-    "`python`, `base`, `lock`, `project` and `at`, or `variable` and `values`"
+    "`python`, `base`, `lock`, `project` and `at`, `image`, `dockerfile`, or `variable` and "
+    "`values`"
 )
 AXES = {
     "[2020-01-01]": '4:10: axes.model[0]: 2020-01-01 is a YAML date; quote it: "2020-01-01"',
