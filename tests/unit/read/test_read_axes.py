@@ -16,6 +16,7 @@ from runner.records.environment import (
     VersionRange,
 )
 from runner.records.study import AxisKind, Cell
+from runner.system.digest import of_content
 from tests.support.matrices import problems_of, study
 
 REST = """
@@ -282,3 +283,40 @@ include: [{app: a, packages: [toml], blocks: 1}]
         f"6:32: environment.python: {sentence}",
         f"7:20: include[0].packages: {sentence}",
     ]
+
+
+class _Known:
+    """An outside where every source has a digest, and ranges have two versions."""
+
+    def versions(self, wanted: VersionRange) -> tuple[str, ...]:
+        """Return two versions."""
+        assert wanted.specifier
+        return ("1.0", "2.0")
+
+    def digest(self, kind: SourceKind, written: str) -> str:
+        """Return the digest of the name."""
+        return f"sha256:{of_content([kind.value, written])}"
+
+
+def test_a_project_is_named_with_its_revision(tmp_path: Path) -> None:
+    """The digest of its files is part of the request; other packages can stand beside it."""
+    (tmp_path / "run.py").touch()
+    axes = (
+        'mine: {project: lib, at: ["v1.2", HEAD, worktree]}\n  six: {package: six, versions: ">1"}'
+    )
+    (tmp_path / "matrix.yaml").write_text(f"format: 1\nname: k\naxes:\n  {axes}\n{REST}")
+    matrix = read(tmp_path / "matrix.yaml", _Known())
+    assert (matrix.axes[0].kind, matrix.axes[0].project) == (AxisKind.PROJECT, "lib")
+    request = matrix.cell("mine=worktree,six=2.0").request
+    (source,) = request.sources
+    assert (source.kind, source.written) == (SourceKind.PROJECT, "worktree:lib")
+    assert request.label == "six=2.0,mine=worktree"
+    assert [one.version for one in request.requirements] == ["2.0"]
+
+
+@pytest.mark.parametrize("at", ["-x", "a b", "a:b", "a..b{", ""])
+def test_a_revision_that_cannot_be_one_is_refused(tmp_path: Path, at: str) -> None:
+    """It would become an argument of git."""
+    text = f'format: 1\nname: k\naxes:\n  mine: {{project: ., at: ["{at}"]}}\n{REST}'
+    (line,) = problems_of(tmp_path, text)
+    assert "axes.mine.at[0]: expected a tag, a branch, a commit or `worktree`" in line
