@@ -14,7 +14,7 @@ from runner.lock.releases import Options, options
 from runner.lock.resolve import Ask, resolve
 from runner.python import interpreters, packages, uv
 from runner.python.addresses import configured
-from runner.python.index import Files, Index
+from runner.python.index import Files, Index, with_local
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import (
     BUILD,
@@ -85,23 +85,29 @@ def lock_matrix(
 
 
 def provide_wheels(matrix: Matrix, lock: Lock, outside: Outside) -> None:
-    """Build the wheels of the project under test that are locked but not in our cache.
+    """Have the wheels that no index has in our cache: build the project, copy those of a folder.
 
-    ConfigError if a build gives another wheel than the locked one, PackagesError if it fails.
+    ConfigError if one cannot be had as it was locked, PackagesError if a build fails.
     """
     for request in matrix.requests:
         entry, source = lock.entry(request), request.source(SourceKind.PROJECT)
-        if not isinstance(entry, Environment) or source is None:
+        if not isinstance(entry, Environment) or not _lost(entry):
             continue
-        if all(packages.kept_wheel(one) is not None for one in entry.wheels):
-            continue
-        interpreter = interpreters.find(entry.python)
-        built = outside.wheel(source, interpreter, compiler=request.compile)
-        if [f"sha256:{built.sha256}"] != [one.hash for one in entry.wheels]:
+        for path in outside.local_wheels(request.index):
+            packages.keep_wheel(path)
+        if source is not None:
+            interpreter = interpreters.find(entry.python)
+            outside.wheel(source, interpreter, compiler=request.compile)
+        if lost := _lost(entry):
             raise ConfigError(
-                f"the wheel of {request.label} that was built here differs from the locked one; "
-                "remove its entry from the lock and lock again."
+                f"{listed(lost)} of {request.label} is not here as it was locked; restore the file "
+                "or the sources, or remove the entry from the lock and lock again."
             )
+
+
+def _lost(entry: Environment) -> list[str]:
+    """Return the wheels of an environment that our cache does not have."""
+    return [one.name for one in entry.wheels if packages.kept_wheel(one) is None]
 
 
 def ranges_of(matrix: Matrix) -> tuple[LockedRange, ...]:
@@ -126,8 +132,10 @@ def resolve_all(
     """
     found: dict[EnvironmentRequest, Environment | str] = {}
     groups: dict[str, dict[EnvironmentRequest, Options]] = {}
-    nothing = Outside(Path("matrix.yaml"), Lock(entries=()))
-    solver = _Solver(ask, files, outside or nothing)
+    outside = outside or Outside(Path("matrix.yaml"), Lock(entries=()))
+    local = outside.local_wheels(next((one.index for one in requests), None))
+    files = with_local(files, local)
+    solver = _Solver(ask, files, outside, local)
     ready = {request: image for request in requests if (image := solver.ready(request))}
     resolvable = [request for request in requests if request not in ready]
     offers = in_parallel(solver.options, resolvable)
@@ -157,6 +165,7 @@ class _Solver:
     ask: Ask
     files: Files
     outside: Outside
+    local: Sequence[Path]
 
     def ready(self, request: EnvironmentRequest) -> ReadyImage | None:
         """Return the entry of a request for an image or a Dockerfile; None for any other."""
@@ -183,7 +192,7 @@ class _Solver:
             if isinstance(entry, str):
                 reasons.append(entry)
             elif (why := packages.why_not_built(entry, interpreter)) is None:
-                return replace(entry, wheels=self._locked_wheels(request, interpreter))
+                return self._with_wheels(entry, interpreter)
             else:
                 reasons.append(_not_built(entry, why))
         return reasons[0]
@@ -202,17 +211,27 @@ class _Solver:
             yield pinned(request, self.outside.pins(source), interpreter, as_of, self.files)
             return
         resolved = partial(
-            resolve, request, options.lines, interpreter, as_of, self.ask, wheels=wheels
+            resolve,
+            request,
+            options.lines,
+            interpreter,
+            as_of,
+            self.ask,
+            wheels=wheels,
+            local=self.local,
         )
         yield resolved()
         if request.source_packages == BUILD:
             yield resolved(newest_tools=True)
 
-    def _locked_wheels(
-        self, request: EnvironmentRequest, interpreter: Interpreter
-    ) -> tuple[LocalWheel, ...]:
-        wheels = self._wheels(request, interpreter)
-        return tuple(LocalWheel(name=one.path.name, hash=f"sha256:{one.sha256}") for one in wheels)
+    def _with_wheels(self, entry: Environment, interpreter: Interpreter) -> Environment:
+        """Add the wheel of the project, and keep the wheels that lie beside the matrix."""
+        for path in self.local:
+            if path.name in {one.name for one in entry.wheels}:
+                packages.keep_wheel(path)
+        built = self._wheels(entry.request, interpreter)
+        wheels = (LocalWheel(name=one.path.name, hash=f"sha256:{one.sha256}") for one in built)
+        return replace(entry, wheels=(*entry.wheels, *wheels))
 
     def _wheels(self, request: EnvironmentRequest, interpreter: Interpreter) -> Iterator[Wheel]:
         """Yield the wheel of the project under test, if the request has one."""

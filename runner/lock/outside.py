@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from runner.errors import ConfigError, EngineError, ImageBuildError
 from runner.lock import pins, projects
@@ -11,10 +14,10 @@ from runner.lock.pins import PROJECT, UV_LOCK, Content, Pins
 from runner.lock.projects import Wheel
 from runner.lock.ranges import versions_of
 from runner.python.addresses import configured
-from runner.python.index import Index
+from runner.python.index import Index, with_local
 from runner.python.interpreters import Interpreter
 from runner.read import Locked
-from runner.records.environment import Lock, Source, SourceKind, VersionRange
+from runner.records.environment import IndexSettings, Lock, Source, SourceKind, VersionRange
 from runner.system import digest, git, safe
 from runner.system.context import context_digest
 from runner.text import quoted
@@ -59,7 +62,8 @@ class Outside:
     def versions(self, wanted: VersionRange) -> tuple[str, ...]:
         """Return the versions of a range; ConfigError if it has none or is not locked."""
         if self._asks and self._known.versions(wanted) is None:
-            return versions_of(wanted, Index(configured(wanted.index)).files)
+            files = Index(configured(wanted.index)).files
+            return versions_of(wanted, with_local(files, self.local_wheels(wanted.index)))
         return Locked(self._known).versions(wanted)
 
     def digest(self, kind: SourceKind, written: str) -> str:
@@ -79,6 +83,17 @@ class Outside:
     def image_digest(self, name: str) -> str:
         """Return the digest of an image; EngineError if no engine or registry knows it."""
         return self._ask_engine(name)
+
+    def local_wheels(self, index: IndexSettings | None) -> tuple[Path, ...]:
+        """Return the wheels in the folder that the matrix names, but no links that lead out."""
+        if index is None or index.wheels is None:
+            return ()
+        found = []
+        for path in sorted((self._folder / index.wheels).glob("*.whl")):
+            with suppress(OSError, InvalidWheelFilename):
+                parse_wheel_filename(path.name)
+                found.append(safe.inside(self._folder, f"{index.wheels}/{path.name}"))
+        return tuple(found)
 
     def wheel(self, source: Source, interpreter: Interpreter, *, compiler: bool) -> Wheel:
         """Return the wheel of a project, which is built unless it is known; PackagesError."""

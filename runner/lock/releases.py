@@ -194,7 +194,8 @@ def _files(distribution: str, version: str, files: Files) -> list[File]:
 
 
 def _check_dates(every: Sequence[File], request: EnvironmentRequest) -> None:
-    if request.as_of != "today" and any(file.uploaded_at is None for file in every):
+    undated = any(file.uploaded_at is None and not file.is_local for file in every)
+    if request.as_of != "today" and undated:
         raise PackagesError(
             f"{request.label} cannot be resolved as of a day, because its package index does not "
             "publish upload times: write `as_of: today` under `environment`, or use an index that "

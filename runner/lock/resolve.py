@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
 from runner.lock import repairs
 from runner.python import interpreters, uv
+from runner.python.index import named
 from runner.python.interpreters import Interpreter
-from runner.python.packages import AFTER_ALL, index_day, parse_locked, settings
+from runner.python.packages import AFTER_ALL, LOCAL, index_day, parse_local, parse_locked, settings
 from runner.python.uv import Answer, Build
 from runner.records.environment import BUILD, REFUSE, Environment, EnvironmentRequest
 
@@ -32,6 +36,7 @@ def resolve(
     ask: Ask = uv.call,
     *,
     wheels: Sequence[Path] = (),
+    local: Sequence[Path] = (),
     newest_tools: bool = False,
 ) -> Environment | str:
     """Resolve requirement lines and their dependencies, or return why that is not possible.
@@ -39,9 +44,11 @@ def resolve(
     With ``newest_tools``, source packages are built with today's build tools, because those of that
     day may fail; the tools that are installed are still those of that day. PackagesError if the
     index fails. ``wheels`` are files of ours to install, too; the environment leaves them out.
+    ``local`` are wheels that may be chosen like those of an index.
     """
-    resolver = _Resolver(request, interpreter, as_of, ask, wheels)
-    wanted = "\n".join((*lines, *request.packages, *(f"./{one.name}" for one in wheels)))
+    resolver = _Resolver(request, interpreter, as_of, ask, wheels, local)
+    chosen = [_chosen(line, interpreter, local) for line in lines]
+    wanted = "\n".join((*chosen, *request.packages, *(f"./{one.name}" for one in wheels)))
     tools = resolver.tools() if newest_tools else ()
     answer = resolver.compile(
         wanted,
@@ -60,8 +67,25 @@ def resolve(
         platform=interpreters.machine_platform(),
         as_of=as_of,
         packages=parse_locked(answer.text),
+        wheels=parse_local(answer.text),
         build_tools=tools,
     )
+
+
+def _chosen(line: str, interpreter: Interpreter, local: Sequence[Path]) -> str:
+    """Return an exact requirement, or the wheel on this machine that serves it.
+
+    An index may have another package of the same name and version.
+    """
+    wanted = Requirement(line)
+    extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
+    for path in local:
+        file, name = named(path.name), parse_wheel_filename(path.name)[0]
+        if file is None or name != canonicalize_name(wanted.name) or not file.fits(interpreter):
+            continue
+        if wanted.specifier.contains(file.version, prereleases=True):
+            return f"./{LOCAL}/{path.name}{extras}"
+    return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +97,7 @@ class _Resolver:
     as_of: datetime
     ask: Ask
     wheels: Sequence[Path] = ()
+    local: Sequence[Path] = ()
 
     def compile(
         self,
@@ -89,6 +114,7 @@ class _Resolver:
             [
                 *("pip", "compile", "--no-header", "--no-annotate"),
                 *(() if builds else ("--no-build",)),
+                *((f"--find-links={LOCAL}",) if self.local else ()),
                 *options,
                 *settings(self.interpreter, day or index_day(self.request, self.as_of), tools),
                 *("--", "wanted.txt"),
@@ -102,6 +128,7 @@ class _Resolver:
                 "constraints.txt": "\n".join(self.request.constraints),
                 "uv.toml": repairs.settings(),
                 **{one.name: one for one in self.wheels},
+                **{f"{LOCAL}/{one.name}": one for one in self.local},
             },
             build=build if builds else None,
             index=self.request.index,

@@ -9,10 +9,11 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -68,6 +69,8 @@ class File:
     uploaded_at: datetime | None = None
     """None if the index does not publish upload times."""
     yanked: bool = False
+    is_local: bool = False
+    """Whether it lies in a folder beside the matrix, where nothing has an upload time."""
     name: str = ""
     url: str = ""
     sha256: str | None = None
@@ -118,6 +121,20 @@ class Index:
                 files = (_file(one) for one in page.packages)
                 return tuple(one for one in files if one is not None)
         return ()
+
+
+def with_local(files: Files, wheels: Iterable[Path]) -> Files:
+    """Return what indexes and some wheels on this machine have together.
+
+    Of a package that has wheels here, no others count: somebody else may have the same name.
+    """
+    local: defaultdict[str, list[File]] = defaultdict(list)
+    for path in wheels:
+        found = named(path.name)
+        if found is not None:
+            name = parse_wheel_filename(path.name)[0]
+            local[name].append(replace(found, is_local=True))
+    return lambda name: tuple(local.get(canonicalize_name(name), ())) or files(name)
 
 
 def _page(address: Address, name: str) -> "ProjectPage | None":

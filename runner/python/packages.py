@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from runner.errors import PackagesError
 from runner.python import toml, uv
@@ -21,7 +22,7 @@ from runner.records.environment import (
     LocalWheel,
     Package,
 )
-from runner.system import child, digest, tempdir
+from runner.system import atomic, child, digest, safe, tempdir
 from runner.text import listed
 
 INSTALL_TIMEOUT_S = 900.0
@@ -29,6 +30,9 @@ BYTECODE_TIMEOUT_S = 300.0
 AFTER_ALL = datetime(2200, 1, 1, tzinfo=timezone.utc)
 CARELESS = frozenset({"test", "tests", "docs", "doc", "examples", "benchmarks", "scripts"})
 """Folders that packages install by mistake, without using them."""
+
+LOCAL = "local"
+"""The folder with wheels of this machine, in that of a call of uv."""
 
 FILE_DATE = (0, 0)  # access and modification, seconds since 1970
 
@@ -98,6 +102,13 @@ def _install_wheels(environment: Environment, interpreter: Interpreter, site: Pa
     )
     if not answer.found:
         raise _failed(environment, answer.reason)
+
+
+def keep_wheel(path: Path) -> None:
+    """Keep a copy of a wheel in our cache, for every later installation."""
+    target = uv.wheels_folder() / digest.of_file(path) / "any" / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(target, safe.read(path))
 
 
 def kept_wheel(wheel: LocalWheel) -> Path | None:
@@ -238,10 +249,35 @@ def parse_locked(text: str) -> tuple[Package, ...]:
     """Return the packages of a ``pylock.toml`` from uv, with the hashes of the files to install.
 
     These are the wheels for the interpreter and this platform, or the source if there are none.
-    Files of ours, which uv marks with their path, are left out.
+    Packages with a file on this machine are left out.
     """
     entries = toml.loads(text).get("packages", ())
-    return tuple(_package(one) for one in entries if "path" not in one.get("archive", ()))
+    return tuple(
+        _package(one) for one in entries if "path" not in one.get("archive", ()) and not _local(one)
+    )
+
+
+def parse_local(text: str) -> tuple[LocalWheel, ...]:
+    """Return the wheels of a ``pylock.toml`` from uv that lie on this machine."""
+    found = (_local(one)[:1] for one in toml.loads(text).get("packages", ()))
+    return tuple(
+        LocalWheel(
+            name=unquote(one["url"].rpartition("/")[2]), hash=f"sha256:{one['hashes']['sha256']}"
+        )
+        for some in found
+        for one in some
+    )
+
+
+def _local(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the files of a package in the folder of wheels on this machine."""
+    files = [*entry.get("wheels", ()), entry.get("archive", {})]
+    places = [one.get("url") or one.get("path", "") for one in files]
+    return [
+        {**file, "url": place}
+        for file, place in zip(files, places, strict=True)
+        if place.startswith(("file:", f"{LOCAL}/"))
+    ]
 
 
 def _package(entry: Mapping[str, Any]) -> Package:

@@ -190,6 +190,7 @@ def _completed(
     indexes = addresses.variables(index) if index else {}
     try:
         for name, content in (*dict.fromkeys(ENDS_OF_SEARCH, "").items(), *files.items()):
+            (work / name).parent.mkdir(exist_ok=True)
             if isinstance(content, str):
                 (work / name).write_text(content, encoding="utf-8")
             else:

@@ -60,6 +60,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         *_parameter_problems(document),
         *_file_problems(document, path.parent),
         *_listed_problems(document, path.parent),
+        *_wheels_problems(document, path.parent),
         *_metric_problems(document),
         *grid.baseline_problems(document.baseline or {}),
         *_compare_problems(document, grid),
@@ -134,6 +135,16 @@ def _listed_problems(document: Document, folder: Path) -> Iterator[Problem]:
             read_lines(folder, name)
         except ConfigError as error:
             yield Problem(path, str(error).rstrip("."))
+
+
+def _wheels_problems(document: Document, folder: Path) -> Iterator[Problem]:
+    index = document.environment.index
+    if index is None or index.wheels is None:
+        return
+    target, here = (folder / index.wheels).resolve(), folder.resolve()
+    if not target.is_relative_to(here) or not target.is_dir():
+        sentence = f"{quoted(index.wheels)} is no folder in the folder of this file; check the path"
+        yield Problem(("environment", "index", "wheels"), sentence)
 
 
 def _metric_problems(document: Document) -> Iterator[Problem]:

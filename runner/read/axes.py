@@ -191,7 +191,7 @@ def index_settings(document: Document) -> IndexSettings | None:
     section = document.environment.index
     if section is None:
         return None
-    return IndexSettings(default=section.default, extra=tuple(section.extra))
+    return IndexSettings(default=section.default, extra=tuple(section.extra), wheels=section.wheels)
 
 
 def _named(

@@ -257,6 +257,7 @@ class IndexSection(_Section):
 
     default: f.IndexUrl | None = _optional("The index that is searched last, instead of the usual.")
     extra: list[f.IndexUrl] = _optional("Indexes that are searched first.", [])
+    wheels: f.Source | None = _optional("A folder of wheels, from the folder of this file.")
 
 
 class EnvironmentSection(_Section):

@@ -14,16 +14,19 @@ BUILD, REFUSE = "build", "refuse"
 class IndexSettings(Record):
     """The package indexes that a matrix names: ``extra`` ones are searched before the others.
 
-    Without ``default``, the user's own default is searched last.
+    Without ``default``, the user's own default is searched last. ``wheels`` is a folder of wheels
+    beside the matrix, which are as good as those of an index.
     """
 
     default: str | None = None
     extra: tuple[str, ...] = ()
+    wheels: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value is no address of an index, or contains credentials."""
         patterns.check("default", [self.default] if self.default else [], patterns.INDEX)
         patterns.check("extra", self.extra, patterns.INDEX)
+        patterns.check("wheels", [self.wheels] if self.wheels else [], patterns.SOURCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from tests.support.pages import Page, serving
-from tests.support.studies import ROOT, results
+from tests.support.studies import ROOT, ended, results, started
 
 pytestmark = pytest.mark.engine
 
@@ -35,11 +35,11 @@ json.dump({"format": 1, "values": {"x": secretive.X}}, open(os.environ["RESULT_P
 """
 
 
-def _wheel(version: str) -> bytes:
-    """Return a wheel with one module."""
+def _wheel(version: str, number: str = "") -> bytes:
+    """Return a wheel with one module and its number, by default the version."""
     packed, info = io.BytesIO(), f"secretive-{version}.dist-info"
     with zipfile.ZipFile(packed, "w") as file:
-        file.writestr("secretive.py", f"X = {version}\n")
+        file.writestr("secretive.py", f"X = {number or version}\n")
         file.writestr(
             f"{info}/METADATA", f"Metadata-Version: 2.1\nName: secretive\nVersion: {version}\n"
         )
@@ -120,3 +120,22 @@ def test_without_the_password_the_index_is_named(tmp_path: Path) -> None:
         )
     assert done.returncode == 5
     assert "cannot be asked for secretive: it answered with 401" in done.stderr
+
+
+@pytest.mark.usefixtures("programs_engine")
+def test_a_folder_of_wheels_comes_before_an_index(tmp_path: Path) -> None:
+    """Another package with the name of a private one is never installed, nor are its dates used."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "not-a-wheel.whl").touch()
+    own = tmp_path / "wheels" / "secretive-1.0-py3-none-any.whl"
+    own.write_bytes(_wheel("1.0", "9.0"))
+    with serving(_pages()) as (url, _):
+        text = MATRIX.format(url=url).replace("/simple", '/simple", wheels: "wheels')
+        text = text.replace("as_of: today, ", "").replace(', "2.0"', "")
+        (tmp_path / "matrix.yaml").write_text(text)
+        code, out, err = ended(started(tmp_path, "--matrix", "matrix.yaml"))
+        assert (code, err) == (0, ""), out
+        assert {one.values["x"] for one in results(tmp_path).values()} == {9.0}
+        code, out, _ = ended(started(tmp_path, "plan"))
+    assert "to lock:  nothing\nto build: nothing" in out

@@ -72,7 +72,8 @@ OWNERS = {
     },
     "urllib3": {"engines.docker.client", "python.index"},
     "packaging": {
-        *("lock.choose", "lock.pins", "lock.projects", "lock.ranges", "lock.releases"),
+        *("lock.choose", "lock.outside", "lock.pins", "lock.projects", "lock.ranges"),
+        *("lock.releases", "lock.resolve"),
         *("python.index", "python.interpreters"),
         *("read.axes", "read.fields"),
     },
