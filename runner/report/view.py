@@ -8,7 +8,7 @@ from runner.report.records import ReportView
 from runner.report.sections import SECTIONS
 from runner.report.words import doubts
 from runner.runs.folder import StoredRun
-from runner.text import counted, memory
+from runner.text import counted, memory, shortened
 
 MOST_VALUES = 6
 
@@ -18,7 +18,10 @@ def view(stored: StoredRun) -> ReportView:
     evidence, matrix = gather(stored), stored.run.matrix
     return ReportView(
         matrix.title or matrix.name,
-        (_compared(evidence), *doubts(evidence), _progress(evidence), *_quick(evidence)),
+        (
+            *(_compared(evidence), *_meanings(evidence)),
+            *(*doubts(evidence), _progress(evidence), *_quick(evidence)),
+        ),
         tuple(section for make in SECTIONS if (section := make(evidence)) is not None),
     )
 
@@ -40,6 +43,18 @@ def _compared(evidence: Evidence) -> str:
         f"{counted(machine.cores, 'core')}, {memory(machine.memory_bytes)} of memory, "
         f"{run.engine.name} {run.engine.version}."
     )
+
+
+def _meanings(evidence: Evidence) -> Iterator[str]:
+    """Say what the values of an axis stand for, and which variable one sets."""
+    for axis in evidence.run.matrix.axes:
+        named = zip(axis.values, axis.meanings, strict=False)
+        pairs = [f"{shown(value)} is {shortened(meaning)}" for value, meaning in named]
+        if pairs[MOST_VALUES:]:
+            pairs[MOST_VALUES:] = [f"and {len(pairs) - MOST_VALUES} more"]
+        sets = f" sets the variable {axis.variable}" if axis.variable else ""
+        if sets or pairs:
+            yield f"{axis.name}{sets}{': ' if pairs else ''}{', '.join(pairs)}."
 
 
 def _progress(evidence: Evidence) -> str:

@@ -21,6 +21,7 @@ from runner.records.environment import (
 from runner.records.run import EngineFacts, Host, Plan, Run, Trial, TrialResult
 from runner.records.study import (
     Axis,
+    AxisKind,
     Better,
     Cell,
     Claim,
@@ -115,6 +116,7 @@ def founding_matrix() -> Matrix:
         axes=(
             Axis(
                 name="tensorflow",
+                kind=AxisKind.VERSION,
                 values=("1.15.0", "2.0.0"),
                 distributions=("tensorflow-cpu", "tensorflow"),
             ),

@@ -25,7 +25,7 @@ from runner.plan import select as select_cells
 from runner.records import Scalar
 from runner.records.environment import EnvironmentRequest, Requirement
 from runner.records.run import Plan, Trial, TrialResult
-from runner.records.study import Axis, Cell, Experiment, Limits, Matrix, Status
+from runner.records.study import Axis, AxisKind, Cell, Experiment, Limits, Matrix, Status
 
 VERSIONS = ("1.15.0", "2.0.0", "2.10.1")
 MODELS = ("sequential", "functional")
@@ -55,7 +55,12 @@ def make_matrix(*cells: Cell, blocks: int = 7) -> Matrix:
     return Matrix(
         name="test",
         axes=(
-            Axis(name="tensorflow", values=VERSIONS, distributions=("tensorflow-cpu",)),
+            Axis(
+                name="tensorflow",
+                kind=AxisKind.VERSION,
+                values=VERSIONS,
+                distributions=("tensorflow-cpu",),
+            ),
             Axis(name="model", values=MODELS),
         ),
         cells=cells,

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from runner.records.environment import Images
 from runner.records.run import Run, TrialResult
-from runner.records.study import Axis, Cell, Matrix, Status
+from runner.records.study import Axis, AxisKind, Cell, Matrix, Status
 from runner.report import write
 from runner.report.records import Excerpt, ReportView, Section, Table
 from runner.report.render import escape, markdown
@@ -309,6 +309,34 @@ def test_a_thousand_cells_are_reported_in_seconds() -> None:
 def test_a_long_axis_is_shortened() -> None:
     """The first paragraph gives the number of values, the first and the last."""
     assert "number (36 values from 0 to 35)" in report((), matrix=large_matrix(36), logs={})
+
+
+def _varied(**changes: object) -> str:
+    """The report of the founding study, if its first axis were another one."""
+    matrix = founding_matrix()
+    first = replace(matrix.axes[0], **changes)  # type: ignore[arg-type]
+    return report(matrix=replace(matrix, axes=(first, *matrix.axes[1:])))
+
+
+def test_two_lock_files_are_compared_package_by_package() -> None:
+    """What was changed, added and removed is listed, and the rest is counted."""
+    text = _varied(kind=AxisKind.LOCK, meanings=("git:main:uv.lock", "uv.lock"))
+    arrow = "\N{RIGHTWARDS ARROW}"
+    assert f"Changed: numpy 1.17.3 {arrow} 1.17.2." in text
+    assert "Added: tensorflow 2.0.0." in text
+    assert "Removed: tensorflow-cpu 1.15.0." in text
+    assert "Unchanged: 6 packages." in text
+    assert "tensorflow: 1.15.0 is git:main:uv.lock, 2.0.0 is uv.lock." in text
+
+
+def test_an_interpreter_and_a_variable_are_called_by_their_name() -> None:
+    """A number alone would not say of what it is."""
+    assert f"Python 2.0.0 is 23{NO_BREAK}% slower than Python 1.15.0" in _varied(
+        kind=AxisKind.PYTHON
+    )
+    text = _varied(kind=AxisKind.VARIABLE, variable="MODE")
+    assert f"tensorflow 2.0.0 is 23{NO_BREAK}% slower than tensorflow 1.15.0" in text
+    assert "tensorflow sets the variable MODE." in text
 
 
 def large_matrix(count: int) -> Matrix:
