@@ -31,7 +31,7 @@ from pydantic import Field
 
 from runner.engines.base import UNREADABLE
 from runner.errors import BundleError
-from runner.records import Record
+from runner.records import Record, patterns
 from runner.records.environment import Base
 from runner.system import archive, digest, safe, stored, tempdir
 from runner.text import size
@@ -59,7 +59,7 @@ class BundledEnvironment(Record):
 
     label: str
     digest: str
-    python: Annotated[str, Field(pattern=r"^3\.[0-9]{1,3}$")]  # becomes the name of a folder
+    python: Annotated[str, Field(pattern=patterns.PYTHON_NAME)]  # becomes the name of a folder
     folder: str
     base: Base
     base_file: str

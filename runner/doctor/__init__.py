@@ -94,8 +94,7 @@ def _interpreters(matrix: Matrix, lock: Lock) -> Diagnosis:
     """Check that the interpreters of the lock are installed."""
     wanted = sorted({environment.python for environment in used(matrix, lock)})
     unlocked = {cell.request.label for cell in matrix.cells if lock.entry(cell.request) is None}
-    here = {one.minor for one in interpreters.available()}
-    if missing := [minor for minor in wanted if minor not in here]:
+    if missing := [name for name in wanted if interpreters.known(name) is None]:
         text = f"Python {listed(missing)} is not installed here; uv will try to download it."
         remedy = "If the network does not allow that, install it with pyenv or uv."
         return Diagnosis("interpreters", None, text, remedy)
@@ -203,11 +202,11 @@ def _image_with_interpreter(
     matrix: Matrix, lock: Lock, images: tuple[Image, ...]
 ) -> tuple[Image, Interpreter] | None:
     """Return an image of the matrix and its interpreter, if both are on this machine."""
-    here = {one.minor: one for one in interpreters.available()}
     for environment in used(matrix, lock):
         image = find_image(environment, images, matrix.base)
-        if image is not None and environment.python in here:
-            return image, here[environment.python]
+        interpreter = interpreters.known(environment.python)
+        if image is not None and interpreter is not None:
+            return image, interpreter
     return None
 
 

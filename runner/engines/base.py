@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from runner.errors import EngineError
-from runner.python.interpreters import Interpreter
+from runner.python.interpreters import Interpreter, executable
 from runner.system import archive, child, digest, tempdir
 
 # The libraries that manylinux wheels may expect (PEP 513, 571, 599), beyond those Python links.
@@ -74,7 +74,7 @@ def fingerprint(interpreter: Interpreter) -> str:
 
 def assemble(interpreter: Interpreter, target: Path) -> None:
     """Write the base for an interpreter as a tar to ``target``; EngineError if that fails."""
-    python, program = f"python{interpreter.minor}", interpreter.path.resolve()
+    python, program = executable(interpreter.name), interpreter.path.resolve()
     shell, library = Path("/bin/sh").resolve(), f"usr/local/lib/{python}"
     try:
         standard, shared = _parts(interpreter)
@@ -116,7 +116,7 @@ def copy(interpreter: Interpreter, target: Path) -> None:
 
     The copy needs its ``lib`` folder in LD_LIBRARY_PATH.
     """
-    python = f"python{interpreter.minor}"
+    python = executable(interpreter.name)
     try:
         standard, shared = _parts(interpreter)
         _copy_files([(interpreter.path.resolve(), f"bin/{python}")], target)
@@ -137,7 +137,8 @@ def unpack(tar: Path, python: str, target: Path) -> None:
     The libraries of the base come along, except for the C library: a program can only load the one
     of its own system.
     """
-    program, standard = f"usr/local/bin/python{python}", f"usr/local/lib/python{python}/"
+    named = executable(python)
+    program, standard = f"usr/local/bin/{named}", f"usr/local/lib/{named}/"
 
     def name_of(entry: tarfile.TarInfo) -> str | None:
         path = PurePosixPath(entry.name)

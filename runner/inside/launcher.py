@@ -65,7 +65,7 @@ def main() -> None:
     spec = json.loads(sys.argv[1])
     if spec.get("parent_on_stdin") and select.select([0], [], [], 0)[0]:
         return  # the parent died before the kernel tied this process to it
-    cores = os.sched_getaffinity(0)
+    cores = own_cores()
     cgroup = spec.get("cgroup", CGROUP)
     waited, foreign_share = wait_for_quiet(spec["quiet"], cores)
     before = counters(cgroup, cores)
@@ -180,6 +180,17 @@ def start(spec: Dict[str, Any], cores: Set[int]) -> "subprocess.Popen[bytes]":
         start_new_session=True,
         preexec_fn=prefer_as_oom_victim,  # noqa: PLW1509 (no thread runs yet)
     )
+
+
+def own_cores() -> Set[int]:
+    """Return the cores that this process may use, which PyPy does not know by itself."""
+    with open("/proc/self/status") as file:
+        (listed,) = (line for line in file if line.startswith("Cpus_allowed_list:"))
+    cores = set()  # type: Set[int]
+    for part in listed.split()[1].split(","):
+        first, _, last = part.partition("-")
+        cores.update(range(int(first), int(last or first) + 1))
+    return cores
 
 
 def prefer_as_oom_victim() -> None:

@@ -46,7 +46,7 @@ def choose(
     """
     attempts = _Attempts(asked, solve, files)
     common = [one for one in next(iter(asked.values())).days if attempts.may_all_use(one)]
-    common.sort(key=lambda one: one.minor not in preferred)
+    common.sort(key=lambda one: one.name not in preferred)
     for interpreter in common:
         found = attempts.on(interpreter)
         if all(found[request].rank == _perfect(one) for request, one in asked.items()):

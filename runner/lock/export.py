@@ -26,7 +26,7 @@ def as_pylock(environment: Environment, files: Files) -> str:
         f"# {_about(environment)}",
         'lock-version = "1.0"',
         f"environments = [{json.dumps(_marker(environment))}]",
-        f'requires-python = "=={environment.python}.*"',
+        f'requires-python = "=={_version(environment.python)}"',
         'created-by = "matrix-runner"',
     ]
     for package in environment.packages:
@@ -47,6 +47,12 @@ def _about(environment: Environment) -> str:
         f"{environment.request.label}: Python {environment.python} on {environment.platform}, "
         f"as of {environment.as_of.date()}"
     )
+
+
+def _version(python: str) -> str:
+    """Return the version of a Python as a specifier has it."""
+    plain = python.removeprefix("pypy").removesuffix("t")
+    return plain if plain.count(".") > 1 else f"{plain}.*"
 
 
 def _marker(environment: Environment) -> str:

@@ -54,11 +54,13 @@ class Pins:
 
     def of(self, interpreter: Interpreter) -> tuple[Pin, ...]:
         """Return the packages that an interpreter gets on this machine."""
-        major, minor = interpreter.minor.split(".")
+        is_pypy = interpreter.name.startswith("pypy")
         here = {
-            "python_version": f"{major}.{minor}",
+            "python_version": interpreter.minor,
             "python_full_version": interpreter.version,
             "implementation_version": interpreter.version,
+            "implementation_name": "pypy" if is_pypy else "cpython",
+            "platform_python_implementation": "PyPy" if is_pypy else "CPython",
         }
         return tuple(one for one in self.every if one.marker is None or one.marker.evaluate(here))
 
@@ -199,15 +201,15 @@ def pinned(
         if isinstance(package, str):
             return f"{request.label} cannot be installed from {pins.written}: {package}"
         if packages.setdefault(pin.name, package) != package:
-            return f"{pins.written} has two versions of {pin.name} for Python {interpreter.minor}"
+            return f"{pins.written} has two versions of {pin.name} for Python {interpreter.name}"
         if package.source and request.source_packages == REFUSE:
             return (
                 f"{request.label} needs {pin.name} {pin.version}, which has no wheel for Python "
-                f"{interpreter.minor}; set `source_packages: build` to allow source packages"
+                f"{interpreter.name}; set `source_packages: build` to allow source packages"
             )
     return Environment(
         request=request,
-        python=interpreter.minor,
+        python=interpreter.name,
         platform=machine_platform(),
         as_of=as_of,
         packages=tuple(packages[name] for name in sorted(packages)),
@@ -223,7 +225,7 @@ def _package(pin: Pin, interpreter: Interpreter, files: Files) -> Package | str:
     fitting = [one for one in known if one.fits(interpreter) and one.sha256]
     chosen = [one for one in fitting if one.tags] or fitting
     if not chosen:
-        return f"{subject} has no file for Python {interpreter.minor} on this platform"
+        return f"{subject} has no file for Python {interpreter.name} on this platform"
     return Package(
         name=pin.name,
         version=pin.version,

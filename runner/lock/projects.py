@@ -240,7 +240,7 @@ def _own_folder(source: Source, *, compiler: bool) -> Iterator[Path]:
 
 def _known(kept: Path, interpreter: Interpreter) -> Wheel | None:
     """Return the wheel for any Python or for this one; None if it was not built yet."""
-    for python in (ANY_PYTHON, interpreter.minor):
+    for python in (ANY_PYTHON, interpreter.name):
         for path in (kept / python).glob("*.whl"):
             return _described(path)
     return None
@@ -284,7 +284,7 @@ def _write(files: Mapping[str, File], folder: Path) -> None:
 def _why_not(source: Source, interpreter: Interpreter, reason: str, *, compiler: bool) -> str:
     advice = "" if compiler else ", or set `compile: true` if it needs a compiler"
     return (
-        f"the wheel of {_label(source)} cannot be built for Python {interpreter.minor}: "
+        f"the wheel of {_label(source)} cannot be built for Python {interpreter.name}: "
         f"{shortened(one_line(reason)).rstrip('.')}; make `uv build` work in a fresh copy of these "
         f"files{advice}."
     )
@@ -299,7 +299,7 @@ def _keep(built: Path, source: Source, interpreter: Interpreter, kept: Path) -> 
         reason = f"the build made {len(names)} wheels, or one with a strange name"
         raise PackagesError(_why_not(source, interpreter, reason, compiler=True)) from error
     is_pure = all((tag.abi, tag.platform) == ("none", "any") for tag in tags)
-    place = kept / (ANY_PYTHON if is_pure else interpreter.minor)
+    place = kept / (ANY_PYTHON if is_pure else interpreter.name)
     place.mkdir(exist_ok=True)
     atomic.write(place / names[0], safe.read(built / names[0]))
     return _described(place / names[0])

@@ -63,7 +63,7 @@ def resolve(
         return resolver.reason(wanted, answer)
     return Environment(
         request=request,
-        python=interpreter.minor,
+        python=interpreter.name,
         platform=interpreters.machine_platform(),
         as_of=as_of,
         packages=parse_locked(answer.text),
@@ -148,7 +148,7 @@ class _Resolver:
     def reason(self, wanted: str, answer: Answer) -> str:
         """Return why there is no solution, with advice."""
         reason = f"{self.request.label} cannot be resolved as of {self.as_of.date()}"
-        reason = f"{reason} for Python {self.interpreter.minor}: {answer.reason}"
+        reason = f"{reason} for Python {self.interpreter.name}: {answer.reason}"
         if self.request.source_packages == REFUSE:
             return f"{reason}; set `source_packages: build` to allow source packages"
         if self.compile(wanted).found:

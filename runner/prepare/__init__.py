@@ -207,7 +207,7 @@ def write_context(
     tree = folder / "tree"
     try:
         packages.install(environment, interpreter, tree)
-        _pack(tree, environment.python, folder / PACKED)
+        _pack(tree, interpreters.executable(environment.python), folder / PACKED)
         shutil.rmtree(tree)
         shutil.copyfile(dockerfile(), folder / DOCKERFILE)
     except OSError as error:
@@ -231,7 +231,7 @@ def _pack(tree: Path, python: str, target: Path) -> None:
     settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
     (tree / "pyvenv.cfg").write_bytes(settings)
     (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/python{python}")
+    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
         for path in sorted(tree.rglob("*")):
             tar.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_neutral)

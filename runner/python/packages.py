@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from runner.errors import PackagesError
 from runner.python import toml, uv
-from runner.python.interpreters import Interpreter
+from runner.python.interpreters import Interpreter, executable
 from runner.python.uv import Answer, Build
 from runner.records.environment import (
     REFUSE,
@@ -43,7 +43,7 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
     Every file gets the same date, so that equal environments give equal trees. Files may be hard
     links into the cache of uv: replace them, never write into them. PackagesError if it fails.
     """
-    site = folder / "lib" / f"python{environment.python}" / "site-packages"
+    site = folder / "lib" / executable(environment.python) / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     label = environment.request.label
     _install_packages(environment, interpreter, site.resolve())
@@ -310,7 +310,7 @@ def _locked_line(package: Package) -> str:
 def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
     """Compile all modules before any trial, and give every file the same date."""
     command = [str(interpreter.path), "-I", "-m", "compileall", "-qq", "-j", "0"]
-    command += ["-d", f"lib/python{interpreter.minor}/site-packages"]
+    command += ["-d", f"lib/{executable(interpreter.name)}/site-packages"]
     if interpreter.minor != "3.6":  # 3.6 can only check the date of the source, which is fixed
         command += ["--invalidation-mode", "unchecked-hash"]
     _date_files(site)

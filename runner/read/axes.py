@@ -26,7 +26,7 @@ from runner.read.schema import (
 )
 from runner.records import Value, shown
 from runner.records.environment import IndexSettings, Lock, Requirement, SourceKind, VersionRange
-from runner.records.patterns import EXPECTED, MINOR, NAMED, VERSION, fits
+from runner.records.patterns import EXPECTED, NAMED, PYTHON_NAME, VERSION, fits
 from runner.records.study import Axis, AxisKind
 from runner.text import listed, quoted
 
@@ -65,7 +65,7 @@ class Locked:
         return found
 
 
-ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: MINOR}
+ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: PYTHON_NAME}
 """The kinds whose values are versions, with the form of a value."""
 
 
@@ -290,9 +290,16 @@ def members(axis: Axis, value: Value) -> frozenset[str]:
         return frozenset({shown(value)}) if value in axis.values else frozenset()
     try:
         wanted = SpecifierSet(value, prereleases=True)
-        return frozenset(shown(one) for one in axis.values if Version(shown(one)) in wanted)
-    except (InvalidSpecifier, InvalidVersion):
+    except InvalidSpecifier:
         return frozenset()
+    return frozenset(word for word in map(shown, axis.values) if _is_in(word, wanted))
+
+
+def _is_in(version: str, wanted: SpecifierSet) -> bool:
+    try:
+        return Version(version) in wanted
+    except InvalidVersion:  # PyPy, or a free-threaded Python
+        return False
 
 
 def is_range(axis: Axis, value: Value) -> bool:

@@ -206,7 +206,7 @@ Images = Annotated[str, StringConstraints(pattern=patterns.IMAGES, max_length=25
 ImageTag = Annotated[str, StringConstraints(pattern=patterns.IMAGE_TAG)]
 Specifiers = Annotated[str, StringConstraints(pattern=patterns.SPECIFIERS, max_length=200)]
 Take = Annotated[str, StringConstraints(pattern=patterns.TAKE)]
-Minor = Annotated[str, StringConstraints(pattern=patterns.MINOR)]
+PythonName = Annotated[str, StringConstraints(pattern=patterns.PYTHON_NAME)]
 Duration = Annotated[float, PlainValidator(_duration), _with_unit("smh")]
 Size = Annotated[int, PlainValidator(_size), _with_unit("kmg")]
 Memory = Annotated[Size, AfterValidator(_enough)]

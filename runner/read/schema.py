@@ -114,7 +114,7 @@ class PackagesAxis(_Section):
 class PythonAxis(_Section):
     """An axis that changes the environment: versions of Python."""
 
-    python: _List[f.Minor] = Field(description='Minor versions, quoted: "3.12".')
+    python: _List[f.PythonName] = Field(description='Minor versions, quoted: "3.12".')
 
 
 class BaseAxis(_Section):
@@ -240,7 +240,7 @@ class IncludeSection(_Section):
     )
 
     packages: list[f.Requirement] = _optional("Additional packages of these cells.", [])
-    python: f.Minor | None = _optional('The minor version of Python, quoted: "3.7".')
+    python: f.PythonName | None = _optional('The minor version of Python, quoted: "3.7".')
     variables: dict[f.Variable, f.VariableValue] = _optional(
         "Environment variables to add or replace in these cells.", {}
     )

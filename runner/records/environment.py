@@ -104,7 +104,8 @@ class Source(Record):
 class EnvironmentRequest(Record):
     """The environment that a cell requests.
 
-    ``python`` is ``auto`` (the newest interpreter with a wheel) or a minor version such as ``3.7``.
+    ``python`` is ``auto`` (an interpreter of the time) or a version such as ``3.7``, ``3.12.4``,
+    ``3.13t`` (free-threaded) or ``pypy3.10``.
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
     date. ``packages`` are further requirements, and ``constraints`` limit the
     versions of all packages. ``compile`` allows a
@@ -200,7 +201,7 @@ class Environment(Record):
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value could be something else in a command of uv."""
-        patterns.check("python", [self.python], patterns.MINOR)
+        patterns.check("python", [self.python], patterns.PYTHON_NAME)
         patterns.check("platform", [self.platform], patterns.PLATFORM)
         patterns.check_pins("build_tools", self.build_tools)
 

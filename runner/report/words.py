@@ -246,7 +246,8 @@ def _value(evidence: Evidence, axis: str, value: Value) -> str:
     """Return a value as a sentence names it: a number alone does not say of what it is."""
     match evidence.run.matrix.axis(axis).kind:
         case AxisKind.PYTHON:
-            return f"Python {value}"
+            name = str(value)
+            return f"PyPy {name[4:]}" if name.startswith("pypy") else f"Python {name}"
         case AxisKind.VARIABLE:
             return f"{axis} {value}"
         case _:

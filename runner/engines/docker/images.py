@@ -25,7 +25,7 @@ from runner.engines.docker import labels
 from runner.engines.docker.client import cause, engine_at_work
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext
 from runner.errors import EngineError, EngineLostError, ImageBuildError
-from runner.python.interpreters import Interpreter
+from runner.python.interpreters import Interpreter, executable
 from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
 from runner.system import archive, digest, tempdir
@@ -92,7 +92,9 @@ class DockerImages:
         ``{python}`` in it stands for the version.
         """
         name = OFFICIAL if wanted in {"auto", "pull"} else wanted
-        name = name.replace("{python}", interpreter.minor)
+        name = name.replace("{python}", interpreter.name)
+        if executable(interpreter.name) != f"python{interpreter.minor}":
+            wanted = _assembled_only(wanted, interpreter)
         with self._bases_lock:  # several images are built at the same time
             match wanted:
                 case "host":
@@ -149,7 +151,7 @@ class DockerImages:
             found = self._client.api.images(self._own(f"{labels.REPOSITORY}/base"), filters=filters)
         for image in found:
             content = image["Labels"].get(labels.CONTENT, "")
-            base = self._assembled_base(interpreter.minor, content, made_of)
+            base = self._assembled_base(interpreter.name, content, made_of)
             if base.name in (image["RepoTags"] or ()):  # not that of another user
                 return base
         return None
@@ -162,7 +164,7 @@ class DockerImages:
         with tempdir.folder() as folder:
             tar = folder / "base.tar"
             assembled.assemble(interpreter, tar)
-            return self._imported(tar, interpreter.minor, assembled.fingerprint(interpreter))
+            return self._imported(tar, interpreter.name, assembled.fingerprint(interpreter))
 
     def _imported(self, tar: Path, python: str, made_of: str | None) -> Base:
         """Return the base in a tar; import it unless this user has it on the engine already."""
@@ -329,6 +331,16 @@ class DockerImages:
         tag = self._own(labels.image_tag(context, self._machine))
         program = self.describe().name
         return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
+
+
+def _assembled_only(wanted: str, interpreter: Interpreter) -> str:
+    """Return that a base is assembled here: the official images have no such Python."""
+    if wanted not in {"auto", "host"}:
+        raise EngineError(
+            f"{interpreter.name} runs only on a base that is assembled from this machine; remove "
+            f"`base: {wanted}` from the matrix."
+        )
+    return "host"
 
 
 def _facts(info: Mapping[str, Any], version: Mapping[str, Any], *, local: bool) -> EngineFacts:

@@ -16,6 +16,7 @@ from runner.engines.protocol import PACKED, BuildContext
 from runner.engines.venv.sandbox import Sandbox, can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
+from runner.python.interpreters import executable as named
 from runner.records.environment import Image
 from runner.system import archive, digest, places, safe, stored, tempdir
 
@@ -136,7 +137,7 @@ class Environments:
 
         copy = self._filled(f"{found.version}-{made_of[:32]}", fill)
         content = digest.of_content([made_of, (copy / CONTENT).read_text(encoding="ascii")])
-        return copy / "bin" / f"python{found.minor}", f"sha256:{content}"
+        return copy / "bin" / named(found.name), f"sha256:{content}"
 
     def unpacked(self, tar: Path, python: str, sandbox: Sandbox) -> tuple[Path, str]:
         """Return the executable of an assembled base, and the digest of the base.
@@ -146,7 +147,7 @@ class Environments:
         content = digest.of_file(tar)
         key = f"{python}-bundled-{content}"
         folder = self._filled(key, lambda folder: base.unpack(tar, python, folder))
-        executable = folder / "bin" / f"python{python}"
+        executable = folder / "bin" / named(python)
         libraries = f"LD_LIBRARY_PATH={folder / 'lib'}"
         if not sandbox.can_execute(executable, "import hashlib, zlib", folder, libraries):
             raise EngineError(

@@ -11,7 +11,7 @@ from packaging.tags import Tag
 
 from runner.errors import PackagesError
 from runner.python import interpreters
-from runner.python.interpreters import Interpreter, choose, examine, find
+from runner.python.interpreters import Interpreter, choose, examine, executable, find
 from tests.support.studies import ROOT
 
 
@@ -49,11 +49,39 @@ def test_a_broken_candidate_is_replaced_by_the_next(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "level"), [("pypy", "final"), ("cpython", "candidate"), ("cpythont", "final")]
+    ("kind", "level"), [("graalpy", "final"), ("cpython", "candidate"), ("cpythond", "final")]
 )
-def test_only_released_cpython_counts(tmp_path: Path, kind: str, level: str) -> None:
-    """Other implementations, previews and builds without the GIL are left out."""
+def test_only_released_interpreters_count(tmp_path: Path, kind: str, level: str) -> None:
+    """Other implementations, previews and debug builds are left out."""
     assert examine(_executable(tmp_path / "other", "3.13.0", kind, level)) is None
+
+
+@pytest.mark.parametrize(("kind", "name"), [("pypy", "pypy3.13"), ("cpythont", "3.13t")])
+def test_special_interpreters_are_found_only_by_name(tmp_path: Path, kind: str, name: str) -> None:
+    """`python: auto` and a minor version never choose them."""
+    path = _executable(tmp_path / "special", "3.13.0", kind)
+    found = examine(path)
+    assert found is not None
+    assert (found.name, found.minor, found.version) == (name, "3.13", "3.13.0")
+    assert choose([("3.13", path)]) == ()
+
+
+def test_an_exact_version_is_found_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minor version has one interpreter; the name of a patch release finds any of them."""
+    newest = interpreters.available()[0]
+    interpreters._special.cache_clear()  # noqa: SLF001 (as another process would be)
+    found = find(newest.version)
+    assert (found.path, found.version, found.name) == (newest.path, newest.version, newest.version)
+    monkeypatch.setattr("runner.python.interpreters.DOWNLOAD_TIMEOUT_S", 1.0)
+    with pytest.raises(PackagesError, match=r"no Python 3\.6\.99 "):
+        find("3.6.99")
+
+
+def test_programs_are_called_after_their_minor_version() -> None:
+    """A patch release has the name of its minor version."""
+    names = {"3.12": "python3.12", "3.12.4": "python3.12", "3.13t": "python3.13t"}
+    assert {name: executable(name) for name in names} == names
+    assert executable("pypy3.10") == "pypy3.10"
 
 
 def test_interpreters_of_pyenv_come_before_those_on_path() -> None:
@@ -70,6 +98,12 @@ def test_tags_are_those_of_the_interpreter() -> None:
     new = Interpreter(path=Path("python3.13"), version="3.13.0")
     assert {"cp37-cp37m", "cp36-abi3", "py3-none"} <= {_short(tag) for tag in old.tags}
     assert {"cp313-cp313", "cp37-abi3", "py3-none"} <= {_short(tag) for tag in new.tags}
+    pypy = Interpreter(path=Path("pypy3.9"), version="3.9.16", special="pypy3.9")
+    free = Interpreter(path=Path("python3.13t"), version="3.13.0", special="3.13t")
+    assert {"pp39-pypy39_pp73", "py3-none"} <= {_short(tag) for tag in pypy.tags}
+    assert not {"cp39-cp39", "cp39-abi3"} & {_short(tag) for tag in pypy.tags}
+    assert {"cp313-cp313t", "py3-none"} <= {_short(tag) for tag in free.tags}
+    assert "cp313-cp313" not in {_short(tag) for tag in free.tags}
     assert not {"cp37-cp37", "cp38-cp38", "cp38-abi3"} & {_short(tag) for tag in old.tags}
 
 

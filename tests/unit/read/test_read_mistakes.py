@@ -301,7 +301,8 @@ AXES = {
     ),
     "{python: [3.10]}": '4:19: axes.model.python[0]: 3.1 is a YAML float; quote it: "3.10"',
     '{python: ["3"]}': (
-        '4:19: axes.model.python[0]: expected a minor version such as "3.7", found "3"'
+        '4:19: axes.model.python[0]: expected a version of Python such as "3.7", "3.12.4", "3.13t" '
+        'or "pypy3.10", found "3"'
     ),
     "{variable: 1A, values: [1]}": (
         '4:20: axes.model.variable: expected the name of an environment variable, found "1A"'
