@@ -23,9 +23,9 @@ from runner.judge.records import Goal
 from runner.observer import Observer
 from runner.plan import complete_blocks, estimate, pending, to_repeat
 from runner.prepare import Prepared, prepare
-from runner.prepare.recipe import to_build, to_provide
+from runner.prepare.recipe import ready, to_build, to_provide
 from runner.records.attempts import Attempts
-from runner.records.environment import Environment, Images, ReadyImage
+from runner.records.environment import Environment, Images, ReadyImage, SourceKind
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
 from runner.report import write as write_report
@@ -140,6 +140,7 @@ class Pipeline:
                 root=self._root,
                 bundle=self._run.bundle,
             )
+        self._check_images(prepared)
         self._save_images(prepared)
         self._check_inputs()
         study = Study(
@@ -158,6 +159,23 @@ class Pipeline:
         except RunFolderError:  # nothing is left on the engine that somebody would have to find
             registry.forget_if_gone(study.run)
             raise
+
+    def _check_images(self, prepared: Prepared) -> None:
+        """Refuse an image of a Dockerfile that was built again since the run measured it.
+
+        What its build downloads is not locked, so it may be another one.
+        """
+        used = {result.image for result in self._results}
+        known = {one.environment: one.id for one in self._folder.images() if one.id in used}
+        for entry in ready(self._matrix, self._run.lock):
+            image = prepared.images.get(entry.request)
+            if entry.source.kind is not SourceKind.DOCKERFILE or image is None:
+                continue
+            if known.get(image.environment, image.id) != image.id:
+                raise ConfigError(
+                    f"the image of {entry.request.label} was removed and built again, so it may "
+                    "differ from the one that this run measured; begin another run with --new."
+                )
 
     def _save_images(self, prepared: Prepared) -> None:
         """Save the images, with those in which earlier trials of this run were executed."""

@@ -55,10 +55,16 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + ELLIPSIS
 
 
+def without_password(text: str) -> str:
+    """Return the text without the user and the password of an address in it."""
+    return re.sub(r"(\w://)[^/\s@]*@", r"\1", text)
+
+
 def quoted(text: str) -> str:
     """Return untrusted text in double quotes: one printable line of limited length."""
     import json  # noqa: PLC0415  not needed by --version and --help
 
+    text = without_password(text)
     if len(text) > LONGEST_QUOTE:
         text = text[:LONGEST_QUOTE] + ELLIPSIS
     return json.dumps(text, ensure_ascii=not text.isprintable())

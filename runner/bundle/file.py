@@ -36,8 +36,8 @@ from runner.records.environment import Base
 from runner.system import archive, digest, safe, stored, tempdir
 from runner.text import size
 
-FORMAT = 1
-"""The format of bundle.json. 1: the first."""
+FORMAT = 2
+"""The format of bundle.json. 1: the first. 2: environments may have a base of their own."""
 
 SUFFIX = ".tar.gz"
 ENDING = f"-bundle{SUFFIX}"

@@ -13,7 +13,7 @@ from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
 from runner.plan import quick
 from runner.prepare import observed
-from runner.prepare.recipe import dockerfile, image_key, to_build, used
+from runner.prepare.recipe import dockerfile, image_key, ready, to_build, used
 from runner.read import Locked, read
 from runner.records.environment import Base, Environment, Lock
 from runner.records.run import Run, Start
@@ -53,6 +53,9 @@ def bundled_study(bundle: Bundle) -> BundledStudy:
         matrix, lock = run.run.matrix, run.run.lock
     for name in (matrix.experiment.script, *matrix.experiment.data):
         bundle.file(name if PurePosixPath(name).is_absolute() else f"{STUDY}/{name}")
+    if images := ready(matrix, lock):
+        labels = listed([one.request.label for one in images])
+        raise BundleError(f"a replay runs no other container images than its own ({labels}).")
     if absent := missing(matrix, lock):
         labels = listed([request.label for request in absent])
         raise BundleError(f"the bundle's lock has no entry for {labels}; get another copy.")

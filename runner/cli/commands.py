@@ -196,6 +196,8 @@ def bundle(options: Options) -> Exit:
         if contents is None:
             locked = _locked(options, matrix, observer, engine)
             contents = BundleContents(matrix=matrix, lock=locked, path=options.matrix, run=None)
+        else:
+            provide_wheels(contents.matrix, contents.lock, _outside(options, asks=False))
         pack(contents, engine, options.for_python or (this_python(),), target, observer.note)
         observer.note(f"{target}: {size(target.stat().st_size)}")
         script = shlex.quote(f"{folder_of(target)}/{SCRIPT}")

@@ -12,7 +12,7 @@ def warnings(matrix: Matrix, plan: Plan, cores: int) -> Iterator[str]:
     yield from _too_few_blocks(matrix, plan)
     for limit in matrix.policy:
         yield from _wrong_sign(matrix, limit)
-    yield from _too_many_cores(matrix.limits.cpus, cores)
+    yield from _too_many_cores(matrix.cpus, cores)
 
 
 def _too_few_blocks(matrix: Matrix, plan: Plan) -> Iterator[str]:

@@ -134,7 +134,8 @@ def _engine(facts: EngineFacts) -> Diagnosis:
 
 
 def _memory(matrix: Matrix, facts: EngineFacts) -> Diagnosis:
-    limit, available = matrix.limits.memory_bytes, facts.memory_bytes
+    limit = max(matrix.limits_of(cell).memory_bytes for cell in matrix.cells)
+    available = facts.memory_bytes
     text = f"A trial may use {memory(limit)}; the engine has {memory(available)}."
     return Diagnosis("memory", limit <= available, text, "Lower limits.memory in the matrix.")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from runner.records.environment import (
     Unsupported,
 )
 from runner.records.study import Matrix
+from runner.system import digest
 from runner.system.parallel import in_parallel
 from runner.text import counted, listed
 
@@ -67,7 +69,9 @@ def lock_matrix(
     """
     named = next((request.index for request in absent), None)  # all are of one matrix
     files = files or Index(configured(named)).files
-    found = resolve_all(absent, _pythons(matrix, known), ask, files, outside)
+    found = resolve_all(
+        absent, _pythons(matrix, known), ask, files, outside, _project_day(known, matrix)
+    )
     for entry in found:
         if isinstance(entry, ReadyImage):
             note(f"locked {entry.request.label}: {entry.source.written}, {entry.digest[:19]}...")
@@ -91,13 +95,22 @@ def provide_wheels(matrix: Matrix, lock: Lock, outside: Outside) -> None:
     """
     for request in matrix.requests:
         entry, source = lock.entry(request), request.source(SourceKind.PROJECT)
-        if not isinstance(entry, Environment) or not _lost(entry):
+        if not isinstance(entry, Environment):
             continue
-        for path in outside.local_wheels(request.index):
+        local = {path.name: path for path in outside.local_wheels(request.index)}
+        for wheel in entry.wheels:
+            if wheel.name in local and wheel.hash != f"sha256:{digest.of_file(local[wheel.name])}":
+                raise ConfigError(
+                    f"{local[wheel.name]} was replaced since {request.label} was locked; remove "
+                    "its entry from the lock and lock again, or restore the file."
+                )
+        if not _lost(entry):
+            continue
+        for path in local.values():
             packages.keep_wheel(path)
         if source is not None:
             interpreter = interpreters.find(entry.python)
-            outside.wheel(source, interpreter, compiler=request.compile)
+            outside.wheel(source, interpreter, request)
         if lost := _lost(entry):
             raise ConfigError(
                 f"{listed(lost)} of {request.label} is not here as it was locked; restore the file "
@@ -119,23 +132,25 @@ def ranges_of(matrix: Matrix) -> tuple[LockedRange, ...]:
     )
 
 
-def resolve_all(
+def resolve_all(  # noqa: PLR0917 (each is another source of what is resolved)
     requests: Sequence[EnvironmentRequest],
     preferred: Collection[str],
     ask: Ask,
     files: Files,
     outside: Outside | None = None,
+    known_day: datetime | None = None,
 ) -> tuple[Entry, ...]:
     """Resolve requests; those with ``python: auto`` get the same interpreter if possible.
 
-    Minor versions in ``preferred`` are tried first.
+    Minor versions in ``preferred`` are tried first. ``known_day`` is the day of the locked states
+    of the project under test.
     """
     found: dict[EnvironmentRequest, Environment | str] = {}
     groups: dict[str, dict[EnvironmentRequest, Options]] = {}
     outside = outside or Outside(Path("matrix.yaml"), Lock(entries=()))
     local = outside.local_wheels(next((one.index for one in requests), None))
     files = with_local(files, local)
-    solver = _Solver(ask, files, outside, local)
+    solver = _Solver(ask, files, outside, local, known_day)
     ready = {request: image for request in requests if (image := solver.ready(request))}
     resolvable = [request for request in requests if request not in ready]
     offers = in_parallel(solver.options, resolvable)
@@ -166,6 +181,8 @@ class _Solver:
     files: Files
     outside: Outside
     local: Sequence[Path]
+    project_day: datetime | None = None
+    """The day of the locked entries of the project, which a new state of it gets too."""
 
     def ready(self, request: EnvironmentRequest) -> ReadyImage | None:
         """Return the entry of a request for an image or a Dockerfile; None for any other."""
@@ -180,7 +197,10 @@ class _Solver:
         """Return where a request may be resolved."""
         source = request.source(SourceKind.LOCK)
         if source is None:
-            return options(request, self.files)
+            found = options(request, self.files)
+            if isinstance(found, Options) and self.project_day and _is_only_project(request):
+                return replace(found, days=dict.fromkeys(found.days, self.project_day))
+            return found
         return options_of(request, self.outside.pins(source), self.files)
 
     def solve(
@@ -237,7 +257,19 @@ class _Solver:
         """Yield the wheel of the project under test, if the request has one."""
         source = request.source(SourceKind.PROJECT)
         if source is not None:
-            yield self.outside.wheel(source, interpreter, compiler=request.compile)
+            yield self.outside.wheel(source, interpreter, request)
+
+
+def _is_only_project(request: EnvironmentRequest) -> bool:
+    """Whether the day of an environment is that of locking: a project has no upload time."""
+    alone = not request.requirements and request.as_of == "release"
+    return alone and request.source(SourceKind.PROJECT) is not None
+
+
+def _project_day(known: Lock, matrix: Matrix) -> datetime | None:
+    """Return the day as of which other states of the project are locked; None if there is none."""
+    entries = (known.entry(one) for one in matrix.requests if _is_only_project(one))
+    return next((one.as_of for one in entries if isinstance(one, Environment)), None)
 
 
 def _not_built(entry: Environment, why: str) -> str:

@@ -17,7 +17,14 @@ from runner.python.addresses import configured
 from runner.python.index import Index, with_local
 from runner.python.interpreters import Interpreter
 from runner.read import Locked
-from runner.records.environment import IndexSettings, Lock, Source, SourceKind, VersionRange
+from runner.records.environment import (
+    EnvironmentRequest,
+    IndexSettings,
+    Lock,
+    Source,
+    SourceKind,
+    VersionRange,
+)
 from runner.system import digest, git, safe
 from runner.system.context import context_digest
 from runner.text import quoted
@@ -85,20 +92,24 @@ class Outside:
         return self._ask_engine(name)
 
     def local_wheels(self, index: IndexSettings | None) -> tuple[Path, ...]:
-        """Return the wheels in the folder that the matrix names, but no links that lead out."""
+        """Return the wheels in the folder that the matrix names, but no links."""
         if index is None or index.wheels is None:
             return ()
         found = []
         for path in sorted((self._folder / index.wheels).glob("*.whl")):
+            if path.is_symlink():
+                continue
             with suppress(OSError, InvalidWheelFilename):
                 parse_wheel_filename(path.name)
                 found.append(safe.inside(self._folder, f"{index.wheels}/{path.name}"))
         return tuple(found)
 
-    def wheel(self, source: Source, interpreter: Interpreter, *, compiler: bool) -> Wheel:
+    def wheel(self, source: Source, interpreter: Interpreter, request: EnvironmentRequest) -> Wheel:
         """Return the wheel of a project, which is built unless it is known; PackagesError."""
-        found = self._project(source.written)
-        return projects.wheel(self._folder, found, interpreter, compiler=compiler)
+        found, compiler = self._project(source.written), request.compile
+        return projects.wheel(
+            self._folder, found, interpreter, compiler=compiler, index=request.index
+        )
 
     def _context(self, written: str) -> str:
         """Return the digest of the context of a Dockerfile."""

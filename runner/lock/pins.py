@@ -23,6 +23,7 @@ from runner.python import toml, uv
 from runner.python.index import File, Files, named
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import REFUSE, Environment, EnvironmentRequest, Package
+from runner.text import quoted
 
 UV_LOCK, PROJECT = "uv.lock", "pyproject.toml"
 EXPORT_TIMEOUT_S = 60.0
@@ -62,7 +63,11 @@ class Pins:
             "implementation_name": "pypy" if is_pypy else "cpython",
             "platform_python_implementation": "PyPy" if is_pypy else "CPython",
         }
-        return tuple(one for one in self.every if one.marker is None or one.marker.evaluate(here))
+        return tuple(
+            one
+            for one in self.every
+            if one.marker is None or one.marker.evaluate(here, "lock_file")
+        )
 
 
 def read_pins(written: str, content: Content) -> Pins:
@@ -75,7 +80,7 @@ def read_pins(written: str, content: Content) -> Pins:
         if name.startswith("pylock.") and name.endswith(".toml"):
             return _from_pylock(written, toml.loads(text))
         return _from_requirements(written, text)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{written} cannot be read as a lock file ({error}).") from error
 
 
@@ -157,23 +162,25 @@ def _from_requirements(written: str, text: str) -> Pins:
 
 def _pinned(line: str) -> Pin:
     if line.startswith("-"):
-        raise ValueError(
-            f"`{line.split(maxsplit=1)[0]}` is not supported; write all packages into one file"
-        )
+        option = quoted(line.split(maxsplit=1)[0])
+        raise ValueError(f"{option} is not supported; write all packages into one file")
     words, *options = re.split(r"\s+--", line)
     if any(not one.startswith("hash=") for one in options):
-        raise ValueError(f"`{line[:60]}` has an option that is not supported; keep only `--hash`")
+        raise ValueError(f"{quoted(line)} has an option that is not supported; keep only `--hash`")
+    hashes = frozenset(one.partition("sha256:")[2] for one in options if "sha256:" in one)
+    if options and not hashes:
+        raise ValueError(f"{quoted(words)} has no sha256 among its hashes")
     try:
         wanted = Requirement(words.replace(" --", ""))
         (version,) = (one.version for one in wanted.specifier if one.operator in {"==", "==="})
         Version(version)
     except (InvalidRequirement, InvalidVersion, ValueError) as error:
-        raise ValueError(f"`{words[:60]}` has no exact version such as numpy==1.26.4") from error
+        raise ValueError(f"{quoted(words)} has no exact version such as numpy==1.26.4") from error
     return Pin(
         name=canonicalize_name(wanted.name),
         version=version,
         marker=wanted.marker,
-        hashes=frozenset(one.partition("sha256:")[2] for one in options if "sha256:" in one),
+        hashes=hashes,
     )
 
 
@@ -226,12 +233,15 @@ def _package(pin: Pin, interpreter: Interpreter, files: Files) -> Package | str:
     chosen = [one for one in fitting if one.tags] or fitting
     if not chosen:
         return f"{subject} has no file for Python {interpreter.name} on this platform"
-    return Package(
-        name=pin.name,
-        version=pin.version,
-        hashes=tuple(sorted(f"sha256:{one.sha256}" for one in chosen)),
-        source=not chosen[0].tags,
-    )
+    try:
+        return Package(
+            name=pin.name,
+            version=pin.version,
+            hashes=tuple(sorted(f"sha256:{one.sha256}" for one in chosen)),
+            source=not chosen[0].tags,
+        )
+    except ValueError as error:
+        return f"{quoted(subject)} cannot be a package ({error})"
 
 
 def _files(pin: Pin, files: Files) -> Sequence[File]:

@@ -18,9 +18,10 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from runner.errors import ConfigError, PackagesError
-from runner.python import uv
+from runner.python import addresses, uv
 from runner.python.interpreters import Interpreter
 from runner.python.uv import Build
+from runner.records.environment import IndexSettings
 from runner.system import atomic, digest, git, safe, tempdir
 from runner.system.git_objects import LARGEST_FOLDER, LARGEST_OBJECT, MOST_FILES, File
 from runner.text import one_line, quoted, shortened, size
@@ -92,16 +93,26 @@ def source(root: Path, project: str, at: str, without: Collection[str] = ()) -> 
     )
 
 
-def wheel(root: Path, source: Source, interpreter: Interpreter, *, compiler: bool) -> Wheel:
-    """Return the wheel of sources from our cache, or build it.
+def wheel(
+    root: Path,
+    source: Source,
+    interpreter: Interpreter,
+    *,
+    compiler: bool,
+    index: IndexSettings | None = None,
+) -> Wheel:
+    """Return the wheel of sources from our cache, or build it with tools from the index.
 
     PackagesError if it cannot be built, or if the sources are no longer the same.
     """
     try:
         with _own_folder(source, compiler=compiler) as kept:
             known = _known(kept, interpreter)
-            return known or _build(root, source, interpreter, compiler, kept)
-    except (OSError, RuntimeError) as error:
+            if known is not None:
+                return known
+            build = _permission(source, interpreter, compiler=compiler, index=index)
+            return _build(root, source, interpreter, build, kept)
+    except (OSError, RuntimeError, ValueError) as error:
         raise PackagesError(
             f"the wheel of {_label(source)} cannot be kept ({error}); free some disk space, or set "
             "XDG_CACHE_HOME to a folder that you can write."
@@ -246,15 +257,19 @@ def _known(kept: Path, interpreter: Interpreter) -> Wheel | None:
     return None
 
 
-def _build(
-    root: Path, source: Source, interpreter: Interpreter, compiler: bool, kept: Path
-) -> Wheel:
+def _permission(
+    source: Source, interpreter: Interpreter, *, compiler: bool, index: IndexSettings | None
+) -> Build:
+    variables = dict.fromkeys(VERSION_VARIABLES, source.version) | {"SOURCE_DATE_EPOCH": EARLIEST}
+    variables |= addresses.variables(index) if index else {}
+    return Build(interpreter=interpreter.path, compiler=compiler, variables=variables)
+
+
+def _build(root: Path, source: Source, interpreter: Interpreter, build: Build, kept: Path) -> Wheel:
     """Build the wheel of sources, and keep it."""
     files, _ = _read(root, source.project, source.commit or WORKTREE, source.without)
     if _digest(files) != source.digest:
         raise PackagesError(f"the files of {_label(source)} have changed since: try again.")
-    variables = dict.fromkeys(VERSION_VARIABLES, source.version) | {"SOURCE_DATE_EPOCH": EARLIEST}
-    build = Build(interpreter=interpreter.path, compiler=compiler, variables=variables)
     with tempdir.folder() as folder:
         _write(files, folder / "source")
         answer = uv.build_wheel(
@@ -264,7 +279,7 @@ def _build(
             timeout_s=BUILD_TIMEOUT_S,
         )
         if not answer.found:
-            raise PackagesError(_why_not(source, interpreter, answer.text, compiler=compiler))
+            raise PackagesError(_why_not(source, interpreter, answer.text, compiler=build.compiler))
         return _keep(folder / "built", source, interpreter, kept)
 
 

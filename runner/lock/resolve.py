@@ -47,14 +47,13 @@ def resolve(
     ``local`` are wheels that may be chosen like those of an index.
     """
     resolver = _Resolver(request, interpreter, as_of, ask, wheels, local)
-    chosen = [_chosen(line, interpreter, local) for line in lines]
-    wanted = "\n".join((*chosen, *request.packages, *(f"./{one.name}" for one in wheels)))
+    chosen = [_chosen(line, interpreter, local) for line in (*lines, *request.packages)]
+    wanted = "\n".join((*chosen, *(f"./{one.name}" for one in wheels)))
     tools = resolver.tools() if newest_tools else ()
     answer = resolver.compile(
         wanted,
         *LOCKED,
         *(("--constraints=installed.txt",) if tools else ()),
-        *(("--constraints=constraints.txt",) if request.constraints else ()),
         tools=tools,
         installed=resolver.of_that_day(tools),
         builds=request.source_packages == BUILD,
@@ -73,19 +72,22 @@ def resolve(
 
 
 def _chosen(line: str, interpreter: Interpreter, local: Sequence[Path]) -> str:
-    """Return an exact requirement, or the wheel on this machine that serves it.
+    """Return a requirement, or the newest wheel on this machine that serves it.
 
     An index may have another package of the same name and version.
     """
     wanted = Requirement(line)
     extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
-    for path in local:
-        file, name = named(path.name), parse_wheel_filename(path.name)[0]
-        if file is None or name != canonicalize_name(wanted.name) or not file.fits(interpreter):
-            continue
-        if wanted.specifier.contains(file.version, prereleases=True):
-            return f"./{LOCAL}/{path.name}{extras}"
-    return line
+    marker = f" ; {wanted.marker}" if wanted.marker else ""
+    fitting = [
+        (file.version, path.name)
+        for path in local
+        if parse_wheel_filename(path.name)[0] == canonicalize_name(wanted.name)
+        and (file := named(path.name)) is not None
+        and file.fits(interpreter)
+        and wanted.specifier.contains(file.version, prereleases=True)
+    ]
+    return f"./{LOCAL}/{max(fitting)[1]}{extras}{marker}" if fitting else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class _Resolver:
                 *("pip", "compile", "--no-header", "--no-annotate"),
                 *(() if builds else ("--no-build",)),
                 *((f"--find-links={LOCAL}",) if self.local else ()),
+                *(("--constraints=constraints.txt",) if self.request.constraints else ()),
                 *options,
                 *settings(self.interpreter, day or index_day(self.request, self.as_of), tools),
                 *("--", "wanted.txt"),

@@ -5,6 +5,7 @@ from. The environment's digest covers the lock entry and the build recipe. Editi
 changes none of them, so it builds nothing.
 """
 
+import re
 import shutil
 import tarfile
 import time
@@ -192,7 +193,8 @@ def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> 
     """Write the build context of every environment; return the commands that build them."""
     commands = []
     for environment in distinct(matrix, lock):
-        name = f"{environment.request.label}-{environment_digest(environment)[:8]}"
+        label = re.sub(r"[^\w.=,@+-]", "_", environment.request.label, flags=re.ASCII)
+        name = f"{label[:100]}-{environment_digest(environment)[:8]}"
         context = write_context(environment, matrix.base, engine, folder / name)
         commands.append(engine.command(context))
     return tuple(commands)

@@ -21,6 +21,7 @@ from runner.records.environment import (
     EnvironmentRequest,
     LocalWheel,
     Package,
+    SourceKind,
 )
 from runner.system import atomic, child, digest, safe, tempdir
 from runner.text import listed
@@ -162,8 +163,12 @@ def why_not_built(environment: Environment, interpreter: Interpreter) -> str | N
 
 
 def index_day(request: EnvironmentRequest, as_of: datetime) -> datetime | None:
-    """Return the day after which files do not count; None for today, which needs no dates."""
-    return None if request.as_of == "today" else as_of
+    """Return the day after which files do not count; None if all do.
+
+    Today needs no dates, and a lock file of the user names exact files.
+    """
+    exact = request.source(SourceKind.LOCK) is not None
+    return None if exact or request.as_of == "today" else as_of
 
 
 def _failed(environment: Environment, reason: str) -> PackagesError:

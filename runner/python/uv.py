@@ -13,6 +13,7 @@ from runner.errors import PackagesError
 from runner.python import addresses, confinement
 from runner.records.environment import IndexSettings
 from runner.system import child, places, tempdir
+from runner.text import without_password
 
 # The environment variables that uv may see: how to reach the index, and where files belong.
 # Others (VIRTUAL_ENV, UV_RESOLUTION, PYTHONPATH, ...) could change what is resolved.
@@ -284,7 +285,7 @@ def conclusion(error: str) -> str:
 def _error(words: str) -> str:
     """Return the output of uv from ``error:`` on, or all of it, without passwords."""
     found = re.search(r"^error: (.*)", words, re.MULTILINE | re.DOTALL)
-    return re.sub(r"(\w://)[^/\s@]*@", r"\1", found[1] if found else words).strip()
+    return without_password(found[1] if found else words).strip()
 
 
 def environment(folder: Path, build: Build | None = None) -> dict[str, str]:

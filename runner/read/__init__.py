@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from runner.errors import ConfigError
-from runner.read.axes import Locked, Outside, axis_problems, make_axes, whole_problems
+from runner.read.axes import (
+    Locked,
+    Outside,
+    axis_problems,
+    build_problems,
+    make_axes,
+    variable_problems,
+    whole_problems,
+)
 from runner.read.cells import CellMaker
 from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, expand
@@ -55,12 +63,14 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     problems = [
         *axis_problems(document, axes),
         *whole_problems(document, axes),
+        *variable_problems(document, axes),
+        *build_problems(document, axes),
         *grid.problems,
         *grid.id_problems(),
         *_parameter_problems(document),
         *_file_problems(document, path.parent),
         *_listed_problems(document, path.parent),
-        *_wheels_problems(document, path.parent),
+        *([] if isinstance(outside, Locked) else _wheels_problems(document, path.parent)),
         *_metric_problems(document),
         *grid.baseline_problems(document.baseline or {}),
         *_compare_problems(document, grid),

@@ -25,7 +25,14 @@ from runner.read.schema import (
     VersionsAxis,
 )
 from runner.records import Value, shown
-from runner.records.environment import IndexSettings, Lock, Requirement, SourceKind, VersionRange
+from runner.records.environment import (
+    REFUSE,
+    IndexSettings,
+    Lock,
+    Requirement,
+    SourceKind,
+    VersionRange,
+)
 from runner.records.patterns import EXPECTED, NAMED, PYTHON_NAME, VERSION, fits
 from runner.records.study import Axis, AxisKind
 from runner.text import listed, quoted
@@ -54,6 +61,12 @@ class Locked:
             raise ConfigError(
                 f'the versions "{wanted.specifier}" of {listed(wanted.distributions, "or")} are '
                 "not locked yet; run `python -m runner lock` first."
+            )
+        specifiers = SpecifierSet(wanted.specifier, prereleases=True)
+        if not found or not all(_is_in(one, specifiers) for one in found):
+            raise ConfigError(
+                f"the locked versions {listed(found)} are not all in the range "
+                f'"{wanted.specifier}"; remove the range from the lock and lock again.'
             )
         return found
 
@@ -89,6 +102,8 @@ WHOLE: Mapping[AxisKind, tuple[str, frozenset[AxisKind], tuple[str, ...]]] = {
         frozenset({AxisKind.VERSION, AxisKind.PACKAGES}),
         _PACKAGES,
     ),
+    AxisKind.PYTHON: ("the axis `{axis}` chooses the Python", frozenset(), ("python",)),
+    AxisKind.BASE: ("the axis `{axis}` chooses the base", frozenset(), ("base",)),
     AxisKind.IMAGE: _IMAGES,
     AxisKind.DOCKERFILE: (
         _IMAGES[0],
@@ -96,7 +111,7 @@ WHOLE: Mapping[AxisKind, tuple[str, frozenset[AxisKind], tuple[str, ...]]] = {
         _IMAGES[2],
     ),
 }
-"""What an axis says about whole environments: the kinds and the settings that contradict it."""
+"""What an axis decides alone: in words, and the kinds and settings that would contradict it."""
 
 KEYS = {AxisKind.VERSION: "versions", AxisKind.VARIABLE: "values", AxisKind.PROJECT: "at"}
 """The key that holds the values, where it is not named after the kind."""
@@ -182,8 +197,9 @@ def _of_images(name: str, section: ImageAxis) -> Axis:
         raise ConfigError("`{version}` in `image` and the key `versions` need each other.")
     if not isinstance(section.image, str):
         return _named(name, AxisKind.IMAGE, section.image)
-    images = {one: section.image.replace("{version}", one) for one in section.versions or ()}
-    return _named(name, AxisKind.IMAGE, images)
+    versions = tuple(section.versions or ())
+    images = tuple(section.image.replace("{version}", one) for one in versions)
+    return Axis(name=name, kind=AxisKind.IMAGE, values=versions, meanings=images)
 
 
 def index_settings(document: Document) -> IndexSettings | None:
@@ -222,7 +238,7 @@ def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]
             values = ", ".join(f'"{shown(value)}"' for value in axis.values)
             sentence = "this list would only be a parameter; to compare versions of Python, write"
             yield Problem(path, f"{sentence} `python: {{python: [{values}]}}`", at_key=True)
-        elif axis.name in SETTINGS and axis.kind is not AxisKind.PYTHON:
+        elif axis.name in SETTINGS and (axis.name, axis.kind) != ("python", AxisKind.PYTHON):
             sentence = f"`{axis.name}` is a setting of `include` entries; rename the axis"
             yield Problem(path, sentence, at_key=True)
         if isinstance(section, VersionsAxis) and section.take and axis.range is None:
@@ -233,10 +249,13 @@ def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]
         twice = [axis.name for axis in axes if axis.kind is kind][1:]
         for name in twice:
             yield Problem(("axes", name), f"only one axis can be of the kind `{kind.value}`")
+    yield from repeated(
+        (("axes", axis.name, "variable"), axis.variable) for axis in axes if axis.variable
+    )
 
 
 def whole_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
-    """Yield what contradicts an axis whose values are whole environments."""
+    """Yield what contradicts an axis that decides something alone."""
     for axis in axes:
         if axis.kind in WHOLE:
             told, excluded, settings = WHOLE[axis.kind]
@@ -254,12 +273,37 @@ def _settings(document: Document, names: Collection[str]) -> Iterator[Keys]:
         if name in document.environment.model_fields_set:
             yield ("environment", name)
         for index, entry in enumerate(document.include):
-            if name in entry.model_fields_set:
+            if name in entry.model_fields_set and name not in document.axes:
                 yield ("include", index, name)
+
+
+def build_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
+    """Yield a problem if a project must be built although the matrix forbids all builds."""
+    if document.environment.source_packages == REFUSE:
+        for axis in axes:
+            if axis.kind is AxisKind.PROJECT:
+                path: Keys = ("environment", "source_packages")
+                yield Problem(path, f"the axis `{axis.name}` must be built; remove this")
+
+
+def variable_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]:
+    """Yield the variables that an axis sets, and a setting too."""
+    sets = {axis.variable: axis.name for axis in axes if axis.variable}
+    places: list[tuple[Keys, Collection[str]]] = [
+        (("environment", "variables"), document.environment.variables),
+        *((("include", n, "variables"), one.variables) for n, one in enumerate(document.include)),
+    ]
+    for path, variables in places:
+        for name in sets.keys() & variables:
+            sentence = f"the axis `{sets[name]}` sets this variable; remove one of the two"
+            yield Problem((*path, name), sentence, at_key=True)
 
 
 def _value_problems(path: Keys, section: AnyAxis, axis: Axis) -> Iterator[Problem]:
     """Yield the problems of listed values; names are unique, and checked on their own."""
+    if isinstance(section, ImageAxis) and section.versions:
+        versions = enumerate(section.versions)
+        yield from repeated(((*path, "versions", index), one) for index, one in versions)
     if axis.range is not None or axis.meanings:
         return
     here = path if isinstance(section, list) else (*path, KEYS.get(axis.kind, axis.kind.value))
@@ -273,26 +317,27 @@ def _value_problems(path: Keys, section: AnyAxis, axis: Axis) -> Iterator[Proble
 
 def value_problems(axis: Axis, value: Value, path: Keys) -> Iterator[Problem]:
     """Yield why an ``include`` entry cannot have a value on an axis."""
-    if value in axis.values or members(axis, value):
+    if members(axis, value):
         return
     if axis.kind in ANCHORED:
         pattern = ANCHORED[axis.kind]
         if not (isinstance(value, str) and fits(value, pattern)):
             yield Problem(path, f"expected {EXPECTED[pattern]}, found {shown(value)}")
-    elif axis.builds:
+    elif axis.builds or axis.meanings:
         known = [shown(one) for one in axis.values]
         yield from unknown("value", shown(value), known, path)
 
 
 def members(axis: Axis, value: Value) -> frozenset[str]:
     """Return the values of an axis that an entry's value means: itself, or those in a range."""
-    if value in axis.values or axis.kind not in ANCHORED or not isinstance(value, str):
-        return frozenset({shown(value)}) if value in axis.values else frozenset()
+    words = [shown(one) for one in axis.values]
+    if shown(value) in words or axis.kind not in ANCHORED or not isinstance(value, str):
+        return frozenset({shown(value)}).intersection(words)
     try:
         wanted = SpecifierSet(value, prereleases=True)
     except InvalidSpecifier:
         return frozenset()
-    return frozenset(word for word in map(shown, axis.values) if _is_in(word, wanted))
+    return frozenset(word for word in words if _is_in(word, wanted))
 
 
 def _is_in(version: str, wanted: SpecifierSet) -> bool:

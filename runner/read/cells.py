@@ -8,6 +8,7 @@ from runner.read.grid import Grid
 from runner.read.schema import Document, IncludeSection
 from runner.records import Scalar, Value, shown
 from runner.records.environment import EnvironmentRequest, Source, SourceKind
+from runner.records.patterns import PYTHON_NAME, fits
 from runner.records.study import Axis, AxisKind, Cell, Limits, Status
 
 
@@ -62,7 +63,8 @@ class CellMaker:
         environment = self.document.environment
         python, base = environment.python, None
         for entry in entries:
-            python = entry.python or python
+            if entry.python is not None and fits(entry.python, PYTHON_NAME):
+                python = entry.python
         for axis in axes:
             if axis.kind is AxisKind.PYTHON:
                 python = str(values[axis.name])

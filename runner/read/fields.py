@@ -8,6 +8,7 @@ from typing import Annotated
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Line
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -95,7 +96,9 @@ def _pinned(value: str) -> str:
     except InvalidRequirement:
         line = Line("none")
     versions = [one.version for one in line.specifier if one.operator == "=="]
-    if line.marker or len(line.specifier) != 1 or not versions or versions[0].endswith(".*"):
+    exact = bool(versions) and patterns.fits(versions[0], patterns.VERSION)
+    exact = exact and not versions[0].endswith(".*") and patterns.fits(line.name, patterns.PACKAGE)
+    if line.marker or len(line.specifier) != 1 or not exact:
         raise _expected("a package with its exact version, such as pandas[performance]==2.0.3")
     return value
 
@@ -105,6 +108,14 @@ def _parameter(value: object) -> Scalar:
         raise PydanticCustomError("string_type", "")
     if not isinstance(value, (bool, int, float, str)):
         raise _expected("text, a number, true or false")
+    return value
+
+
+def _specifiers(value: str) -> str:
+    try:
+        SpecifierSet(value)
+    except InvalidSpecifier:
+        raise _expected(EXPECTED[patterns.SPECIFIERS]) from None
     return value
 
 
@@ -199,14 +210,20 @@ Pinned = Annotated[
     AfterValidator(_pinned),
 ]
 Source = Annotated[str, StringConstraints(pattern=patterns.SOURCE)]
+Folder = Annotated[Source, AfterValidator(lambda value: str(PurePosixPath(value)))]
 Revision = Annotated[str, StringConstraints(pattern=patterns.REVISION)]
 IndexUrl = Annotated[str, StringConstraints(pattern=patterns.INDEX)]
 Image = Annotated[str, StringConstraints(pattern=patterns.IMAGE)]
 Images = Annotated[str, StringConstraints(pattern=patterns.IMAGES, max_length=255)]
 ImageTag = Annotated[str, StringConstraints(pattern=patterns.IMAGE_TAG)]
-Specifiers = Annotated[str, StringConstraints(pattern=patterns.SPECIFIERS, max_length=200)]
+Specifiers = Annotated[
+    str,
+    StringConstraints(pattern=patterns.SPECIFIERS, max_length=200),
+    AfterValidator(_specifiers),
+]
 Take = Annotated[str, StringConstraints(pattern=patterns.TAKE)]
 PythonName = Annotated[str, StringConstraints(pattern=patterns.PYTHON_NAME)]
+PythonOrRange = Annotated[str, StringConstraints(pattern=patterns.PYTHON_OR_RANGE)]
 Duration = Annotated[float, PlainValidator(_duration), _with_unit("smh")]
 Size = Annotated[int, PlainValidator(_size), _with_unit("kmg")]
 Memory = Annotated[Size, AfterValidator(_enough)]

@@ -21,7 +21,7 @@ from runner.read.fields import AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, Document, IncludeSection
 from runner.records import Coordinates, Value, as_id, shown
-from runner.records.study import Axis, AxisKind
+from runner.records.study import Axis
 from runner.text import did_you_mean, listed, quoted
 
 MOST_CELLS = 10_000
@@ -89,7 +89,7 @@ class Grid:
             yield from unknown("axis", axis, self.values, here, at_key=True)
             if axis not in axes or (ranges and members(axes[axis], value)):
                 continue
-            if axes[axis].kind is not AxisKind.PARAMETER and isinstance(value, float):
+            if axes[axis].builds and isinstance(value, float):
                 yield _unquoted(value, here)
             elif ranges and is_range(axes[axis], value):
                 yield _empty(value, here)
@@ -235,12 +235,10 @@ def _entry_problems(
             yield Problem(here, "this is an axis; move it out of `parameters`")
     for axis in axes:
         value, here = given.get(axis.name), (*path, axis.name)
-        if isinstance(value, float) and axis.kind is not AxisKind.PARAMETER:
+        if isinstance(value, float) and axis.builds:
             yield _unquoted(value, here)
         elif value is not None and is_range(axis, value) and not members(axis, value):
-            yield Problem(
-                here, f"no version of this axis is {quoted(shown(value))}; change the range"
-            )
+            yield _empty(value, here)
         elif value is not None:
             yield from value_problems(axis, value, here)
 

@@ -134,7 +134,7 @@ class LockAxis(_Section):
 class ProjectAxis(_Section):
     """An axis that changes the environment: revisions of the project under test."""
 
-    project: f.FilePath = Field(description="The folder with pyproject.toml or setup.py.")
+    project: f.Folder = Field(description="The folder with pyproject.toml or setup.py.")
     at: Values[f.Revision] = Field(
         description="Tags, branches, commits, or `worktree` for the files as they are now."
     )
@@ -153,7 +153,7 @@ class ImageAxis(_Section):
 class DockerfileAxis(_Section):
     """An axis of the user's own Dockerfiles."""
 
-    dockerfile: Values[f.FilePath] = Field(description="Folders with a Dockerfile each.")
+    dockerfile: Values[f.Folder] = Field(description="Folders with a Dockerfile each.")
 
 
 class VariableAxis(_Section):
@@ -240,7 +240,7 @@ class IncludeSection(_Section):
     )
 
     packages: list[f.Requirement] = _optional("Additional packages of these cells.", [])
-    python: f.PythonName | None = _optional('The minor version of Python, quoted: "3.7".')
+    python: f.PythonOrRange | None = _optional('The version of Python, quoted: "3.7".')
     variables: dict[f.Variable, f.VariableValue] = _optional(
         "Environment variables to add or replace in these cells.", {}
     )

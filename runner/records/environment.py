@@ -81,6 +81,10 @@ class SourceKind(Enum):
     DOCKERFILE = "dockerfile"
 
 
+READY = frozenset({SourceKind.IMAGE, SourceKind.DOCKERFILE})
+"""The sources that nothing is installed into."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Record):
     """Something outside the matrix that an environment is made from.
@@ -204,6 +208,10 @@ class Environment(Record):
         patterns.check("python", [self.python], patterns.PYTHON_NAME)
         patterns.check("platform", [self.platform], patterns.PLATFORM)
         patterns.check_pins("build_tools", self.build_tools)
+        if self.request.python not in {"auto", self.python}:
+            raise ValueError(f"{self.request.label} asks for Python {self.request.python}")
+        if any(source.kind in READY for source in self.request.sources):
+            raise ValueError(f"{self.request.label} asks for an image, not for packages")
 
     @property
     def base_key(self) -> str:
@@ -224,6 +232,11 @@ class ReadyImage(Record):
     def __post_init__(self) -> None:
         """Raise ValueError if a value is not written as a digest."""
         patterns.check("digest", [self.digest], patterns.HASH)
+        sources = self.request.sources
+        if len(sources) != 1 or sources[0].kind not in READY:
+            raise ValueError(f"{self.request.label} asks for no image")
+        if sources[0].digest not in {None, self.digest}:
+            raise ValueError(f"{self.request.label} asks for another image")
 
     @property
     def source(self) -> Source:

@@ -39,6 +39,7 @@ MINOR = r"^3\.[0-9]{1,2}$"
 _PYTHON = r"3\.[0-9]{1,2}(\.[0-9]{1,2}|t)?|pypy3\.[0-9]{1,2}"
 PYTHON_NAME = f"^({_PYTHON})$"
 PYTHON = f"^(auto|{_PYTHON})$"
+PYTHON_OR_RANGE = f"{PYTHON_NAME}|{SPECIFIERS}"
 AS_OF = r"^(release|today|[0-9]{4}-[0-9]{2}-[0-9]{2})$"
 SOURCE_PACKAGES = r"^(build|refuse)$"
 PLATFORM = r"^[a-z0-9][a-z0-9._-]{0,60}$"
@@ -64,6 +65,7 @@ EXPECTED = {
     REQUIREMENT: "a package such as `numpy` or `numpy<2`",
     MINOR: 'a minor version such as "3.7"',
     PYTHON_NAME: 'a version of Python such as "3.7", "3.12.4", "3.13t" or "pypy3.10"',
+    PYTHON_OR_RANGE: 'a version of Python such as "3.7", "3.12.4", "3.13t" or "pypy3.10"',
     PYTHON: '`auto` or a version such as "3.7", "3.12.4", "3.13t" or "pypy3.10"',
     AS_OF: "`release`, `today` or a date such as 2019-10-15",
     SOURCE_PACKAGES: "`build` or `refuse`",

@@ -13,7 +13,7 @@ from runner.inside import LAUNCHER, MATCHED
 from runner.lock.file import lock_path
 from runner.plan import looks_of, make_plan
 from runner.prepare.recipe import recipe_digest
-from runner.records.environment import Base, Environment, Lock
+from runner.records.environment import Base, Environment, Lock, SourceKind
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import identity, registry
@@ -81,7 +81,9 @@ def _files(matrix: Matrix, start: Start) -> Iterator[Path]:
     """Yield the files of a study."""
     if start.matrix is not None:
         yield from (start.matrix, lock_path(start.matrix))
-    for name in (matrix.experiment.script, *matrix.experiment.data):
+    locks = (one.source(SourceKind.LOCK) for one in matrix.requests)
+    names = [one.written for one in locks if one and not one.written.startswith("git:")]
+    for name in (matrix.experiment.script, *matrix.experiment.data, *matrix.files, *names):
         yield start.root / name
 
 

@@ -84,6 +84,7 @@ def _environment(entry: Entry) -> Mapping[str, object]:
         return {"unsupported": entry.reason}
     return {
         "python": entry.python,
+        **({"base": entry.request.base} if entry.request.base else {}),
         "platform": entry.platform,
         "as of": entry.as_of.isoformat(),
         "build tools": " ".join(entry.build_tools),

@@ -11,6 +11,7 @@ from runner.text import (
     memory,
     one_line,
     printable,
+    quoted,
     size,
 )
 
@@ -82,3 +83,9 @@ def test_a_similar_word_is_suggested() -> None:
     """Nothing is suggested if no word is similar."""
     assert did_you_mean("blocs", ["blocks", "name"]) == "; did you mean `blocks`?"
     assert not did_you_mean("blocs", ["name"])
+
+
+def test_a_quoted_address_has_no_password() -> None:
+    """A message can end up in a log that everybody reads."""
+    assert quoted("https://me:s3cret@host/simple") == '"https://host/simple"'
+    assert quoted("a@b") == '"a@b"'

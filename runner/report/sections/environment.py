@@ -206,7 +206,7 @@ def method(evidence: Evidence) -> Section:
 
 def _boundary(run: Run) -> str:
     """Name what encloses a trial."""
-    alone = f"on {counted(run.matrix.limits.cpus, 'core')}, alone"
+    alone = f"on {counted(run.matrix.cpus, 'core')}, alone"
     if run.engine.name != "venv":
         return f"container {alone}, without a network"
     network = "without" if sandboxed(run.engine.version) else "with"

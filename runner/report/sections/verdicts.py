@@ -20,7 +20,7 @@ from runner.report import figures, words
 from runner.report.evidence import Evidence
 from runner.report.records import Figure, Section, Statement, Table
 from runner.summarise import learning_curves
-from runner.text import counted, shortened, unbroken
+from runner.text import counted, memory, shortened, unbroken
 
 _CONTROL = (
     "Each block contained a second copy of {cell}, hidden among the other trials. There is no "
@@ -203,6 +203,7 @@ def _compared(evidence: Evidence, comparison: Comparison) -> Statement:
 
 def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
     """Yield one sentence if more than the compared package differs between the environments."""
+    yield from _settings(evidence, comparison)
     ours, theirs = (evidence.environment(cell.request) for cell in evidence.pair(comparison))
     if ours is None or theirs is None or ours == theirs:
         return
@@ -225,6 +226,25 @@ def _also_changed(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
         found.append(f"Python {theirs.python} \N{RIGHTWARDS ARROW} {ours.python}")
     if differing:
         found.append(counted(differing, "other package"))
+    if found:
+        yield f"Also changed: {', '.join(found)}."
+
+
+def _settings(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
+    """Yield one sentence if limits or variables differ, besides a compared variable."""
+    matrix, arrow = evidence.run.matrix, "\N{RIGHTWARDS ARROW}"
+    of, against = evidence.pair(comparison)
+    ours, theirs = matrix.limits_of(of), matrix.limits_of(against)
+    found = []
+    if ours.cpus != theirs.cpus:
+        found.append(f"cores {theirs.cpus} {arrow} {ours.cpus}")
+    if ours.memory_bytes != theirs.memory_bytes:
+        found.append(f"memory {memory(theirs.memory_bytes)} {arrow} {memory(ours.memory_bytes)}")
+    compared = {axis.variable for axis in matrix.axes}
+    for name in sorted({**of.variables, **against.variables}.keys() - compared):
+        values = [cell.variables.get(name, "not set") for cell in (against, of)]
+        if values[0] != values[1]:
+            found.append(f"{name} {shortened(values[0])} {arrow} {shortened(values[1])}")
     if found:
         yield f"Also changed: {', '.join(found)}."
 

@@ -459,7 +459,7 @@ def _other_dockerfile(folder: Path) -> None:
         (lambda one: (one / "study/script.py").unlink(), "script.py is damaged or missing"),
         (lambda one: (one / MANIFEST).unlink(), "is not a bundle"),
         (lambda one: (one / MANIFEST).write_text("{"), "is damaged (the whole file: Invalid JSON"),
-        (_contents(lambda one: one.update(format=9)), "format 9, this one reads up to 1"),
+        (_contents(lambda one: one.update(format=9)), "format 9, this one reads up to 2"),
         (_contents(lambda one: one.update(files={})), "matrix.lock is not part of the bundle"),
         (
             _contents(lambda one: one["files"].update({"../../etc/passwd": "0"})),

@@ -183,7 +183,7 @@ def test_a_hostile_lock_is_refused_before_anything_starts(
     )
     assert main([verb]) == Exit.CONFIG
     said = capsys.readouterr().err
-    assert said.startswith("matrix.lock: entries.0.request: python: expected `auto` or a minor")
+    assert said.startswith("matrix.lock: entries.0.request: python: expected `auto` or a vers")
     assert said.endswith("or remove it and lock again.\n")
     assert said.count("\n") == 1
 

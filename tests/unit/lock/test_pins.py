@@ -123,9 +123,16 @@ def _hashed(file: File, hash_: str) -> File:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("requirements.txt", "numpy>=1", r"`numpy>=1` has no exact version such as numpy==1.26.4"),
-        ("requirements.txt", "-r other.txt", r"`-r` is not supported; write all packages into one"),
+        ("requirements.txt", "numpy>=1", r'"numpy>=1" has no exact version such as numpy==1.26.4'),
+        ("requirements.txt", "-r other.txt", r'"-r" is not supported; write all packages into one'),
         ("requirements.txt", "a==1 --no-binary", r"keep only `--hash`"),
+        ("requirements.txt", f"a==1 --hash=sha512:{'0' * 128}", "has no sha256 among its hashes"),
+        (
+            "requirements.txt",
+            "--extra-index-url=https://me:s3cret@x/",
+            "index-url=https://x/. is not",
+        ),
+        ("pylock.toml", "x = " + "[" * 5000, "cannot be read as a lock file"),
         ("requirements.txt", "a @ https://x/a.whl", r"has no exact version"),
         ("pylock.toml", "x = [", "cannot be read as a lock file"),
         ("pylock.toml", "[packages]", "cannot be read as a lock file"),
@@ -141,6 +148,21 @@ def test_what_is_no_exact_lock_file_is_refused(name: str, text: str, said: str) 
     """The message names the file and what to change."""
     with pytest.raises(ConfigError, match=f"^{name} .*{said}"):
         _pins(text, name)
+
+
+def test_markers_of_groups_are_evaluated_without_any() -> None:
+    """PEP 751 lets a marker ask for extras and groups; the defaults are in the file."""
+    text = PYLOCK.replace("sys_platform == 'win32'", "'dev' in dependency_groups")
+    environment = _environment(_pins(text))
+    assert isinstance(environment, Environment)
+    assert "colorama" not in {one.name for one in environment.packages}
+
+
+def test_what_cannot_be_a_package_is_a_reason() -> None:
+    """A hash could become an option of uv."""
+    found = _environment(_pins(PYLOCK.replace(A[7:], "zz")))
+    assert isinstance(found, str)
+    assert "cannot be a package" in found
 
 
 def test_a_name_with_two_versions_is_a_reason() -> None:

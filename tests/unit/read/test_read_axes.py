@@ -1,5 +1,6 @@
 """The kinds of axes: what their values mean for a cell."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,9 @@ def test_values_can_have_names(tmp_path: Path) -> None:
 
 
 def test_python_is_part_of_the_request(tmp_path: Path) -> None:
-    """The axis may have the name of the setting, and wins over `environment`."""
+    """The axis may have the name of the setting."""
     axes = 'python: {python: ["3.10", "3.12"]}\n  six: {package: six, versions: ["1.16.0"]}'
-    cells = _cells(tmp_path, axes, 'environment: {python: "3.7"}')
+    cells = _cells(tmp_path, axes)
     request = cells["python=3.12,six=1.16.0"].request
     assert (request.python, request.label) == ("3.12", "six=1.16.0,python=3.12")
 
@@ -73,7 +74,7 @@ def test_a_base_is_part_of_the_request(tmp_path: Path) -> None:
 def test_a_variable_builds_nothing(tmp_path: Path) -> None:
     """All its cells share a request, and values are texts."""
     axis = "threads: {variable: OMP_NUM_THREADS, values: [1, 2.5, '03']}"
-    cells = _cells(tmp_path, axis, "environment: {variables: {A: 1, OMP_NUM_THREADS: 9}}")
+    cells = _cells(tmp_path, axis, "environment: {variables: {A: 1}}")
     assert len({cell.request for cell in cells.values()}) == 1
     assert {cell: dict(one.variables) for cell, one in cells.items()} == {
         "threads=1": {"A": "1", "OMP_NUM_THREADS": "1"},
@@ -281,6 +282,7 @@ include: [{app: a, packages: [toml], blocks: 1}]
         f"5:3: axes.python: {sentence}",
         f"6:15: environment.packages: {sentence}",
         f"6:32: environment.python: {sentence}",
+        "6:32: environment.python: the axis `python` chooses the Python; remove this",
         f"7:20: include[0].packages: {sentence}",
     ]
 
@@ -320,3 +322,111 @@ def test_a_revision_that_cannot_be_one_is_refused(tmp_path: Path, at: str) -> No
     text = f'format: 1\nname: k\naxes:\n  mine: {{project: ., at: ["{at}"]}}\n{REST}'
     (line,) = problems_of(tmp_path, text)
     assert "axes.mine.at[0]: expected a tag, a branch, a commit or `worktree`" in line
+
+
+@pytest.mark.parametrize(
+    ("axes", "more", "said"),
+    [
+        (
+            'python: {python: ["3.10"]}',
+            'environment: {python: "3.7"}',
+            "5:15: environment.python: the axis `python` chooses the Python; remove this",
+        ),
+        (
+            'py: {python: ["3.10"]}',
+            'include: [{py: "3.10", python: "3.7"}]',
+            "5:24: include[0].python: the axis `py` chooses the Python; remove this",
+        ),
+        (
+            "base: {base: [a, b]}",
+            "environment: {base: host}",
+            "5:15: environment.base: the axis `base` chooses the base; remove this",
+        ),
+        (
+            "threads: {variable: N, values: [1, 2]}",
+            "include: [{threads: 2, variables: {N: 4}}]",
+            (
+                "5:36: include[0].variables.N: the axis `threads` sets this variable; remove one "
+                "of the two"
+            ),
+        ),
+        (
+            "a: {variable: N, values: [1]}\n  b: {variable: N, values: [2]}",
+            "",
+            '5:17: axes.b.variable: "N" is already at axes.a.variable; change or remove one',
+        ),
+        (
+            "h: {variable: N, values: {fixed: 0, other: 1}}",
+            "include: [{h: fixd, blocks: 1}]",
+            "5:15: include[0].h: unknown value; did you mean `fixed`?",
+        ),
+        (
+            "lr: [1.0, 0.1]",
+            "exclude: [{lr: 1}]",
+            '5:16: exclude[0].lr: no cell has the value "1"; expected 1.0 or 0.1',
+        ),
+        (
+            'limits: {python: ["3.10"]}',
+            "",
+            "4:3: axes.limits: `limits` is a setting of `include` entries; rename the axis",
+        ),
+        (
+            'app: {image: "app:{version}", versions: ["1", "1"]}',
+            "",
+            (
+                '4:49: axes.app.versions[1]: "1" is already at axes.app.versions[0]; change or '
+                "remove one"
+            ),
+        ),
+        (
+            'mine: {project: ., at: ["v1"]}',
+            "environment: {source_packages: refuse}",
+            "5:32: environment.source_packages: the axis `mine` must be built; remove this",
+        ),
+    ],
+)
+def test_what_would_be_ignored_silently_is_refused(
+    tmp_path: Path, axes: str, more: str, said: str
+) -> None:
+    """A cell must be measured as it says."""
+    (tmp_path / "run.py").touch()
+    (tmp_path / "matrix.yaml").write_text(f"format: 1\nname: k\naxes:\n  {axes}\n{more}{REST}")
+    with pytest.raises(ConfigError) as refused:
+        read(tmp_path / "matrix.yaml", _Known())
+    assert str(refused.value) == f"{tmp_path}/matrix.yaml:{said}"
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        '{packages: ["six==v1.16.0"]}',
+        f'{{packages: ["{"a" * 120}==1"]}}',
+        "{dockerfile: [\u00fc]}",
+        '{dockerfile: ["old (1)"]}',
+        '{project: "pr\u00f6j", at: [v1]}',
+        '{package: six, versions: ">=1.*"}',
+        '{package: six, versions: "~=1"}',
+    ],
+)
+def test_what_no_record_can_hold_is_refused_with_its_place(tmp_path: Path, axis: str) -> None:
+    """The schema and the records agree on what a value may be."""
+    (line,) = problems_of(tmp_path, f"format: 1\nname: k\naxes:\n  a: {axis}\n{REST}")
+    assert re.match(r"4:\d+: axes\.a\.\w+(\[0\])?: expected ", line)
+
+
+def test_an_include_entry_can_name_a_range_of_pythons(tmp_path: Path) -> None:
+    """As on an axis of versions, it stands for those of the axis, but never for PyPy."""
+    cells = _cells(
+        tmp_path,
+        'python: {python: ["3.10", "3.12", pypy3.10]}',
+        'include: [{python: ">=3.11", blocks: 1}]',
+    )
+    assert [cell.blocks for cell in cells.values()] == [None, 1, None]
+
+
+def test_an_edited_range_in_a_lock_is_refused(tmp_path: Path) -> None:
+    """The versions would not be those that the matrix asks for."""
+    wanted = VersionRange(distributions=("six",), specifier="<1.17")
+    lock = Lock(entries=(), ranges=(LockedRange(range=wanted, versions=("1.16.0", "9.9")),))
+    with pytest.raises(ConfigError, match=r'1\.16\.0 and 9\.9 are not all in the range "<1\.17"'):
+        Locked(lock).versions(wanted)

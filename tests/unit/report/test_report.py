@@ -329,6 +329,20 @@ def test_two_lock_files_are_compared_package_by_package() -> None:
     assert "tensorflow: 1.15.0 is git:main:uv.lock, 2.0.0 is uv.lock." in text
 
 
+def test_other_limits_and_variables_are_named() -> None:
+    """Two cells with different cores or variables differ in more than their versions."""
+    matrix = founding_matrix()
+    changed = replace(
+        matrix.cell("tensorflow=2.0.0,model=sequential"),
+        limits=replace(matrix.limits, cpus=2),
+        variables={"MODE": "fast"},
+    )
+    cells = tuple(changed if one.id == changed.id else one for one in matrix.cells)
+    arrow = "\N{RIGHTWARDS ARROW}"
+    text = report(matrix=replace(matrix, cells=cells))
+    assert f"Also changed: cores 1 {arrow} 2, MODE not set {arrow} fast." in text
+
+
 def test_an_interpreter_and_a_variable_are_called_by_their_name() -> None:
     """A number alone would not say of what it is."""
     assert f"Python 2.0.0 is 23{NO_BREAK}% slower than Python 1.15.0" in _varied(

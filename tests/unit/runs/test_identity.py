@@ -27,6 +27,13 @@ def with_cell(**changes: object) -> Run:
     return with_matrix(cells=(cell, *MATRIX.cells[1:]))
 
 
+def on_base(base: str) -> Run:
+    """Return the run with another base for its first environment; its name stays the same."""
+    first = RUN.lock.entries[0]
+    moved = replace(first, request=replace(first.request, base=base))
+    return replace(RUN, lock=replace(RUN.lock, entries=(moved, *RUN.lock.entries[1:])))
+
+
 def renamed(metric: Metric) -> Metric:
     """Return a metric with another name."""
     return replace(metric, name="another")
@@ -52,6 +59,9 @@ def renamed(metric: Metric) -> Metric:
             replace(RUN, lock=replace(RUN.lock, entries=RUN.lock.entries[1:])),
             ("environments", CELL.request.label, "python"),
         ),
+        (with_cell(variables={"A": "1"}), ("cells", CELL.id, "variables", "A")),
+        (with_cell(limits=replace(MATRIX.limits, cpus=2)), ("cells", CELL.id, "limits", "cpus")),
+        (on_base("img:1"), ("environments", CELL.request.label, "base")),
         (replace(RUN, script_digest="0"), ("script", "sha256")),
         (replace(RUN, data_digests={"a": "0"}), ("data", "a")),
         (replace(RUN, own_digests={"launcher": "0"}), ("matrix-runner", "launcher")),
