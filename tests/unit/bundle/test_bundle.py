@@ -20,7 +20,16 @@ from runner.cli import main
 from runner.engines.protocol import BuildContext
 from runner.engines.venv.cache import Environments
 from runner.errors import BundleError, Exit, ImageBuildError
-from runner.records.environment import Base, BaseKind
+from runner.lock.file import write_lock
+from runner.records.environment import (
+    Base,
+    BaseKind,
+    EnvironmentRequest,
+    Lock,
+    ReadyImage,
+    Source,
+    SourceKind,
+)
 from runner.records.study import Status
 from runner.runs import registry
 from runner.runs.folder import RunFolder
@@ -450,6 +459,34 @@ def _other_dockerfile(folder: Path) -> None:
     (folder / "environments/1/Dockerfile").write_text(text)
     found = digest.of_file(folder / "environments/1/Dockerfile")
     _contents(lambda one: one["files"].update({"environments/1/Dockerfile": found}))(folder)
+
+
+def _of_images(folder: Path) -> None:
+    """Make a study of container images of it."""
+    source = Source(kind=SourceKind.IMAGE, written="evil")
+    request = EnvironmentRequest(requirements=(), sources=(source,), chosen=(("app", "evil"),))
+    lock = Lock(entries=(ReadyImage(request=request, digest=f"sha256:{'0' * 64}"),))
+    write_lock(folder / "study/matrix.lock", lock)
+    lines = (folder / "study/matrix.yaml").read_text().splitlines()
+    dropped = ("axes:", "environment:", "compare:", "baseline:")
+    kept = [line for line in lines if not line.startswith(dropped)]
+    text = "\n".join([*kept, "axes: {app: {image: [evil]}}", ""])
+    (folder / "study/matrix.yaml").write_text(text)
+    names = ("study/matrix.lock", "study/matrix.yaml")
+    found = {name: digest.of_file(folder / name) for name in names}
+    _contents(lambda one: one["files"].update(found))(folder)
+
+
+def test_a_bundle_of_other_images_is_refused(
+    machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A replay neither pulls an image nor builds a stranger's Dockerfile."""
+    assert main(["bundle"]) == Exit.OK
+    folder = repacked(Path(BUNDLE), _of_images, Path("x"))
+    there = machines.elsewhere()
+    assert main(["replay", str(folder)]) == Exit.RUN_FOLDER
+    assert "runs no other container images than its own (app=evil)" in capsys.readouterr().err
+    assert there.built == []
 
 
 @pytest.mark.parametrize(
