@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from runner.errors import NothingSelectedError
 from runner.plan import pending
 from runner.records.attempts import Attempts
+from runner.records.environment import EnvironmentRequest
 from runner.records.run import Plan, Run, Trial, TrialResult
 from runner.records.study import Cell, Matrix
 from runner.runs.folder import RunFolder
-from runner.runs.identity import differences, short
+from runner.runs.identity import differences, labels, short
 from runner.text import did_you_mean
 
 
@@ -37,20 +38,22 @@ def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> I
         yield from _trials(cell, now.matrix, plan, folder.checked(then, plan)[0])
         return
     yield f"begins a new run, because it differs from {folder.path}:"
-    yield from _changes(cell, differences(then, now))
+    yield from _changes(cell, labels(now.lock), differences(then, now))
     if then.runner_version != now.runner_version:
         yield f"  matrix-runner: {then.runner_version} -> {now.runner_version}"
     yield from _trials(cell, now.matrix, plan, ())
 
 
 def _changes(
-    cell: Cell, changed: Mapping[tuple[str, ...], tuple[str | None, str | None]]
+    cell: Cell,
+    names: Mapping[EnvironmentRequest, str],
+    changed: Mapping[tuple[str, ...], tuple[str | None, str | None]],
 ) -> Iterator[str]:
     """Yield a line for each changed field of the cell or the run, and one for all other cells."""
-    elsewhere = set()
+    elsewhere, own = set(), names.get(cell.request, cell.request.label)
     for path, (before, after) in changed.items():
         other_cell = path[0] == "cells" and path[1] != cell.id
-        other_environment = path[0] == "environments" and path[1] != cell.request.label
+        other_environment = path[0] == "environments" and path[1] != own
         if other_cell or other_environment:
             elsewhere.add(path[1])
             continue

@@ -39,14 +39,14 @@ def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | Non
 
 def _fields(run: Run) -> Mapping[str, object]:
     """Return the fields that the key covers, with names for people."""
-    matrix, labels = run.matrix, _labels(run.lock)
+    matrix, named = run.matrix, labels(run.lock)
     return {
         "name": matrix.name,
         "cells": {
             cell.id: {
                 "parameters": dict(cell.parameters),
                 "timeout_s": cell.timeout_s,
-                "environment": labels.get(cell.request, cell.request.label),
+                "environment": named.get(cell.request, cell.request.label),
                 **({"variables": dict(cell.variables)} if cell.variables else {}),
                 **({"limits": cell.limits} if cell.limits else {}),
             }
@@ -54,7 +54,7 @@ def _fields(run: Run) -> Mapping[str, object]:
         },
         "limits": matrix.limits,
         "metrics": {metric.name: True for metric in matrix.metrics},
-        "environments": {labels[entry.request]: _environment(entry) for entry in run.lock.entries},
+        "environments": {named[entry.request]: _environment(entry) for entry in run.lock.entries},
         "script": {"path": matrix.experiment.script, "sha256": run.script_digest},
         "data": dict(run.data_digests),
         "matrix-runner": dict(run.own_digests),
@@ -67,7 +67,7 @@ def _fields(run: Run) -> Mapping[str, object]:
     }
 
 
-def _labels(lock: Lock) -> Mapping[EnvironmentRequest, str]:
+def labels(lock: Lock) -> Mapping[EnvironmentRequest, str]:
     """Return a label for each request; equal ones are numbered."""
     found: dict[EnvironmentRequest, str] = {}
     for entry in lock.entries:
