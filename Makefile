@@ -17,8 +17,8 @@ test: $(VENV)/ready-to-test    ## lint, types and all tests; some need an engine
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PYTEST) --durations=20 tests/unit tests/fuzz tests/statistics tests/browser tests/index \
-		tests/engine tests/zoo tests/faults
+	$(PYTEST) --durations=20 tests/unit tests/faults tests/fuzz tests/statistics tests/browser \
+		tests/index tests/engine tests/zoo
 
 test-faults: $(VENV)/ready-to-test  ## every kind of fault at 20 moments, then 1,000 trials under faults
 	$(VENV)/bin/python -m tests.faults --instants 20

@@ -38,8 +38,8 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 
 
-TAKE_TURNS = ("engine", "zoo", "faults")
-"""The folders of tests that share an engine and the measured cores."""
+TAKE_TURNS = ("engine", "zoo")
+"""The folders of tests that share an engine and measure on the same cores."""
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -77,7 +77,7 @@ def test_the_runner_gives_up_on_an_engine_that_hangs(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits forever neither for the stream of a trial nor for an answer."""
-    for module in ("engines.protocol", "engines.docker.trials"):
+    for module in ("engines.protocol", "engines.docker.trials", "engines.docker.containers"):
         monkeypatch.setattr(f"runner.{module}.GRACE_S", 1.0)
     hang = Thread(target=daemon.suspend, args=(20,))
     with closing(DockerEngine(docker.DockerClient(daemon.address, timeout=2), "tests")) as engine:
