@@ -60,6 +60,11 @@ def without_password(text: str) -> str:
     return re.sub(r"(\w://)[^/\s@]*@", r"\1", text)
 
 
+def without_comment(line: str) -> str:
+    """Return a line of a requirements file without its comment and the space around it."""
+    return re.sub(r"(^|\s)#.*", "", line).strip()
+
+
 def quoted(text: str) -> str:
     """Return untrusted text in double quotes: one printable line of limited length."""
     import json  # noqa: PLC0415  not needed by --version and --help

@@ -148,22 +148,9 @@ class Writer:
         """Add an entry without any facts about this machine; return its digest."""
         entry = tarfile.TarInfo(f"{self._name}/{name}")
         entry.size, entry.mode = size, mode
-        reader = _DigestingReader(file)
+        reader = digest.DigestingReader(file)
         self._tar.addfile(entry, reader)
         return reader.digest.hexdigest()
-
-
-class _DigestingReader(io.RawIOBase):
-    """A file whose content is digested while it is read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        self.digest.update(piece)
-        return piece
 
 
 @contextmanager

@@ -397,7 +397,8 @@ def _locked(
 
     Only images need an engine for that; without ``engine`` it is looked for then.
     """
-    path, known = lock_path(options.matrix), _known_lock(options)
+    path, before = lock_path(options.matrix), _known_lock(options)
+    known = before
     absent, ranges = missing(matrix, known), ranges_of(matrix)
 
     def image_digest(name: str) -> str:
@@ -425,7 +426,7 @@ def _locked(
         known = lock_matrix(whole, known, absent, observer.note, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)
-    if known != _known_lock(options):
+    if known != before:
         write_lock(path, known)
     provide_wheels(matrix, known, outside)
     for request in matrix.requests:

@@ -207,26 +207,29 @@ class _Solver:
         self, request: EnvironmentRequest, options: Options, interpreter: Interpreter
     ) -> Environment | str:
         """Resolve a request with source packages that can be built."""
+        try:
+            wheels = self._wheels(request, interpreter)
+        except PackagesError as error:
+            return str(error).rstrip(".")
         reasons = []
-        for entry in self._resolved(request, options, interpreter):
+        for entry in self._resolved(request, options, interpreter, wheels):
             if isinstance(entry, str):
                 reasons.append(entry)
             elif (why := packages.why_not_built(entry, interpreter)) is None:
-                return self._with_wheels(entry, interpreter)
+                return self._with_wheels(entry, wheels)
             else:
                 reasons.append(_not_built(entry, why))
         return reasons[0]
 
     def _resolved(
-        self, request: EnvironmentRequest, options: Options, interpreter: Interpreter
+        self,
+        request: EnvironmentRequest,
+        options: Options,
+        interpreter: Interpreter,
+        wheels: Sequence[Wheel],
     ) -> Iterator[Environment | str]:
         """Yield what may be built, or why there is nothing; a later one has newer build tools."""
         as_of, source = options.days[interpreter], request.source(SourceKind.LOCK)
-        try:
-            wheels = [one.path for one in self._wheels(request, interpreter)]
-        except PackagesError as error:
-            yield str(error).rstrip(".")
-            return
         if source is not None:
             yield pinned(request, self.outside.pins(source), interpreter, as_of, self.files)
             return
@@ -237,27 +240,25 @@ class _Solver:
             interpreter,
             as_of,
             self.ask,
-            wheels=wheels,
+            wheels=[one.path for one in wheels],
             local=self.local,
         )
         yield resolved()
         if request.source_packages == BUILD:
             yield resolved(newest_tools=True)
 
-    def _with_wheels(self, entry: Environment, interpreter: Interpreter) -> Environment:
+    def _with_wheels(self, entry: Environment, wheels: Sequence[Wheel]) -> Environment:
         """Add the wheel of the project, and keep the wheels that lie beside the matrix."""
         for path in self.local:
             if path.name in {one.name for one in entry.wheels}:
                 packages.keep_wheel(path)
-        built = self._wheels(entry.request, interpreter)
-        wheels = (LocalWheel(name=one.path.name, hash=f"sha256:{one.sha256}") for one in built)
-        return replace(entry, wheels=(*entry.wheels, *wheels))
+        built = (LocalWheel(name=one.path.name, hash=f"sha256:{one.sha256}") for one in wheels)
+        return replace(entry, wheels=(*entry.wheels, *built))
 
-    def _wheels(self, request: EnvironmentRequest, interpreter: Interpreter) -> Iterator[Wheel]:
-        """Yield the wheel of the project under test, if the request has one."""
+    def _wheels(self, request: EnvironmentRequest, interpreter: Interpreter) -> list[Wheel]:
+        """Return the wheel of the project under test, if the request has one."""
         source = request.source(SourceKind.PROJECT)
-        if source is not None:
-            yield self.outside.wheel(source, interpreter, request)
+        return [] if source is None else [self.outside.wheel(source, interpreter, request)]
 
 
 def _is_only_project(request: EnvironmentRequest) -> bool:

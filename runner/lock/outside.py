@@ -64,7 +64,8 @@ class Outside:
         ]
         self._contents: dict[str, Content] = {}
         self._projects: dict[str, projects.Source] = {}
-        self._digests: dict[str, str] = {}
+        self._digests: dict[tuple[SourceKind, str], str] = {}
+        self._pins: dict[str, Pins] = {}
 
     def versions(self, wanted: VersionRange) -> tuple[str, ...]:
         """Return the versions of a range; ConfigError if it has none or is not locked."""
@@ -75,6 +76,11 @@ class Outside:
 
     def digest(self, kind: SourceKind, written: str) -> str:
         """Return the digest of a source; ConfigError if it cannot be read."""
+        if (kind, written) not in self._digests:
+            self._digests[kind, written] = self._digested(kind, written)
+        return self._digests[kind, written]
+
+    def _digested(self, kind: SourceKind, written: str) -> str:
         if kind is SourceKind.DOCKERFILE:
             return self._context(written)
         if kind is SourceKind.PROJECT:
@@ -85,7 +91,10 @@ class Outside:
 
     def pins(self, source: Source) -> Pins:
         """Return the packages of a lock file; ConfigError if it cannot be read."""
-        return pins.read_pins(source.written, self._content(source.written))
+        written = source.written
+        if written not in self._pins:
+            self._pins[written] = pins.read_pins(written, self._content(written))
+        return self._pins[written]
 
     def image_digest(self, name: str) -> str:
         """Return the digest of an image; EngineError if no engine or registry knows it."""
@@ -113,17 +122,13 @@ class Outside:
 
     def _context(self, written: str) -> str:
         """Return the digest of the context of a Dockerfile."""
-        if written not in self._digests:
-            folder = (self._folder / written).resolve()
-            if not folder.is_relative_to(self._folder.resolve()):
-                raise ConfigError(
-                    f"{written} leads out of the folder of the matrix; copy it there."
-                )
-            try:
-                self._digests[written] = context_digest(folder)
-            except ImageBuildError as error:
-                raise ConfigError(str(error)) from error
-        return self._digests[written]
+        folder = (self._folder / written).resolve()
+        if not folder.is_relative_to(self._folder.resolve()):
+            raise ConfigError(f"{written} leads out of the folder of the matrix; copy it there.")
+        try:
+            return context_digest(folder)
+        except ImageBuildError as error:
+            raise ConfigError(str(error)) from error
 
     def _project(self, written: str) -> projects.Source:
         if written not in self._projects:

@@ -23,7 +23,7 @@ from runner.python import toml, uv
 from runner.python.index import File, Files, named
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import REFUSE, Environment, EnvironmentRequest, Package
-from runner.text import quoted
+from runner.text import quoted, without_comment
 
 UV_LOCK, PROJECT = "uv.lock", "pyproject.toml"
 EXPORT_TIMEOUT_S = 60.0
@@ -155,8 +155,7 @@ def _file(entry: Mapping[str, Any]) -> File | None:
 
 def _from_requirements(written: str, text: str) -> Pins:
     lines = re.sub(r"\\\r?\n", " ", text).splitlines()
-    plain = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
-    every = tuple(_pinned(line) for line in plain if line)
+    every = tuple(_pinned(line) for line in map(without_comment, lines) if line)
     return Pins(written=written, every=every, requires_python=SpecifierSet())
 
 

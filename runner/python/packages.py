@@ -79,7 +79,7 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
 
 
 def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
-    """Install the wheels of the project under test, which were built when it was locked."""
+    """Install the wheels that no index has, from our cache."""
     if not environment.wheels:
         return
     files = {one.name: kept_wheel(one) for one in environment.wheels}
@@ -92,7 +92,7 @@ def _install_wheels(environment: Environment, interpreter: Interpreter, site: Pa
             f"--python={interpreter.path}",
             "--requirements=wheels.txt",
         ],
-        purpose=f"install the project of {environment.request.label}",
+        purpose=f"install the local wheels of {environment.request.label}",
         timeout_s=INSTALL_TIMEOUT_S,
         files={
             "wheels.txt": "".join(

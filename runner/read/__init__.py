@@ -60,6 +60,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     if unknown_outside:
         raise refused(source, unknown_outside)
     grid = expand(document, axes, sum(keys[:1] != ("axes",) for keys in source.values))
+    lists, list_problems = _lists(document, path.parent)
     problems = [
         *axis_problems(document, axes),
         *whole_problems(document, axes),
@@ -69,7 +70,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         *grid.id_problems(),
         *_parameter_problems(document),
         *_file_problems(document, path.parent),
-        *_listed_problems(document, path.parent),
+        *list_problems,
         *([] if isinstance(outside, Locked) else _wheels_problems(document, path.parent)),
         *_metric_problems(document),
         *grid.baseline_problems(document.baseline or {}),
@@ -80,7 +81,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     ]
     if problems:
         raise refused(source, problems)
-    maker = CellMaker(document, outside, *_listed(document, path.parent))
+    maker = CellMaker(document, outside, *lists)
     return _matrix(document, grid, maker)
 
 
@@ -122,29 +123,27 @@ def _file_trouble(file: str, folder: Path) -> str | None:
     return None
 
 
-def _lists(document: Document) -> tuple[str | None, str | None]:
-    """Return the files with requirements and constraints."""
-    return document.environment.requirements, document.environment.constraints
-
-
-def _listed(document: Document, folder: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the lines of the two files; ConfigError for the first that cannot be used."""
-    for name in _lists(document):
-        yield () if name is None else read_lines(folder, name)
-
-
-def _listed_problems(document: Document, folder: Path) -> Iterator[Problem]:
-    for key, name in zip(("requirements", "constraints"), _lists(document), strict=True):
-        path: Keys = ("environment", key)
+def _lists(document: Document, folder: Path) -> tuple[list[tuple[str, ...]], list[Problem]]:
+    """Return the lines of the files with requirements and constraints, and their problems."""
+    lines: list[tuple[str, ...]] = []
+    problems = []
+    for key, name in zip(("requirements", "constraints"), _list_files(document), strict=True):
+        lines.append(())
         if name is None:
             continue
-        if trouble := _file_trouble(name, folder):
-            yield Problem(path, trouble)
-            continue
+        trouble = _file_trouble(name, folder)
         try:
-            read_lines(folder, name)
+            lines[-1] = () if trouble else read_lines(folder, name)
         except ConfigError as error:
-            yield Problem(path, str(error).rstrip("."))
+            trouble = str(error).rstrip(".")
+        if trouble:
+            problems.append(Problem(("environment", key), trouble))
+    return lines, problems
+
+
+def _list_files(document: Document) -> tuple[str | None, str | None]:
+    """Return the names of the files with requirements and constraints."""
+    return document.environment.requirements, document.environment.constraints
 
 
 def _wheels_problems(document: Document, folder: Path) -> Iterator[Problem]:
@@ -205,7 +204,7 @@ def _matrix(document: Document, grid: Grid, maker: CellMaker) -> Matrix:
         experiment=Experiment(script=experiment.script, data=tuple(experiment.data)),
         metrics=tuple(_metric(name, section) for name, section in document.metrics.items()),
         limits=Limits(**dict(document.limits)),
-        files=tuple(filter(None, _lists(document))),
+        files=tuple(filter(None, _list_files(document))),
         blocks=document.blocks,
         base=document.environment.base,
         source=published.source if published else None,

@@ -12,11 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from runner.read.axes import (
-    is_range,
-    members,
-    value_problems,
-)
+from runner.read.axes import is_range, members, value_problems
 from runner.read.fields import AxisValues
 from runner.read.problems import Keys, Problem, suggestion, unknown
 from runner.read.schema import SETTINGS, Document, IncludeSection

@@ -1,12 +1,11 @@
 """Read the requirement files that a matrix names: one package on each line, as under `packages`."""
 
-import re
 from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.records.patterns import EXPECTED, REQUIREMENT, fits
 from runner.system import safe
-from runner.text import quoted
+from runner.text import quoted, without_comment
 
 
 def read_lines(folder: Path, name: str) -> tuple[str, ...]:
@@ -17,7 +16,7 @@ def read_lines(folder: Path, name: str) -> tuple[str, ...]:
         raise ConfigError(f"{name} cannot be read: {error}.") from error
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
-        plain = re.sub(r"(^|\s)#.*", "", line).strip()
+        plain = without_comment(line)
         if plain and not fits(plain, REQUIREMENT):
             raise ConfigError(
                 f"line {number} of {name}: expected {EXPECTED[REQUIREMENT]}, found {quoted(plain)}."

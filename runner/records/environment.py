@@ -111,11 +111,10 @@ class EnvironmentRequest(Record):
     ``python`` is ``auto`` (an interpreter of the time) or a version such as ``3.7``, ``3.12.4``,
     ``3.13t`` (free-threaded) or ``pypy3.10``.
     ``as_of`` is ``release`` (the day after the requirements were uploaded), ``today`` or an ISO
-    date. ``packages`` are further requirements, and ``constraints`` limit the
-    versions of all packages. ``compile`` allows a
-    compiler while source packages are built. ``source_packages`` is ``build`` or ``refuse``.
-    ``sources`` are what else it is made from. ``base`` replaces the base of the matrix. ``chosen``
-    has the values of the build axes that are not versions of a package.
+    date. ``packages`` are further requirements, and ``constraints`` limit the versions of all
+    packages. ``compile`` allows a compiler while source packages are built. ``source_packages`` is
+    ``build`` or ``refuse``. ``sources`` are what else it is made from. ``base`` replaces the base
+    of the matrix. ``chosen`` has the values of the build axes that are not versions of a package.
     """
 
     requirements: tuple[Requirement, ...]
@@ -175,7 +174,7 @@ class Package(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalWheel(Record):
-    """A wheel that was built from the project under test, and is on no package index."""
+    """A wheel that no index has: of the project under test, or of a folder beside the matrix."""
 
     name: str
     """Of the file: ``mine-1.2-py3-none-any.whl``."""

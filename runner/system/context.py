@@ -4,7 +4,6 @@ The digest of a context covers the name, the content and the executable bit of e
 each link leads. It depends on neither owners nor dates, so two checkouts have equal digests.
 """
 
-import hashlib
 import os
 import posixpath
 import re
@@ -76,7 +75,7 @@ def _add(tar: tarfile.TarFile, folder: Path, name: str) -> list[str | bool]:
         executable = bool(status.st_mode & 0o100)
         entry.size, entry.mtime = status.st_size, int(status.st_mtime)
         entry.mode = 0o755 if executable else 0o644
-        reading = _Hashed(file)
+        reading = digest.DigestingReader(file)
         tar.addfile(entry, reading)  # OSError if the file becomes shorter meanwhile
     return [name, "file", executable, reading.digest.hexdigest()]
 
@@ -86,19 +85,6 @@ def _stays_inside(folder: Path, name: str, target: str) -> bool:
     whole = folder.resolve()
     reached = (whole / name).resolve()
     return not target.startswith("/") and (reached == whole or whole in reached.parents)
-
-
-class _Hashed:
-    """A file that is hashed while it is read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        self.digest.update(piece)
-        return piece
 
 
 class _Ignored:

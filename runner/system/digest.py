@@ -2,9 +2,10 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from runner.system import safe
 
@@ -32,6 +33,20 @@ def of_input(folder: Path, name: str) -> str:
     """Return the digest of a file in a folder; OSError if a link leads out of the folder."""
     with safe.opened(safe.inside(folder, name)) as file:
         return _of_open(file)
+
+
+class DigestingReader(io.RawIOBase):
+    """A file whose content is digested while it is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most ``size``."""
+        piece = self._file.read(size)
+        self.digest.update(piece)
+        return piece
 
 
 def _of_open(file: BinaryIO) -> str:
