@@ -123,11 +123,12 @@ def named(judgement: Judgement) -> list[tuple[str, str, str]]:
 def record(run: str) -> None:
     """Write the samples of a finished run."""
     stored = find_run(Path("reports"), run).stored()
+    metric = stored.run.matrix.metric(METRIC)
     samples: dict[str, list[float | None]] = {}
     for result in Attempts(stored.results).counting():
         cell = CONTROL if result.trial.control else result.trial.cell.removeprefix("work=")
         numbers = samples.setdefault(cell, [None] * stored.plan.blocks)
-        numbers[result.trial.block - 1] = None if result.disturbed else metric_value(result, METRIC)
+        numbers[result.trial.block - 1] = None if result.disturbed else metric_value(result, metric)
     lines = (f" {json.dumps(cell)}: {json.dumps(samples[cell])}" for cell in sorted(samples))
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     (RECORDED / "samples.json").write_text(text, encoding="utf-8")

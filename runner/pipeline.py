@@ -196,10 +196,9 @@ class Pipeline:
 
     def _check_inputs(self) -> None:
         """Refuse files that were edited while images were built: the run has their digests."""
-        known = self._run.script_digest, self._run.data_digests
-        if digests_of_inputs(self._matrix, self._root) != known:
+        if digests_of_inputs(self._matrix, self._root) != self._run.input_digests:
             raise ConfigError(
-                "the script or a data file was edited while images were built; repeat the command "
+                "a file of the experiment was edited while images were built; repeat the command "
                 "to begin a run with the edited files."
             )
 

@@ -2,15 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from runner.records import Record, units
 from runner.records.attempts import Attempts
-from runner.records.run import TrialResult
-from runner.records.study import Matrix, Metric, Scale, Status
+from runner.records.run import Reading, TrialResult
+from runner.records.study import (
+    CPU_TIME,
+    Better,
+    Matrix,
+    Metric,
+    Origin,
+    Reduction,
+    Scale,
+    Status,
+)
 
-WARM_UP_ENTRIES = 2
-"""Entries of a series that do not count: first epochs trace, allocate and fill caches."""
+BYTES_PER_MB = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +38,50 @@ class Summary(Record):
     high: float | None
 
 
-def metric_value(result: TrialResult, metric: str) -> float | None:
-    """Return the number of one trial: a value as it is, or the median of a series.
+def metric_value(result: TrialResult, metric: Metric) -> float | None:
+    """Return the number of one trial: a value as it is, or a series as the metric reduces it.
 
-    The first ``min(2, n - 1)`` entries of a series do not count. ``None`` if the trial is not ok or
-    has no such number.
+    ``None`` if the trial is not ok or has no such number.
     """
     if result.status is not Status.OK:
         return None
-    if metric in result.values:
-        return result.values[metric]
-    series = result.series.get(metric, ())
-    if not series:
+    if metric.source.origin.from_launcher:
+        return _measured(result.reading, metric.source.origin)
+    name = metric.stored_as
+    if name in result.values:
+        return result.values[name]
+    series = result.series.get(name, ())
+    return reduced(series, metric) if series else None
+
+
+def _measured(reading: Reading | None, origin: Origin) -> float | None:
+    """Return what the launcher measured, in seconds or MB."""
+    if reading is None:
         return None
-    return median(series[min(WARM_UP_ENTRIES, len(series) - 1) :])
+    match origin:
+        case Origin.WALL_TIME:
+            return reading.wall_s
+        case Origin.CPU_TIME:
+            return reading.script_cpu_s
+        case _:
+            peak = reading.script_peak_bytes
+            return None if peak is None else peak / BYTES_PER_MB
+
+
+def reduced(series: Sequence[float], metric: Metric) -> float:
+    """Return the number that a series of at least one number is reduced to."""
+    steady = series[min(metric.warmup, len(series) - 1) :]
+    match metric.reduce:
+        case Reduction.MEDIAN:
+            return median(steady)
+        case Reduction.MEAN:
+            return fmean(steady)
+        case Reduction.FIRST:
+            return steady[0]
+        case Reduction.LAST:
+            return steady[-1]
+        case Reduction.BEST:
+            return max(steady) if metric.better is Better.HIGHER else min(steady)
 
 
 def depends_on_speed(matrix: Matrix, metric: Metric) -> bool:
@@ -54,6 +92,8 @@ def depends_on_speed(matrix: Matrix, metric: Metric) -> bool:
     """
     if metric.timed is not None:
         return metric.timed
+    if metric.source.origin is Origin.CPU_TIME:
+        return False
     if metric.name in {one.cpu_time for one in matrix.metrics}:
         return False
     if units.is_time(metric.unit) or units.is_rate(metric.unit):
@@ -66,11 +106,12 @@ def learning_curves(
     matrix: Matrix, results: Iterable[TrialResult]
 ) -> Mapping[str, Mapping[int, Sequence[float]]]:
     """Return the series of a cell by name and block, except times and other ratios."""
-    ratios = {metric.name for metric in matrix.metrics if metric.scale is Scale.RATIO}
+    ratios = {metric.stored_as for metric in matrix.metrics if metric.scale is Scale.RATIO}
     found: dict[str, dict[int, Sequence[float]]] = {}
     for result in results:
         for name, series in result.series.items() if result.status is Status.OK else ():
-            if series and name not in ratios:
+            is_time = name.endswith(CPU_TIME) or name + CPU_TIME in result.series
+            if series and name not in ratios and not is_time:
                 found.setdefault(name, {})[result.trial.block] = series
     return found
 
@@ -85,17 +126,17 @@ def summarise(matrix: Matrix, results: Iterable[TrialResult]) -> tuple[Summary, 
         if not result.trial.control:
             by_cell.setdefault(result.trial.cell, []).append(result)
     return tuple(
-        _summary(cell.id, metric.name, by_cell.get(cell.id, []))
+        _summary(cell.id, metric, by_cell.get(cell.id, []))
         for cell in matrix.cells
         for metric in matrix.metrics
     )
 
 
-def _summary(cell: str, metric: str, results: list[TrialResult]) -> Summary:
+def _summary(cell: str, metric: Metric, results: list[TrialResult]) -> Summary:
     numbers = [number for result in results if (number := metric_value(result, metric)) is not None]
     return Summary(
         cell=cell,
-        metric=metric,
+        metric=metric.name,
         n=len(numbers),
         n_failed=sum(one.status is not Status.OK and not one.is_lost for one in results),
         median=median(numbers) if numbers else None,

@@ -253,7 +253,7 @@ def _numbers(old: Evidence, new: Evidence) -> Iterator[_Draft]:
 
 
 def _values(results: Mapping[int, TrialResult], metric: Metric) -> Mapping[int, float]:
-    found = {block: metric_value(one, metric.name) for block, one in results.items()}
+    found = {block: metric_value(one, metric) for block, one in results.items()}
     return {block: value for block, value in found.items() if value is not None}
 
 

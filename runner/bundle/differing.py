@@ -89,7 +89,9 @@ def _same(run: Run, changed: set[str]) -> Iterator[str]:
     locked = [entry for entry in run.lock.entries if isinstance(entry, Environment)]
     packages = counted(sum(len(entry.packages) for entry in locked), "package")
     named = {
-        "script": "script",
+        "script": "script" if run.script_digest else "",
+        "command": "command" if run.matrix.experiment.args else "",
+        "files": counted(len(run.file_digests), "other file") if run.file_digests else "",
         "data": counted(len(run.data_digests), "data file") if run.data_digests else "",
         "environments": f"{counted(len(locked), 'environment')} with {packages}",
         "cells": f"{counted(len(run.matrix.cells), 'cell')} with their parameters",

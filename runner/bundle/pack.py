@@ -147,7 +147,7 @@ def _add_study(contents: BundleContents, writer: Writer) -> None:
     experiment, root = contents.matrix.experiment, contents.path.parent
     writer.add(contents.path.resolve(), f"{file.STUDY}/{contents.path.name}")
     lock = lock_path(contents.path).name
-    names = (lock, experiment.script, *experiment.data, *contents.matrix.files)
+    names = (lock, *experiment.inputs, *contents.matrix.files)
     for name in dict.fromkeys(names):
         writer.add(safe.inside(root, name), f"{file.STUDY}/{name}")
 

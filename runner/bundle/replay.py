@@ -51,7 +51,7 @@ def bundled_study(bundle: Bundle) -> BundledStudy:
         run = RunFolder(bundle.results).stored()
         _check_run(run.run, matrix, lock)
         matrix, lock = run.run.matrix, run.run.lock
-    for name in (matrix.experiment.script, *matrix.experiment.data):
+    for name in matrix.experiment.inputs:
         bundle.file(name if PurePosixPath(name).is_absolute() else f"{STUDY}/{name}")
     if images := ready(matrix, lock):
         labels = listed([one.request.label for one in images])
@@ -86,8 +86,14 @@ def _is_of(measured: Matrix, matrix: Matrix) -> bool:
     """Whether trials of one matrix, perhaps of fewer cells, are the same as those of another."""
 
     def conditions(one: Matrix) -> tuple[object, ...]:
-        files = one.experiment.script, set(one.experiment.data)
-        return one.name, *files, one.limits, one.matched, {metric.name for metric in one.metrics}
+        return (
+            one.name,
+            one.experiment.command,
+            set(one.experiment.inputs),
+            one.limits,
+            one.matched,
+            {(metric.name, metric.source) for metric in one.metrics},
+        )
 
     def executed(one: Matrix) -> list[Cell]:
         return [replace(cell, expect=Status.OK, blocks=None) for cell in one.cells]

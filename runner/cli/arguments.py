@@ -20,6 +20,7 @@ VERBS = {
     "bundle": "pack a run and everything it needs into one file, for machines without a network",
     "replay": "run a bundle again, and check whether its results are reproduced",
     "schema": "print the JSON Schema of matrix.yaml",
+    "module": "print trial.py, the module that scripts may import, for runs by hand",
     "clean": "remove our images, and what killed runs left on the engine",
 }
 ENGINES = ("auto", "docker", "podman", "venv")

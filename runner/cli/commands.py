@@ -23,6 +23,7 @@ from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit, RunFolderError
 from runner.execute.cleanup import Kept, Review, clean_up, review
+from runner.inside import TRIAL
 from runner.judge import judge, read_goal
 from runner.judge.records import Advice
 from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
@@ -263,6 +264,12 @@ def schema(_: Options) -> Exit:
     return Exit.OK
 
 
+def module(_: Options) -> Exit:
+    """Print the module that scripts may import."""
+    print(TRIAL.read_text(encoding="utf-8"), end="")
+    return Exit.OK
+
+
 def clean(options: Options) -> Exit:
     """List what is ours on the engine and in our caches, and remove it if the user agrees."""
     tempdir.sweep()
@@ -324,7 +331,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     one.__name__: one
     for one in (
         *(run, lock, plan, prepare, explain, export, doctor),
-        *(bundle, replay, report, schema, clean),
+        *(bundle, replay, report, schema, module, clean),
     )
 }
 

@@ -1,6 +1,7 @@
 """The preview that ``plan`` prints: trials, images to build, and how long the run takes."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Plan
 from runner.records.study import Matrix, Status
 from runner.text import counted, duration, listed, one_line
+
+MOST_FILES = 20
+"""How many files the text lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,9 @@ def as_text(found: Preview) -> str:
         notes = [] if cell.expect is Status.OK else [f"expected: {cell.expect.value}"]
         notes += [] if cell.blocks is None else [f"blocks: {cell.blocks}"]
         lines.append(f"  {cell.id}" + (f"  ({', '.join(notes)})" if notes else ""))
+    lines.append(f"runs:     {shlex.join(matrix.experiment.command)}")
+    lines.append(f"files:    {_files(matrix)}")
+    lines.append(f"measures: {_measured(matrix)}")
     lines.append(f"compares: {_compared(matrix)}")
     lines.append(f"verdicts: after {listed([*map(str, plan.looks)], 'or')} complete blocks")
     lines += [f"unsupported: {label}: {why}" for label, why in found.unsupported.items()]
@@ -63,6 +70,17 @@ def as_text(found: Preview) -> str:
         lines.append(f"to build: {', '.join(found.to_build) or 'nothing'}")
     lines.append(f"takes:    about {duration(found.seconds)}, one trial at a time")
     return "\n".join(map(one_line, lines))
+
+
+def _files(matrix: Matrix) -> str:
+    names = matrix.experiment.inputs
+    more = len(names) - MOST_FILES
+    some = ", ".join(names[:MOST_FILES]) or "none"
+    return some + (f" and {more:,} more; `plan --json` lists all" if more > 0 else "")
+
+
+def _measured(matrix: Matrix) -> str:
+    return ", ".join(f"{one.name} ({one.source.described})" for one in matrix.metrics)
 
 
 def _compared(matrix: Matrix) -> str:
@@ -78,6 +96,8 @@ def as_json(found: Preview) -> str:
         "format": 1,
         "name": found.matrix.name,
         "blocks": found.plan.blocks,
+        "command": found.matrix.experiment.command,
+        "files": found.matrix.experiment.inputs,
         "cells": [
             {
                 "id": cell.id,

@@ -82,7 +82,7 @@ def overhead(
         run=run,
         trial="calibration",
         image=image.id,
-        script="script/work.py",
+        command=("python", "work.py"),
         seed=0,
         limits=limits,
         cores=engine.cores()[-limits.cpus :],
@@ -93,7 +93,7 @@ def overhead(
         script, result = Path(place, "work.py"), Path(place, "result.json")
         script.write_text(WORK, encoding="utf-8")
         clear(engine, run)
-        engine.stage(run, image.id, {"launcher.py": LAUNCHER, launch.script: script})
+        engine.stage(run, image.id, {"launcher.py": LAUNCHER, "study/work.py": script})
         outcome = engine.execute(launch, lambda _: None)
         parsed = parse_outcome(outcome, launch, [SECONDS])
         if parsed.status is not Status.OK:

@@ -5,7 +5,7 @@ raises, as an ``EngineError``.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Protocol
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, Image
 from runner.records.run import EngineFacts, Guards
-from runner.records.study import Limits
+from runner.records.study import Limits, Metric, Origin
 
 ANSWER_S = 20.0  # an engine that has not answered a question completely by then does not answer
+ENVELOPE_BYTES = 64 * 1024
+LONGEST_ESCAPE = 6  # JSON may write one byte of a text as six
 GRACE_S = 30.0  # extra time for a launcher, beyond everything that it may wait for
 DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
 """The two files of a build context."""
@@ -52,17 +54,46 @@ class ImageRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What the launcher reads for the metrics, besides the result of the script.
+
+    ``files`` are paths in the working folder. Those in ``benchmarks`` are written by
+    pytest-benchmark. ``stdout`` is what the script prints, and ``peak`` its memory.
+    """
+
+    files: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    stdout: bool = False
+    peak: bool = False
+
+    @classmethod
+    def of(cls, metrics: Sequence[Metric]) -> "Reads":
+        """Return what these metrics need."""
+        files = {one.source.file: one.source.origin for one in metrics if one.source.file}
+        origins = {one.source.origin for one in metrics}
+        return cls(
+            files=tuple(files),
+            benchmarks=tuple(name for name, kind in files.items() if kind is Origin.BENCHMARK),
+            stdout=Origin.STDOUT in origins,
+            peak=Origin.PEAK_MEMORY in origins,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """One trial for an engine: the image, the inputs, and the trial spec for the launcher.
 
-    ``script`` is a path among the inputs. ``run`` is the run label (``runs.registry``); it and
-    ``trial`` become labels of the container.
+    ``command`` runs in a folder with the files of the study, and ``data`` are the paths of the data
+    files among them. ``run`` is the run label (``runs.registry``); it and ``trial`` become labels
+    of the container.
     """
 
     run: str
     trial: str
     image: str
-    script: str
+    command: tuple[str, ...]
+    data: tuple[str, ...] = ()
+    reads: Reads = Reads()
     seed: int
     limits: Limits
     cores: tuple[int, ...]
@@ -79,10 +110,22 @@ class Launch:
         waits_s = self.guards.patience_s if self.guards.window_s else 0.0
         return waits_s + self.timeout_s + GRACE_S
 
+    @property
+    def document_bytes(self) -> int:
+        """How large the document of the launcher can be, if nobody tampers with it."""
+        texts = self.limits.result_bytes * (1 + len(self.reads.files))
+        texts += self.limits.log_bytes if self.reads.stdout else 0
+        return LONGEST_ESCAPE * texts + ENVELOPE_BYTES
+
     def trial_spec(self, **of_the_engine: object) -> str:
         """Return the JSON that the launcher takes as its argument; the engine adds its own keys."""
         spec = {
-            "script": self.script,
+            "command": self.command,
+            "data": self.data,
+            "files": self.reads.files,
+            "benchmarks": self.reads.benchmarks,
+            "stdout": self.reads.stdout,
+            "peak": self.reads.peak,
             "seed": self.seed,
             "parameters": self.parameters,
             "cell": self.cell,

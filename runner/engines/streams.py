@@ -9,7 +9,7 @@ from collections.abc import Callable
 from runner.records.study import Limits
 
 LINE_BYTES = 4096  # a longer line is shown in parts while the trial runs
-ENVELOPE_BYTES = 64 * 1024
+DOCUMENT_BYTES = 64 * 1024
 WAITING = re.compile(rb"MATRIX-WAITING (\d{1,6}) (\d{1,6})\n")
 """What the launcher writes before its document, while it waits for a quiet core."""
 WAITING_FOR_A_CORE = "waiting for a quiet core"
@@ -18,11 +18,12 @@ WAITING_FOR_A_CORE = "waiting for a quiet core"
 class TrialOutput:
     """Collects both streams of one trial; ``watch`` gets each line of the log as it comes."""
 
-    def __init__(self, limits: Limits, watch: Callable[[str], None]) -> None:
+    def __init__(
+        self, limits: Limits, watch: Callable[[str], None], document_bytes: int = DOCUMENT_BYTES
+    ) -> None:
         # The launcher keeps to the log's limit. Take twice as much, in case it was tampered with.
         self._log_bytes = 2 * limits.log_bytes
-        # JSON may write one byte of the result as six.
-        self._document_bytes = 6 * limits.result_bytes + ENVELOPE_BYTES
+        self._document_bytes = document_bytes
         self._log = bytearray()
         self._document = bytearray()
         self._line = bytearray()

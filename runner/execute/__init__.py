@@ -3,6 +3,7 @@
 A failed trial is a result, and the next trial follows. Only an engine failure ends the loop.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,11 +13,11 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from runner.engines.protocol import Engine, Launch
+from runner.engines.protocol import Engine, Launch, Reads
 from runner.errors import EngineError, EngineLostError, NoSpaceError
 from runner.execute.guards import disturbance
 from runner.execute.result import ParsedResult, parse_outcome
-from runner.inside import LAUNCHER, MATCHED
+from runner.inside import LAUNCHER, MATCHED, TRIAL
 from runner.observer import Observer
 from runner.prepare import Prepared
 from runner.records.environment import Lock, Unsupported
@@ -72,8 +73,7 @@ def _stage(study: Study, engine: Engine, image: str) -> None:
             engine.stage(study.run, image, copies)
     except OSError as error:  # about one of our files: an engine raises an EngineError
         raise EngineError(
-            f"the script or a data file cannot be copied ({error}); fix this and repeat the "
-            "command."
+            f"a file of the experiment cannot be copied ({error}); fix this and repeat the command."
         ) from error
 
 
@@ -82,19 +82,20 @@ def inputs(matrix: Matrix, root: Path) -> Mapping[str, Path]:
 
     OSError if a link leads out of the folder of the matrix.
     """
-    script, files = matrix.experiment.script, matrix.experiment.data
-    data = {f"data/{Path(name).name}": safe.inside(root, name) for name in files}
-    ours = {"launcher.py": LAUNCHER, **({"script/matched.py": MATCHED} if matrix.matched else {})}
+    ours = {"launcher.py": LAUNCHER, "modules/trial.py": TRIAL}
+    ours |= {"modules/matched.py": MATCHED} if matrix.matched else {}
     own = {name: path.resolve() for name, path in ours.items()}  # some installers make links
-    return {**own, f"script/{Path(script).name}": safe.inside(root, script), **data}
+    study = {f"study/{name}": safe.inside(root, name) for name in matrix.experiment.inputs}
+    return {**own, **study}
 
 
 def _copied(files: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, Path]]:
     for name, path in files.items():
         copy = folder / name
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         with safe.opened(path) as source, copy.open("xb") as target:
             shutil.copyfileobj(source, target)
+            os.fchmod(target.fileno(), os.fstat(source.fileno()).st_mode & 0o700 | 0o600)
         yield name, copy
 
 
@@ -149,7 +150,9 @@ def _executed(
         run=study.run,
         trial=trial.id,
         image=image.id,
-        script=f"script/{Path(study.matrix.experiment.script).name}",
+        command=study.matrix.experiment.command_of(cell, trial.seed),
+        data=study.matrix.experiment.data,
+        reads=Reads.of(study.matrix.metrics),
         seed=trial.seed,
         limits=limits,
         cores=study.cores[-limits.cpus :],

@@ -8,19 +8,31 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from runner.engines.protocol import Launch, Outcome
-from runner.execute.script_result import MAX_TEXT, BadOutputError, read_result
+from runner.execute.outputs import Output, read_outputs
+from runner.execute.script_result import FORMAT as SCRIPT_FORMAT
+from runner.execute.script_result import (
+    MAX_TEXT,
+    BadOutputError,
+    ScriptResult,
+    promised,
+    read_result,
+)
 from runner.records import Record, Scalar
 from runner.records.run import Reading, Trial, TrialResult
 from runner.records.study import Metric, Status
 from runner.system import stored
 from runner.text import memory
 
-FORMAT = 1
+FORMAT = 2
 HEADER = b"MATRIX-DOCUMENT "
 FULL = 0.9
 """The share of its memory limit from which a trial has used it up; some pages are counted late."""
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +45,8 @@ class Document(Record):
     result: str | None
     result_problem: str | None
     reading: Reading
+    stdout: Output | None = None
+    files: Mapping[str, Output] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,14 +167,23 @@ def _cause(log: str) -> str:
 
 
 def _numbers(document: Document, metrics: Sequence[Metric]) -> ParsedResult:
-    if document.result is None:
-        raise BadOutputError(document.result_problem or "the script wrote no result")
-    result = read_result(document.result, metrics)
+    if document.result is not None:
+        result = read_result(document.result, metrics)
+    elif promised(metrics) or document.result_problem:
+        raise BadOutputError(document.result_problem or "the script wrote nothing to $RESULT_PATH")
+    else:
+        result = ScriptResult(format=SCRIPT_FORMAT)
+    values, series = read_outputs(document.stdout, document.files, metrics)
     return ParsedResult(
         status=Status.OK,
-        values=result.values,
-        series=result.series,
+        values={**_without(result.values, series), **values},
+        series={**_without(result.series, values), **series},
         environment=result.environment,
         adapted=result.adapted,
         reading=document.reading,
     )
+
+
+def _without(found: Mapping[str, _T], others: Mapping[str, object]) -> Mapping[str, _T]:
+    """Leave out what the matrix takes from elsewhere."""
+    return {name: value for name, value in found.items() if name not in others}

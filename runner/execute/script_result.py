@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from runner.records import Scalar
-from runner.records.study import Metric
+from runner.records.study import Metric, Origin
 
 FORMAT = 1
 MAX_NAMES = 1000
@@ -42,7 +42,7 @@ def _limited(content: object) -> object:
 
 
 def _text(text: str) -> str:
-    return _printable(text[:MAX_TEXT])
+    return printable(text[:MAX_TEXT])
 
 
 def _scalar(value: Scalar) -> Scalar:
@@ -77,49 +77,54 @@ class ScriptResult(BaseModel):
 
 
 def read_result(text: str, metrics: Sequence[Metric]) -> ScriptResult:
-    """Read the result of a script, which must contain the promised metrics."""
+    """Read the result of a script, which must contain the metrics that come from it."""
     try:
-        result = ScriptResult.model_validate(_parsed(text))
+        result = ScriptResult.model_validate(parsed(text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise BadOutputError(_problem(first)) from error
     both = sorted(set(result.values) & set(result.series))
     if both:
         raise BadOutputError(f"`{both[0]}` is both a value and a series; it must be one of them")
-    for metric in metrics:
-        if metric.name not in result.values and not result.series.get(metric.name):
-            raise BadOutputError(f"the result lacks the promised metric `{metric.name}`")
+    for name in promised(metrics):
+        if name not in result.values and not result.series.get(name):
+            raise BadOutputError(f"the result lacks the promised metric `{name}`")
     return result
 
 
-def _parsed(text: str) -> object:
+def promised(metrics: Sequence[Metric]) -> list[str]:
+    """Return the names that the result of a script must contain."""
+    return [one.stored_as for one in metrics if one.source.origin is Origin.RESULT]
+
+
+def parsed(text: str, what: str = "the result") -> object:
     """Parse JSON strictly: no NaN, no infinity, no repeated name, and limited depth."""
 
     def refuse(word: str) -> float:
-        raise BadOutputError(f"the result contains {word}, which is not a number in JSON")
+        raise BadOutputError(f"{what} contains {word}, which is not a number in JSON")
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = {_printable(name): value for name, value in pairs}
+        found = {printable(name): value for name, value in pairs}
         if len(found) < len(pairs):
-            raise BadOutputError("the result contains the same name twice")
+            raise BadOutputError(f"{what} contains the same name twice")
         return found
 
     try:
         # As a float, a whole number of any length can be parsed: it may become infinite.
         return json.loads(text, parse_int=float, parse_constant=refuse, object_pairs_hook=unique)
     except RecursionError as error:
-        raise BadOutputError("the result is nested too deeply") from error
+        raise BadOutputError(f"{what} is nested too deeply") from error
     except ValueError as error:
-        raise BadOutputError(f"the result is not JSON: {error}") from error
+        raise BadOutputError(f"{what} is not JSON: {error}") from error
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     r"""Replace characters that files or figures cannot contain: ``\ud800``, ``\u0000``."""
     return _UNPRINTABLE.sub("?", text)
 
 
 def _problem(error: ErrorDetails) -> str:
-    place, kind, given = error["loc"], error["type"], _kind(error["input"])
+    place, kind, given = error["loc"], error["type"], kind_of(error["input"])
     if not place:
         return f"the result must be a JSON object, not {given}"
     if kind == "extra_forbidden":
@@ -146,7 +151,7 @@ def _where(place: tuple[int | str, ...]) -> str:
     return f"{place[0]}.{place[1]}"[:MAX_TEXT] + index
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """Return the type of a JSON value in words."""
     kinds = {bool: "true or false", str: "text", list: "a list", dict: "an object"}
     return "null" if value is None else kinds.get(type(value), "a number")

@@ -1,9 +1,9 @@
 r"""The launcher runs the experiment inside its container and reports what happened.
 
-This file needs only the standard library of Python 3.6 to 3.13. It takes a trial spec (JSON) as its
-argument, starts the script as its child, relays the script's output to stderr up to the limit of
-the log, stops the script at its time limit, reads the kernel's counters before and after, and
-writes one framed document to stdout::
+This file needs only the standard library of Python 3.6 to 3.14. It takes a trial spec (JSON) as its
+argument and starts the command in it as its child, in a working folder with links to the files of
+the study. It relays the output of the command to stderr up to the limit of the log, stops it at its
+time limit, reads the kernel's counters before and after, and writes one framed document to stdout::
 
     MATRIX-DOCUMENT <length in bytes>\n<JSON>
 
@@ -16,6 +16,7 @@ first process. The kernel lets no other process in the container kill or stop it
 killed, that came from outside.
 """
 
+import errno
 import json
 import os
 import re
@@ -27,9 +28,9 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-FORMAT = 1
+FORMAT = 2
 CGROUP = "/sys/fs/cgroup"
 NUMERIC_FLAGS = ("sse4_", "avx", "fma", "f16c", "amx")
 THREAD_VARIABLES = (
@@ -45,47 +46,63 @@ COUNTERS = {
         "cpu_s": ("cpuacct/cpuacct.usage", "", 1e-9),
         "throttled_s": ("cpu/cpu.stat", "throttled_time", 1e-9),
         "memory_peak_bytes": ("memory/memory.max_usage_in_bytes", "", 1),
+        "memory_bytes": ("memory/memory.usage_in_bytes", "", 1),
+        "cache_bytes": ("memory/memory.stat", "cache", 1),
+        "shared_bytes": ("memory/memory.stat", "shmem", 1),
         "oom_kills": ("memory/memory.oom_control", "oom_kill", 1),
     },
     2: {
         "cpu_s": ("cpu.stat", "usage_usec", 1e-6),
         "throttled_s": ("cpu.stat", "throttled_usec", 1e-6),
         "memory_peak_bytes": ("memory.peak", "", 1),
+        "memory_bytes": ("memory.current", "", 1),
+        "cache_bytes": ("memory.stat", "file", 1),
+        "shared_bytes": ("memory.stat", "shmem", 1),
         "oom_kills": ("memory.events", "oom_kill", 1),
     },
 }  # of each version of control groups: a file, the name in it, and a unit
 PEAKS = ("memory_peak_bytes", "largest_process_bytes")
-PR_SET_DUMPABLE = 4
+WORKINGS = ("own_s", "memory_bytes", "cache_bytes", "shared_bytes")
+"""Counters from which others are computed. The document does not have them."""
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+BENCHMARK_BYTES = 1 << 25
+"""The largest file of pytest-benchmark that is read: it contains the time of every round."""
+ENDING_S = 1.0  # for the processes that a script leaves behind
 
 
 def main() -> None:
     """Run the trial that the first argument specifies, and send the document."""
-    set_dumpable(False)
+    set_process(PR_SET_DUMPABLE, 0)
+    set_process(PR_SET_CHILD_SUBREAPER, 1)  # the processor time of orphans counts, too
     signal.signal(signal.SIGINT, lambda *_: None)  # Python's handler would interrupt us
     spec = json.loads(sys.argv[1])
     if spec.get("parent_on_stdin") and select.select([0], [], [], 0)[0]:
         return  # the parent died before the kernel tied this process to it
     cores = own_cores()
     cgroup = spec.get("cgroup", CGROUP)
+    work = lay_out(spec)
     waited, foreign_share = wait_for_quiet(spec["quiet"], cores)
     before = counters(cgroup, cores)
-    started = time.monotonic()
-    exit_code, timed_out, left_out = run_script(spec, cores)
-    wall = time.monotonic() - started
+    watch = MemoryWatch(needed=spec["peak"] and before["memory_peak_bytes"] is None)
+    ended = run_command(spec, cores, work, watch)
     after = counters(cgroup, cores)
     text, problem = read_result(os.path.join(spec["output"], "result.json"), spec["result_bytes"])
     document = {
         "format": FORMAT,
-        "exit_code": exit_code,
-        "timed_out": timed_out,
+        "exit_code": ended.exit_code,
+        "timed_out": ended.timed_out,
         "result": text,
         "result_problem": problem,
+        "stdout": ended.stdout.content() if ended.stdout else None,
+        "files": {name: read_output(work, name, spec) for name in spec["files"]},
         "reading": dict(
             spent(before, after),
-            wall_s=wall,
+            wall_s=ended.wall_s,
+            script_cpu_s=script_cpu_s(before, after),
+            script_peak_bytes=script_peak_bytes(before, after, watch.peak),
             waited_s=waited,
             foreign_share_before=foreign_share,
-            log_left_out_bytes=left_out,
+            log_left_out_bytes=ended.left_out,
             cpus=sorted(cores),
             cgroup=cgroup_version(cgroup),
             **processor(),
@@ -95,17 +112,37 @@ def main() -> None:
     write_all(1, b"MATRIX-DOCUMENT %d\n" % len(body) + body)
 
 
-def set_dumpable(allowed: bool) -> None:
-    """Choose whether processes of the same user may trace this one and open its files.
+def set_process(option: int, value: int) -> None:
+    """Set an attribute of this process: whether others may trace it, or that orphans become ours.
 
-    An interpreter without ctypes cannot choose.
+    An interpreter without ctypes cannot.
     """
     try:
         import ctypes  # noqa: PLC0415 (some interpreters lack it)
 
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(allowed), 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
     except (ImportError, OSError):
         pass
+
+
+def lay_out(spec: Dict[str, Any]) -> str:
+    """Make the working folder, which has a link to each file of the study; return its path.
+
+    The inputs are read-only, and the script may write beside the links. A second folder has links
+    to the data files by their names alone.
+    """
+    study, work = (os.path.join(spec[name], "study") for name in ("inputs", "temporary"))
+    data = os.path.join(spec["temporary"], "data")
+    os.makedirs(work, exist_ok=True)
+    os.makedirs(data, exist_ok=True)
+    for folder, _, names in os.walk(study):
+        place = os.path.join(work, os.path.relpath(folder, study))
+        os.makedirs(place, exist_ok=True)
+        for name in names:
+            os.symlink(os.path.join(folder, name), os.path.join(place, name))
+    for path in spec["data"]:
+        os.symlink(os.path.join(study, path), os.path.join(data, os.path.basename(path)))
+    return work
 
 
 def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Optional[float]]:
@@ -130,15 +167,37 @@ def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Opt
     return 0.0, None
 
 
-# --- the script ----------------------------------------------------------------------------------
+# --- the command ---------------------------------------------------------------------------------
 
 
-def run_script(spec: Dict[str, Any], cores: Set[int]) -> Tuple[int, bool, int]:
-    """Return the script's exit code, whether it timed out, and the log bytes left out."""
-    child = start(spec, cores)
+class Ended:
+    """How a command ended. ``stdout`` is None unless a metric reads it."""
+
+    def __init__(self, exit_code: int, wall_s: float) -> None:
+        self.exit_code = exit_code
+        self.wall_s = wall_s
+        self.timed_out = False
+        self.left_out = 0
+        self.stdout = None  # type: Optional[Captured]
+
+
+def run_command(spec: Dict[str, Any], cores: Set[int], work: str, watch: "MemoryWatch") -> Ended:
+    """Run the command to its end, or to its time limit."""
     log = LogRelay(spec["log_bytes"])
-    relay = threading.Thread(target=log.relay, args=(child.stdout,), daemon=True)
-    relay.start()
+    captured = Captured(spec["log_bytes"]) if spec["stdout"] else None
+    command, variables = prepared(spec, cores)
+    began = time.monotonic()
+    try:
+        child = start(command, work, variables, apart=captured is not None)
+    except OSError as error:
+        log.add(not_started(command[0], error).encode())
+        log.finish()
+        return Ended(127, time.monotonic() - began)
+    streams = [(child.stdout, captured)] + ([(child.stderr, None)] if captured else [])
+    relays = [threading.Thread(target=log.relay, args=one, daemon=True) for one in streams]
+    prefer_as_oom_victim(child.pid)
+    for thread in (*relays, watch.thread):
+        thread.start()
     timed_out: List[bool] = []
 
     def stop(*_: Any) -> None:
@@ -149,37 +208,61 @@ def run_script(spec: Dict[str, Any], cores: Set[int]) -> Tuple[int, bool, int]:
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, spec["timeout_s"])
     exit_code = child.returncode = wait(child.pid)
+    ended = Ended(exit_code, time.monotonic() - began)
+    watch.done.set()
     signal.setitimer(signal.ITIMER_REAL, 0)
     kill_all(child.pid, spec["own_pid_namespace"])
-    relay.join(5)
-    return exit_code, bool(timed_out), log.finish()
+    reap_orphans()
+    for thread in (*relays, watch.thread):
+        thread.join(5)
+    ended.timed_out, ended.stdout, ended.left_out = bool(timed_out), captured, log.finish()
+    return ended
 
 
-def start(spec: Dict[str, Any], cores: Set[int]) -> "subprocess.Popen[bytes]":
-    """Start the script with its parameters, in a session of its own."""
+def prepared(spec: Dict[str, Any], cores: Set[int]) -> Tuple[List[str], Dict[str, str]]:
+    """Write the parameters; return the command and its environment variables."""
     params = os.path.join(spec["temporary"], "params.json")
     with open(params, "w") as file:
         json.dump({name: spec[name] for name in ("seed", "parameters", "cell", "matched")}, file)
+    program, *arguments = spec["command"]
+    variables = {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": str(spec["seed"] % 2**32),
+        **dict.fromkeys(THREAD_VARIABLES, str(len(cores))),
+        **spec["variables"],
+        "PARAMS_PATH": params,
+        "DATA_DIR": os.path.join(spec["temporary"], "data"),
+        "RESULT_PATH": os.path.join(spec["output"], "result.json"),
+    }
+    modules = [variables.get("PYTHONPATH"), os.path.join(spec["inputs"], "modules")]
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, modules))
+    is_python = program in ("python", "python3")
+    return [sys.executable if is_python else program, *arguments], variables
+
+
+def start(
+    command: List[str], work: str, variables: Dict[str, str], apart: bool
+) -> "subprocess.Popen[bytes]":
+    """Start the command in a session of its own; ``apart`` keeps its two streams separate."""
     return subprocess.Popen(
-        [sys.executable, os.path.join(spec["inputs"], spec["script"])],
-        cwd=spec["temporary"],
-        env={
-            **os.environ,
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONHASHSEED": str(spec["seed"] % 2**32),
-            **dict.fromkeys(THREAD_VARIABLES, str(len(cores))),
-            **spec["variables"],
-            "PARAMS_PATH": params,
-            "DATA_DIR": os.path.join(spec["inputs"], "data"),
-            "RESULT_PATH": os.path.join(spec["output"], "result.json"),
-        },
+        command,
+        cwd=work,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE if apart else subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=prefer_as_oom_victim,  # noqa: PLW1509 (no thread runs yet)
     )
+
+
+def not_started(program: str, error: OSError) -> str:
+    """Say why a program cannot be started."""
+    hint = ""
+    if isinstance(error, FileNotFoundError) and os.sep not in program:
+        hint = "; if it is a package of Python, write [python, -m, %s]" % program
+    return "the program %s cannot be started: %s%s\n" % (program, error.strerror, hint)
 
 
 def own_cores() -> Set[int]:
@@ -193,11 +276,13 @@ def own_cores() -> Set[int]:
     return cores
 
 
-def prefer_as_oom_victim() -> None:
+def prefer_as_oom_victim(process: int) -> None:
     """Have the kernel kill the script first when memory runs out: the launcher must report it."""
-    set_dumpable(True)  # otherwise the file belongs to root
-    with open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
+    try:
+        with open("/proc/%d/oom_score_adj" % process, "w") as file:
+            file.write("1000")
+    except OSError:  # it has ended
+        pass
 
 
 def wait(script: int) -> int:
@@ -217,6 +302,53 @@ def kill_all(group: int, own_pid_namespace: bool) -> None:
             continue
 
 
+def reap_orphans() -> None:
+    """Wait for the processes that were killed, because only then their processor time counts."""
+    deadline = time.monotonic() + ENDING_S
+    while time.monotonic() < deadline:
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not ended:
+            for process in children_of(os.getpid()):  # they may have left the group
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.001)
+
+
+def children_of(process: int) -> List[int]:
+    """Return the numbers of the processes that a process started; none if the kernel hides them."""
+    threads = "/proc/%d/task" % process
+    try:
+        listed = [text_in("%s/%s/children" % (threads, one)) for one in os.listdir(threads)]
+    except OSError:
+        return []
+    return [int(child) for text in listed for child in text.split()]
+
+
+class Captured:
+    """The start of a stream, up to a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self.start = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Add what came on the stream."""
+        self.size += len(chunk)
+        self.start += chunk[: self.limit - len(self.start)]
+
+    def content(self) -> Dict[str, Optional[str]]:
+        """Return the whole stream as text, or why there is none."""
+        if self.size > self.limit:
+            return without(
+                "is larger than its limit of %d bytes (it has %d); raise "
+                "`limits: {log: ...}`" % (self.limit, self.size)
+            )
+        return {"text": self.start.decode("utf-8", "replace"), "problem": None}
+
+
 class LogRelay:
     """Relays a log to stderr: half of its limit immediately, the newest half at the end."""
 
@@ -227,16 +359,22 @@ class LogRelay:
         self.left_out = 0
         self.lock = threading.Lock()
 
-    def relay(self, stream: Any) -> None:
+    def relay(self, stream: Any, captured: "Optional[Captured]") -> None:
         """Read the stream to its end, even beyond the limit: otherwise the script would block."""
         for chunk in iter(lambda: os.read(stream.fileno(), 65536), b""):
-            with self.lock:
-                now = chunk[: self.half - self.relayed]
-                self.relayed += len(now)
-                self.tail += chunk[len(now) :]
-                excess = max(0, len(self.tail) - self.half)
-                del self.tail[:excess]
-                self.left_out += excess
+            if captured is not None:
+                captured.add(chunk)
+            self.add(chunk)
+
+    def add(self, chunk: bytes) -> None:
+        """Relay a part of the log at once, or keep it for the end."""
+        with self.lock:
+            now = chunk[: self.half - self.relayed]
+            self.relayed += len(now)
+            self.tail += chunk[len(now) :]
+            excess = max(0, len(self.tail) - self.half)
+            del self.tail[:excess]
+            self.left_out += excess
             write_all(2, now)
 
     def finish(self) -> int:
@@ -248,26 +386,86 @@ class LogRelay:
             return self.left_out
 
 
+# --- what the script wrote -----------------------------------------------------------------------
+
+
 def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
-    """Return the text that the script wrote, or None and the reason why it cannot be used."""
-    try:
-        # The script may have put a link or a pipe there: neither follow it nor block on it.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None, "the script wrote nothing to $RESULT_PATH"
-    except OSError as error:
-        return None, "$RESULT_PATH cannot be read: %s" % error.strerror
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        return None, "$RESULT_PATH is not a regular file"
-    with os.fdopen(handle, "rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        return None, "the result is larger than its limit of %d bytes" % limit
+    """Return the text that the script wrote, or None and why it cannot be used, if there is one."""
+    if not os.path.lexists(path):
+        return None, None
+    content, problem = read_regular(os.path.dirname(path), os.path.basename(path), limit)
+    if problem is not None:
+        return None, "$RESULT_PATH " + problem
     try:
         return content.decode("utf-8"), None
     except UnicodeDecodeError as error:
-        return None, "the result is not UTF-8 (byte %d)" % error.start
+        return None, "$RESULT_PATH is not UTF-8 (byte %d)" % error.start
+
+
+def read_output(work: str, name: str, spec: Dict[str, Any]) -> Dict[str, Optional[str]]:
+    """Return the text of a file that a metric names, or why it cannot be used."""
+    is_benchmark = name in spec["benchmarks"]
+    limit = BENCHMARK_BYTES if is_benchmark else spec["result_bytes"]
+    content, problem = read_regular(work, name, limit)
+    if problem is not None:
+        return without(problem)
+    try:
+        text = content.decode("utf-8-sig")
+        return {"text": without_rounds(text) if is_benchmark else text, "problem": None}
+    except UnicodeDecodeError as error:
+        return without("is not UTF-8 (byte %d)" % error.start)
+    except (ValueError, RecursionError) as error:
+        return without("is not JSON (%s)" % error)
+
+
+def without(problem: str) -> Dict[str, Optional[str]]:
+    """Return that there is no text, with the reason."""
+    return {"text": None, "problem": problem}
+
+
+def read_regular(folder: str, name: str, limit: int) -> Tuple[bytes, Optional[str]]:
+    """Return the content of a regular file in a folder, or why it cannot be used.
+
+    The script may have put a link or a pipe there: neither follow it nor block on it.
+    """
+    opened = []  # type: List[int]
+    try:
+        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        *folders, last = name.split("/")
+        for part in folders:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            opened.append(os.open(part, flags, dir_fd=opened[-1]))
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        opened.append(os.open(last, flags, dir_fd=opened[-1]))
+        if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
+            return b"", "is not a regular file"
+        content = b""
+        while len(content) <= limit:
+            chunk = os.read(opened[-1], limit + 1 - len(content))
+            if not chunk:
+                return content, None
+            content += chunk
+        return b"", "is larger than its limit of %d bytes" % limit
+    except FileNotFoundError:
+        return b"", "does not exist"
+    except OSError as error:
+        link = error.errno in (errno.ELOOP, errno.ENOTDIR)
+        return b"", "is a link, or in one" if link else "cannot be read: %s" % error.strerror
+    finally:
+        for handle in opened:
+            os.close(handle)
+
+
+def without_rounds(text: str) -> str:
+    """Return the document of pytest-benchmark without the time of every single round."""
+    document = json.loads(text)
+    benchmarks = document.get("benchmarks") if isinstance(document, dict) else None
+    if not isinstance(benchmarks, list):
+        raise ValueError("it has no list `benchmarks`")  # noqa: TRY004 (it is not our mistake)
+    for one in benchmarks:
+        if isinstance(one, dict) and isinstance(one.get("stats"), dict):
+            one["stats"].pop("data", None)
+    return json.dumps({"benchmarks": benchmarks})
 
 
 # --- the kernel's counters -----------------------------------------------------------------------
@@ -275,6 +473,7 @@ def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
 
 def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
     """Read the kernel's counters of the script, of this container and of its cores."""
+    own_s = time.process_time()  # the kernel brings its counters up to date for this one
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy, steal = core_seconds(cores)
     found = {
@@ -283,6 +482,7 @@ def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
     }
     return dict(
         found,
+        own_s=own_s,
         user_s=usage.ru_utime,
         system_s=usage.ru_stime,
         major_faults=usage.ru_majflt,
@@ -308,7 +508,7 @@ def core_seconds(cores: Set[int]) -> Tuple[Optional[float], Optional[float]]:
 
 def number_in(path: str, name: str = "", unit: float = 1) -> Optional[float]:
     """Return the number after a name, or alone in its line, times a unit; None if absent."""
-    found = re.search(r"^%s(\d+)$" % (name and name + " "), text_in(path), re.MULTILINE)
+    found = re.search(r"^%s(\d+)( kB)?$" % (name and name + r"\s+"), text_in(path), re.MULTILINE)
     return unit * int(found.group(1)) if found else None
 
 
@@ -332,7 +532,74 @@ def spent(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
     return {
         name: None if start[name] is None or number is None else number - start[name]
         for name, number in after.items()
+        if name not in WORKINGS
     }
+
+
+def script_cpu_s(before: Dict[str, Any], after: Dict[str, Any]) -> float:
+    """Return the processor time of the script's processes, without that of the launcher.
+
+    Without control groups it is that of the processes that ended and that somebody waited for.
+    """
+    if before["cpu_s"] is None or after["cpu_s"] is None:
+        return float(sum(after[name] - before[name] for name in ("user_s", "system_s")))
+    of_container, own = (after[name] - before[name] for name in ("cpu_s", "own_s"))
+    return max(0.0, float(of_container - own))
+
+
+def script_peak_bytes(before: Dict[str, Any], after: Dict[str, Any], observed: int) -> int:
+    """Return the most memory that the script's processes used at the same time.
+
+    The kernel counts files that it cached for the container as its memory. Whether a file was read
+    before is not the script's doing, so they do not count, except those that a process maps.
+    ``observed`` is what the processes were seen to use, where the kernel does not count that.
+    """
+    largest = int(after["largest_process_bytes"])
+    peak = after["memory_peak_bytes"]
+    if peak is None or before["memory_bytes"] is None:
+        return max(largest, observed)
+    if peak <= before["memory_peak_bytes"]:  # something larger ran before the script
+        return largest
+    cached = sum(
+        sign * ((moment["cache_bytes"] or 0) - (moment["shared_bytes"] or 0))
+        for sign, moment in ((1, after), (-1, before))
+    )
+    return max(largest, int(peak - before["memory_bytes"] - max(0, cached)))
+
+
+class MemoryWatch:
+    """Observes how much memory the processes of this one use, where the kernel does not count it.
+
+    No event announces a peak, so this polls, but never for more than 1/500 of the time.
+    """
+
+    def __init__(self, needed: bool) -> None:
+        self.needed = needed
+        self.peak = 0
+        """The most memory in bytes that was observed."""
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def watch(self) -> None:
+        """Observe until the end."""
+        pause = 0.0
+        while self.needed and not self.done.wait(pause):
+            began = time.process_time()
+            self.peak = max(self.peak, sum(map(memory_of, descendants_of(os.getpid()))))
+            pause = max(0.02, 500 * (time.process_time() - began))
+
+
+def descendants_of(process: int) -> Iterator[int]:
+    """Yield the numbers of the processes that a process started, and of those that they started."""
+    for child in children_of(process):
+        yield child
+        yield from descendants_of(child)
+
+
+def memory_of(process: int) -> int:
+    """Return the memory of a process in bytes, with its share of what it shares with others."""
+    found = number_in("/proc/%d/smaps_rollup" % process, "Pss:", 1024)
+    return int(found or 0)
 
 
 def processor(cpuinfo: str = "/proc/cpuinfo") -> Dict[str, Any]:

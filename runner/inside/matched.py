@@ -1,9 +1,9 @@
 """Matched mode: every version gets the same initial weights and the same order of samples.
 
-If the matrix says ``matched: true``, the runner puts this file beside the script, which imports it.
-It needs Python 3.6 to 3.13, the standard library and numpy. All numbers depend on the trial's seed.
-They come from ``RandomState.random_sample``, whose stream numpy has frozen (NEP 19), so every
-release of numpy returns the same ones.
+If the matrix says ``matched: true``, scripts can import this file. It needs Python 3.6 to 3.14, the
+standard library and numpy. All numbers depend on the trial's seed. They come from
+``RandomState.random_sample``, whose stream numpy has frozen (NEP 19), so every release of numpy
+returns the same ones.
 """
 
 import hashlib

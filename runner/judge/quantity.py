@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from runner.judge.samples import Samples
 from runner.records import Scalar, units
 from runner.records.run import TrialResult
-from runner.records.study import Metric
+from runner.records.study import Matrix, Metric, Status
 from runner.summarise import depends_on_speed, metric_value
 from runner.text import counted
 
@@ -27,7 +27,7 @@ def quantity(
     if not (state.busy and depends_on_speed(samples.matrix, metric)):
         return metric
     busy = f"the host was too busy ({state.stayed} of {counted(state.trials, 'trial')} disturbed)"
-    cpu_time = next((one for one in samples.matrix.metrics if one.name == metric.cpu_time), None)
+    cpu_time = _cpu_time(samples.matrix, metric, (*ours, *theirs))
     if cpu_time is None:
         return f"{busy}; {_remedy(metric)}"
     trouble = (
@@ -38,6 +38,16 @@ def quantity(
     if trouble is not None:
         return f"{busy}, and {cpu_time.title} cannot replace {metric.title}: {trouble}"
     return cpu_time
+
+
+def _cpu_time(matrix: Matrix, metric: Metric, results: Sequence[TrialResult]) -> Metric | None:
+    """Return the CPU time that a metric names, or else that which all trials recorded with it."""
+    declared = next((one for one in matrix.metrics if one.name == metric.cpu_time), None)
+    if declared is not None or metric.cpu_time is not None:
+        return declared
+    own, ok = metric.own_cpu_time, [one for one in results if one.status is Status.OK]
+    recorded = bool(ok) and all(metric_value(one, own) is not None for one in ok)
+    return own if recorded and units.is_time(metric.unit) else None
 
 
 def _remedy(metric: Metric) -> str:
@@ -79,7 +89,7 @@ def _other_work(metric: Metric, cpu_time: Metric, results: Sequence[TrialResult]
     if metric.unit != cpu_time.unit:  # such as the time of a sample and that of an epoch
         return None
     for one in results:
-        wall, cpu = metric_value(one, metric.name), metric_value(one, cpu_time.name)
+        wall, cpu = metric_value(one, metric), metric_value(one, cpu_time)
         if wall is not None and cpu is not None and cpu > wall * (1 + CLOCK_ERROR):
             return "it is larger than the wall time, so it is not the CPU time of the same work"
     return None

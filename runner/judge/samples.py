@@ -42,7 +42,7 @@ class Samples:
             result.trial.block: number
             for result in self.of(cell, control=control)
             if not (timed and result.disturbed)
-            and (number := metric_value(result, metric.name)) is not None
+            and (number := metric_value(result, metric)) is not None
         }
 
 

@@ -7,7 +7,7 @@ problems at once.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runner.errors import ConfigError
 from runner.read.axes import (
@@ -22,30 +22,27 @@ from runner.read.axes import (
 from runner.read.cells import CellMaker
 from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, expand
-from runner.read.problems import Keys, Problem, refused, repeated, unknown
+from runner.read.inputs import argument_problems, file_trouble, read_experiment
+from runner.read.metrics import make_metric, metric_problems
+from runner.read.problems import Keys, Problem, refused, unknown
 from runner.read.requirements import read_lines
-from runner.read.schema import ClaimSection, Document, MetricSection, json_schema
+from runner.read.schema import ClaimSection, Document, json_schema
 from runner.read.validation import validated
 from runner.read.yaml import load
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
+    Cell,
     Claim,
     Experiment,
     Limits,
     Matrix,
-    Metric,
     Pair,
     PolicyLimit,
     Published,
-    Scale,
 )
-from runner.system import safe
 from runner.text import quoted
 
 __all__ = ["Locked", "Outside", "json_schema", "read"]
-
-RATIO_MARGIN = 0.03
-POINTS_MARGIN = 0.2
 
 
 def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it is frozen)
@@ -61,6 +58,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         raise refused(source, unknown_outside)
     grid = expand(document, axes, sum(keys[:1] != ("axes",) for keys in source.values))
     lists, list_problems = _lists(document, path.parent)
+    experiment, input_problems = read_experiment(document.experiment, path)
     problems = [
         *axis_problems(document, axes),
         *whole_problems(document, axes),
@@ -69,10 +67,10 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         *grid.problems,
         *grid.id_problems(),
         *_parameter_problems(document),
-        *_file_problems(document, path.parent),
+        *input_problems,
         *list_problems,
         *([] if isinstance(outside, Locked) else _wheels_problems(document, path.parent)),
-        *_metric_problems(document),
+        *metric_problems(document),
         *grid.baseline_problems(document.baseline or {}),
         *_compare_problems(document, grid),
         *policy_problems(document),
@@ -82,7 +80,10 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     if problems:
         raise refused(source, problems)
     maker = CellMaker(document, outside, *lists)
-    return _matrix(document, grid, maker)
+    cells = tuple(maker.make(cell, grid) for cell in grid.cells)
+    if unknown_names := list(argument_problems(document.experiment, cells)):
+        raise refused(source, unknown_names)
+    return _matrix(document, grid, cells, experiment)
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:
@@ -94,35 +95,6 @@ def _parameter_problems(document: Document) -> Iterator[Problem]:
         yield from unknown("parameter", name, document.parameters, ("quick", name), at_key=True)
 
 
-def _file_problems(document: Document, folder: Path) -> Iterator[Problem]:
-    data = [(("experiment", "data", i), file) for i, file in enumerate(document.experiment.data)]
-    files: list[tuple[Keys, str]] = [(("experiment", "script"), document.experiment.script), *data]
-    for path, file in files:
-        trouble = _file_trouble(file, folder)
-        if trouble:
-            yield Problem(path, trouble)
-    # A trial sees its data files side by side in one folder.
-    yield from repeated((path, PurePosixPath(file).name) for path, file in data)
-
-
-def _file_trouble(file: str, folder: Path) -> str | None:
-    """Return what is wrong with an input; ``None`` if it is a file in the folder."""
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts:
-        return f"expected a path inside the folder of this file, found {quoted(file)}"
-    try:
-        safe.inside(folder, file)
-    except FileNotFoundError:
-        return f"{quoted(file)} does not exist beside this file; check the path"
-    except safe.OutsideError:
-        return f"{quoted(file)} is a link that leads out of the folder of this file; copy the file"
-    except (IsADirectoryError, safe.IrregularError):
-        return f"{quoted(file)} is not a file; name each file"
-    except (OSError, ValueError) as error:
-        return f"{quoted(file)} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return None
-
-
 def _lists(document: Document, folder: Path) -> tuple[list[tuple[str, ...]], list[Problem]]:
     """Return the lines of the files with requirements and constraints, and their problems."""
     lines: list[tuple[str, ...]] = []
@@ -131,7 +103,7 @@ def _lists(document: Document, folder: Path) -> tuple[list[tuple[str, ...]], lis
         lines.append(())
         if name is None:
             continue
-        trouble = _file_trouble(name, folder)
+        trouble = file_trouble(name, folder)
         try:
             lines[-1] = () if trouble else read_lines(folder, name)
         except ConfigError as error:
@@ -156,36 +128,6 @@ def _wheels_problems(document: Document, folder: Path) -> Iterator[Problem]:
         yield Problem(("environment", "index", "wheels"), sentence)
 
 
-def _metric_problems(document: Document) -> Iterator[Problem]:
-    for name, metric in document.metrics.items():
-        yield from _cpu_time_problems(name, metric, document)
-        if metric.paired is False and _scale(metric) is Scale.RATIO:
-            sentence = "ratios are always formed within blocks; remove this, or compare the metric "
-            yield Problem(("metrics", name, "paired"), f"{sentence}by `scale: difference`")
-        if metric.margin is not None:
-            path, scale = ("metrics", name, "margin"), _scale(metric)
-            margin, relative = metric.margin
-            if margin <= 0:
-                yield Problem(path, "expected a margin above 0, such as 3%")
-            if relative is not (scale is Scale.RATIO):
-                expected = "a number in the metric's unit" if relative else "a share such as 3%"
-                yield Problem(path, f"expected {expected}, on the scale `{scale.value}`")
-
-
-def _cpu_time_problems(name: str, metric: MetricSection, document: Document) -> Iterator[Problem]:
-    path = ("metrics", name, "cpu_time")
-    if metric.cpu_time is None:
-        return
-    yield from unknown("metric", metric.cpu_time, document.metrics, path)
-    if metric.cpu_time == name:
-        yield Problem(path, "a metric cannot be its own CPU time; name another one")
-    elif metric.cpu_time in document.metrics:
-        cpu_time = _metric(metric.cpu_time, document.metrics[metric.cpu_time])
-        trouble = cpu_time.why_not_cpu_time_of(_metric(name, metric))
-        if trouble is not None:
-            yield Problem(path, f"both must be times of the same work, but {trouble}; remove this")
-
-
 def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
     for index, entry in enumerate(document.compare or ()):
         path: Keys = ("compare", index)
@@ -194,15 +136,17 @@ def _compare_problems(document: Document, grid: Grid) -> Iterator[Problem]:
             yield from unknown("metric", name, document.metrics, (*path, "metrics", number))
 
 
-def _matrix(document: Document, grid: Grid, maker: CellMaker) -> Matrix:
-    experiment, published = document.experiment, document.published
+def _matrix(
+    document: Document, grid: Grid, cells: tuple[Cell, ...], experiment: Experiment
+) -> Matrix:
+    published = document.published
     matrix = Matrix(
         name=document.name,
         title=document.title or document.name,
         axes=grid.axes,
-        cells=tuple(maker.make(cell, grid) for cell in grid.cells),
-        experiment=Experiment(script=experiment.script, data=tuple(experiment.data)),
-        metrics=tuple(_metric(name, section) for name, section in document.metrics.items()),
+        cells=cells,
+        experiment=experiment,
+        metrics=tuple(make_metric(name, section) for name, section in document.metrics.items()),
         limits=Limits(**dict(document.limits)),
         files=tuple(filter(None, _list_files(document))),
         blocks=document.blocks,
@@ -240,27 +184,6 @@ def _baseline(document: Document, grid: Grid) -> Coordinates:
         usual = {}
     usual |= {axis: grid.values[axis][shown(value)] for axis, value in given.items()}
     return tuple((axis, usual[axis]) for axis in grid.values if axis in usual)
-
-
-def _metric(name: str, section: MetricSection) -> Metric:
-    scale = _scale(section)
-    default_margin = RATIO_MARGIN if scale is Scale.RATIO else POINTS_MARGIN
-    return Metric(
-        name=name,
-        unit=section.unit,
-        better=section.better,
-        title=section.title or name.replace("_", " "),
-        scale=scale,
-        margin=section.margin[0] if section.margin else default_margin,
-        cpu_time=section.cpu_time,
-        paired=section.paired,
-        timed=section.timed,
-    )
-
-
-def _scale(section: MetricSection) -> Scale:
-    """Return how a metric is compared: percentages by differences, all others by ratios."""
-    return section.scale or (Scale.DIFFERENCE if section.unit == "%" else Scale.RATIO)
 
 
 def _claim(section: ClaimSection, grid: Grid) -> Claim:

@@ -79,6 +79,31 @@ def _variable(value: str) -> str:
     return value
 
 
+def _argument(value: object) -> str:
+    text = _variable_value(value)
+    if not text.isprintable() and any(ord(letter) < ord(" ") for letter in text):
+        raise _expected("text without control characters")
+    return text
+
+
+def _regex(value: str) -> str:
+    """Check a regular expression, as far as that is possible without applying it."""
+    try:
+        groups = re.compile(value).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        raise _expected(f"a regular expression ({error})") from None
+    if groups > 1:
+        raise _expected("at most one group in parentheses, for the number; write (?:...) elsewhere")
+    return value
+
+
+def _output_path(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\0" in value:
+        raise _expected("a path in the working folder of the script")
+    return str(path)
+
+
 def _variable_value(value: object) -> str:
     if isinstance(value, Date):
         raise PydanticCustomError("string_type", "")
@@ -178,6 +203,11 @@ def _with_unit(units: str) -> WithJsonSchema:
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Text = Annotated[str, StringConstraints(pattern=_TEXT, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(lambda value: str(PurePosixPath(value)))]
+OutputPath = Annotated[Text, AfterValidator(_output_path)]
+Regex = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_regex)]
+Argument = Annotated[
+    str, PlainValidator(_argument), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
 Label = Annotated[str, StringConstraints(pattern=patterns.LABEL), AfterValidator(_label)]
 Version = Annotated[str, StringConstraints(pattern=patterns.VERSION)]
 Package = Annotated[str, StringConstraints(pattern=patterns.PACKAGE)]

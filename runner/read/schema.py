@@ -5,7 +5,7 @@ means that a key is absent.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,7 @@ from pydantic_core import core_schema
 from runner.read import fields as f
 from runner.read.problems import Keys
 from runner.records import Value
-from runner.records.study import Better, Scale, Status
+from runner.records.study import Better, Reduction, Scale, Status
 
 FORMAT = 1
 """The format of ``matrix.yaml`` that is read. 1: the first."""
@@ -36,6 +36,7 @@ SETTINGS = (
 _Better = Annotated[Better, Field(strict=False)]
 _Scale = Annotated[Scale, Field(strict=False)]
 _Status = Annotated[Status, Field(strict=False)]
+_Reduction = Annotated[Reduction, Field(strict=False)]
 
 
 class _Section(BaseModel):
@@ -282,17 +283,118 @@ class EnvironmentSection(_Section):
 
 
 class ExperimentSection(_Section):
-    """The script and the files it reads."""
+    """What a trial runs, and the files that it reads. Paths start at the folder of this file."""
 
-    script: f.FilePath = Field(description="Path of the script, from the folder of this file.")
-    data: list[f.FilePath] = _optional("Paths of data files, from the folder of this file.", [])
+    script: f.FilePath | None = _optional("Path of the script.")
+    args: list[f.Argument] = _optional(
+        "Arguments of the script; `{epochs}` stands for the parameter.", []
+    )
+    command: Annotated[list[f.Argument], Field(min_length=1)] | None = _optional(
+        "What to run instead of a script: [python, -m, pytest, bench]. There is no shell."
+    )
+    files: list[f.Text] = _optional(
+        "Other files to include, such as `src/**` or `configs/*.yaml`; `!` leaves files out.", []
+    )
+    data: list[f.FilePath] = _optional("Paths of data files.", [])
+
+
+class ResultSource(_Section):
+    """A name in the result that the script writes."""
+
+    result: f.Text = Field(description="The name of a value or a series.")
+
+
+class StdoutSource(_Section):
+    """Numbers that the script prints."""
+
+    stdout: f.Regex = Field(description="A regular expression; its group is the number.")
+    series: bool = _optional("Whether every match counts, and not only the last one.", False)
+
+
+class JsonSource(_Section):
+    """A number in a JSON file that the script writes."""
+
+    file: f.OutputPath = Field(alias="json", description="Path in the working folder.")
+    at: f.Text | Annotated[list[f.Text], Field(min_length=1)] = Field(
+        description="The keys that lead to the number: eval.accuracy, or [eval, accuracy]."
+    )
+    series: bool = _optional("Whether a list of numbers is there.", False)
+
+
+class CsvSource(_Section):
+    """A column of a CSV file that the script writes."""
+
+    file: f.OutputPath = Field(alias="csv", description="Path in the working folder.")
+    column: f.Text = Field(description="The name of the column.")
+    series: bool = _optional("Whether every row counts, and not only the last one.", False)
+
+
+class BenchmarkSource(_Section):
+    """A benchmark in the file that pytest-benchmark writes."""
+
+    file: f.OutputPath = Field(alias="pytest-benchmark", description="Path in the working folder.")
+    name: f.Text = Field(description="The name of the benchmark: test_fit.")
+
+
+_SOURCES: Mapping[str, type[BaseModel]] = {
+    "result": ResultSource,
+    "stdout": StdoutSource,
+    "json": JsonSource,
+    "csv": CsvSource,
+    "pytest-benchmark": BenchmarkSource,
+}
+MEASURED = ("wall_time", "cpu_time", "peak_memory")
+"""The metrics that the launcher measures."""
+
+
+def _source(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<text>" if value in {*MEASURED, "result"} else None
+    keys = value if isinstance(value, dict) else ()
+    return next((f"<{key}>" for key in _SOURCES if key in keys), None)
+
+
+AnySource = Annotated[
+    Annotated[Literal["result", "wall_time", "cpu_time", "peak_memory"], Tag("<text>")]
+    | Annotated[ResultSource, Tag("<result>")]
+    | Annotated[StdoutSource, Tag("<stdout>")]
+    | Annotated[JsonSource, Tag("<json>")]
+    | Annotated[CsvSource, Tag("<csv>")]
+    | Annotated[BenchmarkSource, Tag("<pytest-benchmark>")],
+    Discriminator(
+        _source,
+        custom_error_type="expected",
+        custom_error_message="{what}",
+        custom_error_context={
+            "what": "`wall_time`, `cpu_time`, `peak_memory`, or one of the keys `stdout`, `json`, "
+            "`csv`, `pytest-benchmark` and `result`"
+        },
+    ),
+]
 
 
 class MetricSection(_Section):
-    """A number that the script reports."""
+    """A number that the script reports, or that is measured from outside."""
 
-    unit: str = Field(default="", max_length=20, description="Unit; empty for a plain number.")
-    better: _Better = Field(description="The direction in which the metric improves.")
+    source: AnySource = Field(
+        default="result",
+        alias="from",
+        description="Where the number comes from. Default: the result that the script writes.",
+    )
+    warmup: Annotated[int, Field(ge=0, le=1_000_000)] | None = _optional(
+        "How many first entries of a series do not count. Default: 2 for the median and the mean, "
+        "else 0."
+    )
+    reduce: _Reduction | None = _optional(
+        "How a series becomes one number: `median` (the default), `mean`, `first`, `last`, `best`."
+    )
+    unit: Annotated[str, Field(max_length=20)] | None = _optional(
+        "Unit; none for a plain number. Default: what is measured from outside is in s or MB."
+    )
+    better: _Better | None = _optional(
+        "The direction in which the metric improves. Default: what is measured from outside is "
+        "better if it is lower."
+    )
     title: f.Text | None = _optional("Name in reports. Default: the name of the metric.")
     scale: _Scale | None = _optional(
         "How two cells are compared: `ratio` within blocks, or `difference` over seeds. "
@@ -312,6 +414,15 @@ class MetricSection(_Section):
         "Whether a slower machine gives other numbers. Default: the unit decides; a metric that "
         "is compared by ratios and has no known unit counts as timed."
     )
+
+
+def _measured_metrics() -> dict[str, MetricSection]:
+    """Return the metrics of a study that names none."""
+    cpu_time = {"wall_time": {"cpu_time": "cpu_time"}}
+    return {
+        name: MetricSection.model_validate({"from": name, **cpu_time.get(name, {})})
+        for name in MEASURED
+    }
 
 
 class CompareSection(_Section):
@@ -378,7 +489,11 @@ class Document(_Section):
         description="Parameters of the script, in addition to the values of run axes.",
     )
     quick: dict[f.Label, f.Parameter] | None = _optional("Parameters that --quick replaces.")
-    metrics: dict[f.Label, MetricSection] = Field(min_length=1)
+    metrics: dict[f.Label, MetricSection] = Field(
+        min_length=1,
+        default_factory=_measured_metrics,
+        description="What is compared. Default: wall time, CPU time and peak memory of the script.",
+    )
     baseline: f.AxisValues | None = _optional("What the other cells are compared with.")
     compare: Annotated[list[CompareSection], Field(min_length=1)] | None = _optional(
         "Comparisons named before the run. Default: each value of the first axis against the "
@@ -426,6 +541,8 @@ def keys_at(path: Keys, around: object) -> list[str]:
         section = PublishedCell
     elif path[:2] == ("environment", "index"):
         section = IndexSection
+    elif path[0] == "metrics" and len(path) > 3 and isinstance(around, dict):  # noqa: PLR2004
+        section = next(one for key, one in _SOURCES.items() if key in around)
     elif path[0] == "include":
         section = LimitsSection
     else:

@@ -8,7 +8,7 @@ reads and writes records as JSON; nothing here imports pydantic.
 from collections.abc import Iterable
 from typing import ClassVar
 
-FORMAT = 8
+FORMAT = 9
 """The format of every stored file.
 
 1: the first. 2: matrices have the scale of metrics and the named comparisons; plans have looks,
@@ -20,6 +20,8 @@ matrices know ``--quick``, and results say how long they waited for the measured
 have their bases and their bundle, images their bundle, and every file has a digest of its content;
 requests say whether source packages are built, and locked packages whether they are such packages.
 8: axes have kinds, cells have variables and limits of their own, and locks have ranges of versions.
+9: metrics have sources and reductions, experiments have commands and files, and readings have the
+CPU time and the peak memory of the script alone.
 """
 
 Value = str | int | float | bool

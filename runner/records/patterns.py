@@ -5,7 +5,9 @@ line break or name a URL. The patterns are in the common syntax of Python, Rust 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from runner.records import shown
 
 _WORD = "[A-Za-z0-9][A-Za-z0-9._-]*"
 _SPECIFIER = "(===?|[~!<>]=|<|>) *[A-Za-z0-9][A-Za-z0-9.*+!_-]*"
@@ -74,6 +76,25 @@ EXPECTED = {
     _PIN: "a package with its version such as setuptools==59.6.0",
 }
 """What is expected, by pattern."""
+
+
+_NAME_IN_BRACES = "([A-Za-z_][A-Za-z0-9_. -]*)"
+_PLACEHOLDER = re.compile(rf"\{{\{{{_NAME_IN_BRACES}\}}\}}|\{{{_NAME_IN_BRACES}\}}")
+
+
+def placeholders(text: str) -> tuple[str, ...]:
+    """Return the names in single braces. Other contents of braces are text."""
+    return tuple(match[2] for match in _PLACEHOLDER.finditer(text) if match[2])
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """Replace names in single braces by their values, and double braces by single ones.
+
+    KeyError if a name is unknown.
+    """
+    return _PLACEHOLDER.sub(
+        lambda match: shown(values[match[2]]) if match[2] else f"{{{match[1]}}}", text
+    )
 
 
 def fits(value: str, pattern: str) -> bool:

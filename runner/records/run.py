@@ -72,9 +72,9 @@ class Plan(Record):
 class Reading(Record):
     """What the launcher measured inside the container; None if the kernel has no figure.
 
-    ``cpu_s`` is the CPU time of the container. ``core_busy_s`` is the busy time of the measured
-    cores, so the difference is what other processes took. ``core_steal_s`` is the time that the
-    hypervisor took from those cores.
+    ``wall_s`` is the wall time of the script. ``cpu_s`` is the CPU time of the container, and
+    ``core_busy_s`` is the busy time of the measured cores, so the difference is what other
+    processes took. ``core_steal_s`` is the time that the hypervisor took from those cores.
     """
 
     wall_s: float
@@ -92,6 +92,10 @@ class Reading(Record):
     memory_peak_bytes: int | None
     oom_kills: int | None
     log_left_out_bytes: int
+    script_cpu_s: float | None = None
+    """The CPU time of the script and all its processes; None before format 9."""
+    script_peak_bytes: int | None = None
+    """The most memory that they used at the same time; None before format 9."""
     waited_s: float = 0.0
     """How long the trial waited for quiet cores before its script started."""
     foreign_share_before: float | None = None
@@ -221,8 +225,10 @@ class Run(Record):
     matrix_digest: str
     lock: Lock
     lock_digest: str
-    script_digest: str
+    script_digest: str | None
     data_digests: Mapping[str, str]
+    file_digests: Mapping[str, str] = field(default_factory=dict)
+    """The digests of the other files that the matrix includes."""
     own_digests: Mapping[str, str] = field(default_factory=dict)
     """The digests of our files in the container; empty in runs of format 1 and 2."""
     host: Host
@@ -231,6 +237,13 @@ class Run(Record):
     """What its images are built on, by ``Environment.base_key``; empty before format 7."""
     bundle: str | None = None
     """The digest of the bundle that is replayed."""
+
+    @property
+    def input_digests(self) -> Mapping[str, str]:
+        """The digests of all files that trials read, by path."""
+        script = self.matrix.experiment.script
+        own = {} if script is None or self.script_digest is None else {script: self.script_digest}
+        return {**own, **self.file_digests, **self.data_digests}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

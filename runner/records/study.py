@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from runner.records import Coordinates, Record, Scalar, Value, as_id, shown, units
+from runner.records import Coordinates, Record, Scalar, Value, as_id, patterns, shown, units
 from runner.records.environment import EnvironmentRequest, VersionRange
 
 
@@ -132,14 +132,89 @@ class Cell(Record):
         return self.expect is Status.OK and self.blocks is None
 
 
+class Origin(Enum):
+    """Where the number of a metric comes from. The value is the key in ``matrix.yaml``."""
+
+    RESULT = "result"
+    WALL_TIME = "wall_time"
+    CPU_TIME = "cpu_time"
+    PEAK_MEMORY = "peak_memory"
+    STDOUT = "stdout"
+    JSON = "json"
+    CSV = "csv"
+    BENCHMARK = "pytest-benchmark"
+
+    @property
+    def from_launcher(self) -> bool:
+        """Whether the launcher measures it, so that the script need not do anything."""
+        return self in {Origin.WALL_TIME, Origin.CPU_TIME, Origin.PEAK_MEMORY}
+
+    @property
+    def from_file(self) -> bool:
+        """Whether it is in a file that the script writes."""
+        return self in {Origin.JSON, Origin.CSV, Origin.BENCHMARK}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSource(Record):
+    """Where a metric comes from.
+
+    ``file`` is a path in the working folder. ``selects`` picks the number: the name in the result,
+    the regular expression, the keys, the column, or the name of the benchmark.
+    """
+
+    origin: Origin = Origin.RESULT
+    file: str = ""
+    selects: tuple[str, ...] = ()
+    series: bool = False
+
+    @property
+    def described(self) -> str:
+        """Where the number comes from, for people: ``history.csv, column loss``."""
+        name = ".".join(self.selects)
+        match self.origin:
+            case Origin.RESULT:
+                return f"result, {name}" if name else "result"
+            case Origin.STDOUT:
+                return f"output matching {name}"
+            case Origin.JSON:
+                return f"{self.file}, {name}"
+            case Origin.CSV:
+                return f"{self.file}, column {name}"
+            case Origin.BENCHMARK:
+                return f"{self.file}, benchmark {name}"
+            case _:
+                return "launcher"
+
+
+class Reduction(Enum):
+    """How a series becomes one number."""
+
+    MEDIAN = "median"
+    MEAN = "mean"
+    FIRST = "first"
+    LAST = "last"
+    BEST = "best"
+
+
+CPU_TIME = " (CPU time)"
+"""The name of a series with this end is the CPU time of the work that the rest of it names."""
+WARM_UP_ENTRIES = 2
+"""Entries of a series that do not count: first epochs trace, allocate and fill caches."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric(Record):
-    """A number that the experiment promises: a value, or a series that the runner reduces."""
+    """A number that the experiment promises: a value, or a series that is reduced to one."""
 
     name: str
     unit: str
     better: Better
     title: str
+    source: MetricSource = MetricSource()
+    warmup: int = WARM_UP_ENTRIES
+    """How many first entries of a series do not count; at least one always does."""
+    reduce: Reduction = Reduction.MEDIAN
     scale: Scale = Scale.RATIO
     margin: float = 0.03
     """The largest negligible change: a share for ratios, otherwise in the metric's unit."""
@@ -149,6 +224,41 @@ class Metric(Record):
     """Whether differences are formed within blocks. Ratios always are."""
     timed: bool | None = None
     """Whether the speed of the machine changes the metric; None if its unit says so."""
+
+    @property
+    def stored_as(self) -> str:
+        """The name of its value or series in a result."""
+        return "".join(self.source.selects) if self._is_in_result else self.name
+
+    @property
+    def _is_in_result(self) -> bool:
+        return self.source.origin is Origin.RESULT and bool(self.source.selects)
+
+    @property
+    def reduction(self) -> str:
+        """How its series becomes one number, for people: ``median after the first 2``."""
+        origin, steady = self.source.origin, f" after the first {self.warmup}" * bool(self.warmup)
+        if origin is Origin.BENCHMARK:
+            return f"{self.reduce.value} of all rounds"
+        if origin.from_launcher or not (self.source.series or origin is Origin.RESULT):
+            return "the last one" if origin in {Origin.STDOUT, Origin.CSV} else "one number"
+        return f"{self.reduce.value}{steady}"
+
+    @property
+    def own_cpu_time(self) -> "Metric":
+        """The CPU time of the same work, as it is recorded without being declared."""
+        if self.source.origin is Origin.WALL_TIME:
+            source = MetricSource(origin=Origin.CPU_TIME)
+        else:
+            source = MetricSource(selects=(self.stored_as + CPU_TIME,))
+        return replace(
+            self,
+            name=self.name + CPU_TIME,
+            title=f"CPU time of {self.title}",
+            source=source,
+            cpu_time=None,
+            timed=False,
+        )
 
     @property
     def change_margin(self) -> float:
@@ -178,10 +288,31 @@ class Pair(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment(Record):
-    """The script and its data files, relative to the folder of ``matrix.yaml``."""
+    """What a trial runs, and the files that it has. Paths are relative to ``matrix.yaml``.
 
-    script: str
+    Without a script, ``args`` are the whole command. ``{name}`` in them stands for a parameter.
+    """
+
+    script: str | None
+    args: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command with its placeholders."""
+        return self.args if self.script is None else ("python", self.script, *self.args)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The paths of all files, each once."""
+        script = () if self.script is None else (self.script,)
+        return tuple(dict.fromkeys((*script, *self.files, *self.data)))
+
+    def command_of(self, cell: Cell, seed: int) -> tuple[str, ...]:
+        """Return the command of a trial; KeyError if the cell lacks a parameter."""
+        known = {"seed": seed, **dict(cell.coordinates), **cell.parameters}
+        return tuple(patterns.filled(word, known) for word in self.command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Status
 from runner.runs.files import SEALED, file_name
+from runner.summarise import metric_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,8 @@ def refusals(
     if trial.seed != planned.seed:
         yield "its seed is not the one in the plan"
     if result.status is Status.OK:
-        names = result.values.keys() | {name for name, series in result.series.items() if series}
-        lacking = sorted({metric.name for metric in run.matrix.metrics} - names)
-        yield from (f"it lacks the metric {one}" for one in lacking)
+        lacking = [one.name for one in run.matrix.metrics if metric_value(result, one) is None]
+        yield from (f"it lacks the metric {one}" for one in sorted(lacking))
     if run.format >= SEALED:
         if result.image is not None and result.image not in images:
             yield "its image is not one of the run"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.errors import ConfigError, RunFolderError
-from runner.inside import LAUNCHER, MATCHED
+from runner.inside import LAUNCHER, MATCHED, TRIAL
 from runner.lock.file import lock_path
 from runner.plan import looks_of, make_plan
 from runner.prepare.recipe import recipe_digest
@@ -45,7 +45,7 @@ def describe(
     bundle: str | None = None,
 ) -> Run:
     """Return what is known when a new run begins; ``bases`` may contain more than it needs."""
-    script, data = digests_of_inputs(matrix, start.root)
+    digests, experiment = digests_of_inputs(matrix, start.root), matrix.experiment
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
     entries = tuple(entry for entry in lock.entries if entry.request in used)
@@ -62,10 +62,12 @@ def describe(
         matrix_digest=digest.of_content(matrix),
         lock=lock,
         lock_digest=digest.of_content(lock),
-        script_digest=script,
-        data_digests=data,
+        script_digest=None if experiment.script is None else digests[experiment.script],
+        file_digests={name: digests[name] for name in experiment.files},
+        data_digests={name: digests[name] for name in experiment.data},
         own_digests={
             "launcher": digest.of_file(LAUNCHER),
+            "trial": digest.of_file(TRIAL),
             "recipe": recipe_digest(),
             **({"matched": digest.of_file(MATCHED)} if matrix.matched else {}),
         },
@@ -83,18 +85,17 @@ def _files(matrix: Matrix, start: Start) -> Iterator[Path]:
         yield from (start.matrix, lock_path(start.matrix))
     locks = (one.source(SourceKind.LOCK) for one in matrix.requests)
     names = [one.written for one in locks if one and not one.written.startswith("git:")]
-    for name in (matrix.experiment.script, *matrix.experiment.data, *matrix.files, *names):
+    for name in (*matrix.experiment.inputs, *matrix.files, *names):
         yield start.root / name
 
 
-def digests_of_inputs(matrix: Matrix, root: Path) -> tuple[str, dict[str, str]]:
-    """Return the digests of the script and, by name, of the data files."""
+def digests_of_inputs(matrix: Matrix, root: Path) -> Mapping[str, str]:
+    """Return the digests of all files that trials read, by path."""
     try:
-        data = {name: digest.of_input(root, name) for name in matrix.experiment.data}
-        return digest.of_input(root, matrix.experiment.script), data
+        return {name: digest.of_input(root, name) for name in matrix.experiment.inputs}
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"the script or a data file cannot be read ({error}); fix this and repeat the command."
+            f"a file of the experiment cannot be read ({error}); fix this and repeat the command."
         ) from error
 
 

@@ -16,6 +16,7 @@ from runner.records.environment import (
     Unsupported,
 )
 from runner.records.run import EngineFacts, Run
+from runner.records.study import Metric, MetricSource
 from runner.system import digest
 from runner.system.stored import leaves
 
@@ -53,10 +54,9 @@ def _fields(run: Run) -> Mapping[str, object]:
             for cell in matrix.cells
         },
         "limits": matrix.limits,
-        "metrics": {metric.name: True for metric in matrix.metrics},
+        "metrics": {metric.name: _origin(metric) for metric in matrix.metrics},
         "environments": {named[entry.request]: _environment(entry) for entry in run.lock.entries},
-        "script": {"path": matrix.experiment.script, "sha256": run.script_digest},
-        "data": dict(run.data_digests),
+        **_experiment(run),
         "matrix-runner": dict(run.own_digests),
         "host": run.host.id,
         "engine": _engine(run.engine),
@@ -64,6 +64,25 @@ def _fields(run: Run) -> Mapping[str, object]:
         "base": matrix.base,
         "bases": {python: base.digest for python, base in run.bases.items()},
         **({"bundle": run.bundle} if run.bundle else {}),
+    }
+
+
+def _origin(metric: Metric) -> object:
+    """Return where a metric comes from. A result holds only the metrics that it was parsed for."""
+    source = metric.source
+    if source == MetricSource():
+        return True
+    return [source.origin.value, source.file, source.selects, source.series]
+
+
+def _experiment(run: Run) -> Mapping[str, object]:
+    experiment = run.matrix.experiment
+    script = {"path": experiment.script, "sha256": run.script_digest}
+    return {
+        **({"script": script} if experiment.script is not None else {}),
+        **({"command": list(experiment.command)} if experiment.args else {}),
+        **({"files": dict(run.file_digests)} if experiment.files else {}),
+        "data": dict(run.data_digests),
     }
 
 

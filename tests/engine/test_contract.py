@@ -250,7 +250,7 @@ def test_a_link_is_staged_as_its_target(engine: Engine, image: Image, tmp_path: 
     (tmp_path / "real.py").write_text(NUMBER)
     (tmp_path / "link.py").symlink_to("real.py")
     clear(engine, RUN)
-    engine.stage(RUN, image.id, {"launcher.py": LAUNCHER, "script/script.py": tmp_path / "link.py"})
+    engine.stage(RUN, image.id, {"launcher.py": LAUNCHER, "study/script.py": tmp_path / "link.py"})
     outcome = engine.execute(launch(image.id), lambda _: None)
     assert parse_outcome(outcome, launch(image.id), METRICS).values == {"x": 1.5}
 

@@ -257,7 +257,7 @@ def test_other_users_cannot_read_staged_inputs(
 ) -> None:
     """Only the user of trials can, who cannot change them."""
     stage(engine, image.id, tmp_path, "secret")
-    (script,) = (readable / "cache").rglob("inputs/script/script.py")
+    (script,) = (readable / "cache").rglob("inputs/study/script.py")
     for path in (script, *list(script.parents)[:3]):
         assert path.stat().st_mode & 0o007 == 0, path
     clear(engine, RUN)

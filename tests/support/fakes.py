@@ -175,7 +175,7 @@ class FakeEngine:
         started_at, began = datetime.now(timezone.utc), time.monotonic()
         with tempfile.TemporaryDirectory() as place:
             exit_code, sent, printed = self.launched(launch, self._staged[launch.run], place)
-        output = TrialOutput(launch.limits, watch)
+        output = TrialOutput(launch.limits, watch, launch.document_bytes)
         output.add(sent, printed)
         return Outcome(
             exit_code=exit_code,
@@ -248,17 +248,21 @@ class QuickEngine(FakeEngine):
         variables = {
             "PARAMS_PATH": str(parameters),
             "RESULT_PATH": str(result),
-            "DATA_DIR": str(inputs / "data"),
+            "DATA_DIR": place,
         }
+        for name in launch.data:
+            Path(place, Path(name).name).symlink_to(inputs / "study" / name)
         with patch.dict(os.environ, variables), redirect_stdout(io.StringIO()) as printed:
-            exit_code = _exit_code(inputs / launch.script)
+            exit_code = _exit_code(inputs / "study" / launch.command[1])
         text, problem = read_result(str(result), launch.limits.result_bytes)
         document = {
-            "format": 1,
+            "format": 2,
             "exit_code": exit_code,
             "timed_out": False,
             "result": text,
             "result_problem": problem,
+            "stdout": None,
+            "files": {},
             "reading": asdict(QUIET),
         }
         body = json.dumps(document).encode()

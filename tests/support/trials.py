@@ -86,7 +86,7 @@ def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 
         run=RUN,
         trial=TRIAL,
         image=image,
-        script="script/script.py",
+        command=("python", "script.py"),
         seed=7,
         limits=limits,
         cores=tuple(sorted(ALLOWED))[-limits.cpus :],
@@ -108,7 +108,7 @@ def stage(engine: Engine, image: str, folder: Path, script: str) -> None:
     path = folder / "script.py"
     path.write_text(script)
     clear(engine, RUN)
-    engine.stage(RUN, image, {"launcher.py": LAUNCHER, "script/script.py": path})
+    engine.stage(RUN, image, {"launcher.py": LAUNCHER, "study/script.py": path})
 
 
 def executed(

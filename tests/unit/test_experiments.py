@@ -4,16 +4,19 @@ import ast
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from runner.inside import TRIAL
+
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
 SCRIPTS = sorted(EXPERIMENTS.glob("*.py"))
-ENVIRONMENT_PACKAGES = {"matched", "numpy", "tensorflow"}  # `matched` is copied beside the script
+ENVIRONMENT_PACKAGES = {"matched", "numpy", "tensorflow", "trial"}  # two of them are ours
 NEWER_THAN_PYTHON_36 = {
     "annotationlib",
     "compression",
@@ -72,25 +75,40 @@ def test_the_annotations_of_a_script_can_be_evaluated_by_python_36(script: Path)
             assert ast.unparse(part.value) not in {"dict", "list", "set", "tuple", "type"}
 
 
-def test_the_example_in_the_guide_follows_the_contract(tmp_path: Path) -> None:
-    """The script printed in ``docs/experiments.md`` runs and writes what the guide promises."""
+def test_the_example_in_the_guide_works_in_a_trial_and_by_hand(tmp_path: Path) -> None:
+    """The script in ``docs/experiments.md`` records the same names in both."""
     guide = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
     ast.parse(example, feature_version=(3, 6))
-    order = {"seed": 7, "parameters": {"epochs": 3, "batch": 32}, "cell": {"model": "any"}}
+    (tmp_path / "train.py").write_text(example, encoding="utf-8")
+    shutil.copy(TRIAL, tmp_path)
+    order = {"seed": 7, "parameters": {"epochs": 2}, "cell": {"model": "any"}}
     (tmp_path / "params.json").write_text(json.dumps(order), encoding="utf-8")
     result = tmp_path / "result.json"
-    subprocess.run(
-        [sys.executable, "-c", example],
-        env={"PARAMS_PATH": str(tmp_path / "params.json"), "RESULT_PATH": str(result)},
-        check=True,
-        timeout=60,
-    )
+    in_trial = {"PARAMS_PATH": str(tmp_path / "params.json"), "RESULT_PATH": str(result)}
+    assert ran(tmp_path / "train.py", in_trial) == ""
     document = json.loads(result.read_text(encoding="utf-8"))
     assert set(document) == {"format", "values", "series", "environment", "adapted"}
-    assert document["format"] == 1
-    assert len(document["series"]["epoch_seconds"]) == 3
-    assert not set(document["values"]) & set(document["series"])
+    assert (document["format"], len(document["series"]["epoch_seconds"])) == (1, 2)
+    by_hand = ran(tmp_path / "train.py", {"TRIAL_PARAMETERS": '{"epochs": 2}'})
+    assert re.findall(r"^  (.+?): .*", by_hand, re.MULTILINE) == [
+        *sorted(document["values"]),
+        *sorted(document["series"]),
+    ]
+    said = re.sub(r"[0-9][0-9.e+-]*", "", by_hand)
+    assert said in re.sub(r"[0-9][0-9.e+-]*", "", guide)
+
+
+def ran(script: Path, variables: dict[str, str]) -> str:
+    """Run a script with these variables alone; return what it prints."""
+    return subprocess.run(
+        [sys.executable, str(script)],
+        env=variables,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def test_the_data_have_the_described_digest() -> None:

@@ -169,13 +169,18 @@ def test_trials_of_a_block_share_a_seed(engine: WatchedEngine) -> None:
 
 
 def test_the_launcher_gets_the_trial_spec(engine: WatchedEngine) -> None:
-    """It has script, parameters, cell and limits; the engine adds its own paths."""
+    """It has command, parameters, cell and limits; the engine adds its own paths."""
     study(engine)
     main(["-s", "model=one", "--blocks", "1", "--seed", "7"])
     [launch] = engine.launches
     assert json.loads(launch.trial_spec(inputs="/inputs")) == {
         "inputs": "/inputs",
-        "script": "script/script.py",
+        "command": ["python", "script.py"],
+        "data": ["numbers.txt"],
+        "files": [],
+        "benchmarks": [],
+        "stdout": False,
+        "peak": False,
         "seed": launch.seed,
         "parameters": {"epochs": 5, "model": "one"},
         "cell": {"model": "one"},

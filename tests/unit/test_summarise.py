@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.records.run import Trial, TrialResult
-from runner.records.study import Matrix, Status
+from runner.records.study import Better, Matrix, Metric, Status
 from runner.summarise import Summary, metric_value, summarise
 from tests.support.samples import failed_result, founding_matrix, founding_results, ok_result
 
 CELL = "tensorflow=2.0.0,model=sequential"
+EPOCH_SECONDS = founding_matrix().metric("epoch_seconds")
+PLAIN = Metric(name="s", unit="", better=Better.HIGHER, title="s")
 FINITE = st.floats(min_value=-1e9, max_value=1e9)
 
 
@@ -34,7 +36,7 @@ def summary_of(*results: TrialResult) -> Summary:
 
 def test_a_value_is_not_changed() -> None:
     """A metric that the script wrote as a value keeps that value."""
-    assert metric_value(result(1, 0.834), "epoch_seconds") == 0.834
+    assert metric_value(result(1, 0.834), EPOCH_SECONDS) == 0.834
 
 
 @pytest.mark.parametrize(
@@ -51,20 +53,20 @@ def test_a_series_is_reduced_by_its_steady_median(
     series: tuple[float, ...], expected: float
 ) -> None:
     """It is the median without the first two entries; the last entry is never left out."""
-    assert metric_value(ok_result(trial(1), {}, {"s": series}), "s") == expected
+    assert metric_value(ok_result(trial(1), {}, {"s": series}), PLAIN) == expected
 
 
 def test_a_missing_metric_is_none() -> None:
     """A metric without a value, or with an empty series, is never zero."""
     empty = ok_result(trial(1), {}, {"s": ()})
-    assert metric_value(empty, "s") is None
-    assert metric_value(empty, "other") is None
+    assert metric_value(empty, PLAIN) is None
+    assert metric_value(empty, EPOCH_SECONDS) is None
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.OK])
 def test_a_failed_trial_has_no_number(status: Status) -> None:
     """Its numbers are not used, even if it wrote some."""
-    assert metric_value(replace(result(1, 0.8), status=status), "epoch_seconds") is None
+    assert metric_value(replace(result(1, 0.8), status=status), EPOCH_SECONDS) is None
 
 
 def test_a_summary_has_the_median_and_the_range_of_its_trials() -> None:

@@ -126,7 +126,7 @@ class DockerEngine(ReadyImages):
                 container = self._create(launch)
                 self._check_inputs(container, self._volumes[launch.run])
             try:
-                output = TrialOutput(launch.limits, watch)
+                output = TrialOutput(launch.limits, watch, launch.document_bytes)
                 overdue = run_to_end(
                     self._client,
                     container,
@@ -221,10 +221,10 @@ class DockerEngine(ReadyImages):
 
 
 def _for_trials(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarInfo:
-    """Let only the user of trials read a staged file; the mount is read-only."""
+    """Let only the user of trials read a staged file, and execute a program."""
     entry.uid = entry.gid = int(NOBODY)
     entry.uname = entry.gname = ""
-    entry.mode = 0o500 if folder else 0o400
+    entry.mode = 0o500 if folder or entry.mode & 0o100 else 0o400
     entry.type = tarfile.DIRTYPE if folder else entry.type
     return entry
 

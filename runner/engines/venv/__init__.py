@@ -49,10 +49,11 @@ NOT_STARTED = ("subreaper: ", "bwrap: ", "unshare: ", "setpriv: ")
 
 def _show_only_to_trials(path: Path) -> None:
     """Let the user of trials read a staged file or enter a staged folder, and no other user."""
-    mode = 0o700 if path.is_dir() else 0o400
+    program = 0o110 if path.stat().st_mode & 0o100 else 0
+    mode = 0o700 if path.is_dir() else 0o400 | program & 0o100
     if os.geteuid() == 0:  # the group reads, so that no trial can change the files
         os.chown(path, 0, trial_user())
-        mode = 0o750 if path.is_dir() else 0o440
+        mode = 0o750 if path.is_dir() else 0o440 | program
     path.chmod(mode)
 
 
@@ -194,7 +195,7 @@ class VenvEngine:
             for name, path in sorted(inputs.items()):
                 target = folder / "inputs" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+                shutil.copy(path, target)
             (folder / "trials").mkdir()
             size = sum(path.stat().st_size for path in folder.rglob("*"))
             label = {"machine": self._machine, "run": run, "bytes": size}
@@ -211,7 +212,7 @@ class VenvEngine:
         """Execute one trial to its end, and remove everything that it leaves."""
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
-        output = TrialOutput(launch.limits, watch)
+        output = TrialOutput(launch.limits, watch, launch.document_bytes)
         try:
             needed = self._needed(launch)
             with self._trial_folder(launch) as folder:

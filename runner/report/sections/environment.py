@@ -25,9 +25,9 @@ _TRIALS = (
     "cells alike."
 )
 _NUMBERS = (
-    "If the script wrote a series, such as one time per epoch, the number of a trial is the median "
-    "of that series without its first two entries. The report shows the median over trials, never "
-    "the best trial. Trials that were not ok give no number."
+    "If a metric is a series, such as one time per epoch, the number of a trial is what the table "
+    "below says: usually the median without the first two entries. The report shows the median "
+    "over trials, never the best trial. Trials that were not ok give no number."
 )
 _COMPARISONS = (
     "Times and other ratios are compared within each block: the change is the log of the ratio of "
@@ -188,8 +188,7 @@ def _digests(run: Run) -> list[tuple[str, str]]:
         ("git commit", run.git_commit or "unknown"),
         ("matrix", run.matrix_digest),
         ("lock", run.lock_digest),
-        (run.matrix.experiment.script, run.script_digest),
-        *run.data_digests.items(),
+        *run.input_digests.items(),
     ]
 
 
@@ -200,7 +199,17 @@ def method(evidence: Evidence) -> Section:
     return Section(
         "How it was measured",
         (_TRIALS.format(boundary=_boundary(evidence.run)), _NUMBERS, _COMPARISONS),
-        tables=(Table("Parameters of the experiment", ("parameter", "value"), rows),),
+        tables=(
+            Table("Parameters of the experiment", ("parameter", "value"), rows),
+            Table(
+                "Where the metrics come from",
+                ("metric", "comes from", "of a series counts the"),
+                tuple(
+                    (one.title, one.source.described, one.reduction)
+                    for one in evidence.run.matrix.metrics
+                ),
+            ),
+        ),
     )
 
 

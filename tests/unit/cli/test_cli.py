@@ -398,6 +398,8 @@ def test_plan_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "format": 1,
         "name": "small",
         "blocks": 2,
+        "command": ["python", "run.py"],
+        "files": ["run.py"],
         "compare": [{"of": "lib=2.0,size=1", "against": "lib=1.0,size=1", "metrics": ["seconds"]}],
         "looks": [7, 14, 21, 28],
         "to_lock": ["lib=2.0"],

@@ -1,6 +1,6 @@
 """The stored output of a trial has a limited size."""
 
-from runner.engines.streams import ENVELOPE_BYTES, LINE_BYTES, TrialOutput
+from runner.engines.streams import LINE_BYTES, TrialOutput
 from runner.records.study import Limits
 
 LIMITS = Limits(log_bytes=1000, result_bytes=1000)
@@ -8,12 +8,12 @@ CHUNK = b"x" * 10_000
 
 
 def test_both_streams_are_limited() -> None:
-    """Twice the limit of the log is kept, and the largest document that JSON can make."""
-    output = TrialOutput(LIMITS, lambda _: None)
+    """Twice the limit of the log is kept, and a document up to its limit."""
+    output = TrialOutput(LIMITS, lambda _: None, 7000)
     for _ in range(100):
         output.add(CHUNK, CHUNK)
     assert len(output.log()) == 2 * LIMITS.log_bytes
-    assert len(output.document() or b"") == 6 * LIMITS.result_bytes + ENVELOPE_BYTES
+    assert len(output.document() or b"") == 7000
 
 
 def test_lines_are_shown_as_they_come() -> None:

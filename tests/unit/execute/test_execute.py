@@ -43,14 +43,17 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_inputs_have_the_paths_that_trials_expect(tmp_path: Path) -> None:
-    """The launcher, the script and the data files each have a fixed path."""
+    """Ours have fixed paths, and the files of the study keep their folders."""
     for name in ("a/b.py", "c/d.npz", "e.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     experiment = Experiment(script="a/b.py", data=("c/d.npz", "e.txt"))
     found = inputs(replace(founding_matrix(), experiment=experiment), tmp_path)
-    assert set(found) == {"launcher.py", "script/b.py", "data/d.npz", "data/e.txt"}
-    assert found["data/d.npz"] == tmp_path / "c" / "d.npz"
+    assert set(found) == {
+        *("launcher.py", "modules/trial.py"),
+        *("study/a/b.py", "study/c/d.npz", "study/e.txt"),
+    }
+    assert found["study/c/d.npz"] == tmp_path / "c" / "d.npz"
 
 
 @pytest.mark.parametrize("planted", ["link", "linked folder", "fifo", "folder"])
@@ -81,7 +84,7 @@ def test_links_inside_the_folder_are_allowed(outside: Path) -> None:
     Path("script.py").rename("parts/other.py")
     Path("script.py").symlink_to("parts/other.py")
     found = inputs(read(Path("matrix.yaml")), Path())
-    assert found["script/script.py"] == outside.with_name("study") / "parts" / "other.py"
+    assert found["study/script.py"] == outside.with_name("study") / "parts" / "other.py"
 
 
 def test_an_input_cannot_be_replaced_while_it_is_staged(
@@ -94,5 +97,5 @@ def test_an_input_cannot_be_replaced_while_it_is_staged(
     study(engine)
     assert outside.exists()
     assert main(["--blocks", "1"]) == Exit.OK
-    assert engine.found["data/numbers.txt"] == "0.5"
+    assert engine.found["study/numbers.txt"] == "0.5"
     assert SECRET not in engine.found.values()

@@ -241,7 +241,7 @@ def test_whole_numbers_stay_whole_in_the_environment() -> None:
         (
             outcome(document(None)),
             Status.BAD_OUTPUT,
-            "the script wrote no result",
+            "the script wrote nothing to $RESULT_PATH",
         ),
         (
             outcome(document(None, result_problem="the result is not UTF-8 (byte 3)")),

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -183,14 +184,13 @@ def test_the_usage_in_the_guide_works(
     exec(  # noqa: S102 - it is ours
         usage,
         {
-            "params": {"matched": wanted},
+            "trial": SimpleNamespace(matched=wanted, describe=environment.update),
             "np": np,
             "model": model,
             "images": numbers,
             "labels": numbers,
             "batch": 32,
             "epochs": 3,
-            "result": {"environment": environment},
         },
     )
     if not wanted:
