@@ -57,7 +57,7 @@ class Outside:
         self._ask_engine = ask_engine
         ours = (matrix, lock_path(matrix), reports)
         here = self._folder.resolve()
-        self._ours = [
+        self.ours = [
             one.resolve().relative_to(here).as_posix()
             for one in ours
             if one.resolve().is_relative_to(here)
@@ -133,7 +133,7 @@ class Outside:
     def _project(self, written: str) -> projects.Source:
         if written not in self._projects:
             at, _, project = written.partition(":")
-            self._projects[written] = projects.source(self._folder, project, at, self._ours)
+            self._projects[written] = projects.source(self._folder, project, at, self.ours)
         return self._projects[written]
 
     def _content(self, written: str) -> Content:

@@ -22,7 +22,12 @@ from runner.read.axes import (
 from runner.read.cells import CellMaker
 from runner.read.claims import claim_problems, policy_problems, published_problems
 from runner.read.grid import Grid, expand
-from runner.read.inputs import argument_problems, file_trouble, read_experiment
+from runner.read.inputs import (
+    argument_problems,
+    file_trouble,
+    read_experiment,
+    room_problems,
+)
 from runner.read.metrics import make_metric, metric_problems
 from runner.read.problems import Keys, Problem, refused, unknown
 from runner.read.requirements import read_lines
@@ -58,7 +63,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         raise refused(source, unknown_outside)
     grid = expand(document, axes, sum(keys[:1] != ("axes",) for keys in source.values))
     lists, list_problems = _lists(document, path.parent)
-    experiment, input_problems = read_experiment(document.experiment, path)
+    experiment, input_problems = read_experiment(document.experiment, path, outside.ours)
     problems = [
         *axis_problems(document, axes),
         *whole_problems(document, axes),
@@ -81,9 +86,14 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         raise refused(source, problems)
     maker = CellMaker(document, outside, *lists)
     cells = tuple(maker.make(cell, grid) for cell in grid.cells)
-    if unknown_names := list(argument_problems(document.experiment, cells)):
-        raise refused(source, unknown_names)
-    return _matrix(document, grid, cells, experiment)
+    matrix = _matrix(document, grid, cells, experiment)
+    problems = [
+        *argument_problems(document.experiment, cells),
+        *room_problems(experiment, map(matrix.limits_of, cells)),
+    ]
+    if problems:
+        raise refused(source, problems)
+    return matrix
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:

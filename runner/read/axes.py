@@ -47,6 +47,10 @@ class Outside(Protocol):
     def digest(self, kind: SourceKind, written: str) -> str:
         """Return the digest of a source's content."""
 
+    @property
+    def ours(self) -> Collection[str]:
+        """The paths in the folder of the matrix where our own files are, such as runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Locked:
@@ -76,6 +80,11 @@ class Locked:
         if found is None:
             raise ConfigError(f"{written} is not locked yet; run `python -m runner lock` first.")
         return found
+
+    @property
+    def ours(self) -> Collection[str]:
+        """None: a bundle has no runs in the folder of its matrix."""
+        return ()
 
 
 ANCHORED = {AxisKind.VERSION: VERSION, AxisKind.PYTHON: PYTHON_NAME}

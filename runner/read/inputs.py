@@ -1,25 +1,35 @@
 """The experiment: its command, and which files of the study a trial gets."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from runner.read.problems import Keys, Problem, repeated, unknown
 from runner.read.schema import ExperimentSection
 from runner.records.patterns import placeholders
-from runner.records.study import Cell, Experiment
+from runner.records.study import Cell, Experiment, Limits
 from runner.system import safe
 from runner.text import counted, quoted
 
 MOST_FILES = 10_000
-"""A trial has room for 16,384 files and folders by default."""
+MOST_MATCHED = 100_000
+"""How many files one pattern may match; a later pattern can leave some out."""
 LEFT_OUT = "__pycache__"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def read_experiment(section: ExperimentSection, matrix: Path) -> tuple[Experiment, list[Problem]]:
-    """Return the experiment that a section declares, and the problems of its keys and files."""
-    files, problems = _included(section.files, matrix)
+def read_experiment(
+    section: ExperimentSection, matrix: Path, ours: Collection[str] = ()
+) -> tuple[Experiment, list[Problem]]:
+    """Return the experiment that a section declares, and the problems of its keys and files.
+
+    ``ours`` are paths in the folder of the matrix that never belong to an experiment. Neither do
+    the matrix and its lock: all of these change while the experiment stays the same.
+    """
+    own = {matrix.name, matrix.with_suffix(".lock").name, *ours}
+    files, problems = _included(section.files, matrix.parent, own)
     experiment = Experiment(
         script=section.script,
         args=tuple(section.args if section.command is None else section.command),
@@ -33,12 +43,30 @@ def argument_problems(section: ExperimentSection, cells: Iterable[Cell]) -> Iter
     """Yield a problem for each name in braces that is no parameter of some cell."""
     key = "args" if section.command is None else "command"
     known = [{"seed", *dict(cell.coordinates), *cell.parameters} for cell in cells]
-    everywhere = sorted(set.intersection(*known)) if known else []
+    anywhere, everywhere = set().union(*known), sorted(set.intersection(*known))
     for index, word in enumerate(section.command or section.args):
-        for name in placeholders(word):
-            yield from unknown(
-                f"parameter {quoted(name)}", name, everywhere, ("experiment", key, index)
-            )
+        path: Keys = ("experiment", key, index)
+        for name in placeholders(word, anywhere):
+            if name in anywhere and name not in everywhere:
+                sentence = f"only some cells have the parameter {quoted(name)}"
+                yield Problem(path, f"{sentence}; add it to `parameters`")
+            else:
+                yield from unknown(f"parameter {quoted(name)}", name, everywhere, path)
+
+
+def room_problems(experiment: Experiment, limits: Iterable[Limits]) -> Iterator[Problem]:
+    """Yield a problem if a trial has no room for its files, and for the folders that they are in.
+
+    The working folder has a link to each file, and a second folder has links to the data.
+    """
+    names = [PurePosixPath(name) for name in experiment.inputs]
+    folders = {folder for name in names for folder in name.parents}
+    needed = len(names) + len(folders) + len(experiment.data)
+    least = min(one.files for one in limits)
+    if needed >= least:
+        sentence = f"a trial has room for {counted(least, 'file')}, and these need {needed:,}"
+        remedy = "include fewer, or raise `limits: {files: ...}`"
+        yield Problem(("experiment",), f"{sentence} with their folders; {remedy}")
 
 
 def _key_problems(section: ExperimentSection) -> Iterator[Problem]:
@@ -73,7 +101,9 @@ def file_trouble(file: str, folder: Path) -> str | None:
     try:
         safe.inside(folder, file)
     except FileNotFoundError:
-        return f"{quoted(file)} does not exist beside this file; check the path"
+        leads = "is a link to a file that does not exist; check the link"
+        absent = "does not exist beside this file; check the path"
+        return f"{quoted(file)} {leads if (folder / file).is_symlink() else absent}"
     except safe.OutsideError:
         return f"{quoted(file)} is a link that leads out of the folder of this file; copy the file"
     except (IsADirectoryError, safe.IrregularError):
@@ -83,10 +113,11 @@ def file_trouble(file: str, folder: Path) -> str | None:
     return None
 
 
-def _included(patterns: Sequence[str], matrix: Path) -> tuple[list[str], list[Problem]]:
+def _included(
+    patterns: Sequence[str], folder: Path, own: Collection[str]
+) -> tuple[list[str], list[Problem]]:
     """Return the files that patterns match, in a fixed order, and the problems of the patterns."""
-    folder, found, problems = matrix.parent, dict[str, None](), []
-    own_lock = matrix.with_suffix(".lock").name  # it can change without the experiment
+    found, problems = dict[str, int](), []
     for index, pattern in enumerate(patterns):
         path: Keys = ("experiment", "files", index)
         parts = PurePosixPath(pattern.removeprefix("!")).parts
@@ -97,35 +128,61 @@ def _included(patterns: Sequence[str], matrix: Path) -> tuple[list[str], list[Pr
             for name in [name for name in found if _matches(PurePosixPath(name).parts, parts)]:
                 del found[name]
         else:
-            names = sorted(_matching(folder, parts)) if parts else []
-            names = [name for name in names if name != own_lock]
-            trouble = _pattern_trouble(pattern, names, folder)
+            names = _matching(folder, parts, own) if parts else set()
+            trouble = _pattern_trouble(pattern, names, folder, own)
             if trouble:
                 problems.append(Problem(path, trouble))
-            found.update(dict.fromkeys(names))
+            else:
+                found = {**dict.fromkeys(names, index), **found}
     if len(found) > MOST_FILES:
-        sentence = f"these are {counted(len(found), 'file')}, more than {MOST_FILES:,}; name fewer"
+        sentence = f"these are more than {counted(MOST_FILES, 'file')}; include fewer"
         problems.append(Problem(("experiment", "files"), sentence))
+    else:
+        problems += _matched_problems(found, folder)
     return sorted(found), problems
 
 
-def _pattern_trouble(pattern: str, names: Sequence[str], folder: Path) -> str | None:
-    if not names and (folder / pattern).is_dir():
+def _pattern_trouble(
+    pattern: str, names: Collection[str], folder: Path, own: Collection[str]
+) -> str | None:
+    if len(names) > MOST_MATCHED:
+        return f"this matches more than {counted(MOST_MATCHED, 'file')}; write a narrower pattern"
+    if names:
+        return None
+    if str(PurePosixPath(pattern)) in own:
+        return "no trial gets the matrix, its lock or its runs; remove this"
+    if os.path.isdir(folder / pattern):  # noqa: PTH112 (it is never an error)
         return f"{quoted(pattern)} is a folder; write {quoted(pattern.rstrip('/') + '/**')}"
-    if not names:
-        return f"no file matches {quoted(pattern)}; check the path"
-    return next(filter(None, (file_trouble(name, folder) for name in names[:MOST_FILES])), None)
+    return f"no file matches {quoted(pattern)}; check the path"
 
 
-def _matching(folder: Path, parts: Sequence[str]) -> set[str]:
+def _matched_problems(found: dict[str, int], folder: Path) -> Iterator[Problem]:
+    """Yield the first problem of the files that each pattern matched."""
+    seen = set[int]()
+    for name, index in sorted(found.items()):
+        trouble = None if index in seen else _matched_trouble(name, folder)
+        if trouble:
+            seen.add(index)
+            yield Problem(("experiment", "files", index), trouble)
+
+
+def _matched_trouble(name: str, folder: Path) -> str | None:
+    if _UNPRINTABLE.search(name):
+        return f"the name {quoted(name)} is not printable text; rename the file"
+    trouble = file_trouble(name, folder)
+    return trouble and f"{trouble}, or leave it out with {quoted(f'!{name}')}"
+
+
+def _matching(folder: Path, parts: Sequence[str], own: Collection[str]) -> set[str]:
     """Return the files in a folder that match the parts of a pattern, also links and pipes.
 
     ``**`` stands for any number of folders. Links to folders are not followed; they match like
     files, and are refused later. Hidden files match only a pattern that begins with a dot, too.
+    The search ends when there are too many files.
     """
     found: set[str] = set()
     waiting, seen = [("", 0)], set[tuple[str, int]]()
-    while waiting and len(found) <= MOST_FILES:
+    while waiting and len(found) <= MOST_MATCHED:
         place = waiting.pop()
         if place in seen:
             continue
@@ -136,7 +193,8 @@ def _matching(folder: Path, parts: Sequence[str]) -> set[str]:
             waiting.append((name, index + 1))
         for entry in _entries(folder / name):
             path = f"{name}/{entry.name}" if name else entry.name
-            if _hidden(entry.name) if part == "**" else not _fits(entry.name, part):
+            fits = not _hidden(entry.name) if part == "**" else _fits(entry.name, part)
+            if not fits or path in own:
                 continue
             if not entry.is_dir(follow_symlinks=False):
                 found.update({path} if is_last else ())

@@ -295,6 +295,11 @@ class _Known:
         assert wanted.specifier
         return ("1.0", "2.0")
 
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """Return no paths."""
+        return ()
+
     def digest(self, kind: SourceKind, written: str) -> str:
         """Return the digest of the name."""
         return f"sha256:{of_content([kind.value, written])}"
