@@ -5,7 +5,7 @@ line break or name a URL. The patterns are in the common syntax of Python, Rust 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from runner.records import shown
 
@@ -78,13 +78,18 @@ EXPECTED = {
 """What is expected, by pattern."""
 
 
-_NAME_IN_BRACES = "([A-Za-z_][A-Za-z0-9_. -]*)"
-_PLACEHOLDER = re.compile(rf"\{{\{{{_NAME_IN_BRACES}\}}\}}|\{{{_NAME_IN_BRACES}\}}")
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_. -]*")
+_BRACES = re.compile(r"\{\{([^{}]+)\}\}|\{([^{}]+)\}")
 
 
-def placeholders(text: str) -> tuple[str, ...]:
-    """Return the names in single braces. Other contents of braces are text."""
-    return tuple(match[2] for match in _PLACEHOLDER.finditer(text) if match[2])
+def placeholders(text: str, known: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names in single braces: known ones, and words that may be misspelt ones.
+
+    Other contents of braces are text, such as JSON.
+    """
+    return tuple(
+        match[2] for match in _BRACES.finditer(text) if match[2] and _is_name(match[2], known)
+    )
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:
@@ -92,9 +97,18 @@ def filled(text: str, values: Mapping[str, object]) -> str:
 
     KeyError if a name is unknown.
     """
-    return _PLACEHOLDER.sub(
-        lambda match: shown(values[match[2]]) if match[2] else f"{{{match[1]}}}", text
-    )
+
+    def replacement(match: re.Match[str]) -> str:
+        doubled, name = match.groups()
+        if not _is_name(doubled or name, values):
+            return match[0]
+        return f"{{{doubled}}}" if doubled else shown(values[name])
+
+    return _BRACES.sub(replacement, text)
+
+
+def _is_name(text: str, known: Collection[str]) -> bool:
+    return text in known or _NAME.fullmatch(text) is not None
 
 
 def fits(value: str, pattern: str) -> bool:

@@ -301,7 +301,10 @@ class Experiment(Record):
     @property
     def command(self) -> tuple[str, ...]:
         """The command with its placeholders."""
-        return self.args if self.script is None else ("python", self.script, *self.args)
+        if self.script is None:
+            return self.args
+        is_like_option = self.script.startswith("-")
+        return ("python", f"./{self.script}" if is_like_option else self.script, *self.args)
 
     @property
     def inputs(self) -> tuple[str, ...]:
