@@ -1,6 +1,7 @@
 """How single values are written in ``matrix.yaml``: names, durations, sizes, changes and others."""
 
 import re
+import warnings
 from datetime import date
 from functools import partial
 from pathlib import PurePosixPath
@@ -27,6 +28,7 @@ _TEXT = r"\S"
 
 LONGEST_S = 30 * 24 * 3600
 LONGEST_VARIABLE = 10_000
+DEEPEST_JSON = 100
 RESERVED = frozenset({"PARAMS_PATH", "DATA_DIR", "RESULT_PATH"})
 LEAST_MEMORY_BYTES = 64 * 1024**2
 
@@ -44,6 +46,7 @@ EXPECTED = {
     "enum": "{expected}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
+    "string_too_short": "text that is not empty",
     "too_short": "{min_length} entries",
     "too_long": "{max_length} entries",
     "expected": "{what}",
@@ -89,8 +92,10 @@ def _argument(value: object) -> str:
 def _regex(value: str) -> str:
     """Check a regular expression, as far as that is possible without applying it."""
     try:
-        groups = re.compile(value).groups
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():  # about what may mean something else one day
+            warnings.simplefilter("ignore")
+            groups = re.compile(value).groups
+    except (re.error, RecursionError, OverflowError, ValueError) as error:
         raise _expected(f"a regular expression ({error})") from None
     if groups > 1:
         raise _expected("at most one group in parentheses, for the number; write (?:...) elsewhere")
@@ -99,9 +104,21 @@ def _regex(value: str) -> str:
 
 def _output_path(value: str) -> str:
     path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\0" in value:
+    if path.is_absolute() or ".." in path.parts or not path.parts:
         raise _expected("a path in the working folder of the script")
     return str(path)
+
+
+def _json_keys(value: object) -> tuple[str, ...]:
+    """Return the keys that lead to a number: ``eval.accuracy``, ``[eval, accuracy]``."""
+    if isinstance(value, (float, Date)):
+        raise PydanticCustomError("string_type", "")
+    several = value.split(".") if isinstance(value, str) else value
+    keys = several if isinstance(several, list) else [several]
+    sound = all(isinstance(key, (str, int)) and not isinstance(key, bool) for key in keys)
+    if not sound or not all(map(str, keys)) or not 0 < len(keys) <= DEEPEST_JSON:
+        raise _expected("keys such as `eval.accuracy`, or a list of keys")
+    return tuple(map(str, keys))
 
 
 def _variable_value(value: object) -> str:
@@ -203,6 +220,13 @@ def _with_unit(units: str) -> WithJsonSchema:
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Text = Annotated[str, StringConstraints(pattern=_TEXT, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(lambda value: str(PurePosixPath(value)))]
+JsonKeys = Annotated[
+    tuple[str, ...],
+    PlainValidator(_json_keys),
+    WithJsonSchema(
+        {"type": ["string", "integer", "array"], "items": {"type": ["string", "integer"]}}
+    ),
+]
 OutputPath = Annotated[Text, AfterValidator(_output_path)]
 Regex = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_regex)]
 Argument = Annotated[

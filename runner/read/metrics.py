@@ -67,8 +67,7 @@ def _source(section: MetricSection) -> MetricSource:
         case StdoutSource(stdout=pattern, series=series):
             return MetricSource(origin=Origin.STDOUT, selects=(pattern,), series=series)
         case JsonSource(file=file, at=at, series=series):
-            keys = at.split(".") if isinstance(at, str) else at
-            return MetricSource(origin=Origin.JSON, file=file, selects=tuple(keys), series=series)
+            return MetricSource(origin=Origin.JSON, file=file, selects=at, series=series)
         case CsvSource(file=file, column=column, series=series):
             return MetricSource(origin=Origin.CSV, file=file, selects=(column,), series=series)
         case BenchmarkSource(file=file, name=name):
@@ -85,7 +84,7 @@ def _scale(section: MetricSection) -> Scale:
 def metric_problems(document: Document) -> Iterator[Problem]:
     """Yield the problems of ``metrics``."""
     for name, metric in document.metrics.items():
-        yield from _source_problems(name, metric)
+        yield from _source_problems(name, metric, document)
         yield from _reduction_problems(name, metric)
         yield from _cpu_time_problems(name, metric, document)
         if metric.paired is False and _scale(metric) is Scale.RATIO:
@@ -101,14 +100,24 @@ def metric_problems(document: Document) -> Iterator[Problem]:
                 yield Problem(path, f"expected {expected}, on the scale `{scale.value}`")
 
 
-def _source_problems(name: str, metric: MetricSection) -> Iterator[Problem]:
-    origin = _source(metric).origin
+def _source_problems(name: str, metric: MetricSection, document: Document) -> Iterator[Problem]:
+    source = _source(metric)
+    origin = source.origin
     if metric.better is None and origin not in UNITS:
         sentence = "the key is missing; write `lower`, `higher` or `neither`"
         yield Problem(("metrics", name, "better"), sentence)
     if origin in UNITS and metric.unit not in {None, UNITS[origin]}:
         sentence = f"this is measured in {UNITS[origin]}; remove the unit"
         yield Problem(("metrics", name, "unit"), sentence)
+    elsewhere = {other for other, one in document.metrics.items() if _is_output(_source(one))}
+    if origin is Origin.RESULT and elsewhere.intersection(source.selects):
+        sentence = "the metric of this name comes from elsewhere; give that metric another name"
+        yield Problem(("metrics", name, "from", "result"), sentence)
+
+
+def _is_output(source: MetricSource) -> bool:
+    """Whether a number comes from what a script prints or from a file that it writes."""
+    return source.origin is Origin.STDOUT or source.origin.from_file
 
 
 def _reduction_problems(name: str, metric: MetricSection) -> Iterator[Problem]:

@@ -315,7 +315,7 @@ class JsonSource(_Section):
     """A number in a JSON file that the script writes."""
 
     file: f.OutputPath = Field(alias="json", description="Path in the working folder.")
-    at: f.Text | Annotated[list[f.Text], Field(min_length=1)] = Field(
+    at: f.JsonKeys = Field(
         description="The keys that lead to the number: eval.accuracy, or [eval, accuracy]."
     )
     series: bool = _optional("Whether a list of numbers is there.", False)
