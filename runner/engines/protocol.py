@@ -69,11 +69,12 @@ class Reads:
     @classmethod
     def of(cls, metrics: Sequence[Metric]) -> "Reads":
         """Return what these metrics need."""
-        files = {one.source.file: one.source.origin for one in metrics if one.source.file}
-        origins = {one.source.origin for one in metrics}
+        sources = [one.source for one in metrics]
+        origins = {one.origin for one in sources}
+        benchmarks = [one.file for one in sources if one.origin is Origin.BENCHMARK]
         return cls(
-            files=tuple(files),
-            benchmarks=tuple(name for name, kind in files.items() if kind is Origin.BENCHMARK),
+            files=tuple(dict.fromkeys(one.file for one in sources if one.file)),
+            benchmarks=tuple(dict.fromkeys(benchmarks)),
             stdout=Origin.STDOUT in origins,
             peak=Origin.PEAK_MEMORY in origins,
         )

@@ -76,6 +76,7 @@ def main() -> None:
     set_process(PR_SET_CHILD_SUBREAPER, 1)  # the processor time of orphans counts, too
     signal.signal(signal.SIGINT, lambda *_: None)  # Python's handler would interrupt us
     spec = json.loads(sys.argv[1])
+    spec.update((name, native(spec[name])) for name in ("inputs", "temporary", "output"))
     if spec.get("parent_on_stdin") and select.select([0], [], [], 0)[0]:
         return  # the parent died before the kernel tied this process to it
     cores = own_cores()
@@ -125,6 +126,11 @@ def set_process(option: int, value: int) -> None:
         pass
 
 
+def native(text: str) -> str:
+    """Return text that is passed on as UTF-8, also in the locale C of Python 3.6."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
 def lay_out(spec: Dict[str, Any]) -> str:
     """Make the working folder, which has a link to each file of the study; return its path.
 
@@ -140,7 +146,7 @@ def lay_out(spec: Dict[str, Any]) -> str:
         os.makedirs(place, exist_ok=True)
         for name in names:
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
-    for path in spec["data"]:
+    for path in map(native, spec["data"]):
         os.symlink(os.path.join(study, path), os.path.join(data, os.path.basename(path)))
     return work
 
@@ -190,7 +196,7 @@ def run_command(spec: Dict[str, Any], cores: Set[int], work: str, watch: "Memory
     try:
         child = start(command, work, variables, apart=captured is not None)
     except OSError as error:
-        log.add(not_started(command[0], error).encode())
+        log.add(not_started(spec["command"][0], error).encode("utf-8", "replace"))
         log.finish()
         return Ended(127, time.monotonic() - began)
     streams = [(child.stdout, captured)] + ([(child.stderr, None)] if captured else [])
@@ -224,14 +230,14 @@ def prepared(spec: Dict[str, Any], cores: Set[int]) -> Tuple[List[str], Dict[str
     params = os.path.join(spec["temporary"], "params.json")
     with open(params, "w") as file:
         json.dump({name: spec[name] for name in ("seed", "parameters", "cell", "matched")}, file)
-    program, *arguments = spec["command"]
+    program, *arguments = map(native, spec["command"])
     variables = {
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": str(spec["seed"] % 2**32),
         **dict.fromkeys(THREAD_VARIABLES, str(len(cores))),
-        **spec["variables"],
+        **{name: native(value) for name, value in spec["variables"].items()},
         "PARAMS_PATH": params,
         "DATA_DIR": os.path.join(spec["temporary"], "data"),
         "RESULT_PATH": os.path.join(spec["output"], "result.json"),
@@ -312,7 +318,10 @@ def reap_orphans() -> None:
             return
         if not ended:
             for process in children_of(os.getpid()):  # they may have left the group
-                os.kill(process, signal.SIGKILL)
+                try:
+                    os.kill(process, signal.SIGKILL)
+                except OSError:  # it became another user
+                    continue
             time.sleep(0.001)
 
 
@@ -406,16 +415,19 @@ def read_output(work: str, name: str, spec: Dict[str, Any]) -> Dict[str, Optiona
     """Return the text of a file that a metric names, or why it cannot be used."""
     is_benchmark = name in spec["benchmarks"]
     limit = BENCHMARK_BYTES if is_benchmark else spec["result_bytes"]
-    content, problem = read_regular(work, name, limit)
+    content, problem = read_regular(work, native(name), limit)
     if problem is not None:
         return without(problem)
     try:
         text = content.decode("utf-8-sig")
-        return {"text": without_rounds(text) if is_benchmark else text, "problem": None}
+        text = without_rounds(text) if is_benchmark else text
     except UnicodeDecodeError as error:
         return without("is not UTF-8 (byte %d)" % error.start)
     except (ValueError, RecursionError) as error:
         return without("is not JSON (%s)" % error)
+    if len(text) > spec["result_bytes"]:
+        return without(too_large(spec["result_bytes"]) + ", without the time of each round")
+    return {"text": text, "problem": None}
 
 
 def without(problem: str) -> Dict[str, Optional[str]]:
@@ -445,7 +457,7 @@ def read_regular(folder: str, name: str, limit: int) -> Tuple[bytes, Optional[st
             if not chunk:
                 return content, None
             content += chunk
-        return b"", "is larger than its limit of %d bytes" % limit
+        return b"", too_large(limit)
     except FileNotFoundError:
         return b"", "does not exist"
     except OSError as error:
@@ -456,16 +468,21 @@ def read_regular(folder: str, name: str, limit: int) -> Tuple[bytes, Optional[st
             os.close(handle)
 
 
+def too_large(limit: int) -> str:
+    """Say that a file is not read."""
+    return "is larger than its limit of %d bytes" % limit
+
+
 def without_rounds(text: str) -> str:
     """Return the document of pytest-benchmark without the time of every single round."""
-    document = json.loads(text)
+    document = json.loads(text, parse_int=float)  # an old int() takes hours for many digits
     benchmarks = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(benchmarks, list):
         raise ValueError("it has no list `benchmarks`")  # noqa: TRY004 (it is not our mistake)
     for one in benchmarks:
         if isinstance(one, dict) and isinstance(one.get("stats"), dict):
             one["stats"].pop("data", None)
-    return json.dumps({"benchmarks": benchmarks})
+    return json.dumps(document)
 
 
 # --- the kernel's counters -----------------------------------------------------------------------
