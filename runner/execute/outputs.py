@@ -9,6 +9,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,7 +88,7 @@ def _text(name: str, output: Output | None) -> str:
 def _number(text: str, where: str) -> float:
     """Return the finite number that a text is."""
     try:
-        number = float(text)
+        number = float(text.replace("_", "no"))  # Python reads 1_000 as a number
     except ValueError:
         raise BadOutputError(f"{where} is {quoted(printable(text))}, not a number") from None
     if not math.isfinite(number):
@@ -110,7 +111,8 @@ def _some(numbers: Iterable[float], missing: str, where: str) -> tuple[float, ..
 def _printed(metric: Metric, text: str) -> tuple[float, ...]:
     """Return what a regular expression finds. It may never end, so another process applies it."""
     (pattern,) = metric.source.selects
-    given = json.dumps({"pattern": pattern, "text": text, "most": MAX_NUMBERS + 1})
+    most = MAX_NUMBERS + 1 if metric.source.series else None
+    given = json.dumps({"pattern": pattern, "text": text, "most": most})
     try:
         done = child.run_bytes(
             [sys.executable, "-I", "-S", searcher.__file__],
@@ -152,8 +154,10 @@ def _in_json(metric: Metric, text: str) -> tuple[float, ...]:
         wanted = "a list of numbers" if metric.source.series else "a number"
         hint = "; write `series: true`" if isinstance(value, list) else ""
         raise BadOutputError(f"{where} is {kind_of(value)}, not {wanted}{hint}")
-    several = value if isinstance(value, list) else [value]
-    return _some((_plain(one, where) for one in several), f"{where} is empty", where)
+    if not isinstance(value, list):
+        return (_plain(value, where),)
+    numbers = (_plain(one, f"entry {n} of {where}") for n, one in enumerate(value))
+    return _some(numbers, f"{where} is empty", where)
 
 
 def _plain(value: object, where: str) -> float:
@@ -177,10 +181,12 @@ def _in_csv(metric: Metric, text: str) -> tuple[float, ...]:
             often = "several columns" if column in names else "no column"
             raise BadOutputError(f"{file} has {often} {quoted(column)}; it has {printable(known)}")
         place = names.index(column)
+        cells = (
+            (row[place], rows.line_num) for row in rows if place < len(row) and row[place].strip()
+        )
         numbers = [
-            _number(row[place], f"{quoted(column)} in line {rows.line_num} of {file}")
-            for row in rows
-            if place < len(row) and row[place].strip()
+            _number(cell, f"{quoted(column)} in line {line} of {file}")
+            for cell, line in (cells if metric.source.series else deque(cells, maxlen=1))
         ]
     except csv.Error as error:
         raise BadOutputError(f"{file} is not CSV: {printable(str(error))}") from error
@@ -192,14 +198,16 @@ def _of_benchmark(metric: Metric, text: str) -> tuple[float, ...]:
     """Return the time of a round: the median, the mean or the best of all rounds."""
     file, (name,) = metric.source.file, metric.source.selects
     document = parsed(text, file)
-    listed_ = document.get("benchmarks") if isinstance(document, dict) else None
-    benchmarks = [one for one in listed_ or () if isinstance(one, dict)]
-    found = [one for one in benchmarks if name in {one.get("name"), one.get("fullname")}]
+    several = document.get("benchmarks") if isinstance(document, dict) else None
+    several = several if isinstance(several, list) else []
+    benchmarks = [one for one in several if isinstance(one, dict)]
+    found = [one for one in benchmarks if name in (one.get("name"), one.get("fullname"))]
     if len(found) != 1:
         names = [str(one.get("fullname" if found else "name")) for one in found or benchmarks]
-        known = listed([quoted(printable(one)) for one in names[:MOST_LISTED]], "or") or "nothing"
+        known = listed([quoted(printable(one)) for one in names[:MOST_LISTED]], "or")
         often = "several benchmarks" if found else "no benchmark"
-        raise BadOutputError(f"{file} has {often} {quoted(name)}; write {known}")
+        hint = f"; write {known}" if known else ", and no other one"
+        raise BadOutputError(f"{file} has {often} {quoted(name)}{hint}")
     key = {
         Reduction.MEAN: "mean",
         Reduction.BEST: "max" if metric.better is Better.HIGHER else "min",
