@@ -48,7 +48,13 @@ def _read() -> Dict[str, Any]:
     if "PARAMS_PATH" in os.environ:
         with open(os.environ["PARAMS_PATH"]) as file:
             return dict(json.load(file))
-    return {"parameters": json.loads(os.environ.get("TRIAL_PARAMETERS", "{}"))}
+    text = os.environ.get("TRIAL_PARAMETERS", "{}")
+    try:
+        return {"parameters": dict(json.loads(text))}
+    except (TypeError, ValueError) as error:
+        expected = '{"epochs": 3}'
+        sentence = f"TRIAL_PARAMETERS must be JSON such as {expected}, not {text!r}"
+        raise ValueError(sentence) from error
 
 
 _spec = _read()
@@ -68,7 +74,10 @@ def data(name: str) -> str:
     these two.
     """
     if "DATA_DIR" in os.environ:
-        return os.path.join(os.environ["DATA_DIR"], os.path.basename(name))
+        path = os.path.join(os.environ["DATA_DIR"], os.path.basename(name))
+        if os.path.exists(path):
+            return path
+        raise FileNotFoundError(f"{name} is not listed under `data` in the matrix; add it")
     beside = os.path.dirname(os.path.abspath(sys.argv[0]))
     folders = [os.path.join(one, part) for one in (beside, os.getcwd()) for part in ("", "data")]
     for folder in folders:
@@ -99,15 +108,22 @@ def _listed(name: str, given: Any) -> Optional[List[Any]]:
 
 
 def _number(name: str, given: Any) -> float:
-    number = float(given)
+    if isinstance(given, (str, bytes)):
+        raise TypeError(f"{name} must be a number, not {given!r:.100}")
+    try:
+        number = float(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must be a number, not {given!r:.100}") from error
     if not math.isfinite(number):
         raise ValueError(f"{name} is {number}, which cannot be recorded")
     return number
 
 
 def _append(name: str, given: List[Any]) -> None:
-    series = _series.setdefault(name, [_values.pop(name)] if name in _values else [])
-    series.extend(_number(name, one) for one in given)
+    numbers = [_number(name, one) for one in given]
+    if name in _values:
+        numbers.insert(0, _values.pop(name))
+    _series.setdefault(name, []).extend(numbers)
 
 
 class timed:  # noqa: N801 (it is used like a function)
@@ -121,7 +137,7 @@ class timed:  # noqa: N801 (it is used like a function)
         self.name = name
         self.seconds = math.nan
         self.cpu_seconds = math.nan
-        self._began = self._cpu_began = 0.0
+        self._began = self._cpu_began = math.nan
 
     def start(self) -> "timed":
         """Start both clocks."""
@@ -131,8 +147,11 @@ class timed:  # noqa: N801 (it is used like a function)
 
     def stop(self) -> None:
         """Stop both clocks and record the times."""
+        if math.isnan(self._began):
+            raise RuntimeError(f"the clock of {self.name} was not started; call start() first")
         self.seconds = time.perf_counter() - self._began
         self.cpu_seconds = _cpu_seconds() - self._cpu_began
+        self._began = math.nan
         _append(self.name, [self.seconds])
         _append(self.name + CPU_TIME, [self.cpu_seconds])
 
@@ -154,11 +173,17 @@ def _cpu_seconds() -> float:
 
 def describe(**facts: Any) -> None:
     """Add facts about this process to the result: text, numbers, true or false."""
-    _environment.update(facts)
+    for name, given in facts.items():
+        fact = given.item() if getattr(given, "shape", None) == () else given  # one of NumPy
+        if not isinstance(fact, (str, int, float)):
+            raise TypeError(f"{name} must be text, a number, true or false, not {given!r:.100}")
+        _environment[name] = _number(name, fact) if isinstance(fact, float) else fact
 
 
 def adapted(sentence: str) -> None:
     """Say what the script did differently from the other cells, in substance."""
+    if not isinstance(sentence, str):
+        raise TypeError(f"say in a sentence what was adapted, not {sentence!r}")
     _adapted.append(sentence)
 
 
@@ -188,8 +213,8 @@ def _show() -> None:
     for name, value in sorted(_values.items()):
         print(f"  {name}: {value:.6g}")
     for name, numbers in sorted(_series.items()):
-        middle = sorted(numbers)[len(numbers) // 2]
-        print(f"  {name}: {len(numbers)} x about {middle:.6g}")
+        middle = f" x about {sorted(numbers)[len(numbers) // 2]:.6g}" if numbers else ""
+        print(f"  {name}: {len(numbers)}{middle}")
     for name, fact in sorted(_environment.items()):
         print(f"  {name}: {fact}")
     for sentence in _adapted:
