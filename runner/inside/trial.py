@@ -79,7 +79,8 @@ def data(name: str) -> str:
             return path
         raise FileNotFoundError(f"{name} is not listed under `data` in the matrix; add it")
     beside = os.path.dirname(os.path.abspath(sys.argv[0]))
-    folders = [os.path.join(one, part) for one in (beside, os.getcwd()) for part in ("", "data")]
+    places = dict.fromkeys((beside, os.getcwd()))
+    folders = [folder for one in places for folder in (one, os.path.join(one, "data"))]
     for folder in folders:
         path = os.path.join(folder, name)
         if os.path.isfile(path):

@@ -18,14 +18,8 @@ import pytest
 from runner.execute.result import Document, read_document
 from runner.inside import ISOLATED, LAUNCHER
 from runner.inside.launcher import core_seconds, counters, read_result, wait_for_quiet
-from runner.python.interpreters import Interpreter, available
-
-OLDEST = (3, 6)
-
-
-def supported() -> list[Interpreter]:
-    """Return the interpreters that the launcher supports, at least the running one."""
-    return [one for one in available() if tuple(map(int, one.version.split(".")[:2])) >= OLDEST]
+from runner.python.interpreters import Interpreter
+from tests.support.pythons import supported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
