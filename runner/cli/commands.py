@@ -61,7 +61,9 @@ def run(options: Options) -> Exit:
             matrix, locked, _start(options), this_host(), engine.describe(), bases=bases
         )
         with runs.entered(described, _start(options), observer.note) as execution:
-            for warning in warnings(matrix, execution.plan, engine.describe().cpus):
+            for warning in warnings(
+                matrix, execution.plan, engine.describe().cpus, options.matrix.parent
+            ):
                 observer.note(f"warning: {warning}")
             code = Pipeline(execution, engine, observer, goal, options.budget).run()
             return _gated(code, execution.folder) if options.gate else code
@@ -93,7 +95,7 @@ def plan(options: Options) -> Exit:
         print(preview.as_json(found))
     else:
         print(preview.as_text(found))
-        for warning in warnings(matrix, planned, this_host().cores):
+        for warning in warnings(matrix, planned, this_host().cores, options.matrix.parent):
             print(f"warning:  {warning}")
     return Exit.OK
 

@@ -1,18 +1,28 @@
 """What a person should know about a study before it runs: answers that it cannot give."""
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
+from runner.inside import MODULES
 from runner.judge.records import FEWEST_BLOCKS
 from runner.records.run import Plan
-from runner.records.study import Better, Matrix, PolicyLimit
+from runner.records.study import Better, Experiment, Matrix, PolicyLimit
+from runner.system import safe
+
+LARGEST_SCRIPT_BYTES = 1 << 20
 
 
-def warnings(matrix: Matrix, plan: Plan, cores: int) -> Iterator[str]:
-    """Yield what a study cannot answer on a machine with so many cores, and how to change that."""
+def warnings(matrix: Matrix, plan: Plan, cores: int, root: Path) -> Iterator[str]:
+    """Yield what a study cannot answer on a machine with so many cores, and how to change that.
+
+    ``root`` is the folder of the matrix.
+    """
     yield from _too_few_blocks(matrix, plan)
     for limit in matrix.policy:
         yield from _wrong_sign(matrix, limit)
     yield from _too_many_cores(matrix.cpus, cores)
+    yield from _left_out_modules(matrix.experiment, root)
 
 
 def _too_few_blocks(matrix: Matrix, plan: Plan) -> Iterator[str]:
@@ -51,3 +61,33 @@ def _too_many_cores(wanted: int, cores: int) -> Iterator[str]:
             f"a trial takes all {cores} cores of this machine, so the runner itself disturbs it; "
             "lower `limits: {cpus: ...}` if times matter"
         )
+
+
+def _left_out_modules(experiment: Experiment, root: Path) -> Iterator[str]:
+    """Warn of modules that the script imports and that are beside it, but not in a trial."""
+    if experiment.script is None:
+        return
+    folder = PurePosixPath(experiment.script).parent
+    for name in sorted(_imported(root, experiment.script) - {one.stem for one in MODULES}):
+        for path, pattern in ((f"{name}.py", f"{name}.py"), (f"{name}/__init__.py", f"{name}/**")):
+            module = str(folder / path)
+            if module not in experiment.inputs and (root / module).is_file():
+                yield (
+                    f"{experiment.script} imports {name}, which a trial does not get; write "
+                    f"`files: [{folder / pattern}]` under `experiment`"
+                )
+
+
+def _imported(root: Path, script: str) -> set[str]:
+    """Return the modules that a script names in its imports; none if it is not valid Python."""
+    try:
+        tree = ast.parse(safe.read(safe.inside(root, script), limit=LARGEST_SCRIPT_BYTES))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}

@@ -9,3 +9,4 @@ MATCHED = Path(__file__).with_name("matched.py")
 """The module that scripts of a matched study may import."""
 TRIAL = Path(__file__).with_name("trial.py")
 """The module that every script may import."""
+MODULES = (TRIAL, MATCHED)

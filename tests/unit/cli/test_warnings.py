@@ -1,18 +1,21 @@
 """Warnings: studies that cannot give the answers that they ask for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from runner.cli.warnings import warnings
 from runner.plan import make_plan, quick
-from runner.records.study import Limits, Matrix, PolicyLimit
+from runner.records.study import Experiment, Limits, Matrix, PolicyLimit
 from tests.support.judging import matrix
 
+NOWHERE = Path("/nonexistent")
 
-def warned(study: Matrix, blocks: int | None = None, cores: int = 64) -> str:
+
+def warned(study: Matrix, blocks: int | None = None, cores: int = 64, root: Path = NOWHERE) -> str:
     """Return all warnings in one text."""
-    return "\n".join(warnings(study, make_plan(study, 1, blocks), cores))
+    return "\n".join(warnings(study, make_plan(study, 1, blocks), cores, root))
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,24 @@ def test_more_cores_than_there_are(wanted: int, said: str) -> None:
     found = warned(replace(matrix(), limits=Limits(cpus=wanted)), cores=2)
     assert said in found
     assert bool(found) is bool(said)
+
+
+def test_local_modules_that_a_trial_would_lack(tmp_path: Path) -> None:
+    """They are named before anything is built, with the line that adds them."""
+    for name in ("parts/a.py", "parts/b/__init__.py", "parts/c.py", "parts/trial.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "parts/run.py").write_text("import a, json, trial\nfrom b.d import c\nimport c\n")
+    study = replace(matrix(), experiment=Experiment(script="parts/run.py", files=("parts/c.py",)))
+    assert warned(study, root=tmp_path) == (
+        "parts/run.py imports a, which a trial does not get; write `files: [parts/a.py]` under "
+        "`experiment`\nparts/run.py imports b, which a trial does not get; write `files: "
+        "[parts/b/**]` under `experiment`"
+    )
+
+
+@pytest.mark.parametrize("script", ["def", "(" * 100_000, "\0", "import a" + ".b" * 1000])
+def test_a_script_that_is_not_valid_is_not_judged(tmp_path: Path, script: str) -> None:
+    """It fails in its trial, where its error belongs."""
+    (tmp_path / "run.py").write_text(script)
+    assert warned(replace(matrix(), experiment=Experiment(script="run.py")), root=tmp_path) == ""
