@@ -38,6 +38,27 @@ print('on')
 time.sleep(60)
 """
 
+CHILDREN = """
+import os, time
+def work():
+    held = bytearray(30_000_000)
+    for place in range(0, len(held), 4096):
+        held[place] = 1
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    time.sleep(2)
+for child in range(5):
+    if os.fork() == 0:
+        if child == 4:  # nobody waits for the child of this one
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+        work()
+        os._exit(0)
+time.sleep(3)
+"""
+
 SANDBOXED = [f"venv-{kind}" for kind in (*SANDBOXES, "plain")]
 ENGINES = [
     "fake",
@@ -277,3 +298,13 @@ def test_no_script_can_control_its_launcher(engine: Engine, image: Image, tmp_pa
         pytest.skip("its scripts run as root if the tests do")
     outcome, result, _ = executed(engine, image, tmp_path, REACHES + NUMBER)
     assert (result.status, result.reason) == (Status.OK, None), outcome.log
+
+
+def test_all_processes_of_a_script_are_measured(
+    engine: Engine, image: Image, tmp_path: Path
+) -> None:
+    """Five children use 0.1 s and 30 MB each, at the same time, whoever waits for them."""
+    _, parsed, _ = executed(engine, image, tmp_path, CHILDREN + NUMBER)
+    assert parsed.reading is not None, parsed
+    assert 0.5 <= (parsed.reading.script_cpu_s or 0) <= 1.5
+    assert 150e6 <= (parsed.reading.script_peak_bytes or 0) <= 220e6

@@ -191,7 +191,11 @@ class FakeEngine:
     def launched(self, launch: Launch, inputs: Path, place: str) -> tuple[int, bytes, bytes]:
         """Run the launcher; return its exit code, its document and the log."""
         spec = launch.trial_spec(
-            inputs=str(inputs), temporary=place, output=place, own_pid_namespace=False
+            inputs=str(inputs),
+            temporary=place,
+            output=place,
+            own_pid_namespace=False,
+            cgroup=place,  # where there is none
         )
         done = subprocess.run(
             [sys.executable, *ISOLATED, f"{inputs}/launcher.py", spec],

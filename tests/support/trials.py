@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 
 from runner.engines.docker.labels import LABEL
-from runner.engines.protocol import Engine, ImageRequest, Launch, Outcome
+from runner.engines.protocol import Engine, ImageRequest, Launch, Outcome, Reads
 from runner.execute import clear
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER
@@ -87,6 +87,7 @@ def launch(image: str = "an image", limits: Limits = LIMITS, timeout_s: float = 
         trial=TRIAL,
         image=image,
         command=("python", "script.py"),
+        reads=Reads(peak=True),
         seed=7,
         limits=limits,
         cores=tuple(sorted(ALLOWED))[-limits.cpus :],

@@ -1,0 +1,8 @@
+"""Totals."""
+
+from collections.abc import Iterable
+
+
+def total(areas: Iterable[float]) -> float:
+    """Return the sum."""
+    return sum(areas)
