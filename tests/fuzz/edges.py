@@ -257,3 +257,17 @@ RESULT: dict[str, str | bytes] = {
         {"format": 1, "values": {"seconds": 1e308}, "series": {"loss": [-1e308]}}
     ),
 }
+
+TABLE: dict[str, str | bytes] = {
+    "many columns": "loss," * 200_000 + "\n" + "1," * 200_000,
+    "many rows": "loss\n" + "1\n" * 400_000,
+    "an open quote": 'loss\n"' + "1\n" * 400_000,
+    "quotes in quotes": "loss\n" + '"' * 900_001,
+    "a long number in a table": "loss\n" + "9" * 900_000,
+    "NUL in a table": "loss\n\x00\n",
+    "infinity in a table": "loss\ninf\n",
+    "control characters in a table": "loss\n\x1b[2J\u2028\n",
+    "a name twice in a table": "loss,loss\n1,2\n",
+    "only names": "loss",
+    "line ends of all kinds": "loss\r1\r\n2\n3",
+}

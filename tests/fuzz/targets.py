@@ -29,8 +29,9 @@ from pydantic import TypeAdapter
 from runner import report
 from runner.engines.protocol import Outcome
 from runner.errors import RunnerError
+from runner.execute.outputs import Output, read_outputs
 from runner.execute.result import Document, ParsedResult, parse_outcome
-from runner.execute.script_result import ScriptResult
+from runner.execute.script_result import BadOutputError, ScriptResult
 from runner.judge import judge
 from runner.lock.file import read_lock
 from runner.plan import make_plan
@@ -38,7 +39,7 @@ from runner.read import read
 from runner.records import FORMAT
 from runner.records.environment import Environment, Image, Images, Lock
 from runner.records.run import Plan, Reading, Run, TrialResult
-from runner.records.study import Better, Matrix, Metric, Status
+from runner.records.study import Better, Matrix, Metric, MetricSource, Origin, Status
 from runner.report.render import markdown
 from runner.report.view import view
 from runner.runs.files import file_name
@@ -70,6 +71,13 @@ DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
 METRICS = tuple(
     Metric(name=name, unit="s", better=Better.LOWER, title=name) for name in ("seconds", "loss")
 )
+IN_FILES = (
+    MetricSource(origin=Origin.JSON, file="x", selects=("values", "seconds")),
+    MetricSource(origin=Origin.JSON, file="x", selects=("series", "loss"), series=True),
+    MetricSource(origin=Origin.CSV, file="x", selects=("loss",)),
+    MetricSource(origin=Origin.CSV, file="x", selects=("loss",), series=True),
+    MetricSource(origin=Origin.BENCHMARK, file="x", selects=("test_fit",)),
+)
 STUDIED = (
     "epoch_seconds",
     "us_per_sample",
@@ -84,6 +92,8 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud
 """Characters that no report may contain."""
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """Characters that no record may contain: reports replace the others when they are written."""
+
+BENCHMARK = b'{"benchmarks": [{"name": "test_fit", "stats": {"median": 0.5, "min": 0.25}}]}'
 
 _MATRIX = TypeAdapter(Matrix)
 _RESULT = TypeAdapter(TrialResult)
@@ -262,6 +272,21 @@ def parse_any_result(content: bytes) -> None:
         holds(not set(found.values) & set(found.series), "a name is both a value and a series")
         measured = {*found.values, *found.series}
         holds({metric.name for metric in METRICS} <= measured, "a promised metric is missing")
+
+
+def read_any_output(content: bytes) -> None:
+    """Read a file that a script wrote, as each kind of file that a metric may come from."""
+    files = {"x": Output(text=content.decode(errors="replace"), problem=None)}
+    for source in IN_FILES:
+        metric = replace(METRICS[0], source=source)
+        try:
+            values, series = read_outputs(None, files, [metric])
+        except BadOutputError as error:
+            check_texts(str(error))
+            holds("\n" not in str(error), "a reason has several lines")
+            continue
+        numbers = (*values.values(), *(one for found in series.values() for one in found))
+        holds(numbers and all(map(math.isfinite, numbers)), "there is no finite number")
 
 
 def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -505,7 +530,15 @@ def targets() -> tuple[Target, ...]:
             seeds=results,
             edges=_bytes(edges.RESULT),
             inputs=near(results, ScriptResult.model_json_schema()),
-            share=0.33,
+            share=0.28,
+        ),
+        Target(
+            name="output",
+            promise=read_any_output,
+            seeds=(*results, b"step,loss\n1,0.5\n2,\n", BENCHMARK),
+            edges=_bytes({**edges.RESULT, **edges.TABLE}),
+            inputs=near((results[0], BENCHMARK), ScriptResult.model_json_schema()),
+            share=0.05,
         ),
         Target(
             name="run",

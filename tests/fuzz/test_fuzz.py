@@ -26,7 +26,10 @@ from tests.fuzz.targets import (
 )
 from tests.support.matrices import SMALL, problems_of, study
 
-EXAMPLES = {"matrix": 120, "lock": 100, "document": 150, "result": 250, "run": 50, "report": 2}
+EXAMPLES = {
+    "matrix": 120, "lock": 100, "document": 150, "result": 220, "output": 60, "run": 50,
+    "report": 2,
+}
 """The number of generated inputs for each reader."""
 
 RUN = target("run").seeds[0]
