@@ -243,9 +243,11 @@ def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]
     for axis in axes:
         path: Keys = ("axes", axis.name)
         section = document.axes[axis.name]
-        if isinstance(section, list) and axis.name == "python":
+        if axis.name == "python" and axis.kind in {AxisKind.PARAMETER, AxisKind.VERSION}:
             values = ", ".join(f'"{shown(value)}"' for value in axis.values)
-            sentence = "this list would only be a parameter; to compare versions of Python, write"
+            is_list = isinstance(section, list)
+            wrong = "list would only be a parameter" if is_list else "is no package"
+            sentence = f"this {wrong}; to compare versions of Python, write"
             yield Problem(path, f"{sentence} `python: {{python: [{values}]}}`", at_key=True)
         elif axis.name in SETTINGS and (axis.name, axis.kind) != ("python", AxisKind.PYTHON):
             sentence = f"`{axis.name}` is a setting of `include` entries; rename the axis"

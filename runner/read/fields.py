@@ -153,6 +153,12 @@ def _parameter(value: object) -> Scalar:
     return value
 
 
+def _one_python(value: object) -> object:
+    if isinstance(value, list):
+        raise _expected("one version; an axis `python: {python: [...]}` compares several")
+    return value
+
+
 def _specifiers(value: str) -> str:
     try:
         SpecifierSet(value)
@@ -287,7 +293,7 @@ Change = Annotated[
     PlainValidator(_change),
     WithJsonSchema({"type": ["string", "number"], "pattern": "^[+-]?[0-9]+(\\.[0-9]+)?%?$"}),
 ]
-Python = Annotated[str, StringConstraints(pattern=patterns.PYTHON)]
+Python = Annotated[str, StringConstraints(pattern=patterns.PYTHON), BeforeValidator(_one_python)]
 SourcePackages = Annotated[str, StringConstraints(pattern=patterns.SOURCE_PACKAGES)]
 AsOf = Annotated[
     str,

@@ -352,15 +352,30 @@ def test_a_value_that_no_file_can_be_named_after_is_refused(tmp_path: Path, valu
     assert line.startswith("5:3: ")
 
 
-def test_a_list_named_python_is_refused_with_its_remedy(tmp_path: Path) -> None:
-    """It would vary a parameter, although its author means the interpreter."""
-    text = SMALL.replace("size: [1, 2]", 'python: ["3.10", "3.12"]')
-    assert problems_of(tmp_path, text) == [
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('["3.10", "3.12"]', "list would only be a parameter"),
+        ('{package: python, versions: ["3.10", "3.12"]}', "is no package"),
+    ],
+)
+def test_another_axis_named_python_is_refused_with_its_remedy(
+    tmp_path: Path, written: str, said: str
+) -> None:
+    """It would vary something else, although its author means the interpreter."""
+    assert problems_of(tmp_path, SMALL.replace("size: [1, 2]", f"python: {written}")) == [
         (
-            "5:3: axes.python: this list would only be a parameter; to compare versions of Python, "
-            'write `python: {python: ["3.10", "3.12"]}`'
+            f"5:3: axes.python: this {said}; to compare versions of Python, write "
+            '`python: {python: ["3.10", "3.12"]}`'
         )
     ]
+
+
+def test_several_versions_of_python_belong_on_an_axis(tmp_path: Path) -> None:
+    """The remedy is named where the environment has a list of them."""
+    text = SMALL + 'environment: {python: ["3.10", "3.12"]}\n'
+    (line,) = problems_of(tmp_path, text)
+    assert "an axis `python: {python: [...]}` compares several, found a list" in line
 
 
 TOGETHER: dict[str, tuple[str, ...]] = {
