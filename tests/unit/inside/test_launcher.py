@@ -8,15 +8,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.execute.outputs import Output
 from runner.execute.result import Document, read_document
-from runner.inside import ISOLATED, LAUNCHER
+from runner.inside import ISOLATED, LAUNCHER, TRIAL
 from runner.inside.launcher import core_seconds, counters, read_result, wait_for_quiet
 from runner.python.interpreters import Interpreter
 from tests.support.pythons import supported
@@ -38,12 +40,27 @@ class Launcher:
         self.interpreter = interpreter
         self.folder = folder
 
-    def start(self, script: str, **changes: Any) -> Ended:
-        """Run a script to its end; ``changes`` replace values of the trial spec."""
-        for name in ("inputs/study", "temporary"):
+    def start(
+        self,
+        script: str,
+        *,
+        study: Mapping[str, str] = {},
+        environ: Mapping[str, str] | None = None,
+        **changes: Any,
+    ) -> Ended:
+        """Run a script to its end, beside the other files of its ``study``.
+
+        ``changes`` replace values of the trial spec.
+        """
+        for name in ("inputs", "temporary"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-            (self.folder / name).mkdir(parents=True)
-        (self.folder / "inputs/study/script.py").write_text(script)
+        (self.folder / "temporary").mkdir()
+        for name, text in {"script.py": script, **study}.items():
+            path = self.folder / "inputs/study" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (self.folder / "inputs/modules").mkdir()
+        shutil.copy(TRIAL, self.folder / "inputs/modules")
         spec = {
             "inputs": str(self.folder / "inputs"),
             "temporary": str(self.folder / "temporary"),
@@ -69,12 +86,13 @@ class Launcher:
         began = time.monotonic()
         done = subprocess.run(
             [str(self.interpreter.path), *ISOLATED, str(LAUNCHER), json.dumps(spec)],
+            env=environ,
             capture_output=True,
             timeout=60,
             check=True,
         )
         seconds = time.monotonic() - began
-        log = done.stderr.decode()
+        log = done.stderr.decode(errors="replace")
         return Ended(document=read_document(done.stdout), log=log, seconds=seconds)
 
 
@@ -319,3 +337,350 @@ def test_a_missing_counter_is_none(tmp_path: Path) -> None:
     assert busy is not None
     assert busy > 0
     assert steal is not None
+
+
+# --- the working folder --------------------------------------------------------------------------
+
+STUDY = {
+    "src/run.py": "import near\nprint(near.NAME, near.main.__module__)\n",
+    "src/near.py": "from package.main import main\nNAME = 'near'\n",
+    "src/package/__init__.py": "",
+    "src/package/main.py": "def main(): pass\nprint(__name__, open('configs/a.txt').read())\n",
+    "configs/a.txt": "text",
+}
+
+
+def test_a_script_finds_its_files_where_they_are_in_the_study(launcher: Launcher) -> None:
+    """It can read them, import its modules, and write beside them, but not change the inputs."""
+    script = (
+        "import os\n"
+        "assert open('configs/a.txt').read() == 'text'\n"
+        "for name in ('new.txt', 'configs/new.txt'):\n    open(name, 'w').write('new')\n"
+        "os.remove('configs/a.txt')\n"
+        "open('configs/a.txt', 'w').write('replaced')\n"
+        "print(sorted(os.listdir('.')), sorted(os.listdir('configs')))\n"
+        "print(os.path.isfile(os.path.join(os.path.dirname(__file__), 'new.txt')))\n"
+    )
+    ended = launcher.start(script, study=STUDY)
+    assert ended.document.exit_code == 0
+    assert ended.log.splitlines() == [
+        "['configs', 'new.txt', 'script.py', 'src'] ['a.txt', 'new.txt']",
+        "True",
+    ]
+    assert (launcher.folder / "inputs/study/configs/a.txt").read_text() == "text"
+    by_path = launcher.start("", study=STUDY, command=["python", "src/run.py"])
+    assert by_path.log == "package.main text\nnear package.main\n"
+    by_name = launcher.start("", study=STUDY, command=["python3", "-m", "src.package.main"])
+    assert by_name.log == "__main__ text\n"
+
+
+def test_every_script_can_import_the_module_for_trials(launcher: Launcher) -> None:
+    """A module of the study with the same name comes first; other places stay."""
+    script = "import trial; trial.record(x=trial.parameters['epochs'])"
+    ended = launcher.start(script, study={"src/run.py": script}, command=["python", "src/run.py"])
+    assert ended.document.result is not None
+    assert json.loads(ended.document.result)["values"] == {"x": 3}
+    own = launcher.start("import trial; print(trial.OWN)", study={"trial.py": "OWN = 'own'"})
+    assert own.log == "own\n"
+    elsewhere = {"PYTHONPATH": str(launcher.folder / "inputs/study/lib")}
+    both = launcher.start(
+        "import more, trial; print(more.A)", study={"lib/more.py": "A = 1"}, variables=elsewhere
+    )
+    assert both.log == "1\n"
+
+
+def test_the_folder_of_data_has_links_by_name(here: Launcher) -> None:
+    """The same files are at their own paths, too."""
+    ended = here.start(
+        "import os\n"
+        "folder = os.environ['DATA_DIR']\n"
+        "print(sorted(os.listdir(folder)))\n"
+        "print(open(os.path.join(folder, 'n.txt')).read(), open('a/b/n.txt').read())\n",
+        study={"m.txt": "m", "a/b/n.txt": "n"},
+        data=["m.txt", "a/b/n.txt"],
+    )
+    assert ended.log == "['m.txt', 'n.txt']\nn n\n"
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", ["python", "python3"])
+def test_python_is_the_interpreter_of_the_environment(launcher: Launcher, program: str) -> None:
+    """Any other program is looked up on PATH."""
+    code = "import sys; print(sys.version_info[:2], sys.argv[1:])"
+    ended = launcher.start("", command=[program, "-c", code, "a"])
+    minor = tuple(map(int, launcher.interpreter.minor.split(".")))
+    assert ended.log == f"{minor} ['a']\n"
+    assert launcher.start("", command=["echo", "-n", "a"]).log == "a"
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (
+            "nothing-here",
+            (
+                "the program nothing-here cannot be started: No such file or directory; if it is a "
+                "package of Python, write [python, -m, nothing-here]\n"
+            ),
+        ),
+        ("./\u00e4", "the program ./\u00e4 cannot be started: No such file or directory\n"),
+        ("./script.py", "the program ./script.py cannot be started: Permission denied\n"),
+        ("/", "the program / cannot be started: Permission denied\n"),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_named(here: Launcher, program: str, said: str) -> None:
+    """The exit code is that of a shell."""
+    ended = here.start("", command=[program, "a"], stdout=True)
+    assert (ended.document.exit_code, ended.document.timed_out) == (127, False)
+    assert ended.log == said
+    assert ended.document.stdout is None
+
+
+ODD = ["a b", "'\"", "$HOME", "`id`", "*", "\\n", "", "-x", "{}", "\u00e4\U0001f600", "a=b;c"]
+
+
+def test_arguments_arrive_unchanged(launcher: Launcher) -> None:
+    """No shell reads them, and they are UTF-8 even in the locale C."""
+    script = "import os, sys; print(b'|'.join(map(os.fsencode, sys.argv[1:])))"
+    for environ in (None, {"LC_ALL": "C", "PATH": os.environ["PATH"]}):
+        ended = launcher.start(script, command=["python", "script.py", *ODD], environ=environ)
+        assert ended.log == f"{'|'.join(ODD).encode()!r}\n"
+
+
+def test_names_may_have_any_letters(launcher: Launcher) -> None:
+    """This includes those of scripts, variables, data and outputs, also in the locale C."""
+    name = "gr\u00f6\u00dfe/\u00e4.py"
+    ended = launcher.start(
+        "",
+        study={name: "import os; print(os.fsencode(os.environ['A']) == b'\\xc2\\xb5')"},
+        command=["python", name],
+        data=[name],
+        files=[name],
+        variables={"A": "\u00b5"},
+        environ={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+    )
+    assert (ended.document.exit_code, ended.log) == (0, "True\n")
+    assert ended.document.files == {name: Output(None, "is a link, or in one")}
+    assert (launcher.folder / "temporary/data/\u00e4.py").is_symlink()
+
+
+def test_a_daemon_is_killed_with_its_trial(here: Launcher) -> None:
+    """It left the session of the script and kept its output open."""
+    ended = here.start(
+        "import os, sys, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork():\n        os._exit(0)\n"
+        "    open('child', 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "os.wait()\n"
+        "while not os.path.exists('child') or not open('child').read():\n"
+        "    time.sleep(0.01)\n"
+        "print('done')\n",
+        stdout=True,
+    )
+    assert (ended.document.exit_code, ended.document.stdout) == (0, Output("done\n", None))
+    assert ended.seconds < 10
+    assert gone(here.folder / "temporary/study/child")
+
+
+# --- what the script wrote -----------------------------------------------------------------------
+
+
+def test_output_is_captured_apart_from_errors(launcher: Launcher) -> None:
+    """Both are in the log. Without a metric that reads it, it is not sent."""
+    script = "import sys\nsys.stdout.write('out\\n'); sys.stderr.write('err\\n')"
+    ended = launcher.start(script, stdout=True)
+    assert ended.document.stdout == Output("out\n", None)
+    assert sorted(ended.log.splitlines()) == ["err", "out"]
+    assert launcher.start(script).document.stdout is None
+
+
+def test_output_beyond_its_limit_is_not_sent(here: Launcher) -> None:
+    """Half of it could give another number. Errors do not count, and the log is cut as usual."""
+    script = "import sys; sys.stdout.buffer.write(b'\\xff' * {0}); sys.stderr.write('e' * 5000)"
+    full = here.start(script.format(1000), stdout=True)
+    assert full.document.stdout == Output("\ufffd" * 1000, None)
+    ended = here.start(script.format(1001), stdout=True)
+    assert ended.document.stdout == Output(
+        None, "is larger than its limit of 1000 bytes (it has 1001); raise `limits: {log: ...}`"
+    )
+    assert "bytes left out" in ended.log
+
+
+WRITE = """
+import os
+os.makedirs('out/folder')
+for name, content in (
+    ('good.txt', '\u00e4'), ('out/good.txt', 'a'), ('full', 'x' * 1000), ('large', 'x' * 1001),
+    ('bom.txt', '\ufeffa'),
+):
+    open(name, 'wb').write(content.encode())
+open('latin.txt', 'wb').write(b'ab\\xff')
+os.symlink('/etc', 'linked')
+os.symlink('good.txt', 'link.txt')
+os.mkfifo('pipe')
+raise SystemExit(3)
+"""
+IN_LINK = "is a link, or in one"
+WRITTEN = {
+    "good.txt": Output("\u00e4", None),
+    "out/good.txt": Output("a", None),
+    "full": Output("x" * 1000, None),
+    "bom.txt": Output("a", None),
+    "missing.txt": Output(None, "does not exist"),
+    "no/missing.txt": Output(None, "does not exist"),
+    "large": Output(None, "is larger than its limit of 1000 bytes"),
+    "latin.txt": Output(None, "is not UTF-8 (byte 2)"),
+    "link.txt": Output(None, IN_LINK),
+    "script.py": Output(None, IN_LINK),
+    "linked": Output(None, IN_LINK),
+    "linked/passwd": Output(None, IN_LINK),
+    "pipe": Output(None, "is not a regular file"),
+    "out/folder": Output(None, "is not a regular file"),
+}
+
+
+def test_files_of_metrics_are_sent(launcher: Launcher) -> None:
+    """What a script planted instead is neither followed nor waited for, and is named."""
+    ended = launcher.start(WRITE, files=list(WRITTEN))
+    assert ended.document.exit_code == 3
+    assert ended.document.files == WRITTEN
+
+
+BENCH = {
+    "machine_info": {"cpu": {"count": 2}},
+    "benchmarks": [
+        {"name": "a", "stats": {"median": 1.5, "rounds": 9, "data": [0.1] * 10_000}},
+        {"name": "b", "stats": None},
+        3,
+    ],
+}
+
+
+def test_a_file_of_benchmarks_is_sent_without_rounds(launcher: Launcher) -> None:
+    """It may be much larger than other files, as long as the rest of it is not."""
+    script = "import shutil\nfor name in ('bench.json', 'other.json'):\n"
+    script += "    shutil.copy('source.json', name)"
+    ended = launcher.start(
+        script,
+        study={"source.json": json.dumps(BENCH)},
+        files=["bench.json", "other.json"],
+        benchmarks=["bench.json"],
+    )
+    sent = ended.document.files
+    assert sent["other.json"] == Output(None, "is larger than its limit of 1000 bytes")
+    assert sent["bench.json"].text is not None
+    found = json.loads(sent["bench.json"].text)
+    assert found["benchmarks"] == [
+        {"name": "a", "stats": {"median": 1.5, "rounds": 9}},
+        {"name": "b", "stats": None},
+        3,
+    ]
+    assert found["machine_info"] == {"cpu": {"count": 2}}
+
+
+BENCHES = {
+    "": "is not JSON (Expecting value: line 1 column 1 (char 0))",
+    "[]": "is not JSON (it has no list `benchmarks`)",
+    '{"benchmarks": {}}': "is not JSON (it has no list `benchmarks`)",
+    "[" * 200_000: "is not JSON (maximum recursion depth exceeded",
+    json.dumps({"benchmarks": ["x" * 1000]}): (
+        "is larger than its limit of 1000 bytes, without the time of each round"
+    ),
+}
+
+
+def test_any_file_of_benchmarks_is_read_or_refused(launcher: Launcher) -> None:
+    """No script can make the launcher fail, or take long."""
+    endless = '{"benchmarks": [' + "1" * 3_000_000 + "]}"
+    study = {f"source{number}": text for number, text in enumerate([*BENCHES, endless])}
+    names = [f"bench{number}" for number in range(len(study))]
+    script = "import shutil\nfor n in range({}): shutil.copy('source%d' % n, 'bench%d' % n)"
+    ended = launcher.start(script.format(len(study)), study=study, files=names, benchmarks=names)
+    *found, last = (ended.document.files[name] for name in names)
+    for output, problem in zip(found, BENCHES.values(), strict=True):
+        assert output.text is None
+        assert (output.problem or "").startswith(problem)
+    assert last == Output('{"benchmarks": [Infinity]}', None)
+    assert ended.seconds < 20
+
+
+# --- what the launcher measures ------------------------------------------------------------------
+
+
+def test_wall_time_is_that_of_the_command(here: Launcher) -> None:
+    """It does not contain the start of the launcher."""
+    reading = here.start("", command=["sleep", "0.5"]).document.reading
+    assert 0.5 <= reading.wall_s < 2
+    assert reading.script_cpu_s is not None
+    assert 0 <= reading.script_cpu_s < 0.2
+
+
+CHILDREN = """
+import os, time
+SIZE, COUNT = 50000000, 5
+
+def work(report):
+    memory = b'x' * SIZE
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    os.write(report, b'.')
+    time.sleep(%(stays)s)
+    os._exit(0)
+
+ready, report = os.pipe()
+for _ in range(COUNT):
+    if os.fork() == 0:
+        if %(orphans)s and os.fork():
+            os._exit(0)
+        work(report)
+for _ in range(COUNT):
+    os.read(ready, 1)
+time.sleep(%(lasts)s)
+if %(waits)s:
+    for _ in range(COUNT):
+        os.wait()
+"""
+
+
+PROCESSES = {
+    "waited for": {"orphans": False, "waits": True, "stays": 1.5, "lasts": 0},
+    "never waited for": {"orphans": False, "waits": False, "stays": 1.5, "lasts": 2},
+    "orphans": {"orphans": True, "waits": False, "stays": 1.5, "lasts": 2},
+    "orphans that outlive the script": {"orphans": True, "waits": False, "stays": 60, "lasts": 1.5},
+}
+
+
+def test_all_processes_of_a_script_count(here: Launcher) -> None:
+    """CPU time and memory are those of all of them together, also without control groups."""
+
+    def start(kind: str) -> Ended:
+        folder = here.folder / kind
+        (folder / "no groups").mkdir(parents=True)
+        return Launcher(here.interpreter, folder).start(
+            CHILDREN % PROCESSES[kind], cgroup=str(folder / "no groups"), peak=True
+        )
+
+    with ThreadPoolExecutor(len(PROCESSES)) as pool:  # most of the time they sleep
+        for ended in pool.map(start, PROCESSES):
+            assert (ended.document.exit_code, ended.log) == (0, "")
+            reading = ended.document.reading
+            assert (reading.cpu_s, reading.memory_peak_bytes) == (None, None)
+            assert reading.script_cpu_s is not None
+            assert reading.script_peak_bytes is not None
+            assert 0.5 <= reading.script_cpu_s < 3
+            assert 250e6 <= reading.script_peak_bytes < 400e6
+            assert 50e6 <= reading.largest_process_bytes < 100e6
+
+
+def test_the_memory_of_one_process_is_known_to_the_kernel(here: Launcher) -> None:
+    """It needs no observation, however short the peak was."""
+    (here.folder / "none").mkdir()
+    ended = here.start("b'x' * 100000000", cgroup=str(here.folder / "none"))
+    reading = ended.document.reading
+    assert reading.script_peak_bytes == reading.largest_process_bytes
+    assert 100e6 <= reading.largest_process_bytes < 150e6
