@@ -648,10 +648,10 @@ if %(waits)s:
 
 
 PROCESSES = {
-    "waited for": {"orphans": False, "waits": True, "stays": 1.5, "lasts": 0},
-    "never waited for": {"orphans": False, "waits": False, "stays": 1.5, "lasts": 2},
-    "orphans": {"orphans": True, "waits": False, "stays": 1.5, "lasts": 2},
-    "orphans that outlive the script": {"orphans": True, "waits": False, "stays": 60, "lasts": 1.5},
+    "waited for": {"orphans": False, "waits": True, "stays": 4, "lasts": 0},
+    "never waited for": {"orphans": False, "waits": False, "stays": 4, "lasts": 4.5},
+    "orphans": {"orphans": True, "waits": False, "stays": 4, "lasts": 4.5},
+    "orphans that outlive the script": {"orphans": True, "waits": False, "stays": 60, "lasts": 4},
 }
 
 
