@@ -8,8 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.records.run import Trial, TrialResult
-from runner.records.study import Better, Matrix, Metric, Status
-from runner.summarise import Summary, metric_value, summarise
+from runner.records.study import (
+    CPU_TIME,
+    Better,
+    Matrix,
+    Metric,
+    MetricSource,
+    Origin,
+    Reduction,
+    Scale,
+    Status,
+)
+from runner.summarise import (
+    Summary,
+    depends_on_speed,
+    learning_curves,
+    metric_value,
+    summarise,
+)
+from tests.support.fakes import QUIET
 from tests.support.samples import failed_result, founding_matrix, founding_results, ok_result
 
 CELL = "tensorflow=2.0.0,model=sequential"
@@ -54,6 +71,105 @@ def test_a_series_is_reduced_by_its_steady_median(
 ) -> None:
     """It is the median without the first two entries; the last entry is never left out."""
     assert metric_value(ok_result(trial(1), {}, {"s": series}), PLAIN) == expected
+
+
+LOSSES = (9.0, 5.0, 1.0, 2.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "warmup", "better", "expected"),
+    [
+        (Reduction.MEDIAN, 0, Better.LOWER, 4.0),
+        (Reduction.MEDIAN, 1, Better.LOWER, 3.0),
+        (Reduction.MEAN, 0, Better.LOWER, 4.2),
+        (Reduction.MEAN, 3, Better.LOWER, 3.0),
+        (Reduction.FIRST, 0, Better.LOWER, 9.0),
+        (Reduction.FIRST, 2, Better.LOWER, 1.0),
+        (Reduction.LAST, 0, Better.LOWER, 4.0),
+        (Reduction.LAST, 4, Better.LOWER, 4.0),
+        (Reduction.BEST, 0, Better.LOWER, 1.0),
+        (Reduction.BEST, 0, Better.HIGHER, 9.0),
+        (Reduction.BEST, 1, Better.HIGHER, 5.0),
+        *((reduce, 5, Better.LOWER, 4.0) for reduce in Reduction),
+        *((reduce, 10**6, Better.LOWER, 4.0) for reduce in Reduction),
+    ],
+)
+def test_a_series_is_reduced_as_the_metric_says(
+    reduce: Reduction, warmup: int, better: Better, expected: float
+) -> None:
+    """The first entries do not count, but the last entry always does."""
+    metric = replace(PLAIN, reduce=reduce, warmup=warmup, better=better)
+    assert metric_value(ok_result(trial(1), {}, {"s": LOSSES}), metric) == expected
+    value = ok_result(trial(1), {"s": 7.0}, {})
+    assert metric_value(value, metric) == 7.0
+
+
+def test_several_metrics_reduce_one_series() -> None:
+    """Each names it in its source; the name of the metric plays no part."""
+    of_series = replace(PLAIN, name="other", source=MetricSource(selects=("s",)))
+    steady, first = of_series, replace(of_series, reduce=Reduction.FIRST, warmup=0)
+    found = ok_result(trial(1), {"other": 0.0}, {"s": LOSSES})
+    assert [metric_value(found, one) for one in (steady, first)] == [2.0, 9.0]
+
+
+def from_outside(origin: Origin) -> Metric:
+    """Return a metric that the launcher measures."""
+    return replace(PLAIN, name=origin.value, source=MetricSource(origin=origin))
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [(Origin.WALL_TIME, 2.5), (Origin.CPU_TIME, 1.5), (Origin.PEAK_MEMORY, 123.0)],
+)
+def test_a_metric_from_outside_is_in_the_reading(origin: Origin, expected: float) -> None:
+    """What the script says under the same name does not count; memory is in MB."""
+    metric = from_outside(origin)
+    reading = replace(QUIET, wall_s=2.5, script_cpu_s=1.5, script_peak_bytes=123_000_000)
+    measured = replace(ok_result(trial(1), {origin.value: 9.0}, {}), reading=reading)
+    assert metric_value(measured, metric) == expected
+    assert metric_value(replace(measured, reading=None), metric) is None
+    assert metric_value(replace(measured, status=Status.FAILED), metric) is None
+    old = replace(measured, reading=QUIET)  # before the launcher measured the script alone
+    assert (metric_value(old, metric) is None) is (origin is not Origin.WALL_TIME)
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (replace(from_outside(Origin.WALL_TIME), unit="s"), True),
+        (replace(from_outside(Origin.CPU_TIME), unit="s"), False),
+        (replace(from_outside(Origin.PEAK_MEMORY), unit="MB"), False),
+        (replace(from_outside(Origin.BENCHMARK), unit="s"), True),
+        (replace(PLAIN, unit="s").own_cpu_time, False),
+        (replace(from_outside(Origin.CPU_TIME), unit="s", timed=True), True),
+        (replace(PLAIN, unit="s"), True),
+        (PLAIN, True),
+        (replace(PLAIN, scale=Scale.DIFFERENCE), False),
+    ],
+    ids=lambda one: one.name if isinstance(one, Metric) else str(one),
+)
+def test_a_busy_host_changes_times_but_no_cpu_time(metric: Metric, expected: bool) -> None:
+    """The source of a metric decides before its unit does."""
+    matrix = replace(founding_matrix(), metrics=(metric,))
+    assert depends_on_speed(matrix, metric) is expected
+
+
+def test_times_are_no_learning_curves() -> None:
+    """Neither are the CPU times of the same work, nor other series that are compared by ratios."""
+    series = {
+        "loss": LOSSES,
+        "epoch": LOSSES,
+        f"epoch{CPU_TIME}": LOSSES,
+        f"other{CPU_TIME}": LOSSES,
+        "rate": LOSSES,
+        "empty": (),
+    }
+    rate = replace(PLAIN, name="per_second", source=MetricSource(selects=("rate",)))
+    matrix = replace(founding_matrix(), metrics=(rate,))
+    results = [ok_result(trial(block), {}, series) for block in (1, 2)]
+    assert learning_curves(matrix, [*results, failed_result(trial(3))]) == {
+        "loss": {1: LOSSES, 2: LOSSES}
+    }
 
 
 def test_a_missing_metric_is_none() -> None:

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from runner.judge import judge
 from runner.judge.records import Advice, ClaimVerdict, Comparison, Judgement, Verdict
 from runner.records.run import TrialResult
-from runner.records.study import Better, Claim, Matrix, Metric, PolicyLimit, Scale, Status
+from runner.records.study import (
+    CPU_TIME,
+    Better,
+    Claim,
+    Matrix,
+    Metric,
+    MetricSource,
+    Origin,
+    PolicyLimit,
+    Scale,
+    Status,
+)
 from tests.support.fakes import QUIET
 from tests.support.judging import ACCURACY, CPU, matrix, only, plan_of, results_of
 
@@ -89,6 +100,108 @@ def test_a_busy_host_judges_a_time_by_the_cpu_time_it_names() -> None:
     assert limit.comparison is not None
     assert limit.comparison.measured == CPU
     assert found.claims[0].evidence[1] == "time was published, CPU time is judged."
+
+
+def recorded(name: str, lacking: str = "") -> Callable[[TrialResult], TrialResult]:
+    """Return a function that adds CPU times under a name, except to the trials of one cell."""
+
+    def change(one: TrialResult) -> TrialResult:
+        at = one.trial.block - 1
+        times = {"v=a": FAST[at] / 2, "v=b": SLOW[at] / 2}
+        found = {name: (times[one.trial.cell],)} if one.trial.cell != lacking else {}
+        return replace(one, series=found)
+
+    return change
+
+
+def test_a_busy_host_judges_a_time_by_the_cpu_time_that_was_recorded_with_it() -> None:
+    """The matrix need not name it. The comparison says which quantity it is about."""
+    numbers = {"seconds": (FAST, SLOW)}
+    found = judged(study(TIME), numbers, BUSY, recorded(f"seconds{CPU_TIME}"))
+    assert only(found).verdict is Verdict.HIGHER
+    assert only(found).measured == TIME.own_cpu_time
+    assert found.decisions[0].advice is Advice.HOLD
+    assert found.claims[0].evidence[1] == "time was published, CPU time of time is judged."
+    quiet = judged(study(TIME), numbers, change=recorded(f"seconds{CPU_TIME}"))
+    assert only(quiet).measured == TIME
+
+
+@pytest.mark.parametrize("lacking", ["v=a", "v=b"])
+def test_a_cpu_time_that_some_trials_lack_judges_nothing(lacking: str) -> None:
+    """Both sides need it, or the remedy is named as if there were none."""
+    change = recorded(f"seconds{CPU_TIME}", lacking)
+    found = judged(study(TIME), {"seconds": (FAST, SLOW)}, BUSY, change)
+    assert only(found).verdict is Verdict.NO_COMPARISON
+    assert only(found).reason.endswith("name a `cpu_time` or free the core")
+
+
+def test_a_failed_trial_needs_no_cpu_time() -> None:
+    """It has no numbers at all, and the others are judged."""
+    numbers = {"seconds": ((*FAST[:6], None), SLOW)}
+    with_cpu = recorded(f"seconds{CPU_TIME}")
+    found = judged(
+        study(TIME),
+        numbers,  # type: ignore[arg-type]  # a failed trial has no number
+        BUSY,
+        lambda one: with_cpu(one) if one.status is Status.OK else one,
+    )
+    assert only(found).measured == TIME.own_cpu_time
+
+
+def test_a_named_cpu_time_comes_before_a_recorded_one() -> None:
+    """The matrix decides."""
+    numbers = {"seconds": (FAST, SLOW), "cpu": (FAST, SLOW)}
+    found = judged(study(PAIR, CPU), numbers, BUSY, recorded(f"seconds{CPU_TIME}"))
+    assert only(found).measured == CPU
+
+
+@pytest.mark.parametrize("unit", ["", "rows/s", "MB"])
+def test_only_a_time_has_a_recorded_cpu_time(unit: str) -> None:
+    """A series may have any name."""
+    metric = replace(TIME, unit=unit, timed=True)
+    found = judged(study(metric), {"seconds": (FAST, SLOW)}, BUSY, recorded(f"seconds{CPU_TIME}"))
+    assert only(found).verdict is Verdict.NO_COMPARISON
+
+
+def test_the_recorded_cpu_time_is_that_of_the_series_behind_a_metric() -> None:
+    """A metric may take its series under another name, and reduce it in its own way."""
+    epochs = replace(TIME, source=MetricSource(selects=("epochs",)))
+    with_cpu = recorded(f"epochs{CPU_TIME}")
+
+    def change(one: TrialResult) -> TrialResult:
+        found = with_cpu(one)
+        return replace(found, values={}, series={**found.series, "epochs": (*one.values.values(),)})
+
+    found = judged(study(epochs), {"seconds": (FAST, SLOW)}, BUSY, change)
+    assert only(found).verdict is Verdict.HIGHER
+    assert only(found).measured.stored_as == f"epochs{CPU_TIME}"
+
+
+WALL = replace(TIME, source=MetricSource(origin=Origin.WALL_TIME))
+
+
+def measured(one: TrialResult, cores: tuple[int, ...] = (0,)) -> TrialResult:
+    """Return a result whose times were measured from outside."""
+    seconds = one.values["seconds"]
+    reading = replace(QUIET, wall_s=seconds, script_cpu_s=seconds / 2, cpus=cores)
+    return replace(one, values={}, reading=reading)
+
+
+def test_a_busy_host_judges_wall_time_by_the_cpu_time_of_the_command() -> None:
+    """The launcher always measures both."""
+    found = judged(study(WALL), {"seconds": (FAST, SLOW)}, BUSY, measured)
+    assert only(found).verdict is Verdict.HIGHER
+    assert only(found).measured.source == MetricSource(origin=Origin.CPU_TIME)
+    assert found.decisions[0].advice is Advice.HOLD
+
+
+def test_wall_time_is_not_judged_if_no_cpu_time_was_measured() -> None:
+    """Older runs have none, and several cores would mix two things."""
+    numbers = {"seconds": (FAST, SLOW)}
+    old = judged(study(WALL), numbers, BUSY, lambda one: replace(measured(one), reading=QUIET))
+    assert only(old).verdict is Verdict.NO_COMPARISON
+    both = judged(study(WALL), numbers, BUSY, lambda one: measured(one, cores=(0, 1)))
+    assert only(both).reason.endswith("CPU time does not show how well they are used")
 
 
 @pytest.mark.parametrize("metric", [RATE, replace(RATE, cpu_time="cpu")])
