@@ -1,5 +1,6 @@
 """Where the trials ran: environments, host and engine, and how they were measured."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 from runner.records import Scalar, shown
@@ -13,9 +14,11 @@ from runner.records.run import EngineFacts, Run, sandboxed
 from runner.report.evidence import Evidence
 from runner.report.records import Section, Table
 from runner.report.words import NOTHING, image_sizes, instant
+from runner.system import digest
 from runner.text import counted, memory, shortened
 
 ENVIRONMENTS_IN_A_TABLE = 6
+MOST_DIGESTS = 10
 INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
 """Prefixes of the CPU flags that decide which kernels a framework chooses."""
 
@@ -188,19 +191,29 @@ def _digests(run: Run) -> list[tuple[str, str]]:
         ("git commit", run.git_commit or "unknown"),
         ("matrix", run.matrix_digest),
         ("lock", run.lock_digest),
-        *run.input_digests.items(),
+        *_input_digests(run),
     ]
+
+
+def _input_digests(run: Run) -> list[tuple[str, str]]:
+    """Return the digest of each file that trials read; of many small ones a single digest."""
+    found, files = dict(run.input_digests), run.file_digests
+    if len(files) > MOST_DIGESTS:
+        found = {name: digest_ for name, digest_ in found.items() if name not in files}
+        found[counted(len(files), "other file")] = digest.of_content(files)
+    return list(found.items())
 
 
 def method(evidence: Evidence) -> Section:
     """Say in plain words how the numbers were obtained."""
     parameters = _merged(cell.parameters for cell in evidence.cells)
-    rows = tuple(parameters.items())
+    command = shlex.join(evidence.run.matrix.experiment.command)
+    rows = (("command", command), *parameters.items())
     return Section(
         "How it was measured",
         (_TRIALS.format(boundary=_boundary(evidence.run)), _NUMBERS, _COMPARISONS),
         tables=(
-            Table("Parameters of the experiment", ("parameter", "value"), rows),
+            Table("Command and parameters", ("item", "value"), rows),
             Table(
                 "Where the metrics come from",
                 ("metric", "comes from", "of a series counts the"),
