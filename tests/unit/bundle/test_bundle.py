@@ -358,6 +358,37 @@ def test_a_run_of_another_matrix_or_lock_is_not_bundled(
     assert (said or "") in capsys.readouterr().err
 
 
+def test_a_bundle_has_the_files_and_arguments_of_its_run(
+    machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of others is not bundled, but how its numbers are reduced may change."""
+    matrix, file = Path("matrix.yaml"), Path("lib/a.txt")
+    file.parent.mkdir()
+    file.write_text("a")
+    keys = "script: script.py, files: [lib/*], args: [a]"
+    text = matrix.read_text().replace("script: script.py", keys)
+    text = text.replace("{x: {better: lower}", "{x: {from: {result: x}, better: lower}")
+    matrix.write_text(text)
+    assert main(["run", "--blocks", "1"]) == Exit.OK
+    for before, after, said in (
+        ("args: [a]", "args: [b]", "(command)"),
+        ("{result: x}", "{result: right}", "(metrics x)"),
+        ("better: lower", "better: lower, warmup: 9, reduce: last", None),
+        ("", "", None),
+    ):
+        matrix.write_text(text.replace(before, after))
+        assert main(["bundle", "--output", "x.tar.gz"]) == (Exit.CONFIG if said else Exit.OK)
+        assert (said or "") in capsys.readouterr().err
+    with tarfile.open("x.tar.gz") as tar:
+        assert "x/study/lib/a.txt" in tar.getnames()
+    file.write_text("b")
+    assert main(["bundle", "--output", "y.tar.gz"]) == Exit.CONFIG
+    assert "(files lib/a.txt)" in capsys.readouterr().err
+    there = machines.elsewhere()
+    assert main(["replay", "x.tar.gz", "--reports", "there"]) == Exit.OK
+    assert len(there.executed) == 3
+
+
 @pytest.mark.usefixtures("machines", "packed")
 def test_a_quick_run_of_some_cells_is_bundled() -> None:
     """The run has the same matrix, but only a part of it."""
@@ -529,6 +560,14 @@ def test_a_bundle_of_other_images_is_refused(
         (_linked_manifest, "is not a bundle"),
         (_stored("run", lambda one: _no_limits(one["matrix"])), "are of another study"),
         (_stored("run", lambda one: one["matrix"].update(name="x")), "are of another study"),
+        (
+            _stored("run", lambda one: one["matrix"]["experiment"].update(args=["evil"])),
+            "are of another study",
+        ),
+        (
+            _stored("run", lambda one: one["matrix"]["metrics"][0]["source"].update(selects=["y"])),
+            "are of another study",
+        ),
         (_stored("run", lambda one: one["matrix"].update(repeats=10**9)), "are of another study"),
         (
             _stored("run", lambda one: one["matrix"]["cells"][0].update(timeout_s=1e9)),
