@@ -1,7 +1,8 @@
 """Any output of a container gives a status, and numbers only if the trial is ok."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,7 +15,7 @@ from runner.engines.protocol import Outcome
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.execute.script_result import MAX_NAMES, MAX_NUMBERS, MAX_TEXT
 from runner.records.run import TrialResult
-from runner.records.study import Better, Metric, Status
+from runner.records.study import Better, Metric, MetricSource, Origin, Status
 from tests.support.trials import launch, stored_as
 
 LIMIT = launch().limits.memory_bytes
@@ -398,6 +399,72 @@ def test_names_that_become_equal_are_refused() -> None:
     assert found.reason == "the result contains the same name twice"
 
 
+PRINTED = replace(METRICS[0], source=MetricSource(origin=Origin.STDOUT, selects=(r"x=(\S+)",)))
+IN_FILE = replace(
+    METRICS[1],
+    source=MetricSource(origin=Origin.CSV, file="y.csv", selects=("y",), series=True),
+)
+WALL = replace(METRICS[0], name="wall", source=MetricSource(origin=Origin.WALL_TIME))
+
+
+def parsed_for(
+    metrics: Sequence[Metric], result: str | None, out: str | None = None, file: str = "y\n1\n2\n"
+) -> ParsedResult:
+    """Parse the outcome of a script that printed a text and wrote a file."""
+    sent = document(
+        result,
+        stdout=None if out is None else {"text": out, "problem": None},
+        files={"y.csv": {"text": file, "problem": None}},
+    )
+    found = parse_outcome(outcome(sent), launch(), metrics)
+    check(found)
+    return found
+
+
+def test_a_script_without_a_result_is_ok_if_no_metric_needs_one() -> None:
+    """All numbers come from outside, and everything that was read is kept."""
+    found = parsed_for([PRINTED, IN_FILE, WALL], None, "x=0.5")
+    assert (found.status, found.values, found.series) == (
+        Status.OK,
+        {"x": 0.5},
+        {"y": (1.0, 2.0)},
+    )
+    assert parsed_for([WALL], None).values == {}
+    assert found.reading is not None
+
+
+def test_what_the_matrix_takes_from_elsewhere_comes_before_the_result() -> None:
+    """Other numbers of the result, and its facts, are kept."""
+    recorded = good(values={"x": 9, "y": 9, "more": 3}, series={})
+    found = parsed_for([PRINTED, IN_FILE], recorded, "x=0.5")
+    assert found.values == {"x": 0.5, "more": 3.0}
+    assert found.series == {"y": (1.0, 2.0)}
+    assert found.environment == GOOD["environment"]
+    turned = parsed_for([PRINTED], good(values={}, series={"x": [9], "z": [1]}), "x=0.5")
+    assert (turned.values, turned.series) == ({"x": 0.5}, {"z": (1.0,)})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "result", "out", "reason"),
+    [
+        ([PRINTED], None, "y=1", 'the output of the script does not match "x=(\\\\S+)"'),
+        ([PRINTED], None, None, "the output of the script is missing"),
+        ([PRINTED], "{", "x=1", "the result is not JSON"),
+        ([PRINTED, METRICS[1]], None, "x=1", "the script wrote nothing to $RESULT_PATH"),
+        ([PRINTED, METRICS[1]], good(series={}), "x=1", "the result lacks the promised metric `y`"),
+        ([IN_FILE], None, None, '"y" in line 2 of y.csv is "a\\\\b?", not a number'),
+    ],
+)
+def test_one_bad_number_makes_the_trial_bad(
+    metrics: Sequence[Metric], result: str | None, out: str | None, reason: str
+) -> None:
+    """It has no numbers at all, and the reason names the place."""
+    found = parsed_for(metrics, result, out, file="y\na\\b\x1b\n")
+    assert found.status is Status.BAD_OUTPUT
+    assert found.reason is not None
+    assert found.reason.startswith(reason)
+
+
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -432,3 +499,16 @@ def test_any_json_gives_a_status(changes: dict[str, object]) -> None:
 def test_any_reading_gives_a_status(changes: dict[str, object]) -> None:
     """A forged reading is refused, or it can be stored."""
     parsed(document(good(), reading={**READING, **changes}))
+
+
+ANY_OUTPUT = st.dictionaries(st.sampled_from(["text", "problem", "more"]), ANY_JSON)
+
+
+@settings(deadline=None, max_examples=40)
+@given(ANY_OUTPUT | ANY_JSON, st.dictionaries(st.just("y.csv"), ANY_OUTPUT) | ANY_JSON)
+def test_any_outputs_give_a_status(stdout: object, files: object) -> None:
+    """Forged outputs are refused, or the trial has numbers or a reason."""
+    sent = document(good(), stdout=stdout, files=files)
+    found = parse_outcome(outcome(sent), launch(), [PRINTED, IN_FILE])
+    check(found)
+    assert found.status in {Status.OK, Status.FAILED, Status.BAD_OUTPUT}
