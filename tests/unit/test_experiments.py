@@ -51,6 +51,11 @@ def test_there_is_a_script() -> None:
     assert EXPERIMENTS / "mnist_softmax.py" in SCRIPTS
 
 
+def test_scripts_that_are_run_by_hand_find_the_module() -> None:
+    """A link beside them leads to it."""
+    assert (EXPERIMENTS / "trial.py").samefile(TRIAL)
+
+
 @every_script
 def test_a_script_imports_only_what_an_environment_has(script: Path) -> None:
     """A script needs the standard library of Python 3.6 and the framework, and never the runner."""
