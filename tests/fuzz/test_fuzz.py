@@ -27,7 +27,12 @@ from tests.fuzz.targets import (
 from tests.support.matrices import SMALL, problems_of, study
 
 EXAMPLES = {
-    "matrix": 120, "lock": 100, "document": 150, "result": 220, "output": 60, "run": 50,
+    "matrix": 120,
+    "lock": 100,
+    "document": 150,
+    "result": 220,
+    "output": 60,
+    "run": 50,
     "report": 2,
 }
 """The number of generated inputs for each reader."""

@@ -12,11 +12,16 @@ from pathlib import Path
 import pytest
 
 from runner.inside import TRIAL
+from runner.lock import missing
+from runner.lock.file import lock_path, read_lock
+from runner.read import read
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
-SCRIPTS = sorted(EXPERIMENTS.glob("*.py"))
-ENVIRONMENT_PACKAGES = {"matched", "numpy", "tensorflow", "trial"}  # two of them are ours
+SCRIPTS = sorted(one for one in EXPERIMENTS.rglob("*.py") if not one.is_symlink())
+OURS = {"matched", "trial"}
+ENVIRONMENT_PACKAGES = {"numpy", "sklearn", "sortedcontainers", "tensorflow"}
+STUDIES = sorted(EXPERIMENTS.glob("*/matrix.yaml"))
 NEWER_THAN_PYTHON_36 = {
     "annotationlib",
     "compression",
@@ -51,6 +56,13 @@ def test_there_is_a_script() -> None:
     assert EXPERIMENTS / "mnist_softmax.py" in SCRIPTS
 
 
+@pytest.mark.parametrize("matrix", STUDIES, ids=lambda path: path.parent.name)
+def test_a_study_is_short_and_locked(matrix: Path) -> None:
+    """It has fewer than thirty lines, and every environment is in its lock."""
+    assert len(matrix.read_text(encoding="utf-8").splitlines()) < 30
+    assert missing(read(matrix), read_lock(lock_path(matrix))) == ()
+
+
 def test_scripts_that_are_run_by_hand_find_the_module() -> None:
     """A link beside them leads to it."""
     assert (EXPERIMENTS / "trial.py").samefile(TRIAL)
@@ -61,7 +73,7 @@ def test_a_script_imports_only_what_an_environment_has(script: Path) -> None:
     """A script needs the standard library of Python 3.6 and the framework, and never the runner."""
     roots = {name.split(".")[0] for name in imported(parsed(script))}
     standard = sys.stdlib_module_names - NEWER_THAN_PYTHON_36 - {"__future__"}
-    assert roots - standard - ENVIRONMENT_PACKAGES == set()
+    assert roots - standard - OURS - ENVIRONMENT_PACKAGES == set()
 
 
 @every_script
