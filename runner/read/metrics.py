@@ -109,8 +109,8 @@ def _source_problems(name: str, metric: MetricSection, document: Document) -> It
     if origin in UNITS and metric.unit not in {None, UNITS[origin]}:
         sentence = f"this is measured in {UNITS[origin]}; remove the unit"
         yield Problem(("metrics", name, "unit"), sentence)
-    elsewhere = {other for other, one in document.metrics.items() if _is_output(_source(one))}
-    if origin is Origin.RESULT and elsewhere.intersection(source.selects):
+    other = document.metrics.get("".join(source.selects)) if origin is Origin.RESULT else None
+    if other is not None and _is_output(_source(other)):
         sentence = "the metric of this name comes from elsewhere; give that metric another name"
         yield Problem(("metrics", name, "from", "result"), sentence)
 
