@@ -263,7 +263,7 @@ class Pipeline:
         self._observer.note(f"report: {path}")
 
     def _write_report(self) -> Path:
-        with signals.deferred():  # it imports scipy and Altair
+        with signals.deferred():  # it imports scipy
             return write_report(self._folder)
 
     def _exit_code(self) -> Exit:

@@ -407,7 +407,7 @@ class Matrix(Record):
     @property
     def cpus(self) -> int:
         """The most cores that a trial uses."""
-        return max(self.limits_of(cell).cpus for cell in self.cells)
+        return max((self.limits_of(cell).cpus for cell in self.cells), default=self.limits.cpus)
 
     def limits_of(self, cell: Cell) -> Limits:
         """Return the limits of the trials of a cell."""

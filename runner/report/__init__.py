@@ -14,12 +14,12 @@ def write(folder: RunFolder) -> Path:
 
     RunFolderError if the folder cannot be read or written.
     """
-    # Heavy packages, such as scipy and altair, are loaded only when a report is made.
-    from runner.report import figures, render  # noqa: PLC0415
+    # Heavy packages, such as scipy, are loaded only when a report is made.
+    from runner.report import render  # noqa: PLC0415
     from runner.report.view import view  # noqa: PLC0415
 
     report = view(folder.stored())
     for figure in report.figures:
-        folder.save_text(render.image_path(figure), figures.svg(figure.chart))
+        folder.save_text(render.image_path(figure), figure.drawing.file())
     folder.save_text("report.html", render.html_page(report))
     return folder.save_text("report.md", render.markdown(report))

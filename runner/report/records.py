@@ -1,7 +1,8 @@
 """The parts of a report: plain text in records. Nothing in them is Markdown or HTML yet."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from runner.report.drawing import Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A plot as Vega-Lite; ``name`` is the name of its file."""
+    """A drawing with a caption; ``name`` is the name of its file."""
 
     name: str
     caption: str
-    chart: Mapping[str, object]
+    drawing: Drawing
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import tabulate
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from runner.report import figures
+from runner.report import drawing
 from runner.report.records import Figure, ReportView, Table
 from runner.runs.files import file_name
 from runner.text import one_line
@@ -52,9 +52,8 @@ def markdown(view: ReportView) -> str:
 
 
 def html_page(view: ReportView) -> str:
-    """Return the report as one HTML page with interactive plots; it fetches nothing."""
-    script = Raw(figures.script()) if view.figures else ""
-    return _template("report.html.j2").render(view=view, script=script)
+    """Return the report as one HTML page, which fetches nothing."""
+    return _template("report.html.j2").render(view=view, colours=Raw(drawing.colours()))
 
 
 def image_path(figure: Figure) -> str:
@@ -99,8 +98,7 @@ def _template(name: str) -> Template:
     )
     environment.filters |= {
         "address": lambda path: Raw(quote(path, safe="/=,@")),
-        "anchor": lambda figure: file_name(figure.name),
-        "drawn": lambda figure: Raw(figures.svg(figure.chart)),  # vl-convert escapes texts
+        "drawn": lambda figure: Raw(figure.drawing.inline(file_name(figure.name))),
         "fenced": _fenced,
         "grid": _grid,
         "html": _html,
@@ -108,7 +106,6 @@ def _template(name: str) -> Template:
         "lines": lambda text: Markup("<br>").join(map(one_line, text.split("\n"))),
         "log": lambda lines: Raw(html.escape(_cut(lines))),
     }
-    environment.policies["json.dumps_kwargs"] = {}  # keep the order of the keys
     return environment.get_template(name)
 
 

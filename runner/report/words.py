@@ -68,6 +68,20 @@ def number(value: float | None, unit: str, like: float | None = None) -> str:
     return text.replace("-", _MINUS, 1) if value < 0 else text
 
 
+def tick(value: float, *, signed: bool = False) -> str:
+    """Write a number beside an axis: ``0.25``, ``+20``, ``0``."""
+    if value == 0:
+        return "0"
+    return f"{value:{'+' if signed else ''}.4g}".replace("-", _MINUS, 1)
+
+
+def factor(value: float) -> str:
+    """Write a ratio beside an axis: ``2x``, or ``-50 %`` for a half."""
+    if value == 1:
+        return "0"
+    return f"{value:,.0f}x" if value > 1 else f"{_MINUS}{_per_cent((1 - value) * 100)}"
+
+
 def median_and_range(summary: Summary, metric: Metric) -> str:
     """Write the median and, in a second line, the smallest and the largest number."""
     middle = number(summary.median, metric.unit)
@@ -240,6 +254,14 @@ def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
         for side in (ours, theirs)
     )
     return of, against, ", ".join(f"{axis}={shown(ours[axis])}" for axis in shared)
+
+
+def pair(evidence: Evidence, comparison: Comparison) -> str:
+    """Name a comparison in few words: ``2.0.0 against 1.15.0, sequential``."""
+    of, against, _ = sides(evidence, comparison)
+    ours, theirs = (dict(cell.coordinates) for cell in evidence.pair(comparison))
+    shared = (shown(value) for axis, value in ours.items() if theirs.get(axis) == value)
+    return ", ".join((f"{of} against {against}", *shared))
 
 
 def _value(evidence: Evidence, axis: str, value: Value) -> str:

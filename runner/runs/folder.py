@@ -234,6 +234,9 @@ def _contradiction(matrix: Matrix) -> str | None:
     unknown = named - {metric.name for metric in matrix.metrics}
     if unknown:
         return f"matrix.metrics: {quoted(min(unknown))} is missing"
+    axes = {axis.name for axis in matrix.axes}
+    if any(axis not in axes for cell in matrix.cells for axis, _ in cell.coordinates):
+        return "matrix.axes: an axis of a cell is missing"
     if any(limit.relative and limit.change <= -1 for limit in matrix.policy):
         return "matrix.policy: nothing can fall by 100 % or more"
     if any("" in {claim.of, claim.against} for claim in matrix.claims):

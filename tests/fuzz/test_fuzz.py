@@ -166,8 +166,8 @@ def test_an_odd_lock_is_refused(tmp_path: Path, content: bytes, said: str) -> No
 # --- defects found in results --------------------------------------------------------------------
 
 
-def test_characters_that_crash_the_plots_are_replaced() -> None:
-    """The plotting library aborts the process on some characters in the names of a result."""
+def test_characters_that_no_figure_can_contain_are_replaced() -> None:
+    """The names of a result may have any characters, but XML has no way to write some."""
     names = {"a\x00\x1b": 1, "seconds": 1}
     text = json.dumps({**sound_result(), "values": names, "adapted": "b\n\uffff"})
     found = parsed(framed(document(text)))
@@ -198,6 +198,7 @@ def changed(name: str, change: Change) -> bytes:
     [
         ("run.json", lambda run: run["host"].update(memory_bytes=10**400)),
         ("run.json", lambda run: run["matrix"].update(metrics=[])),
+        ("run.json", lambda run: run["matrix"].update(axes=[])),
         ("run.json", lambda run: run["matrix"]["policy"][0].update(metric="x")),
         ("run.json", lambda run: run["matrix"]["policy"][0].update(change=-1.0)),
         ("run.json", lambda run: run["matrix"]["claims"][0].update(metric="x")),
@@ -229,10 +230,21 @@ def test_any_title_can_be_drawn(title: str) -> None:
 
 
 def test_any_cell_can_be_drawn() -> None:
-    """The plotting library aborts the process on characters that XML cannot contain."""
+    """Its name may have characters that XML cannot contain."""
     files = sections(RUN)
     renamed = {name: body.replace(b"sequential", b"a\\u0000b") for name, body in files.items()}
     target("report").check(as_sections(renamed))
+
+
+def test_a_run_without_metrics_and_cells_has_a_report() -> None:
+    """A stored matrix may have lost them, and its axis has three versions."""
+
+    def strip(run: Any) -> None:
+        matrix = run["matrix"]
+        matrix.update(metrics=[], compare=[], policy=[], claims=[], cells=[])
+        matrix["axes"][0]["values"] = ["1", "2", "3"]
+
+    assert write_report(run_folder(changed("run.json", strip))).exists()
 
 
 def test_a_title_of_two_lines_is_accepted(tmp_path: Path) -> None:

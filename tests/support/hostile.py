@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 MODULES = (
-    *("docker", "yaml", "numpy", "scipy", "pydantic", "jinja2", "tabulate", "altair", "rich", "uv"),
+    *("docker", "yaml", "numpy", "scipy", "pydantic", "jinja2", "tabulate", "rich", "uv"),
     *("pip", "requests", "json", "tempfile", "subprocess", "tarfile", "sitecustomize"),
     *("usercustomize", "conftest", "setup"),
 )

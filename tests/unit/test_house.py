@@ -56,7 +56,6 @@ PUBLIC = {
 MOST_ROOMS = 27
 
 OWNERS = {
-    "altair": {"report.figures"},
     "docker": {
         "engines.docker.client",
         "engines.docker.containers",
@@ -87,7 +86,6 @@ OWNERS = {
     "rich": {"cli.screen"},
     "scipy": {"judge.estimate"},
     "uv": {"python.uv"},
-    "vl_convert": {"report.figures"},
     "pydantic": {
         "bundle.file",
         "execute.script_result",
@@ -107,7 +105,6 @@ OWNERS = {
 """The only modules that import a package; a package that is not listed is imported by none."""
 
 HEAVY = {
-    "altair",
     "docker",
     "jinja2",
     "numpy",
@@ -115,7 +112,6 @@ HEAVY = {
     "rich",
     "scipy",
     "tabulate",
-    "vl_convert",
     "yaml",
 }
 

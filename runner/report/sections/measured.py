@@ -1,17 +1,22 @@
 """Results of the trials: how the cells ended and what they measured, failures, adaptations."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from runner.records import shown
 from runner.records.run import TrialResult
-from runner.records.study import Better, Cell, Metric, Status
-from runner.report import words
+from runner.records.study import AxisKind, Better, Cell, Metric, Status
+from runner.report import figures, words
 from runner.report.evidence import Evidence
-from runner.report.records import Excerpt, Section, Table
+from runner.report.records import Excerpt, Figure, Section, Table
 from runner.runs.files import file_name
+from runner.summarise import metric_value
 from runner.text import counted, duration, shortened
 
 METRICS_IN_A_TABLE = 4
+ORDERED = {AxisKind.VERSION, AxisKind.PYTHON}
+FEWEST_VALUES = 3
+MOST_PANELS = 12
 MOST_EXCERPTS = 20
 LINES_OF_A_LOG = 40
 MOST_LOST = 20
@@ -49,9 +54,36 @@ def cells(evidence: Evidence) -> Section:
     return Section(
         "Cells",
         (lead.strip(),),
+        figures=tuple(_over_axes(evidence)),
         tables=(_endings(evidence), *tables),
         notes=notes if left_out else (),
     )
+
+
+def _over_axes(evidence: Evidence) -> Iterator[Figure]:
+    """Draw the first metric over each axis that has an order and three values or more."""
+    matrix = evidence.run.matrix
+    named = {name for pair in matrix.compare for name in pair.metrics}
+    # The first metric that is compared, or else the first.
+    metric = min(matrix.metrics, key=lambda one: one.name not in named, default=None)
+    for axis in matrix.axes:
+        values = [shown(value) for value in axis.values]
+        if metric is None or axis.kind not in ORDERED or len(values) < FEWEST_VALUES:
+            continue
+        panels: dict[str, dict[str, dict[int, float]]] = {}
+        for cell in evidence.cells:
+            place = {name: shown(value) for name, value in cell.coordinates}
+            value = place.pop(axis.name, None)
+            if value in values and len(panels) < MOST_PANELS:
+                label = ", ".join(f"{name}={other}" for name, other in place.items())
+                panels.setdefault(label or metric.title, {})[value] = {
+                    one.trial.block: number
+                    for one in evidence.ok(cell)
+                    if not one.trial.control and (number := metric_value(one, metric)) is not None
+                }
+        figure = figures.over_axis(f"over-{axis.name}", metric, values, panels)
+        if figure is not None:
+            yield figure
 
 
 def _directions(metrics: Sequence[Metric]) -> str:

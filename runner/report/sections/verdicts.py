@@ -285,10 +285,7 @@ def _figures(evidence: Evidence, named: Sequence[Comparison], level: float) -> I
     """Draw one figure for each metric that was measured."""
     metrics: dict[str, Metric] = {one.measured.name: one.measured for one in named}
     for metric in metrics.values():
-        rows = []
-        for one in (one for one in named if one.measured == metric):
-            of, against, shared = words.sides(evidence, one)
-            rows.append((f"{of} against {against}" + (f" ({shared})" if shared else ""), one))
+        rows = [(words.pair(evidence, one), one) for one in named if one.measured == metric]
         figure = figures.changes(f"change-of-{metric.name}", metric, rows, level)
         if figure is not None:
             yield figure
@@ -333,7 +330,8 @@ def learning(evidence: Evidence) -> Section | None:
     for cell in evidence.cells[: figures.MOST_CURVES]:
         for name, blocks in learning_curves(evidence.run.matrix, evidence.ok(cell)).items():
             if curves := [curve for curve in blocks.values() if len(curve) > 1]:
-                series.setdefault(name, {})[cell.id] = curves
+                label = ", ".join(shown(value) for _, value in cell.coordinates)
+                series.setdefault(name, {})[label] = curves
     if not series:
         return None
     titles = {one.name: words.heading(one) for one in evidence.run.matrix.metrics}
