@@ -42,6 +42,7 @@ CLASSES = (
     ".f-dot{fill:var(--dot);fill-opacity:.6}.f-good{fill:var(--good)}.f-bad{fill:var(--bad)}"
     ".f-grid{stroke:var(--line)}.f-zero{stroke:var(--soft)}.f-bar{stroke:var(--bar);stroke-width:3}"
     ".f-better{stroke:var(--good);stroke-width:3}.f-worse{stroke:var(--bad);stroke-width:3}"
+    ".f-limit{stroke:var(--bad);stroke-dasharray:3 2}"
     ".f-curve{stroke:var(--dot);stroke-width:2;fill:none}"
     ".f-other{stroke:var(--line);stroke-width:1;fill:none}"
     ".figure text{font:13px system-ui,sans-serif}.figure .f-small{font-size:11px}"
@@ -152,6 +153,17 @@ def panel(x: float, y: float, width: float, height: float, content: str) -> str:
         f'<svg x="{x:.4g}%" y="{y:g}" width="{width:.4g}%" height="{height:g}" '
         f'viewBox="0 0 100 100" preserveAspectRatio="none">{content}</svg>'
     )
+
+
+def interval(low: float, high: float, limit: float | None, extent: float, tone: str) -> str:
+    """Return an interval as a small bar, with no change in the middle and its limit as a line."""
+    scale = Scale(-extent, extent)
+    kind = {"good": "f-better", "bad": "f-worse"}.get(tone, "f-bar")
+    parts = [line(scale.at(0), 1, scale.at(0), 17, "f-zero")]
+    if limit is not None:
+        parts.append(line(scale.at(limit), 1, scale.at(limit), 17, "f-limit"))
+    parts.append(line(scale.at(low), 9, max(scale.at(high), scale.at(low) + 1), 9, kind))
+    return f'<svg class="bar" width="120" height="18" aria-hidden="true">{"".join(parts)}</svg>'
 
 
 @dataclass(frozen=True, slots=True)

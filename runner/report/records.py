@@ -6,11 +6,22 @@ from runner.report.drawing import Drawing
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval beside its limit, on a scale from ``-extent`` to ``extent`` around no change."""
+
+    low: float
+    high: float
+    limit: float | None
+    extent: float
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Rows of texts; a line break in a text is kept.
 
     The last columns hold ``numbers`` and are aligned right. A folded table is shown only on
-    request, under its caption.
+    request, under its caption. ``bars`` are one for each row, or none at all.
     """
 
     caption: str
@@ -18,6 +29,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numbers: tuple[str, ...] = ()
     folded: bool = False
+    bars: tuple[Bar | None, ...] = ()
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -30,11 +42,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A finding in bold, its basis, and notes on it."""
+    """A finding in bold, its basis, and notes on it.
+
+    ``tone`` says how good it is: ``good``, ``bad``, ``open``, or nothing.
+    """
 
     head: str
     text: str = ""
     notes: tuple[str, ...] = ()
+    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

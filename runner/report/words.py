@@ -93,6 +93,15 @@ def median_and_range(summary: Summary, metric: Metric) -> str:
     return f"{middle}\n({unbroken(f'{low} to {high}')})"
 
 
+def medians(evidence: Evidence, cell: str, comparison: Comparison) -> str:
+    """Write the median of a compared metric in a cell, with its unit: ``1.22 s``."""
+    summary = evidence.summaries.get((cell, comparison.metric.name))
+    if summary is None or summary.median is None:
+        return NOTHING
+    metric = comparison.metric
+    return unbroken(f"{number(summary.median, metric.unit)} {symbol(metric)}".rstrip())
+
+
 def measurement(evidence: Evidence, cell: Cell, metric: Metric) -> str:
     """Write the median and range of a cell, or how its trials ended if it has no number."""
     summary = evidence.summaries[cell.id, metric.name]

@@ -1,5 +1,6 @@
 """Conclusions: the decision, verdicts, the sensitivity check, learning curves, the screening."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -15,10 +16,10 @@ from runner.judge.records import (
 )
 from runner.records import shown
 from runner.records.environment import Environment
-from runner.records.study import AxisKind, Metric, PolicyLimit
+from runner.records.study import AxisKind, Metric, PolicyLimit, Scale
 from runner.report import figures, words
 from runner.report.evidence import Evidence
-from runner.report.records import Figure, Section, Statement, Table
+from runner.report.records import Bar, Figure, Section, Statement, Table
 from runner.summarise import learning_curves
 from runner.text import counted, memory, shortened, unbroken
 
@@ -33,6 +34,7 @@ _SCREENED = (
     "selected, and the sizes of the changes are slightly overstated. To get a verdict on a "
     "comparison, name it under `compare:`."
 )
+_TONES = {Advice.ADOPT: "good", Advice.HOLD: "bad", Advice.CANNOT_TELL: "open"}
 _ADVICE = {
     Advice.ADOPT: "Upgrade to {candidate} (adopt)",
     Advice.HOLD: "Do not upgrade to {candidate} (hold)",
@@ -41,7 +43,7 @@ _ADVICE = {
 
 
 def decision(evidence: Evidence) -> Section | None:
-    """Say for each candidate whether the policy allows it, and why."""
+    """Say for each candidate whether the policy allows it, and why, with the numbers."""
     matrix, judgement = evidence.run.matrix, evidence.judgement
     if not matrix.policy:
         return None
@@ -54,9 +56,10 @@ def decision(evidence: Evidence) -> Section | None:
         return Section("Decision", (lead,), (_before_first_look(evidence),))
     return Section(
         "Decision",
-        (lead,),
+        (),
         tuple(_decided(evidence, one) for one in judgement.decisions),
         tables=(_limits(evidence, judgement.decisions),),
+        notes=(lead,),
     )
 
 
@@ -94,15 +97,30 @@ def _decided(evidence: Evidence, decision: Decision) -> Statement:
         for axis, value in matrix.cell(first.of).coordinates
         if replaced[axis] != value
     )
-    head = _ADVICE[decision.advice].format(candidate=candidate)
+    head, tone = _ADVICE[decision.advice].format(candidate=candidate), _TONES[decision.advice]
     if decision.advice is Advice.ADOPT:
         compared = [one.comparison for one in decision.limits if one.comparison]
         notes = tuple(
             dict.fromkeys(filter(None, (words.replaced(evidence, one) for one in compared)))
         )
-        return Statement(head, "Every limit is met, even at the bad end of its interval.", notes)
+        found = "Every limit is met, even at the bad end of its interval."
+        return Statement(head, found, notes, tone)
     reasons = [one for one in decision.limits if one.advice is decision.advice]
-    return Statement(head, notes=tuple(_reason(evidence, one) for one in reasons))
+    others = _unaffected(evidence, decision)
+    return Statement(head, others, tuple(_reason(evidence, one) for one in reasons), tone)
+
+
+def _unaffected(evidence: Evidence, decision: Decision) -> str:
+    """Say which other cells of a candidate keep every limit: the change is not everywhere."""
+    advice: dict[str, set[Advice]] = {}
+    for one in decision.limits:
+        advice.setdefault(one.of, set()).add(one.advice)
+    fine = [cell for cell, found in advice.items() if found == {Advice.ADOPT}]
+    if not fine:
+        return ""
+    pairs = {one.of: one.comparison for one in decision.limits if one.comparison}
+    names = [words.sides(evidence, pairs[cell])[2] for cell in fine if cell in pairs]
+    return f"Within every limit: {', '.join(names)}." if all(names) else ""
 
 
 def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
@@ -120,16 +138,38 @@ def _reason(evidence: Evidence, limit: JudgedLimit) -> str:
 
 
 def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
-    rows = []
-    for limit in (limit for decision in decisions for limit in decision.limits):
-        metric, bound = "does it run?", words.NOTHING
-        if limit.comparison:
-            metric = words.judged(limit.comparison)
-            bound = _limit(evidence, limit.limit)
-        interval = _interval(evidence, limit.comparison)
-        rows.append((limit.of, metric, bound, interval, limit.advice.value))
-    columns = ("cell", "metric", "limit", "interval", "advice")
-    return Table("Each limit", columns, tuple(rows), folded=True)
+    """Show old and new numbers, the change beside its limit, and the advice."""
+    limits = [limit for decision in decisions for limit in decision.limits]
+    rows, bars = [], []
+    for one in limits:
+        compared, texts = one.comparison, ("does it run?", *[words.NOTHING] * 4)
+        if compared is not None:
+            numbers = (
+                words.medians(evidence, cell, compared) for cell in (compared.against, compared.of)
+            )
+            interval = _interval(evidence, compared)
+            texts = (words.judged(compared), *numbers, interval, _limit(evidence, one.limit))
+        cell = evidence.run.matrix.cell(one.of)
+        name = ", ".join(shown(value) for _, value in cell.coordinates)
+        rows.append((name, *texts, one.advice.value))
+        bars.append(_bar(one))
+    columns = ("cell", "metric", "old", "new", "change", "limit", "advice")
+    return Table("Old and new", columns, tuple(rows), bars=tuple(bars))
+
+
+def _bar(limit: JudgedLimit) -> Bar | None:
+    """Return the interval of a limit, drawn on a scale on which everything fits."""
+    compared = limit.comparison
+    if compared is None or (estimate := compared.usable) is None:
+        return None
+    bound = limit.limit.change
+    if compared.scale is Scale.RATIO:
+        bound = math.log1p(bound)
+    elif limit.limit.relative:
+        return None  # its size depends on the baseline
+    ends = estimate.low, estimate.high
+    extent = 1.1 * max(map(abs, (*ends, bound))) or 1.0
+    return Bar(*ends, bound, extent, _TONES[limit.advice])
 
 
 def _interval(evidence: Evidence, compared: Comparison | None) -> str:

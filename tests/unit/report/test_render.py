@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from runner.report.drawing import Drawing, dot, text
-from runner.report.records import Excerpt, Figure, ReportView, Section, Statement, Table
+from runner.report.records import Bar, Excerpt, Figure, ReportView, Section, Statement, Table
 from runner.report.render import html_page, markdown
 from runner.report.view import view
 from tests.support.samples import founding_stored
@@ -104,3 +104,28 @@ def test_hostile_texts_stay_texts() -> None:
     assert "img" not in [tag for tag, _ in elements]
     assert not any(name.startswith("on") for _, attributes in elements for name in attributes)
     assert "\x1b" not in page
+
+
+def test_an_interval_beside_its_limit_is_drawn_in_both() -> None:
+    """With shapes in the page, and with characters in Markdown; a row without one stays empty."""
+    bar = Bar(low=-0.1, high=0.1, limit=0.5, extent=0.5, tone="bad")
+    table = Table("t", ("a",), (("x",), ("y",)), bars=(bar, None))
+    shown = ReportView("r", (), (Section("s", tables=(table,)),))
+    assert html_page(shown).count('<svg class="bar"') == 1
+    [row] = [line for line in markdown(shown).splitlines() if line.startswith("| x")]
+    drawn = row.split("`")[1]
+    assert drawn == "\N{MIDDLE DOT}" * 8 + "\N{BLACK SQUARE}" * 5 + "\N{MIDDLE DOT}" * 7 + (
+        "\N{BOX DRAWINGS HEAVY VERTICAL}"
+    )
+
+
+def test_a_decision_has_its_tone_and_its_numbers(founding: ReportView, page: str) -> None:
+    """A hold is marked, and old and new numbers stand beside each change."""
+    decision = founding.sections[0]
+    assert [one.tone for one in decision.statements] == ["bad"]
+    assert '<li class="bad">' in page
+    [table] = decision.tables
+    assert table.columns[1:5] == ("metric", "old", "new", "change")
+    assert table.rows[0][0] == "2.0.0, sequential"
+    assert table.rows[0][2].endswith("\N{NO-BREAK SPACE}s")
+    assert len(table.bars) == len(table.rows)
