@@ -241,7 +241,7 @@ def test_a_sparse_result_is_refused(execute: Execute) -> None:
     script = "import os; open(os.environ['RESULT_PATH'], 'wb').truncate(10**12)"
     _, result, _ = execute(script)
     assert result.status is Status.BAD_OUTPUT
-    assert result.reason == "the result is larger than its limit of 1048576 bytes"
+    assert result.reason == "$RESULT_PATH is larger than its limit of 1048576 bytes"
 
 
 def test_1_gb_of_output_is_cut(execute: Execute) -> None:

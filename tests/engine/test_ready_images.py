@@ -276,7 +276,7 @@ for folder in ("/data", "/out/deep", "/data/sub"):
 {SAYS}
 """
     assert said(engine, image, tmp_path, script).splitlines() == [
-        "content /tmp /tmp 65534",
+        "content /tmp/study /tmp 65534",
         *(f"{folder} Read-only file system" for folder in ("/data", "/out/deep", "/data/sub")),
         "kept",
     ]

@@ -479,7 +479,7 @@ def prints_all_environments() -> None:
 
 def deletes_its_inputs() -> None:
     """Delete the inputs and the parameters; fail if an input is gone."""
-    inputs = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    inputs = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     gone = []
     for where, _, names in os.walk(inputs):
         for name in names:
