@@ -7,6 +7,7 @@ from runner.report.records import Section
 from runner.report.sections import environment, measured, published, verdicts
 
 SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
+    measured.surprises,
     verdicts.decision,
     verdicts.verdicts,
     published.claims,

@@ -8,7 +8,7 @@ from runner.records.run import TrialResult
 from runner.records.study import AxisKind, Better, Cell, Metric, Status
 from runner.report import figures, words
 from runner.report.evidence import Evidence
-from runner.report.records import Excerpt, Figure, Section, Table
+from runner.report.records import Excerpt, Figure, Section, Statement, Table
 from runner.runs.files import file_name
 from runner.summarise import metric_value
 from runner.text import counted, duration, shortened
@@ -18,6 +18,7 @@ ORDERED = {AxisKind.VERSION, AxisKind.PYTHON}
 FEWEST_VALUES = 3
 MOST_PANELS = 12
 MOST_EXCERPTS = 20
+MOST_SURPRISES = 5
 LINES_OF_A_LOG = 40
 MOST_LOST = 20
 CHARACTERS_OF_A_REASON = 1000
@@ -34,6 +35,26 @@ _DISTURBED = (
     "time-out while it is disturbed does not count against its cell."
 )
 _ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Fault)\b.*")
+
+
+def surprises(evidence: Evidence) -> Section | None:
+    """Name the cells that ended unexpectedly, before anything else."""
+    found = [cell for cell in evidence.cells if not evidence.as_expected(cell)]
+    if not found:
+        return None
+    beyond = len(found) - MOST_SURPRISES
+    more = (f"{counted(beyond, 'more cell')} ended unexpectedly.",) if beyond > 0 else ()
+    return Section(
+        "Failures",
+        statements=tuple(_surprise(evidence, cell) for cell in found[:MOST_SURPRISES]),
+        notes=more,
+    )
+
+
+def _surprise(evidence: Evidence, cell: Cell) -> Statement:
+    wrong = [one for one in evidence.settled(cell) if one.status is not cell.expect]
+    head = f"{cell.id}: {words.ending(evidence, cell).removeprefix(words.UNEXPECTED).strip()}"
+    return Statement(head, shortened(wrong[-1].reason or "", CHARACTERS_OF_A_REASON), tone="bad")
 
 
 def cells(evidence: Evidence) -> Section:

@@ -129,7 +129,9 @@ def test_an_unexpected_failure_is_marked() -> None:
     """A cell that fails sometimes is marked, and counted in the first lines."""
     results = founding_results()
     text = report((failed_result(results[0].trial), *results[1:]))
-    assert "1 cell ended unexpectedly." in text.split("## ")[0]
+    lead, first, *_ = text.split("## ")
+    assert "1 cell ended unexpectedly." in lead
+    assert first.startswith("Failures\n")
     texts = row(text, *(value for _, value in coordinates(results[0].trial.cell)))
     assert texts[2] == f"{CROSS} 1 of 7 failed, expected: ok"
     assert texts[4] == "6 of 7"
