@@ -65,8 +65,11 @@ PEAKS = ("memory_peak_bytes", "largest_process_bytes")
 WORKINGS = ("own_s", "memory_bytes", "cache_bytes", "shared_bytes")
 """Counters from which others are computed. The document does not have them."""
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+RESERVE_BYTES = 1 << 20
+"""Memory that the launcher holds, and needs if a script uses up all of it for good."""
 BENCHMARK_BYTES = 1 << 25
 """The largest file of pytest-benchmark that is read: it contains the time of every round."""
+ATTEMPTS = 20
 ENDING_S = 1.0  # for the processes that a script leaves behind
 
 
@@ -83,9 +86,11 @@ def main() -> None:
     cgroup = spec.get("cgroup", CGROUP)
     work = lay_out(spec)
     waited, foreign_share = wait_for_quiet(spec["quiet"], cores)
+    reserve = b"x" * RESERVE_BYTES
     before = counters(cgroup, cores)
     watch = MemoryWatch(needed=spec["peak"] and before["memory_peak_bytes"] is None)
     ended = run_command(spec, cores, work, watch)
+    del reserve
     after = counters(cgroup, cores)
     text, problem = read_result(os.path.join(spec["output"], "result.json"), spec["result_bytes"])
     document = {
@@ -284,11 +289,16 @@ def own_cores() -> Set[int]:
 
 def prefer_as_oom_victim(process: int) -> None:
     """Have the kernel kill the script first when memory runs out: the launcher must report it."""
-    try:
-        with open("/proc/%d/oom_score_adj" % process, "w") as file:
-            file.write("1000")
-    except OSError:  # it has ended
-        pass
+    for _ in range(ATTEMPTS):
+        try:
+            with open("/proc/%d/oom_score_adj" % process, "w") as file:
+                file.write("1000")
+        except PermissionError:  # until its program has started, nobody may trace it either
+            time.sleep(0.001)
+        except OSError:  # it has ended
+            return
+        else:
+            return
 
 
 def wait(script: int) -> int:

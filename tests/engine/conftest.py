@@ -25,6 +25,9 @@ from tests.support.podman import REASON, Podman, possible
 from tests.support.served import Served
 from tests.support.trials import RUN, Execute, build, executed, plain_environment
 
+collect_ignore = ["scripts"]
+"""What users run in trials."""
+
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[Engine]:

@@ -5,7 +5,7 @@ only the standard library of Python 3.6 to 3.13. Never run it outside a containe
 """
 
 # Plain paths and files inside a container, on the oldest Python:
-# ruff: noqa: PTH100, PTH101, PTH102, PTH107, PTH118, PTH120, PTH123, PTH208, PTH211, S108, UP031
+# ruff: noqa: PTH101, PTH102, PTH107, PTH118, PTH120, PTH123, PTH208, PTH211, S108, UP031
 
 import contextlib
 import ctypes
