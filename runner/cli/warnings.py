@@ -67,11 +67,11 @@ def _left_out_modules(experiment: Experiment, root: Path) -> Iterator[str]:
     """Warn of modules that the script imports and that are beside it, but not in a trial."""
     if experiment.script is None:
         return
-    folder = PurePosixPath(experiment.script).parent
+    folder, inputs = PurePosixPath(experiment.script).parent, set(experiment.inputs)
     for name in sorted(_imported(root, experiment.script) - {one.stem for one in MODULES}):
         for path, pattern in ((f"{name}.py", f"{name}.py"), (f"{name}/__init__.py", f"{name}/**")):
             module = str(folder / path)
-            if module not in experiment.inputs and (root / module).is_file():
+            if module not in inputs and (root / module).is_file():
                 yield (
                     f"{experiment.script} imports {name}, which a trial does not get; write "
                     f"`files: [{folder / pattern}]` under `experiment`"

@@ -6,7 +6,7 @@ raises, as an ``EngineError``.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -55,7 +55,7 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """What the launcher reads for the metrics, besides the result of the script.
+    """What the launcher reads for the metrics, besides the result of the script: keys of its spec.
 
     ``files`` are paths in the working folder. Those in ``benchmarks`` are written by
     pytest-benchmark. ``stdout`` is what the script prints, and ``peak`` its memory.
@@ -123,10 +123,7 @@ class Launch:
         spec = {
             "command": self.command,
             "data": self.data,
-            "files": self.reads.files,
-            "benchmarks": self.reads.benchmarks,
-            "stdout": self.reads.stdout,
-            "peak": self.reads.peak,
+            **asdict(self.reads),
             "seed": self.seed,
             "parameters": self.parameters,
             "cell": self.cell,

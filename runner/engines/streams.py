@@ -6,10 +6,10 @@ Whatever an experiment prints, the runner never holds more than a few times its 
 import re
 from collections.abc import Callable
 
+from runner.engines.protocol import ENVELOPE_BYTES
 from runner.records.study import Limits
 
 LINE_BYTES = 4096  # a longer line is shown in parts while the trial runs
-DOCUMENT_BYTES = 64 * 1024
 WAITING = re.compile(rb"MATRIX-WAITING (\d{1,6}) (\d{1,6})\n")
 """What the launcher writes before its document, while it waits for a quiet core."""
 WAITING_FOR_A_CORE = "waiting for a quiet core"
@@ -19,7 +19,7 @@ class TrialOutput:
     """Collects both streams of one trial; ``watch`` gets each line of the log as it comes."""
 
     def __init__(
-        self, limits: Limits, watch: Callable[[str], None], document_bytes: int = DOCUMENT_BYTES
+        self, limits: Limits, watch: Callable[[str], None], document_bytes: int = ENVELOPE_BYTES
     ) -> None:
         # The launcher keeps to the log's limit. Take twice as much, in case it was tampered with.
         self._log_bytes = 2 * limits.log_bytes

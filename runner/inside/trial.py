@@ -8,8 +8,8 @@
     trial.record(test_accuracy=93.1)
 
 Every script in a trial can import this module. A script that is run by hand needs a copy beside it
-(``python -m runner module > trial.py``), and prints at its end what it would record. This
-file needs only the standard library of Python 3.6 to 3.14.
+(``python -m runner module > trial.py``), and prints at its end what it would record. This file
+needs only the standard library of Python 3.6 to 3.14.
 """
 
 import atexit

@@ -84,7 +84,7 @@ def _variable(value: str) -> str:
 
 def _argument(value: object) -> str:
     text = _variable_value(value)
-    if not text.isprintable() and any(ord(letter) < ord(" ") for letter in text):
+    if any(letter < " " for letter in text):
         raise _expected("text without control characters")
     return text
 

@@ -41,10 +41,14 @@ def read_experiment(
 
 def argument_problems(section: ExperimentSection, cells: Iterable[Cell]) -> Iterator[Problem]:
     """Yield a problem for each name in braces that is no parameter of some cell."""
-    key = "args" if section.command is None else "command"
+    words, key = section.args, "args"
+    if section.command is not None:
+        words, key = section.command, "command"
+    if not words:
+        return
     known = [{"seed", *dict(cell.coordinates), *cell.parameters} for cell in cells]
     anywhere, everywhere = set().union(*known), sorted(set.intersection(*known))
-    for index, word in enumerate(section.command or section.args):
+    for index, word in enumerate(words):
         path: Keys = ("experiment", key, index)
         for name in placeholders(word, anywhere):
             if name in anywhere and name not in everywhere:

@@ -4,7 +4,7 @@ Each key is checked on its own here; ``read`` checks what must hold between keys
 means that a key is absent.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -63,9 +63,10 @@ def _shape(value: object) -> str | None:
     return "<text>" if isinstance(value, str) else None
 
 
-def _either(what: str) -> Any:
+def _either(what: str, of: Callable[[object], str | None] = _shape) -> Any:
+    """Return what chooses between the tags of a union; ``what`` says what is expected."""
     return Discriminator(
-        _shape,
+        of,
         custom_error_type="expected",
         custom_error_message="{what}",
         custom_error_context={"what": what},
@@ -196,15 +197,11 @@ AnyAxis = Annotated[
     | Annotated[DockerfileAxis, Tag("<dockerfile>")]
     | Annotated[VariableAxis, Tag("<variable>")]
     | Annotated[RunAxis, Tag("<run>")],
-    Discriminator(
+    _either(
+        "a list of values, or the keys of a kind of axis: `package` and `versions`, `packages`, "
+        "`python`, `base`, `lock`, `project` and `at`, `image`, `dockerfile`, or `variable` and "
+        "`values`",
         _kind,
-        custom_error_type="expected",
-        custom_error_message="{what}",
-        custom_error_context={
-            "what": "a list of values, or the keys of a kind of axis: `package` and `versions`, "
-            "`packages`, `python`, `base`, `lock`, `project` and `at`, `image`, `dockerfile`, "
-            "or `variable` and `values`"
-        },
     ),
 ]
 
@@ -361,14 +358,10 @@ AnySource = Annotated[
     | Annotated[JsonSource, Tag("<json>")]
     | Annotated[CsvSource, Tag("<csv>")]
     | Annotated[BenchmarkSource, Tag("<pytest-benchmark>")],
-    Discriminator(
+    _either(
+        "`wall_time`, `cpu_time`, `peak_memory`, or one of the keys `stdout`, `json`, `csv`, "
+        "`pytest-benchmark` and `result`",
         _source,
-        custom_error_type="expected",
-        custom_error_message="{what}",
-        custom_error_context={
-            "what": "`wall_time`, `cpu_time`, `peak_memory`, or one of the keys `stdout`, `json`, "
-            "`csv`, `pytest-benchmark` and `result`"
-        },
     ),
 ]
 

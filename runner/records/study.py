@@ -228,11 +228,9 @@ class Metric(Record):
     @property
     def stored_as(self) -> str:
         """The name of its value or series in a result."""
-        return "".join(self.source.selects) if self._is_in_result else self.name
-
-    @property
-    def _is_in_result(self) -> bool:
-        return self.source.origin is Origin.RESULT and bool(self.source.selects)
+        if self.source.origin is Origin.RESULT and self.source.selects:
+            return self.source.selects[0]
+        return self.name
 
     @property
     def reduction(self) -> str:

@@ -13,6 +13,7 @@ from runner.text import one_line, shortened
 
 FILE_WIDTH = 480
 LEFT, RIGHT = 2.0, 98.0
+BAR_CHARACTERS = 21
 MOST_TICKS = 6
 LONGEST = 80
 LIGHT = {
@@ -68,10 +69,13 @@ class Scale:
     ticks: tuple[tuple[float, str], ...] = ()
     """Numbers that are marked, with their labels."""
 
+    def share(self, number: float) -> float:
+        """Return the place of a number, from 0 at the left to 1 at the right."""
+        return min(max((number - self.low) / (self.high - self.low), 0.0), 1.0)
+
     def at(self, number: float) -> float:
         """Return the place of a number in per cent of the width."""
-        share = (number - self.low) / (self.high - self.low)
-        return LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT)
+        return LEFT + self.share(number) * (RIGHT - LEFT)
 
 
 def scale_of(numbers: Iterable[float], labels: Sequence[tuple[float, str]] = ()) -> Scale:
@@ -155,15 +159,42 @@ def panel(x: float, y: float, width: float, height: float, content: str) -> str:
     )
 
 
-def interval(low: float, high: float, limit: float | None, extent: float, tone: str) -> str:
-    """Return an interval as a small bar, with no change in the middle and its limit as a line."""
-    scale = Scale(-extent, extent)
-    kind = {"good": "f-better", "bad": "f-worse"}.get(tone, "f-bar")
-    parts = [line(scale.at(0), 1, scale.at(0), 17, "f-zero")]
-    if limit is not None:
-        parts.append(line(scale.at(limit), 1, scale.at(limit), 17, "f-limit"))
-    parts.append(line(scale.at(low), 9, max(scale.at(high), scale.at(low) + 1), 9, kind))
-    return f'<svg class="bar" width="120" height="18" aria-hidden="true">{"".join(parts)}</svg>'
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval beside its limit, on a scale from ``-extent`` to ``extent`` around no change."""
+
+    low: float
+    high: float
+    limit: float
+    extent: float
+    tone: str
+
+    def inline(self) -> str:
+        """Return a small bar for the page, with lines at no change and at the limit."""
+        at = self._scale.at
+        kind = {"good": "f-better", "bad": "f-worse"}.get(self.tone, "f-bar")
+        parts = (
+            line(at(0), 1, at(0), 17, "f-zero"),
+            line(at(self.limit), 1, at(self.limit), 17, "f-limit"),
+            line(at(self.low), 9, max(at(self.high), at(self.low) + 1), 9, kind),
+        )
+        return f'<svg class="bar" width="120" height="18" aria-hidden="true">{"".join(parts)}</svg>'
+
+    def characters(self) -> str:
+        """Return the bar drawn with characters, for Markdown."""
+        letters = ["\N{MIDDLE DOT}"] * BAR_CHARACTERS
+        none, first, last, limit = (
+            round(self._scale.share(number) * (BAR_CHARACTERS - 1))
+            for number in (0, self.low, self.high, self.limit)
+        )
+        letters[none] = "\N{BOX DRAWINGS LIGHT VERTICAL}"
+        letters[first : last + 1] = ["\N{BLACK SQUARE}"] * (last - first + 1)
+        letters[limit] = "\N{BOX DRAWINGS HEAVY VERTICAL}"
+        return "".join(letters)
+
+    @property
+    def _scale(self) -> Scale:
+        return Scale(-self.extent, self.extent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,7 @@
 
 from dataclasses import dataclass
 
-from runner.report.drawing import Drawing
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """An interval beside its limit, on a scale from ``-extent`` to ``extent`` around no change."""
-
-    low: float
-    high: float
-    limit: float | None
-    extent: float
-    tone: str
+from runner.report.drawing import Bar, Drawing
 
 
 @dataclass(frozen=True, slots=True)

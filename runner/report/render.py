@@ -14,12 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from runner.report import drawing
-from runner.report.records import Bar, Figure, ReportView, Table
+from runner.report.records import Figure, ReportView, Table
 from runner.runs.files import file_name
 from runner.text import one_line
 
 CHARACTERS_OF_A_LINE = 300
-BAR_CHARACTERS = 21
 BAR_TITLE = "interval and limit"
 
 _HASH = r"(?<!\w)(?=[0-9]*[a-f])[0-9a-f]{7,40}(?!\w)"  # GitHub links the commit of that name
@@ -55,7 +54,9 @@ def markdown(view: ReportView) -> str:
 
 def html_page(view: ReportView) -> str:
     """Return the report as one HTML page, which fetches nothing."""
-    return _template("report.html.j2").render(view=view, colours=Raw(drawing.colours()))
+    return _template("report.html.j2").render(
+        view=view, colours=Raw(drawing.colours()), bar_title=BAR_TITLE
+    )
 
 
 def image_path(figure: Figure) -> str:
@@ -101,7 +102,7 @@ def _template(name: str) -> Template:
     environment.filters |= {
         "address": lambda path: Raw(quote(path, safe="/=,@")),
         "drawn": lambda figure: Raw(figure.drawing.inline(file_name(figure.name))),
-        "bar": _bar,
+        "bar": lambda bar: Raw("" if bar is None else bar.inline()),
         "fenced": _fenced,
         "grid": _grid,
         "html": _html,
@@ -123,37 +124,12 @@ def _cut(lines: tuple[str, ...]) -> str:
     return "\n".join(one_line(line).rstrip()[:CHARACTERS_OF_A_LINE] for line in lines)
 
 
-def _bar(bar: Bar | None) -> Raw:
-    """Return a bar for the page."""
-    return Raw(
-        "" if bar is None else drawing.interval(bar.low, bar.high, bar.limit, bar.extent, bar.tone)
-    )
-
-
-def _bar_text(bar: Bar | None) -> str:
-    """Return a bar drawn with characters, for Markdown."""
-    if bar is None:
-        return ""
-    cells = ["\N{MIDDLE DOT}"] * BAR_CHARACTERS
-
-    def at(number: float) -> int:
-        share = (number + bar.extent) / (2 * bar.extent)
-        return round(min(max(share, 0.0), 1.0) * (BAR_CHARACTERS - 1))
-
-    cells[at(0)] = "\N{BOX DRAWINGS LIGHT VERTICAL}"
-    first, last = at(bar.low), at(bar.high)
-    cells[first : last + 1] = ["\N{BLACK SQUARE}"] * (last - first + 1)
-    if bar.limit is not None:
-        cells[at(bar.limit)] = "\N{BOX DRAWINGS HEAVY VERTICAL}"
-    return "".join(cells)
-
-
 def _grid(table: Table) -> Raw:
     headers = list(table.headers)
     bars: list[list[str]] = [[] for _ in table.rows]
     if table.bars:
         headers.append((BAR_TITLE, "left"))
-        bars = [[f"`{_bar_text(bar)}`" if bar else ""] for bar in table.bars]
+        bars = [[f"`{bar.characters()}`" if bar else ""] for bar in table.bars]
     return Raw(
         tabulate.tabulate(
             [

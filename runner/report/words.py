@@ -141,6 +141,11 @@ def cell_table(
     return Table(caption, (*axes, *columns), tuple(filled), tuple(numbers))
 
 
+def values(cell: Cell) -> str:
+    """Name a cell by its values alone: ``2.0.0, sequential``."""
+    return ", ".join(shown(value) for _, value in cell.coordinates)
+
+
 def ending(evidence: Evidence, cell: Cell) -> str:
     """Say how the trials of a cell ended: ``ok``, ``failed, as expected``, ``2 of 7 failed``."""
     results = evidence.settled(cell)

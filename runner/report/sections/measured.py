@@ -100,7 +100,7 @@ def _over_axes(evidence: Evidence) -> Iterator[Figure]:
                 panels.setdefault(label or metric.title, {})[value] = {
                     one.trial.block: number
                     for one in evidence.ok(cell)
-                    if not one.trial.control and (number := metric_value(one, metric)) is not None
+                    if (number := metric_value(one, metric)) is not None
                 }
         figure = figures.over_axis(f"over-{axis.name}", metric, values, panels)
         if figure is not None:

@@ -18,8 +18,9 @@ from runner.records import shown
 from runner.records.environment import Environment
 from runner.records.study import AxisKind, Metric, PolicyLimit, Scale
 from runner.report import figures, words
+from runner.report.drawing import Bar
 from runner.report.evidence import Evidence
-from runner.report.records import Bar, Figure, Section, Statement, Table
+from runner.report.records import Figure, Section, Statement, Table
 from runner.summarise import learning_curves
 from runner.text import counted, memory, shortened, unbroken
 
@@ -149,8 +150,7 @@ def _limits(evidence: Evidence, decisions: Iterable[Decision]) -> Table:
             )
             interval = _interval(evidence, compared)
             texts = (words.judged(compared), *numbers, interval, _limit(evidence, one.limit))
-        cell = evidence.run.matrix.cell(one.of)
-        name = ", ".join(shown(value) for _, value in cell.coordinates)
+        name = words.values(evidence.run.matrix.cell(one.of))
         rows.append((name, *texts, one.advice.value))
         bars.append(_bar(one))
     columns = ("cell", "metric", "old", "new", "change", "limit", "advice")
@@ -370,8 +370,7 @@ def learning(evidence: Evidence) -> Section | None:
     for cell in evidence.cells[: figures.MOST_CURVES]:
         for name, blocks in learning_curves(evidence.run.matrix, evidence.ok(cell)).items():
             if curves := [curve for curve in blocks.values() if len(curve) > 1]:
-                label = ", ".join(shown(value) for _, value in cell.coordinates)
-                series.setdefault(name, {})[label] = curves
+                series.setdefault(name, {})[words.values(cell)] = curves
     if not series:
         return None
     titles = {one.name: words.heading(one) for one in evidence.run.matrix.metrics}

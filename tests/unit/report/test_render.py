@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from runner.report.drawing import Drawing, dot, text
-from runner.report.records import Bar, Excerpt, Figure, ReportView, Section, Statement, Table
+from runner.report.drawing import Bar, Drawing, dot, text
+from runner.report.records import Excerpt, Figure, ReportView, Section, Statement, Table
 from runner.report.render import html_page, markdown
 from runner.report.view import view
 from tests.support.samples import founding_stored
