@@ -7,6 +7,7 @@ discoveries (Benjamini and Hochberg), and their intervals are widened because th
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from runner.judge import estimate as statistics
 from runner.judge.quantity import quantity
@@ -153,6 +154,8 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
         draft,
         estimate=estimate,
         changes=by_block,
+        new=median(ours.values()) if ours else None,
+        old=median(theirs.values()) if theirs else None,
         paired=paired,
         identical=bool(by_block) and not any(by_block.values()),
     )

@@ -71,7 +71,7 @@ def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:
 
 def _judged(samples: Samples, limit: PolicyLimit, compared: Comparison) -> JudgedLimit:
     """Compare the interval with a limit."""
-    advice, reason = Advice.CANNOT_TELL, compared.reason
+    advice, reason, bound = Advice.CANNOT_TELL, compared.reason, None
     if (estimate := compared.usable) is not None:
         bound = _bound(samples, limit, compared)
         sign = -1 if compared.metric.better is Better.HIGHER else 1  # from here on, more is worse
@@ -89,6 +89,7 @@ def _judged(samples: Samples, limit: PolicyLimit, compared: Comparison) -> Judge
         advice=advice,
         reason=reason,
         comparison=compared,
+        bound=bound,
     )
 
 

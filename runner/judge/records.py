@@ -112,7 +112,8 @@ class Comparison:
 
     ``named`` comparisons were named before the run, the others are screened. ``measured`` is the
     metric of the numbers: it differs from ``metric`` if CPU time replaces wall time. ``changes``
-    holds the change in each block.
+    holds the change in each block, ``old`` and ``new`` are the medians of the compared numbers of
+    ``against`` and ``of``.
     """
 
     of: str
@@ -124,6 +125,8 @@ class Comparison:
     reason: str
     estimate: Estimate | None = None
     changes: Mapping[int, float]
+    old: float | None = None
+    new: float | None = None
     paired: bool = True
     identical: bool = False
     negligible: bool = False
@@ -155,7 +158,10 @@ class JudgedClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedLimit:
-    """One limit of the policy, judged for one pair of cells."""
+    """One limit of the policy, judged for one pair of cells.
+
+    ``bound`` is the limit on the scale of the comparison, if that has numbers.
+    """
 
     limit: PolicyLimit
     of: str
@@ -163,6 +169,7 @@ class JudgedLimit:
     advice: Advice
     reason: str
     comparison: Comparison | None = None
+    bound: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
