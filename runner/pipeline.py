@@ -28,6 +28,8 @@ from runner.records.attempts import Attempts
 from runner.records.environment import Environment, Images, ReadyImage, SourceKind
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
+from runner.report import answer
+from runner.report import current as current_report
 from runner.report import write as write_report
 from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
@@ -90,7 +92,7 @@ class Pipeline:
         self._observer.note(
             "Begin another run with --new, or add blocks to this one with --blocks N."
         )
-        self._note_report(self._write_report())
+        self._note_report(current_report(self._folder) or self._write_report())
         return self._exit_code()
 
     def _announce(self) -> None:
@@ -260,6 +262,8 @@ class Pipeline:
             self._observer.planned(self._plan, done, None)
 
     def _note_report(self, path: Path) -> None:
+        for line in answer(self._folder):
+            self._observer.note(line)
         self._observer.note(f"report: {path}")
 
     def _write_report(self) -> Path:

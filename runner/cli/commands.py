@@ -37,6 +37,7 @@ from runner.read import json_schema, read
 from runner.records.environment import Lock, ReadyImage, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
+from runner.report import answer as report_answer
 from runner.report import write as write_report
 from runner.runs import enter as runs
 from runner.runs import registry
@@ -242,7 +243,10 @@ def replay(options: Options) -> Exit:
 def report(options: Options) -> Exit:
     """Rebuild the report of a run from its folder."""
     folder = _run_to_report(options)
-    print(one_line(str(write_report(folder))))
+    path = write_report(folder)
+    for line in report_answer(folder):
+        print(one_line(line))
+    print(f"report: {one_line(str(path))}")
     return _gated(Exit.OK, folder) if options.gate else Exit.OK
 
 

@@ -149,6 +149,11 @@ def noise(estimate: Estimate) -> float:
     return float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
 
 
+def quantiles(level: float, most: int) -> tuple[float, ...]:
+    """Return how many standard errors an interval reaches, for 1 to ``most`` degrees of freedom."""
+    return tuple(float(one) for one in special.stdtrit(np.arange(1, most + 1), (1 + level) / 2))
+
+
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values adjusted by Holm's step-down method, in the order given."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])

@@ -6,7 +6,27 @@
 
 from pathlib import Path
 
+from runner import __version__
 from runner.runs.folder import RunFolder
+
+REPORT = "report.md"
+ANSWER = "answer.txt"
+OTHERS = (
+    *("report.html", "summary.md", ANSWER, "report.json", "report.csv", "results.csv"),
+    "junit.xml",
+)
+
+
+def current(folder: RunFolder) -> Path | None:
+    """Return the path of a report that this version wrote after everything that it is made from."""
+    mark = f'content="matrix-runner {__version__}"'
+    is_ours = mark.encode() in folder.beginning("report.html")
+    return folder.path / REPORT if is_ours and folder.is_older_than(REPORT, *OTHERS) else None
+
+
+def answer(folder: RunFolder) -> list[str]:
+    """Return the lines that a terminal shows of a report that was written."""
+    return folder.beginning(ANSWER).decode(errors="replace").splitlines()
 
 
 def write(folder: RunFolder) -> Path:
@@ -15,11 +35,21 @@ def write(folder: RunFolder) -> Path:
     RunFolderError if the folder cannot be read or written.
     """
     # Heavy packages, such as scipy, are loaded only when a report is made.
-    from runner.report import render  # noqa: PLC0415
+    from runner.report import export, render  # noqa: PLC0415
+    from runner.report.evidence import gather  # noqa: PLC0415
     from runner.report.view import view  # noqa: PLC0415
 
-    report = view(folder.stored())
+    stored = folder.stored()
+    evidence = gather(stored)
+    report = view(evidence)
+    document = export.document(evidence, report)
+    for name, text in export.files(evidence, document).items():
+        folder.save_text(name, text)
     for figure in report.figures:
         folder.save_text(render.image_path(figure), figure.drawing.file())
-    folder.save_text("report.html", render.html_page(report))
-    return folder.save_text("report.md", render.markdown(report))
+    folder.save_text("summary.md", render.summary(report))
+    folder.save_text(ANSWER, render.terminal(report))
+    folder.save_text(
+        "report.html", render.html_page(report, export.downloads(stored.run, document))
+    )
+    return folder.save_text(REPORT, render.markdown(report))

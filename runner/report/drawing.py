@@ -161,11 +161,11 @@ def panel(x: float, y: float, width: float, height: float, content: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An interval beside its limit, on a scale from ``-extent`` to ``extent`` around no change."""
+    """An interval beside its limits, on a scale from ``-extent`` to ``extent`` around no change."""
 
     low: float
     high: float
-    limit: float
+    limits: tuple[float, ...]
     extent: float
     tone: str
 
@@ -175,7 +175,7 @@ class Bar:
         kind = {"good": "f-better", "bad": "f-worse"}.get(self.tone, "f-bar")
         parts = (
             line(at(0), 1, at(0), 17, "f-zero"),
-            line(at(self.limit), 1, at(self.limit), 17, "f-limit"),
+            *(line(at(limit), 1, at(limit), 17, "f-limit") for limit in self.limits),
             line(at(self.low), 9, max(at(self.high), at(self.low) + 1), 9, kind),
         )
         return f'<svg class="bar" width="120" height="18" aria-hidden="true">{"".join(parts)}</svg>'
@@ -183,13 +183,14 @@ class Bar:
     def characters(self) -> str:
         """Return the bar drawn with characters, for Markdown."""
         letters = ["\N{MIDDLE DOT}"] * BAR_CHARACTERS
-        none, first, last, limit = (
+        none, first, last, *limits = (
             round(self._scale.share(number) * (BAR_CHARACTERS - 1))
-            for number in (0, self.low, self.high, self.limit)
+            for number in (0, self.low, self.high, *self.limits)
         )
         letters[none] = "\N{BOX DRAWINGS LIGHT VERTICAL}"
         letters[first : last + 1] = ["\N{BLACK SQUARE}"] * (last - first + 1)
-        letters[limit] = "\N{BOX DRAWINGS HEAVY VERTICAL}"
+        for limit in limits:
+            letters[limit] = "\N{BOX DRAWINGS HEAVY VERTICAL}"
         return "".join(letters)
 
     @property

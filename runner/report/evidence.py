@@ -27,12 +27,16 @@ class Evidence:
 
     run: Run
     plan: Plan
+    by_id: Mapping[str, Cell]
+    """Every cell of the matrix, by its id."""
     images: Mapping[EnvironmentRequest, tuple[Image, ...]]
     results: Mapping[str, Sequence[TrialResult]]
     summaries: Mapping[tuple[str, str], Summary]
     planned: Mapping[str, int]
     logs: Mapping[str, str]
     judgement: Judgement
+    every: tuple[TrialResult, ...]
+    """Every attempt, also of the control, in order of its start."""
     lost: tuple[TrialResult, ...]
     """Every attempt whose engine was lost, in order of its start."""
     done: frozenset[tuple[str, int, bool]]
@@ -91,9 +95,13 @@ class Evidence:
         """Whether every result of the cell has the status that the matrix expects."""
         return all(result.status is cell.expect for result in self.settled(cell))
 
+    def cell(self, cell_id: str) -> Cell:
+        """The cell with this id; KeyError if there is none."""
+        return self.by_id[cell_id]
+
     def pair(self, comparison: Comparison) -> tuple[Cell, Cell]:
         """The two cells of a comparison."""
-        return self.run.matrix.cell(comparison.of), self.run.matrix.cell(comparison.against)
+        return self.by_id[comparison.of], self.by_id[comparison.against]
 
     def environment(self, request: EnvironmentRequest) -> Environment | None:
         """The locked environment of a request; ``None`` if it has none."""
@@ -112,6 +120,7 @@ def gather(stored: StoredRun) -> Evidence:
     return Evidence(
         run=run,
         plan=plan,
+        by_id={cell.id: cell for cell in run.matrix.cells},
         images=_by_request(run, stored.images, by_cell),
         results=by_cell,
         summaries={(one.cell, one.metric): one for one in summarise(run.matrix, results)},
@@ -119,6 +128,7 @@ def gather(stored: StoredRun) -> Evidence:
         logs=stored.logs,
         judgement=judge(run.matrix, plan, stored.results),
         done=_done(plan, stored.results),
+        every=stored.results,
         lost=tuple(one for one in stored.results if one.status is Status.ENGINE_LOST),
         refused=stored.refused,
         edited=stored.edited,

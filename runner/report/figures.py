@@ -29,9 +29,7 @@ _NARROW = math.log(2)
 # --- changes -------------------------------------------------------------------------------------
 
 
-def changes(
-    name: str, metric: Metric, rows: Sequence[tuple[str, Comparison]], level: float
-) -> Figure | None:
+def changes(name: str, metric: Metric, rows: Sequence[tuple[str, Comparison]]) -> Figure | None:
     """Draw the change of each comparison: every block's dot, the interval, and the margin.
 
     ``rows`` are comparisons of one measured metric with their labels. ``None`` without numbers.
@@ -53,13 +51,11 @@ def changes(
     for index, (label, one) in enumerate(shown):
         parts += _row(label, one, scale, index * ROW)
     parts += _axis(metric, scale, bottom)
-    caption = (
-        f"Each dot is one block, each bar the {level * 100:.4g} % interval. Changes inside the "
-        "shaded band are negligible."
-    )
+    caption = "Each dot is one block, each bar an interval. The shaded band is the margin."
     said = "; ".join(f"{label}: {_said(one)}" for label, one in shown)
     title = f"Change of {metric.title}"
-    return Figure(name, caption, Drawing(title, said, bottom + AXIS, "".join(parts)))
+    drawn = Drawing(title, said, bottom + AXIS, "".join(parts))
+    return Figure(name, caption, drawn, metric.name)
 
 
 def _scale_of_changes(metric: Metric, compared: Sequence[Comparison]) -> drawing.Scale:
@@ -241,7 +237,9 @@ def over_axis(
     title = f"{words.heading(metric)}, {_better(metric)}"
     caption = f"{title}. Each dot is one block; the line connects the medians."
     total = len(panels) * (OVER + OVER_GAP)
-    return Figure(name, caption, Drawing(title, "; ".join(said), total, "".join(parts)))
+    return Figure(
+        name, caption, Drawing(title, "; ".join(said), total, "".join(parts)), metric.name
+    )
 
 
 def _level(number: float, low: float, high: float, top: float) -> float:

@@ -4,21 +4,35 @@ Every text of a view is untrusted, since most texts repeat what a script, a fram
 said. The templates escape everything they print, unless a filter returns markup on purpose.
 """
 
+import base64
+import gzip
+import hashlib
 import html
 import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from urllib.parse import quote
 
 import tabulate
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from runner.report import drawing
-from runner.report.records import Figure, ReportView, Table
+from runner.report.records import Figure, ReportView, Row, Section, Table
 from runner.runs.files import file_name
-from runner.text import one_line
+from runner.text import cut, one_line
 
 CHARACTERS_OF_A_LINE = 300
+MOST_ROWS = 200
+MOST_ROWS_OF_A_SUMMARY = 40
+LARGEST_SUMMARY = 60_000
+"""Of a summary, in bytes: GitHub drops a larger one whole."""
+LARGEST_PLAIN = 30_000
+"""Of a file inside the page, in bytes."""
+TERMINAL = ("failures", "answer")
+WIDTH = 100
 BAR_TITLE = "interval and limit"
 
 _HASH = r"(?<!\w)(?=[0-9]*[a-f])[0-9a-f]{7,40}(?!\w)"  # GitHub links the commit of that name
@@ -47,15 +61,94 @@ class Raw(str):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file inside the page: its name, what it holds, and its address."""
+
+    name: str
+    says: str
+    address: Raw
+
+    @classmethod
+    def of(cls, name: str, says: str, content: str) -> "Download":
+        """Return a file with this content, compressed if it is large."""
+        packed = content.encode(errors="replace")
+        kind = "text/plain" if not name.endswith(".json") else "application/json"
+        if len(packed) > LARGEST_PLAIN:
+            packed, name, kind = gzip.compress(packed, mtime=0), f"{name}.gz", "application/gzip"
+        return cls(name, says, Raw(f"data:{kind};base64,{base64.b64encode(packed).decode()}"))
+
+
 def markdown(view: ReportView) -> str:
     """Return the report as Markdown."""
-    return _template("report.md.j2").render(view=view)
+    return _template("report.md.j2").render(
+        view=view, most=MOST_ROWS, pictures=True, rest="report.csv and results.csv"
+    )
 
 
-def html_page(view: ReportView) -> str:
+def summary(view: ReportView) -> str:
+    """Return the key sections as Markdown that a job summary or a comment can hold.
+
+    Rows and statements are left out until it is at most ``LARGEST_SUMMARY`` bytes long.
+    """
+    template, most = _template("summary.md.j2"), MOST_ROWS_OF_A_SUMMARY
+    while True:
+        text = template.render(view=view, most=most, pictures=False, rest="report.md")
+        if len(text.encode()) <= LARGEST_SUMMARY or most == 0:
+            return cut(text, LARGEST_SUMMARY // 4) if most == 0 else text
+        most //= 2
+
+
+def html_page(view: ReportView, downloads: Iterable[Download] = ()) -> str:
     """Return the report as one HTML page, which fetches nothing."""
+    script = _file("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template("report.html.j2").render(
-        view=view, colours=Raw(drawing.colours()), bar_title=BAR_TITLE
+        view=view,
+        cells={cell: at for at, cell in enumerate(view.cells)},
+        style=Raw(drawing.colours() + _file("report.css")),
+        script=Raw(script),
+        script_digest=Raw(digest),
+        downloads=downloads,
+    )
+
+
+def terminal(view: ReportView) -> str:
+    """Return what failed, the answer and its numbers as plain text, ``WIDTH`` columns wide."""
+    lines = [line for one in view.sections if one.name in TERMINAL for line in _lines(one)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(section: Section) -> Iterator[str]:
+    for statement in section.statements:
+        yield _wrapped(statement.head)
+        yield from (_wrapped(text, "  ") for text in (statement.text, *statement.notes) if text)
+    for table in section.tables:
+        if not table.folded:
+            yield from (_change(row.texts) for row in table.rows)
+        elif table.rows:
+            yield f"{table.caption}: see the report"
+    yield from map(_wrapped, section.notes)
+
+
+def _change(texts: Sequence[str]) -> str:
+    """Return a row of old and new as one or two lines, the verdict first."""
+    cell, metric, old, new, change, limit, verdict = texts
+    effect = " ".join(change.split("\n"))
+    said = (
+        f"{verdict:12} {metric}, {cell}: {effect}, {old} \N{RIGHTWARDS ARROW} {new}, limit {limit}"
+    )
+    return _wrapped(said, "  ", first="")
+
+
+def _wrapped(text: str, indent: str = "", first: str | None = None) -> str:
+    return textwrap.fill(
+        one_line(text),
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -102,12 +195,11 @@ def _template(name: str) -> Template:
     environment.filters |= {
         "address": lambda path: Raw(quote(path, safe="/=,@")),
         "drawn": lambda figure: Raw(figure.drawing.inline(file_name(figure.name))),
-        "bar": lambda bar: Raw("" if bar is None else bar.inline()),
         "fenced": _fenced,
         "grid": _grid,
+        "rows": _rows,
         "html": _html,
         "image_path": image_path,
-        "lines": lambda text: Markup("<br>").join(map(one_line, text.split("\n"))),
         "log": lambda lines: Raw(html.escape(_cut(lines))),
     }
     return environment.get_template(name)
@@ -124,21 +216,81 @@ def _cut(lines: tuple[str, ...]) -> str:
     return "\n".join(one_line(line).rstrip()[:CHARACTERS_OF_A_LINE] for line in lines)
 
 
-def _grid(table: Table) -> Raw:
-    headers = list(table.headers)
-    bars: list[list[str]] = [[] for _ in table.rows]
-    if table.bars:
+def _grid(table: Table, most: int) -> Raw:
+    """Return a table as Markdown; intervals are drawn with characters in a last column."""
+    headers, rows = list(table.headers), table.rows[:most]
+    texts = [["<br>".join(map(escape, text.split("\n"))) for text in row.texts] for row in rows]
+    if any(row.bar for row in rows):
         headers.append((BAR_TITLE, "left"))
-        bars = [[f"`{bar.characters()}`" if bar else ""] for bar in table.bars]
+        for line, row in zip(texts, rows, strict=True):
+            line.append(f"`{row.bar.characters()}`" if row.bar else "")
     return Raw(
         tabulate.tabulate(
-            [
-                ["<br>".join(map(escape, text.split("\n"))) for text in row] + bar
-                for row, bar in zip(table.rows, bars, strict=True)
-            ],
+            texts,
             headers=[escape(title) for title, _ in headers],
             colalign=[alignment for _, alignment in headers],
             tablefmt="pipe",
             disable_numparse=True,
         )
     )
+
+
+def _rows(table: Table, view: ReportView, linked: bool) -> Raw:
+    """Return a table as HTML. It may have thousands of rows, so it is written without a template.
+
+    Rows and columns carry what they are about, so that the script of the page can select them.
+    """
+    places = {cell: at for at, cell in enumerate(view.cells)}
+    titles = "".join(
+        f'<th scope="col"{_attributes(alignment, table.metric_of(at))}>{_plain(title)}</th>'
+        for at, (title, alignment) in enumerate(table.headers)
+    )
+    lines = [_row(table, row, places, linked=linked) for row in table.rows]
+    caption = "" if table.folded else f"<caption>{_plain(table.caption)}</caption>"
+    return Raw(
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_plain(table.caption)}">'
+        f"<table>{caption}<thead><tr>{titles}</tr></thead>\n<tbody>\n"
+        + "\n".join(lines)
+        + "\n</tbody></table></div>"
+    )
+
+
+def _attributes(alignment: str, metric: str = "") -> str:
+    found = ' class="right"' if alignment == "right" else ""
+    return found + (f' data-metric="{_plain(metric)}"' if metric else "")
+
+
+def _row(table: Table, row: Row, places: Mapping[str, int], *, linked: bool) -> str:
+    about = f' class="{row.tone}"' if row.tone else ""
+    if row.cell in places:
+        about += f' data-cell="{places[row.cell]}"'
+    if row.metric:
+        about += f' data-metric="{_plain(row.metric)}"'
+    anchor = ""
+    if linked:
+        name = quote("/".join(filter(None, (row.metric, row.cell))), safe="=,/.-")
+        about += f' id="{name}"'
+        anchor = f'<a class="link" href="#{quote(name)}" aria-label="Link to this row">#</a>'
+    cells = []
+    for at, ((title, alignment), text) in enumerate(zip(table.headers, row.texts, strict=True)):
+        shown = "<br>".join(map(_plain, text.split("\n")))
+        if at == table.bars and row.bar is not None:
+            shown += f"<br>{row.bar.inline()}"
+        if at == len(row.texts) - 1 and row.basis:
+            said = "".join(f"<p>{_plain(one)}</p>" for one in row.basis)
+            shown += f' <details class="how"><summary>how</summary>{said}</details>'
+        number = f' data-v="{row.numbers[at]:.6g}"' if at in row.numbers else ""
+        attributes = _attributes(alignment, table.metric_of(at))
+        attributes += f' data-title="{_plain(title)}"' if table.bars >= 0 and linked else ""
+        cells.append(f"<td{attributes}{number}>{shown}{anchor if at == 0 else ''}</td>")
+    return f"<tr{about}>{''.join(cells)}</tr>"
+
+
+def _plain(text: str) -> str:
+    """Return a text as one line of HTML."""
+    return html.escape(one_line(text))
+
+
+@cache
+def _file(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

@@ -2,28 +2,50 @@
 
 from collections.abc import Iterator
 
+from runner import __version__
 from runner.records import shown
-from runner.report.evidence import Evidence, gather
+from runner.report.changes import asked
+from runner.report.evidence import Evidence
 from runner.report.records import ReportView
 from runner.report.sections import SECTIONS
 from runner.report.words import doubts
-from runner.runs.folder import StoredRun
-from runner.text import counted, memory, shortened
+from runner.text import counted, listed, memory, shortened
 
 MOST_VALUES = 6
 
 
-def view(stored: StoredRun) -> ReportView:
+def view(evidence: Evidence) -> ReportView:
     """Say what is known of a run at any time, also before its first trial."""
-    evidence, matrix = gather(stored), stored.run.matrix
+    matrix = evidence.run.matrix
     return ReportView(
         matrix.title or matrix.name,
+        _question(evidence),
         (
-            *(_compared(evidence), *_meanings(evidence)),
             *(*doubts(evidence), _progress(evidence), *_quick(evidence)),
+            *(_compared(evidence), *_meanings(evidence)),
         ),
         tuple(section for make in SECTIONS if (section := make(evidence)) is not None),
+        tuple(cell.id for cell in evidence.cells),
+        __version__,
     )
+
+
+def _question(evidence: Evidence) -> str:
+    """Return what the run was asked."""
+    matrix = evidence.run.matrix
+    candidates = dict.fromkeys(one.candidate for one in asked(evidence))
+    baseline = " and ".join(f"{axis} {shown(value)}" for axis, value in matrix.baseline)
+    if not candidates or not baseline:
+        cells = len(evidence.cells)
+        return (
+            f"How do the {cells:,} cells compare?" if cells > 1 else "How does this cell perform?"
+        )
+    named = listed([one.replace("=", " ").replace(",", " and ") for one in candidates], "or")
+    if len(candidates) > MOST_VALUES:
+        named = f"one of {len(candidates)} others"
+    if matrix.policy:
+        return f"Can {baseline} be replaced by {named}?"
+    return f"What changes if {baseline} is replaced by {named}?"
 
 
 def _compared(evidence: Evidence) -> str:
@@ -58,7 +80,7 @@ def _meanings(evidence: Evidence) -> Iterator[str]:
 
 
 def _progress(evidence: Evidence) -> str:
-    """Say how far the run is, and whether every cell ended as expected."""
+    """Say how far the run is."""
     planned, done = {trial.slot for trial in evidence.plan.trials}, evidence.done
     blocks = {block for _, block, _ in planned}
     unfinished = {block for _, block, _ in planned - done}
@@ -72,12 +94,7 @@ def _progress(evidence: Evidence) -> str:
         )
     else:
         progress = f"Finished: {counted(len(blocks), 'block')}, {trials}"
-    surprises = sum(not evidence.as_expected(cell) for cell in evidence.cells)
-    if surprises:
-        return f"{progress} {counted(surprises, 'cell')} ended unexpectedly."
-    if not done:
-        return progress
-    return f"{progress} All cells ended as expected{' so far' if unfinished else ''}."
+    return progress
 
 
 def _quick(evidence: Evidence) -> Iterator[str]:

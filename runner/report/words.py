@@ -6,15 +6,16 @@ A verdict quotes no p-value, never says "significant", and names no difference t
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 
-from runner.judge.records import Comparison, Estimate, Verdict
+from runner.judge.records import Comparison, Estimate, JudgedLimit, Verdict
 from runner.records import Value, shown, units
 from runner.records.environment import EnvironmentRequest
 from runner.records.study import AxisKind, Better, Cell, Matrix, Metric, Scale, Status
 from runner.report.evidence import Evidence
-from runner.report.records import Table
+from runner.report.records import Row, Table
 from runner.summarise import Summary, depends_on_speed
 from runner.text import counted, listed, shortened, size, unbroken
 
@@ -32,6 +33,8 @@ MOST_LISTED = 10
 
 _LARGEST_EXPONENT = 700.0
 _MINUS = "\N{MINUS SIGN}"
+_PARTS_OF_A_SECOND = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_SMALL_SECONDS = 0.1
 _SYMBOLS = {"us": "\N{MICRO SIGN}s"}
 _TINY, _HUGE = 1e-4, 1e12
 _WHOLE_PER_CENT_FROM = 10.0
@@ -93,13 +96,16 @@ def median_and_range(summary: Summary, metric: Metric) -> str:
     return f"{middle}\n({unbroken(f'{low} to {high}')})"
 
 
-def medians(evidence: Evidence, cell: str, comparison: Comparison) -> str:
-    """Write the median of a compared metric in a cell, with its unit: ``1.22 s``."""
-    summary = evidence.summaries.get((cell, comparison.metric.name))
-    if summary is None or summary.median is None:
+def with_unit(value: float | None, metric: Metric) -> str:
+    """Write a number with its unit: ``1.22 s``, and ``1.33 ms`` instead of ``0.00133 s``."""
+    if value is None:
         return NOTHING
-    metric = comparison.metric
-    return unbroken(f"{number(summary.median, metric.unit)} {symbol(metric)}".rstrip())
+    unit = metric.unit
+    if unit == "s" and abs(value) < _SMALL_SECONDS:
+        parts = _PARTS_OF_A_SECOND
+        unit = next((part for part in parts if abs(value) >= parts[part]), "s")
+        value /= parts.get(unit, 1.0)
+    return unbroken(f"{number(value, unit)} {_SYMBOLS.get(unit, unit)}".rstrip())
 
 
 def measurement(evidence: Evidence, cell: Cell, metric: Metric) -> str:
@@ -129,16 +135,21 @@ def cell_table(
     evidence: Evidence,
     caption: str,
     columns: Sequence[str],
-    rows: Iterable[tuple[Cell, Sequence[str]]],
+    rows: Iterable[tuple[Cell, Row]],
     numbers: Sequence[str] = (),
+    *,
+    metrics: Sequence[str] = (),
 ) -> Table:
     """Return a table of cells: a column for each axis, and then the columns given here."""
     axes = [axis.name for axis in evidence.run.matrix.axes]
     filled = []
-    for cell, texts in rows:
+    for cell, row in rows:
         place = dict(cell.coordinates)
-        filled.append((*(shown(place.get(axis, NOTHING)) for axis in axes), *texts))
-    return Table(caption, (*axes, *columns), tuple(filled), tuple(numbers))
+        texts = (*(shown(place.get(axis, NOTHING)) for axis in axes), *row.texts)
+        shifted = {column + len(axes): number for column, number in row.numbers.items()}
+        filled.append(replace(row, texts=texts, numbers=shifted, cell=cell.id))
+    columns, numbers = (*axes, *columns), tuple(numbers)
+    return Table(caption, columns, tuple(filled), numbers, metrics=tuple(metrics))
 
 
 def values(cell: Cell) -> str:
@@ -218,7 +229,7 @@ def unit(metric: Metric) -> str:
 
 def interval(matrix: Matrix, estimate: Estimate, metric: Metric) -> str:
     """Return an interval in words: ``15 % to 21 % faster``, ``+0.1 to +0.2 points``."""
-    if not _is_time(matrix, metric):
+    if not is_time(matrix, metric):
         return _signed_ends(estimate, metric)
     if estimate.excludes_zero:
         return f"{_ends(estimate, metric, amount)} {_speed(estimate.low)}"
@@ -264,7 +275,7 @@ def sides(evidence: Evidence, comparison: Comparison) -> tuple[str, str, str]:
     ours, theirs = (dict(cell.coordinates) for cell in evidence.pair(comparison))
     shared = [axis for axis in ours if axis in theirs and ours[axis] == theirs[axis]]
     of, against = (
-        ", ".join(_value(evidence, *one) for one in side.items() if one[0] not in shared)
+        ", ".join(name_of(evidence, *one) for one in side.items() if one[0] not in shared)
         for side in (ours, theirs)
     )
     return of, against, ", ".join(f"{axis}={shown(ours[axis])}" for axis in shared)
@@ -278,7 +289,7 @@ def pair(evidence: Evidence, comparison: Comparison) -> str:
     return ", ".join((f"{of} against {against}", *shared))
 
 
-def _value(evidence: Evidence, axis: str, value: Value) -> str:
+def name_of(evidence: Evidence, axis: str, value: Value) -> str:
     """Return a value as a sentence names it: a number alone does not say of what it is."""
     match evidence.run.matrix.axis(axis).kind:
         case AxisKind.PYTHON:
@@ -293,21 +304,61 @@ def _value(evidence: Evidence, axis: str, value: Value) -> str:
 def finding(evidence: Evidence, comparison: Comparison) -> str:
     """Return a verdict with its interval: ``2.0.0 is 44 % slower than 1.15.0 (36 % to 53 %)``."""
     of, against, _ = sides(evidence, comparison)
-    matrix, metric, estimate = evidence.run.matrix, comparison.measured, comparison.usable
     if comparison.verdict is Verdict.NO_COMPARISON:
         return f"{of} and {against} cannot be compared"
     if comparison.identical:
         return f"{of} and {against} gave the same numbers in every block"
-    if estimate is not None and comparison.verdict in {Verdict.LOWER, Verdict.HIGHER}:
-        timed = _is_time(matrix, metric)
-        ends = _ends(estimate, metric, amount) if timed else _signed_ends(estimate, metric)
-        word = _speed(estimate.mean) if timed else comparison.verdict.value
-        return f"{of} is {amount(estimate.mean, metric)} {word} than {against} ({ends})"
+    if comparison.usable is not None and comparison.verdict in {Verdict.LOWER, Verdict.HIGHER}:
+        size, range_ = effect(evidence, comparison)
+        return f"{of} is {size} than {against} {range_}"
     difference = "clear difference yet"
     if comparison.verdict is Verdict.EQUIVALENT:
-        difference = f"difference larger than {margin(metric)}"
-    range_ = f" ({interval(matrix, estimate, metric)})" if estimate else ""
+        difference = f"difference larger than {margin(comparison.measured)}"
+    estimate, matrix = comparison.usable, evidence.run.matrix
+    range_ = f" ({interval(matrix, estimate, comparison.measured)})" if estimate else ""
     return f"no {difference} between {of} and {against}{range_}"
+
+
+def effect(evidence: Evidence, comparison: Comparison) -> tuple[str, str]:
+    """Return how large a change is, and its interval: ``44 % slower``, ``(36 % to 53 %)``.
+
+    Without a difference, nothing and the interval; without a usable interval, the reason.
+    """
+    matrix, metric, estimate = evidence.run.matrix, comparison.measured, comparison.usable
+    if comparison.identical:
+        return "", "identical in every block"
+    if estimate is None:
+        return "", "not judged"
+    if comparison.verdict not in {Verdict.LOWER, Verdict.HIGHER}:
+        return "", interval(matrix, estimate, metric)
+    timed = is_time(matrix, metric)
+    ends = _ends(estimate, metric, amount) if timed else _signed_ends(estimate, metric)
+    word = _speed(estimate.mean) if timed else comparison.verdict.value
+    return f"{amount(estimate.mean, metric)} {word}", f"({ends})"
+
+
+def verdict(evidence: Evidence, comparison: Comparison) -> str:
+    """Return a verdict in a word or two: ``slower``, ``no difference``, ``cannot tell``."""
+    match comparison.verdict:
+        case Verdict.LOWER | Verdict.HIGHER:
+            if is_time(evidence.run.matrix, comparison.measured):
+                return "slower" if comparison.verdict is Verdict.HIGHER else "faster"
+            return str(comparison.verdict.value)
+        case Verdict.EQUIVALENT:
+            return "identical" if comparison.identical else "no difference"
+        case Verdict.CANNOT_TELL:
+            return "cannot tell"
+        case Verdict.NO_COMPARISON:
+            return "not judged"
+
+
+def verdict_of(
+    evidence: Evidence, judged: JudgedLimit | None, comparison: Comparison | None
+) -> str:
+    """Return the policy's verdict where a limit was judged, else that of the comparison."""
+    if judged is not None:
+        return judged.advice.value
+    return NOTHING if comparison is None else verdict(evidence, comparison)
 
 
 def basis(evidence: Evidence, comparison: Comparison) -> str:
@@ -350,24 +401,55 @@ def _interval_and_forecast(
     yield f"{interval_name(estimate)}, {samples}{'' if comparison.paired else ' on each side'}."
     if comparison.verdict is not Verdict.CANNOT_TELL:
         return
-    if (more := comparison.forecast) is not None:
-        width = f"\N{PLUS-MINUS SIGN}{amount(more.half_width, comparison.measured)}"
-        needed, last = estimate.n + more.blocks, max(evidence.plan.looks, default=math.inf)
-        if needed > last:
-            yield (
-                f"Even the last look, after {counted(int(last), 'block')}, would probably not "
-                f"narrow the interval to {width}; that takes about {counted(needed, 'block')}."
-            )
-        else:
-            yield (
-                f"About {counted(more.blocks, 'more block')} ({more.fewest:,} to {more.most:,}) "
-                f"would narrow the interval to {width}."
-            )
+    if comparison.forecast is not None:
+        yield forecast(evidence, comparison)
     if estimate.excludes_zero:
         yield f"Reason: {comparison.reason}."
 
 
-def _is_time(matrix: Matrix, metric: Metric) -> bool:
+def forecast(evidence: Evidence, comparison: Comparison) -> str:
+    """Say how many blocks would narrow an interval enough, or nothing."""
+    estimate, more = comparison.usable, comparison.forecast
+    if estimate is None or more is None:
+        return ""
+    width = f"\N{PLUS-MINUS SIGN}{amount(more.half_width, comparison.measured)}"
+    needed, last = estimate.n + more.blocks, max(evidence.plan.looks, default=math.inf)
+    title = comparison.measured.title
+    if needed > last:
+        return (
+            f"Even the last look, after {counted(int(last), 'block')}, would probably not narrow "
+            f"the interval of {title} to {width}; that takes about {counted(needed, 'block')}."
+        )
+    return (
+        f"About {counted(more.blocks, 'more block')} ({more.fewest:,} to {more.most:,}) would "
+        f"narrow the interval of {title} to {width}."
+    )
+
+
+def computed(comparison: Comparison) -> str:
+    """Say how a change and its interval were computed."""
+    if comparison.scale is Scale.RATIO:
+        return (
+            "The change is the mean over blocks of ln(new / old), as a ratio; the interval is a "
+            "paired t interval of these logarithms."
+        )
+    if comparison.paired:
+        return "The change is the mean over blocks of new - old, with a paired t interval."
+    return "The change is the difference of the means of all trials, with Welch's t interval."
+
+
+def adaptations(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
+    """Yield what the script had to do differently in only one of the cells."""
+    cells = evidence.pair(comparison)
+    ours, theirs = (
+        {one.adapted for one in evidence.settled(cell) if one.adapted} for cell in cells
+    )
+    for cell, only in zip(cells, (ours - theirs, theirs - ours), strict=True):
+        for sentence in sorted(only):
+            yield f"Adapted in {cell.id}: {shortened(sentence)}"
+
+
+def is_time(matrix: Matrix, metric: Metric) -> bool:
     """Whether less of the metric is called faster. Less CPU time is not."""
     lower = metric.scale is Scale.RATIO and metric.better is Better.LOWER
     return lower and units.is_time(metric.unit) and depends_on_speed(matrix, metric)

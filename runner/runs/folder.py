@@ -9,8 +9,10 @@
         trials/<trial>.json     one result each, saved as soon as the trial ends
         logs/<trial>.log        the output of the experiment
         logs/image-<label>.log  the output of a failed build
-        report.md, report.html  made from the files above
+        report.md, report.html  made from the files above, like the next three lines
         figures/<name>.svg      the figures of report.md
+        summary.md, answer.txt  the answer, for job summaries and comments, and for terminals
+        report.json, report.csv, results.csv, junit.xml  the same for programs
         replay.md               a replay only: how it compares with the results in the bundle
 
 Every file is written under a temporary name, synced and renamed, so it is never half written. Only
@@ -40,6 +42,7 @@ LATEST, LOCK = "latest", ".occupied"
 FILES = {Run: "run.json", Plan: "plan.json", Images: "images.json"}
 LOG_TAIL_LINES = 40
 LOG_TAIL_BYTES = 1 << 16
+BEGINNING_BYTES = 1 << 14
 DATE, DATE_LENGTH = "%Y%m%d-%H%M%S", 15
 
 
@@ -178,6 +181,21 @@ class RunFolder:
         return tuple(
             path.name for kind, path in paths.items() if path.exists() and _is_edited(path, kind)
         )
+
+    def beginning(self, name: str) -> bytes:
+        """Return the first bytes of a file; none if there is no such file."""
+        with contextlib.suppress(OSError), safe.opened(self.path / name) as file:
+            return file.read(BEGINNING_BYTES)
+        return b""
+
+    def is_older_than(self, *names: str) -> bool:
+        """Whether all that was saved in a run is older than each of these files."""
+        ours = [*(self.path / name for name in FILES.values()), *self._folder("logs").glob("*")]
+        with contextlib.suppress(OSError):
+            written = min((self.path / name).lstat().st_mtime_ns for name in names)
+            saved = max(path.lstat().st_mtime_ns for path in (*ours, *self._result_paths()))
+            return saved < written
+        return False
 
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""

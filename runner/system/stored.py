@@ -74,7 +74,7 @@ def parse(
     return record
 
 
-def dump(record: Record, indent: int = 1) -> bytes:
+def dump(record: Record, indent: int | None = 1) -> bytes:
     """Return a record as the content of a file."""
     return _adapter(type(record)).dump_json(record, indent=indent) + b"\n"
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.report.render import html_page
-from runner.report.view import view
 from tests.support.browser import rendered
+from tests.support.reports import view_of
 from tests.support.samples import (
     AS_PUBLISHED,
     founding_matrix,
@@ -25,7 +25,7 @@ def test_figures_are_shown_and_hostile_texts_stay_texts(chromium: str, tmp_path:
         for one in founding_results()
     )
     logs = {f"{AS_PUBLISHED}@b1.1": HOSTILE}
-    page = html_page(view(founding_stored(results, matrix, logs)))
+    page = html_page(view_of(founding_stored(results, matrix, logs)))
     document = rendered(chromium, page, tmp_path)
     assert document.count('<svg class="figure"') == 3
     assert "data-owned=" not in document

@@ -41,7 +41,6 @@ from runner.records.environment import Environment, Image, Images, Lock
 from runner.records.run import Plan, Reading, Run, TrialResult
 from runner.records.study import Better, Matrix, Metric, MetricSource, Origin, Status
 from runner.report.render import markdown
-from runner.report.view import view
 from runner.runs.files import file_name
 from runner.runs.folder import RunFolder, StoredRun
 from tests.fuzz import edges
@@ -58,6 +57,7 @@ from tests.fuzz.strategies import (
 from tests.support import samples
 from tests.support.fakes import QUIET
 from tests.support.matrices import FULL, SMALL
+from tests.support.reports import view_of
 from tests.support.trials import launch, stored_as
 
 ROOT = Path(__file__).parents[2]
@@ -350,7 +350,7 @@ def read_any_run(content: bytes) -> None:
     except RunnerError as error:
         check_message(error, run.path)
         return
-    check_report(markdown(view(stored)))
+    check_report(markdown(view_of(stored)))
 
 
 def report_any_run(content: bytes) -> None:

@@ -80,7 +80,6 @@ OWNERS = {
     "tomli": {"python.toml"},
     "yaml": {"read.yaml"},
     "jinja2": {"report.render"},
-    "markupsafe": {"report.render"},
     "numpy": {"judge.estimate", "inside.matched"},
     "tabulate": {"report.render"},
     "rich": {"cli.screen"},

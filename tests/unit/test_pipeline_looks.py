@@ -103,7 +103,7 @@ def test_decided_cells_leave_the_plan(
     assert blocks_of(plan) == {"model=one": 8, "model=two": 6, "model=three": 8}
     assert plan.left == {"model=two": 6}
     assert "model=two leaves the plan: everything about it is decided" in capsys.readouterr().out
-    assert "look 4 of 4, after 8 blocks" in (latest().path / "report.md").read_text()
+    assert "from 8 blocks, look 4 of 4." in (latest().path / "report.md").read_text()
 
 
 def test_a_goal_adds_blocks_until_it_is_reached(engine: WatchedEngine) -> None:

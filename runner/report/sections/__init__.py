@@ -4,23 +4,23 @@ from collections.abc import Callable
 
 from runner.report.evidence import Evidence
 from runner.report.records import Section
-from runner.report.sections import environment, measured, published, verdicts
+from runner.report.sections import answer, environment, measured, published, verdicts
 
 SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     measured.surprises,
-    verdicts.decision,
-    verdicts.verdicts,
+    answer.answer,
+    verdicts.changes,
     published.claims,
-    verdicts.sensitivity,
     measured.cells,
-    published.numbers,
     verdicts.learning,
     verdicts.screening,
     measured.failures,
+    verdicts.sensitivity,
     measured.adapted,
     measured.lost,
     measured.disturbed,
     measured.waited,
+    published.numbers,
     environment.environments,
     environment.host,
     environment.method,

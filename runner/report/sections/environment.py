@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterable, Mapping
 
-from runner.records import Scalar, shown
 from runner.records.environment import (
     Environment,
     EnvironmentRequest,
@@ -11,8 +10,9 @@ from runner.records.environment import (
     Unsupported,
 )
 from runner.records.run import EngineFacts, Run, sandboxed
+from runner.report.environments import merged, names, reported
 from runner.report.evidence import Evidence
-from runner.report.records import Section, Table
+from runner.report.records import Section, Table, rows
 from runner.report.words import NOTHING, image_sizes, instant
 from runner.system import digest
 from runner.text import counted, memory, shortened
@@ -44,11 +44,11 @@ _COMPARISONS = (
 
 def environments(evidence: Evidence) -> Section:
     """Show what each environment contains, and how they differ."""
-    names = _names(evidence)
-    reported = {name: _reported(evidence, request) for request, name in names.items()}
+    named = names(evidence)
+    inside = {name: reported(evidence, request) for request, name in named.items()}
     packages = {
         name: {package.name: package.version for package in entry.packages}
-        for request, name in names.items()
+        for request, name in named.items()
         if (entry := evidence.environment(request))
     }
     every = sorted({package for versions in packages.values() for package in versions})
@@ -57,62 +57,33 @@ def environments(evidence: Evidence) -> Section:
         for package in every
         if len({versions.get(package) for versions in packages.values()}) > 1
     ]
-    items = dict.fromkeys(item for items in reported.values() for item in items)
+    items = dict.fromkeys(item for found in inside.values() for item in found)
     where = "environment" if evidence.run.engine.name == "venv" else "container"
-    inside = f"Versions reported from inside the {where}"
+    within = f"Versions reported from inside the {where}"
     differ = f"Packages that differ ({len(differing)})"
     same = f"Packages identical in all environments: {len(every) - len(differing)}."
     return Section(
+        "environments",
         "Environments",
         ("Packages were resolved from the index as it was at the time in the column 'as of'.",),
         tables=(
-            _overview(evidence, names),
-            *_side_by_side(inside, "item", items, reported),
+            _overview(evidence, named),
+            *_side_by_side(within, "item", items, inside),
             *_side_by_side(differ, "package", differing, packages, folded=True),
         ),
         notes=(same,) if len(packages) > 1 else (),
     )
 
 
-def _names(evidence: Evidence) -> Mapping[EnvironmentRequest, str]:
-    """Name each environment; environments that share a label get a number."""
-    requests = list(dict.fromkeys(cell.request for cell in evidence.cells))
-    labels = [request.label for request in requests]
-    return {
-        request: label if labels.count(label) == 1 else f"{label} ({number})"
-        for number, (request, label) in enumerate(zip(requests, labels, strict=True), start=1)
-    }
-
-
-def _reported(evidence: Evidence, request: EnvironmentRequest) -> Mapping[str, str]:
-    """Return what scripts reported about their environment."""
-    reports = (
-        result.environment
-        for cell in evidence.cells
-        if cell.request == request
-        for result in evidence.settled(cell)
-    )
-    return {item: shortened(values) for item, values in _merged(reports).items()}
-
-
-def _merged(mappings: Iterable[Mapping[str, Scalar]]) -> Mapping[str, str]:
-    """Return each name with all its different values."""
-    seen: dict[str, dict[str, None]] = {}
-    for mapping in mappings:
-        for name, value in mapping.items():
-            seen.setdefault(name, {})[shown(value)] = None
-    return {name: ", ".join(values) for name, values in seen.items()}
-
-
 def _overview(evidence: Evidence, names: Mapping[EnvironmentRequest, str]) -> Table:
-    rows = []
+    found = []
     for request, name in names.items():
         images = evidence.images[request]
         bases = dict.fromkeys(f"{image.base.name}, {image.base.kind.value}" for image in images)
-        found = (image_sizes(evidence, request), "; ".join(bases) or NOTHING)
-        rows.append((name, *_locked(evidence, request), *found))
+        image = (image_sizes(evidence, request), "; ".join(bases) or NOTHING)
+        found.append((name, *_locked(evidence, request), *image))
     columns = ("environment", "Python", "as of", "packages", "image", "base")
-    return Table("Environments", columns, tuple(rows))
+    return Table("Environments", columns, rows(found))
 
 
 def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, str]:
@@ -130,7 +101,7 @@ def _locked(evidence: Evidence, request: EnvironmentRequest) -> tuple[str, str, 
 def _side_by_side(
     caption: str,
     title: str,
-    rows: Iterable[str],
+    items: Iterable[str],
     columns: Mapping[str, Mapping[str, str]],
     *,
     folded: bool = False,
@@ -139,18 +110,19 @@ def _side_by_side(
     tables = []
     for start in range(0, len(columns), ENVIRONMENTS_IN_A_TABLE):
         some = list(columns)[start : start + ENVIRONMENTS_IN_A_TABLE]
-        cells = ((row, *(columns[name].get(row, NOTHING) for name in some)) for row in rows)
-        tables.append(Table(caption, (title, *some), tuple(cells), folded=folded))
+        texts = ((item, *(columns[name].get(item, NOTHING) for name in some)) for item in items)
+        tables.append(Table(caption, (title, *some), rows(texts), folded=folded))
     return tables
 
 
 def host(evidence: Evidence) -> Section:
     """Show the machine, the engine, the limits, and the digests of everything that ran."""
     return Section(
+        "host",
         "Host and engine",
         tables=(
-            Table("Machine", ("item", "value"), tuple(_machine(evidence))),
-            Table("Run and digests", ("item", "value"), tuple(_digests(evidence.run))),
+            Table("Machine", ("item", "value"), rows(_machine(evidence))),
+            Table("Run and digests", ("item", "value"), rows(_digests(evidence.run))),
         ),
     )
 
@@ -206,18 +178,19 @@ def _input_digests(run: Run) -> list[tuple[str, str]]:
 
 def method(evidence: Evidence) -> Section:
     """Say in plain words how the numbers were obtained."""
-    parameters = _merged(cell.parameters for cell in evidence.cells)
+    parameters = merged(cell.parameters for cell in evidence.cells)
     command = shlex.join(evidence.run.matrix.experiment.command)
-    rows = (("command", command), *parameters.items())
+    settings = (("command", command), *parameters.items())
     return Section(
+        "method",
         "How it was measured",
         (_TRIALS.format(boundary=_boundary(evidence.run)), _NUMBERS, _COMPARISONS),
         tables=(
-            Table("Command and parameters", ("item", "value"), rows),
+            Table("Command and parameters", ("item", "value"), rows(settings)),
             Table(
                 "Where the metrics come from",
                 ("metric", "comes from", "of a series counts the"),
-                tuple(
+                rows(
                     (one.title, one.source.described, one.reduction)
                     for one in evidence.run.matrix.metrics
                 ),

@@ -8,7 +8,7 @@ from runner.records.run import TrialResult
 from runner.records.study import AxisKind, Better, Cell, Metric, Status
 from runner.report import figures, words
 from runner.report.evidence import Evidence
-from runner.report.records import Excerpt, Figure, Section, Statement, Table
+from runner.report.records import Excerpt, Figure, Row, Section, Statement, Table, rows
 from runner.runs.files import file_name
 from runner.summarise import metric_value
 from runner.text import counted, duration, shortened
@@ -45,9 +45,11 @@ def surprises(evidence: Evidence) -> Section | None:
     beyond = len(found) - MOST_SURPRISES
     more = (f"{counted(beyond, 'more cell')} ended unexpectedly.",) if beyond > 0 else ()
     return Section(
+        "failures",
         "Failures",
         statements=tuple(_surprise(evidence, cell) for cell in found[:MOST_SURPRISES]),
         notes=more,
+        key=True,
     )
 
 
@@ -66,18 +68,20 @@ def cells(evidence: Evidence) -> Section:
     )
     if evidence.judgement.disturbance.stayed:
         lead += " The times and rates of disturbed trials are shown here, but never judged."
-    tables = [
-        _numbers(evidence, matrix.metrics[start : start + METRICS_IN_A_TABLE])
+    some = [
+        matrix.metrics[start : start + METRICS_IN_A_TABLE]
         for start in range(0, len(matrix.metrics), METRICS_IN_A_TABLE)
     ]
     left_out = len(matrix.cells) - len(evidence.cells)
     notes = (f"{counted(left_out, 'cell')} of the matrix had no trial planned.",)
     return Section(
+        "cells",
         "Cells",
         (lead.strip(),),
+        tables=tuple(_numbers(evidence, metrics, first=not at) for at, metrics in enumerate(some)),
         figures=tuple(_over_axes(evidence)),
-        tables=(_endings(evidence), *tables),
         notes=notes if left_out else (),
+        key=True,
     )
 
 
@@ -116,28 +120,29 @@ def _directions(metrics: Sequence[Metric]) -> str:
     return " ".join(sentences)
 
 
-def _endings(evidence: Evidence) -> Table:
-    rows = []
-    for cell in evidence.cells:
-        reasons = [one.reason for one in evidence.results.get(cell.id, ()) if one.reason]
-        texts = (
-            words.ending(evidence, cell),
-            shortened(reasons[-1]) if reasons else "",
-            f"{len(evidence.ok(cell))} of {evidence.planned[cell.id]}",
-            words.image_sizes(evidence, cell.request),
-        )
-        rows.append((cell, texts))
-    columns, numbers = ("status", "reason"), ("trials ok", "image")
-    return words.cell_table(evidence, "How the cells ended", columns, rows, numbers)
-
-
-def _numbers(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
-    caption = "Measured: " + ", ".join(metric.title for metric in metrics)
-    rows = (
-        (cell, [words.measurement(evidence, cell, metric) for metric in metrics])
-        for cell in evidence.cells
+def _numbers(evidence: Evidence, metrics: Sequence[Metric], *, first: bool) -> Table:
+    """Return some metrics of every cell; the first table says how the cells ended."""
+    titles = ", ".join(metric.title for metric in metrics)
+    numbers = ((cell, _cell(evidence, cell, metrics, first=first)) for cell in evidence.cells)
+    return words.cell_table(
+        evidence,
+        "Every cell" if first else f"Every cell: {titles}",
+        ("status", "trials ok") if first else (),
+        numbers,
+        [*map(words.heading, metrics)],
+        metrics=[metric.name for metric in metrics],
     )
-    return words.cell_table(evidence, caption, (), rows, [*map(words.heading, metrics)])
+
+
+def _cell(evidence: Evidence, cell: Cell, metrics: Sequence[Metric], *, first: bool) -> Row:
+    texts = [words.measurement(evidence, cell, metric) for metric in metrics]
+    medians = [evidence.summaries[cell.id, metric.name].median for metric in metrics]
+    if first:
+        ok = f"{len(evidence.ok(cell))} of {evidence.planned[cell.id]}"
+        texts = [words.ending(evidence, cell), ok, *texts]
+    before = len(texts) - len(medians)
+    numbers = {at: one for at, one in enumerate(medians, before) if one is not None}
+    return Row(texts, numbers, tone="" if evidence.as_expected(cell) else "bad")
 
 
 def failures(evidence: Evidence) -> Section | None:
@@ -152,7 +157,8 @@ def failures(evidence: Evidence) -> Section | None:
     beyond = len(failing) - MOST_EXCERPTS
     notes = (f"{counted(beyond, 'more cell')} not shown here. Their logs are beside this report.",)
     return Section(
-        "Trials that were not ok",
+        "logs",
+        "Logs of failed trials",
         ("The latest failing trial of each cell.",),
         notes=notes if beyond > 0 else (),
         excerpts=tuple(_excerpt(evidence, *one) for one in failing[:MOST_EXCERPTS]),
@@ -174,7 +180,7 @@ def _excerpt(evidence: Evidence, cell: Cell, not_ok: Sequence[TrialResult]) -> E
         sentences.append(f"Error in the log: {shortened(error, CHARACTERS_OF_A_REASON)}")
     path = f"logs/{file_name(last.trial.id)}.log" if lines else None
     title = cell.id or "The only cell"
-    return Excerpt(title, tuple(sentences), lines[-LINES_OF_A_LOG:], path)
+    return Excerpt(title, tuple(sentences), lines[-LINES_OF_A_LOG:], path, cell.id)
 
 
 def error_line(lines: Sequence[str]) -> str | None:
@@ -184,34 +190,35 @@ def error_line(lines: Sequence[str]) -> str | None:
 
 def adapted(evidence: Evidence) -> Section | None:
     """Show in which cells the script could not do exactly the same as in the others."""
-    rows = [
-        (cell, [sentence])
+    sentences = [
+        (cell, Row((sentence,)))
         for cell in evidence.cells
         for sentence in dict.fromkeys(
             shortened(one.adapted) for one in evidence.settled(cell) if one.adapted is not None
         )
     ]
-    if not rows:
+    if not sentences:
         return None
     title = "Adapted cells"
     lead = "In these cells the script could not do exactly the same as in the others."
     columns = ("difference, as the script reports it",)
-    return Section(title, (lead,), tables=(words.cell_table(evidence, title, columns, rows),))
+    table = words.cell_table(evidence, title, columns, sentences)
+    return Section("adapted", title, (lead,), tables=(table,))
 
 
 def lost(evidence: Evidence) -> Section | None:
     """Show which attempts were lost to the machine, and why."""
     if not evidence.lost:
         return None
-    rows = tuple(
+    texts = (
         (one.trial.id, words.instant(one.started_at), shortened(one.reason or ""))
         for one in evidence.lost[:MOST_LOST]
     )
     title = "Lost attempts"
-    table = Table(title, ("attempt", "started", "reason"), rows)
+    table = Table(title, ("attempt", "started", "reason"), rows(texts))
     beyond = len(evidence.lost) - MOST_LOST
     notes = (f"{counted(beyond, 'more attempt')} not shown here.",) if beyond > 0 else ()
-    return Section(title, (_LOST,), tables=(table,), notes=notes)
+    return Section("lost", title, (_LOST,), tables=(table,), notes=notes)
 
 
 def waited(evidence: Evidence) -> Section | None:
@@ -230,7 +237,7 @@ def waited(evidence: Evidence) -> Section | None:
         f"Runs on one machine take turns on the measured cores. The trials of this run waited "
         f"{duration(seconds)} in total for other runs, the longest {duration(longest)}."
     )
-    return Section("Waiting for other runs", (lead,), notes=notes[:MOST_LOST])
+    return Section("waiting", "Waiting for other runs", (lead,), notes=notes[:MOST_LOST])
 
 
 def disturbed(evidence: Evidence) -> Section | None:
@@ -238,7 +245,7 @@ def disturbed(evidence: Evidence) -> Section | None:
     state = evidence.judgement.disturbance
     if not any(state.disturbed.values()):
         return None
-    rows = tuple(
+    texts = (
         (cell, str(attempts), str(state.disturbed.get(cell, 0)))
         for cell, attempts in sorted(state.attempts.items())
     )
@@ -247,9 +254,9 @@ def disturbed(evidence: Evidence) -> Section | None:
         for cell in state.uneven
     )
     title = "Disturbed trials"
-    table = Table(title, ("cell",), rows, ("attempts", "disturbed"))
+    table = Table(title, ("cell",), rows(texts), ("attempts", "disturbed"))
     most = evidence.plan.guards.repeats
     times = counted(most, "time")
     repeated = f"A disturbed trial is repeated at the end of its block, {times} at most."
     lead = _DISTURBED.format(repeated=repeated if most else "This run repeats no disturbed trial.")
-    return Section(title, (lead,), tables=(table,), notes=tuple(notes))
+    return Section("disturbed", title, (lead,), tables=(table,), notes=tuple(notes))

@@ -4,7 +4,7 @@ from runner.judge.records import ClaimVerdict, JudgedClaim
 from runner.records.study import Cell, Published
 from runner.report import words
 from runner.report.evidence import Evidence
-from runner.report.records import Section, Statement
+from runner.report.records import Row, Section, Statement
 
 _VERDICTS = {
     ClaimVerdict.REPRODUCED: "Reproduced",
@@ -21,6 +21,7 @@ def claims(evidence: Evidence) -> Section | None:
         return None
     judged = {one.claim.id: one for one in evidence.judgement.claims}
     return Section(
+        "claims",
         "Published claims",
         ("These verdicts hold for this host and these inputs, not for every machine.",),
         tuple(
@@ -29,6 +30,7 @@ def claims(evidence: Evidence) -> Section | None:
             else Statement(f"{_quoted(claim.text)} Not judged before the first look.")
             for claim in matrix.claims
         ),
+        key=True,
     )
 
 
@@ -62,10 +64,13 @@ def numbers(evidence: Evidence) -> Section | None:
         return None
     source = f"Published in {matrix.source}. " if matrix.source else ""
     title = "Published numbers beside ours"
-    rows = [(cell, row) for cell, entry in pairs for row in _beside_ours(evidence, cell, entry)]
+    rows = [
+        (cell, Row(row)) for cell, entry in pairs for row in _beside_ours(evidence, cell, entry)
+    ]
     numbers = ("published", "ours")
     notes = (f"{cell.id}: {entry.note}" for cell, entry in pairs if entry.note and entry.values)
     return Section(
+        "published",
         title,
         (f"{source}Our numbers are medians over the trials on this host, with the range.",),
         tables=(words.cell_table(evidence, title, ("metric",), rows, numbers),),

@@ -281,7 +281,8 @@ def test_report_needs_only_the_folder(
         point_latest(folder)
     for words, folder in (([], folders[1]), (["1-founding"], folders[0])):
         assert main(["report", *words]) == Exit.OK
-        assert Path(capsys.readouterr().out.strip()).samefile(folder.path)
+        said = capsys.readouterr().out.strip().removeprefix("report: ")
+        assert Path(said).samefile(folder.path)
     assert main(["report", "nothing"]) == Exit.RUN_FOLDER
 
 

@@ -74,7 +74,6 @@ def test_any_name_can_be_drawn(name: str) -> None:
             "changes",
             replace(TIME, title=name),
             [(name, compared(TIME, [0.1, 0.2], Verdict.HIGHER))],
-            0.95,
         )
     )
     drawn(over_axis("over", replace(TIME, title=name), [name, "b"], {name: {name: {1: 1.0}}}))
@@ -103,13 +102,13 @@ def test_the_verdict_alone_decides_the_colour(
     metric: Metric, verdict: Verdict, colour: str
 ) -> None:
     """A change without a verdict is never red or green."""
-    text = drawn(changes("c", metric, [("row", compared(metric, [0.1, 0.3], verdict))], 0.95))
+    text = drawn(changes("c", metric, [("row", compared(metric, [0.1, 0.3], verdict))]))
     assert {"f-worse", "f-better", "f-bar"} & set(re.findall('class="([^"]*)"', text)) == {colour}
 
 
 def test_every_block_has_a_dot_that_names_it() -> None:
     """The dot says the block and its change, and lies where the change is."""
-    text = drawn(changes("c", TIME, [("row", compared(TIME, [0.1, 0.3], Verdict.HIGHER))], 0.95))
+    text = drawn(changes("c", TIME, [("row", compared(TIME, [0.1, 0.3], Verdict.HIGHER))]))
     found = re.findall('cx="([0-9.]+)%"[^>]*data-block="([0-9]+)"><title>([^<]*)', text)
     assert [block for _, block, _ in found] == ["1", "2"]
     assert float(found[0][0]) < float(found[1][0])
@@ -119,7 +118,7 @@ def test_every_block_has_a_dot_that_names_it() -> None:
 def test_nothing_is_drawn_without_numbers() -> None:
     """A comparison without a common block has no figure."""
     nothing = replace(compared(TIME, [0.1], Verdict.NO_COMPARISON), changes={}, estimate=None)
-    assert changes("c", TIME, [("row", nothing)], 0.95) is None
+    assert changes("c", TIME, [("row", nothing)]) is None
     assert over_axis("o", TIME, ["1", "2", "3"], {"p": {"1": {}}}) is None
 
 

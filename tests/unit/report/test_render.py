@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from runner.report.drawing import Bar, Drawing, dot, text
-from runner.report.records import Excerpt, Figure, ReportView, Section, Statement, Table
-from runner.report.render import html_page, markdown
-from runner.report.view import view
+from runner.report.records import Excerpt, Figure, ReportView, Row, Section, Statement, Table
+from runner.report.render import Download, html_page, markdown
+from tests.support.reports import view_of
 from tests.support.samples import founding_stored
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m&amp;"
@@ -33,7 +33,7 @@ class Parsed(HTMLParser):
 @pytest.fixture(scope="module")
 def founding() -> ReportView:
     """The content of the report of the founding study."""
-    return view(founding_stored())
+    return view_of(founding_stored())
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,12 @@ def test_the_page_has_the_content_of_the_markdown(founding: ReportView, page: st
             assert statement.head in shown
 
 
-def test_the_decision_comes_first(founding: ReportView) -> None:
+def test_the_answer_comes_first(founding: ReportView) -> None:
     """A reader who stops after the first section knows what to do."""
     titles = [section.title for section in founding.sections]
-    assert titles[:3] == ["Decision", "Verdicts", "Published claims"]
-    [decision] = founding.sections[0].statements
-    assert decision.head == "Do not upgrade to tensorflow 2.0.0 (hold)"
+    assert titles[:3] == ["Answer", "Changes", "Published claims"]
+    [decision, _] = founding.sections[0].statements
+    assert decision.head.startswith("Do not upgrade to tensorflow 2.0.0 (hold): time per epoch ")
 
 
 def test_every_figure_is_drawn(founding: ReportView, page: str) -> None:
@@ -89,18 +89,21 @@ def test_the_page_fetches_nothing(page: str) -> None:
 def test_hostile_texts_stay_texts() -> None:
     """No text of a script, a framework or a matrix becomes an element or a script."""
     drawn = Drawing(HOSTILE, HOSTILE, 20, text(0, 10, HOSTILE) + dot(50, 10, 1, HOSTILE))
+    row = Row((HOSTILE,), {0: 1.0}, HOSTILE, HOSTILE, basis=(HOSTILE,))
     section = Section(
+        "cells",
         HOSTILE,
         (HOSTILE,),
         (Statement(HOSTILE, HOSTILE, (HOSTILE,)),),
-        (Figure(HOSTILE, HOSTILE, drawn),),
-        (Table(HOSTILE, (HOSTILE,), ((HOSTILE,),), folded=True),),
+        (Table(HOSTILE, (), (row,), (HOSTILE,), metrics=(HOSTILE,)),),
+        (Figure(HOSTILE, HOSTILE, drawn, HOSTILE),),
         (HOSTILE,),
-        (Excerpt(HOSTILE, (HOSTILE,), (HOSTILE,), HOSTILE),),
+        (Excerpt(HOSTILE, (HOSTILE,), (HOSTILE,), HOSTILE, HOSTILE),),
     )
-    page = html_page(ReportView(HOSTILE, (HOSTILE,), (section,)))
+    file = Download.of("x.csv", HOSTILE, HOSTILE)
+    page = html_page(ReportView(HOSTILE, HOSTILE, (HOSTILE,), (section,), (HOSTILE,)), [file])
     elements = Parsed(page).elements
-    assert "script" not in [tag for tag, _ in elements]
+    assert [tag for tag, _ in elements].count("script") == 1
     assert "img" not in [tag for tag, _ in elements]
     assert not any(name.startswith("on") for _, attributes in elements for name in attributes)
     assert "\x1b" not in page
@@ -108,9 +111,9 @@ def test_hostile_texts_stay_texts() -> None:
 
 def test_an_interval_beside_its_limit_is_drawn_in_both() -> None:
     """With shapes in the page, and with characters in Markdown; a row without one stays empty."""
-    bar = Bar(low=-0.1, high=0.1, limit=0.5, extent=0.5, tone="bad")
-    table = Table("t", ("a",), (("x",), ("y",)), bars=(bar, None))
-    shown = ReportView("r", (), (Section("s", tables=(table,)),))
+    bar = Bar(low=-0.1, high=0.1, limits=(0.5,), extent=0.5, tone="bad")
+    table = Table("t", ("a",), (Row(("x",), bar=bar), Row(("y",))), bars=0)
+    shown = ReportView("r", "q", (), (Section("s", "s", tables=(table,)),))
     assert html_page(shown).count('<svg class="bar"') == 1
     [row] = [line for line in markdown(shown).splitlines() if line.startswith("| x")]
     drawn = row.split("`")[1]
@@ -122,10 +125,10 @@ def test_an_interval_beside_its_limit_is_drawn_in_both() -> None:
 def test_a_decision_has_its_tone_and_its_numbers(founding: ReportView, page: str) -> None:
     """A hold is marked, and old and new numbers stand beside each change."""
     decision = founding.sections[0]
-    assert [one.tone for one in decision.statements] == ["bad"]
+    assert [one.tone for one in decision.statements] == ["bad", ""]
     assert '<li class="bad">' in page
     [table] = decision.tables
     assert table.columns[1:5] == ("metric", "old", "new", "change")
-    assert table.rows[0][0] == "2.0.0, sequential"
-    assert table.rows[0][2].endswith("\N{NO-BREAK SPACE}s")
-    assert len(table.bars) == len(table.rows)
+    assert table.rows[0].texts[0] == "2.0.0, sequential"
+    assert table.rows[0].texts[2].endswith("\N{NO-BREAK SPACE}s")
+    assert all(row.bar for row in table.rows)

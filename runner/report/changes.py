@@ -1,0 +1,158 @@
+"""The changes that a run was asked about: every limit of the policy, and every named comparison.
+
+The page, the summary, the terminal and the exported files all show these.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from runner.judge.records import Advice, Comparison, JudgedLimit, Verdict
+from runner.records import as_id, shown
+from runner.records.study import Better, Cell, Metric, PolicyLimit
+from runner.report.evidence import Evidence
+
+TONES = {Advice.ADOPT: "good", Advice.HOLD: "bad", Advice.CANNOT_TELL: "open"}
+_NO_ANSWER = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What becomes of one metric if the cell ``of`` replaces the cell ``against``.
+
+    ``old`` and ``new`` are medians in the unit of ``metric``. Before the first look there is no
+    ``comparison``. A cell that does not run has ``judged`` without a metric.
+    """
+
+    of: Cell
+    against: Cell
+    metric: Metric | None
+    old: float | None = None
+    new: float | None = None
+    comparison: Comparison | None = None
+    limit: PolicyLimit | None = None
+    judged: JudgedLimit | None = None
+
+    @property
+    def key(self) -> tuple[str, str, Metric | None]:
+        """The two cells and the metric."""
+        return self.of.id, self.against.id, self.metric
+
+    @property
+    def candidate(self) -> str:
+        """What differs between the two cells: ``tensorflow=2.0.0``."""
+        replaced = dict(self.against.coordinates)
+        return as_id((axis, one) for axis, one in self.of.coordinates if replaced.get(axis) != one)
+
+    @property
+    def shared(self) -> tuple[tuple[str, str], ...]:
+        """What both cells have in common."""
+        replaced = dict(self.against.coordinates)
+        return tuple(
+            (axis, shown(one)) for axis, one in self.of.coordinates if replaced.get(axis) == one
+        )
+
+    @property
+    def improves(self) -> bool | None:
+        """Whether the metric became better; ``None`` if that is not known or not a question."""
+        compared = self.comparison
+        if compared is None or compared.verdict not in {Verdict.LOWER, Verdict.HIGHER}:
+            return None
+        better = compared.measured.better
+        if better is Better.NEITHER or compared.negligible:
+            return None
+        return (compared.verdict is Verdict.HIGHER) is (better is Better.HIGHER)
+
+    @property
+    def tone(self) -> str:
+        """How good the change is: ``good``, ``bad``, ``open``, or nothing."""
+        if self.judged is not None:
+            return TONES[self.judged.advice]
+        if self.improves is not None:
+            return "good" if self.improves else "bad"
+        verdict = self.comparison.verdict if self.comparison else Verdict.NO_COMPARISON
+        return "open" if verdict in {Verdict.CANNOT_TELL, Verdict.NO_COMPARISON} else ""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an interval says something about it, or the cell does not run."""
+        if self.comparison is None:
+            return self.judged is not None
+        return self.comparison.usable is not None
+
+
+def asked(evidence: Evidence) -> tuple[Change, ...]:
+    """Return the changes that a run was asked about, in the order of the matrix."""
+    if evidence.judgement.look is None:
+        return tuple(_so_far(evidence))
+    limits = [_limited(evidence, one) for one in _limits(evidence)]
+    known = {one.key for one in limits}
+    named = [change(evidence, one) for one in evidence.judgement.comparisons if one.named]
+    return (*limits, *(one for one in named if one.key not in known))
+
+
+def change(evidence: Evidence, compared: Comparison) -> Change:
+    """Return the change that a comparison found."""
+    of, against = evidence.pair(compared)
+    return Change(
+        of=of,
+        against=against,
+        metric=compared.metric,
+        old=compared.old,
+        new=compared.new,
+        comparison=compared,
+    )
+
+
+def _limits(evidence: Evidence) -> Iterator[JudgedLimit]:
+    for decision in evidence.judgement.decisions:
+        yield from decision.limits
+
+
+def _limited(evidence: Evidence, judged: JudgedLimit) -> Change:
+    compared = judged.comparison
+    return Change(
+        of=evidence.cell(judged.of),
+        against=evidence.cell(judged.against),
+        metric=compared.metric if compared else None,
+        old=compared.old if compared else None,
+        new=compared.new if compared else None,
+        comparison=compared,
+        limit=judged.limit if compared else None,
+        judged=judged,
+    )
+
+
+def _so_far(evidence: Evidence) -> Iterator[Change]:
+    """Yield the same changes before the first look, with the medians so far."""
+    matrix = evidence.run.matrix
+    limits = {one.metric: one for one in matrix.policy}
+    candidates = matrix.against_baseline() if limits else ()
+    found = {
+        (of.id, against.id, name): limits[name] for of, against in candidates for name in limits
+    }
+    named = [(pair.of, pair.against, name) for pair in matrix.compare for name in pair.metrics]
+    known = {cell.id for cell in evidence.cells}
+    for of, against, name in dict.fromkeys([*found, *named]):
+        if {of, against} <= known:
+            yield Change(
+                of=evidence.cell(of),
+                against=evidence.cell(against),
+                metric=matrix.metric(name),
+                old=evidence.summaries[against, name].median,
+                new=evidence.summaries[of, name].median,
+                limit=found.get((of, against, name)),
+            )
+
+
+def by_candidate(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """Group changes by what differs between their cells."""
+    found: dict[str, list[Change]] = {}
+    for one in changes:
+        found.setdefault(one.candidate, []).append(one)
+    return found
+
+
+def by_importance(changes: Iterable[Change]) -> list[Change]:
+    """Sort changes: the bad ones first, then the undecided ones, then the others."""
+    order = {"bad": 0, "open": 1, "good": 2, "": 2}
+    return sorted(changes, key=lambda one: order[one.tone] if one.is_answered else _NO_ANSWER)

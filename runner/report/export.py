@@ -1,0 +1,347 @@
+"""The report for programs: report.json, report.csv (changes), results.csv (trials), junit.xml."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from xml.etree import ElementTree as ET
+
+from runner.judge.estimate import quantiles
+from runner.judge.records import Advice
+from runner.records import shown
+from runner.records.attempts import Attempts
+from runner.records.environment import EnvironmentRequest
+from runner.records.run import Run, TrialResult
+from runner.records.study import Cell, Scale
+from runner.report import words
+from runner.report.changes import Change, asked, change
+from runner.report.document import (
+    AnswerFacts,
+    CellFacts,
+    ChangeFacts,
+    EnvironmentFacts,
+    ExploringFacts,
+    LookFacts,
+    MetricFacts,
+    NumberFacts,
+    ReportDocument,
+    RunFacts,
+    TrialFacts,
+)
+from runner.report.environments import names, reported
+from runner.report.evidence import Evidence
+from runner.report.records import ReportView
+from runner.report.render import Download
+from runner.summarise import depends_on_speed, metric_value
+from runner.system.stored import dump
+from runner.text import one_line
+
+EXPLORING_LEVEL = 0.95
+"""Of intervals that a reader asks for before the first look."""
+
+_FORMULA = ("=", "+", "-", "@")
+"""A text that begins so would be computed by a spreadsheet."""
+
+
+def files(evidence: Evidence, document: ReportDocument) -> dict[str, str]:
+    """Return the files that are written beside the report."""
+    return {
+        "report.json": as_json(document),
+        "report.csv": changes_csv(document),
+        "results.csv": results_csv(document),
+        "junit.xml": junit(evidence),
+    }
+
+
+def downloads(run: Run, document: ReportDocument) -> tuple[Download, ...]:
+    """Return the files inside the page."""
+    return (
+        Download.of("report.json", "everything in this page, as data", as_json(document)),
+        Download.of("results.csv", "one line for each trial", results_csv(document)),
+        Download.of("matrix.json", "the matrix, as it was read", dump(run.matrix).decode()),
+        Download.of("lock.json", "the packages of every environment", dump(run.lock).decode()),
+    )
+
+
+def as_json(document: ReportDocument) -> str:
+    """Return the content of report.json."""
+    return dump(document, indent=None).decode()
+
+
+def document(evidence: Evidence, view: ReportView) -> ReportDocument:
+    """Return the whole report as data."""
+    look, environments = evidence.judgement.look, names(evidence)
+    answer = next(one for one in view.sections if one.name == "answer")
+    decisions = {one.candidate: one.advice.value for one in evidence.judgement.decisions}
+    changes = asked(evidence)
+    candidates = dict.fromkeys(one.candidate for one in changes)
+    return ReportDocument(
+        title=view.title,
+        question=view.question,
+        run=_run(evidence),
+        look=None
+        if look is None
+        else LookFacts(number=look.number, of=look.of, blocks=look.blocks, level=look.level),
+        exploring=_exploring(evidence),
+        metrics=tuple(_metrics(evidence)),
+        answers=tuple(
+            AnswerFacts(candidate=name, verdict=decisions.get(name), text=one.head)
+            for name, one in zip(candidates, answer.statements, strict=False)
+        ),
+        changes=tuple(_changes(evidence, changes)),
+        cells=tuple(_cell(evidence, one, list(environments)) for one in evidence.cells),
+        environments=tuple(_environments(evidence)),
+        trials=tuple(_trials(evidence)),
+    )
+
+
+def _run(evidence: Evidence) -> RunFacts:
+    run, plan, machine = evidence.run, evidence.plan, evidence.machine
+    return RunFacts(
+        id=run.id,
+        started=run.created_at.isoformat(),
+        runner=run.runner_version,
+        commit=run.git_commit,
+        engine=f"{run.engine.name} {run.engine.version}",
+        cpu=machine.cpu_model,
+        cores=machine.cores,
+        memory_bytes=machine.memory_bytes,
+        blocks=plan.blocks,
+        complete_blocks=evidence.judgement.complete,
+        trials=len(plan.trials),
+        done=len(evidence.done),
+        quick=run.matrix.is_quick,
+    )
+
+
+def _exploring(evidence: Evidence) -> ExploringFacts:
+    look, most = evidence.judgement.look, 2 * evidence.plan.blocks  # Welch has the most
+    level = look.level if look else EXPLORING_LEVEL
+    return ExploringFacts(level=level, t=quantiles(level, most))
+
+
+def _metrics(evidence: Evidence) -> Iterator[MetricFacts]:
+    matrix = evidence.run.matrix
+    for one in matrix.metrics:
+        yield MetricFacts(
+            name=one.name,
+            title=one.title,
+            unit=one.unit,
+            better=one.better.value,
+            scale=one.scale.value,
+            paired=one.paired or one.scale is Scale.RATIO,
+            margin=one.margin,
+            timed=depends_on_speed(matrix, one),
+            source=one.source.described,
+            reduced=one.reduction,
+        )
+
+
+def _changes(evidence: Evidence, changes: Iterable[Change]) -> Iterator[ChangeFacts]:
+    """Yield what the run was asked about, and then the screening."""
+    for one in changes:
+        yield _change(evidence, one, named=True)
+    for compared in evidence.judgement.comparisons:
+        if not compared.named:
+            yield _change(evidence, change(evidence, compared), named=False)
+
+
+def _change(evidence: Evidence, one: Change, *, named: bool) -> ChangeFacts:
+    compared, metric = one.comparison, one.metric
+    measured = compared.measured if compared else metric
+    estimate = compared.usable if compared else None
+    reason = compared.reason if compared else "not judged yet"
+    scale = measured.scale if measured else Scale.RATIO
+
+    def share(number: float) -> float:
+        if scale is Scale.DIFFERENCE:
+            return number
+        return math.expm1(min(number, 700.0))  # beyond, it is too large for a number
+
+    return ChangeFacts(
+        cell=one.of.id,
+        against=one.against.id,
+        metric=metric.name if metric else "",
+        judged_by=measured.name if measured else "",
+        named=named,
+        scale=scale.value,
+        old=one.old,
+        new=one.new,
+        change=share(estimate.mean) if estimate else None,
+        low=share(estimate.low) if estimate else None,
+        high=share(estimate.high) if estimate else None,
+        level=estimate.level if estimate else None,
+        n=estimate.n if estimate else None,
+        limit=one.limit.change if one.limit else None,
+        verdict=words.verdict_of(evidence, one.judged, compared),
+        reason=one.judged.reason if one.judged else reason,
+        blocks={block: share(number) for block, number in compared.changes.items()}
+        if compared and named
+        else {},
+    )
+
+
+def _cell(evidence: Evidence, cell: Cell, requests: Sequence[EnvironmentRequest]) -> CellFacts:
+    summaries = {
+        metric.name: evidence.summaries[cell.id, metric.name]
+        for metric in evidence.run.matrix.metrics
+    }
+    return CellFacts(
+        id=cell.id,
+        values={axis: shown(value) for axis, value in cell.coordinates},
+        environment=requests.index(cell.request),
+        expected=cell.expect.value,
+        ending=words.ending(evidence, cell).removeprefix(words.UNEXPECTED).strip(),
+        trials=evidence.planned[cell.id],
+        ok=len(evidence.ok(cell)),
+        numbers={
+            name: NumberFacts(median=one.median, low=one.low, high=one.high, n=one.n)
+            for name, one in summaries.items()
+        },
+    )
+
+
+def _environments(evidence: Evidence) -> Iterator[EnvironmentFacts]:
+    for request, name in names(evidence).items():
+        entry = evidence.environment(request)
+        yield EnvironmentFacts(
+            name=name,
+            python=entry.python if entry else None,
+            as_of=entry.as_of.isoformat() if entry else None,
+            packages={one.name: one.version for one in entry.packages} if entry else {},
+            reported=reported(evidence, request),
+        )
+
+
+def _trials(evidence: Evidence) -> Iterator[TrialFacts]:
+    counting = {one.trial.id for one in Attempts(evidence.every).counting()}
+    for one in evidence.every:
+        yield _trial(evidence, one, counts=one.trial.id in counting and not one.is_lost)
+
+
+def _trial(evidence: Evidence, one: TrialResult, *, counts: bool) -> TrialFacts:
+    numbers = {
+        metric.name: number
+        for metric in evidence.run.matrix.metrics
+        if (number := metric_value(one, metric)) is not None
+    }
+    return TrialFacts(
+        id=one.trial.id,
+        cell=one.trial.cell,
+        block=one.trial.block,
+        attempt=one.trial.attempt,
+        control=one.trial.control,
+        counts=counts,
+        status=one.status.value,
+        reason=one.reason,
+        disturbed=one.disturbed,
+        started=one.started_at.isoformat(timespec="seconds"),
+        seconds=one.duration_s,
+        numbers=numbers,
+    )
+
+
+# --- tables for spreadsheets ---------------------------------------------------------------------
+
+
+def changes_csv(document: ReportDocument) -> str:
+    """Return report.csv: one line for each change."""
+    columns = [
+        *("cell", "against", "metric", "judged_by", "named", "scale", "old", "new", "change"),
+        *("low", "high", "level", "n", "limit", "verdict", "reason"),
+    ]
+    rows = ([getattr(one, column) for column in columns] for one in document.changes)
+    return _csv(columns, rows)
+
+
+def results_csv(document: ReportDocument) -> str:
+    """Return results.csv: one line for each attempt, with the values of its cell."""
+    axes = list(dict.fromkeys(axis for cell in document.cells for axis in cell.values))
+    values = {cell.id: cell.values for cell in document.cells}
+    metrics = [metric.name for metric in document.metrics]
+    own = ("block", "attempt", "control", "counts", "status", "reason", "disturbed", "started")
+    rows = (
+        [
+            *(values.get(one.cell, {}).get(axis) for axis in axes),
+            *(getattr(one, column) for column in own),
+            *(one.numbers.get(metric) for metric in metrics),
+        ]
+        for one in document.trials
+    )
+    return _csv([*axes, *own, *metrics], rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_field, columns))
+    writer.writerows([_field(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _field(value: object) -> object:
+    """Return a value that no spreadsheet computes."""
+    if isinstance(value, bool):
+        return shown(value)
+    if not isinstance(value, str):
+        return value
+    line = one_line(value)
+    return f"'{line}" if line.startswith(_FORMULA) else line
+
+
+# --- JUnit ---------------------------------------------------------------------------------------
+
+
+def junit(evidence: Evidence) -> str:
+    """Return junit.xml: a test for each cell, and one for each change that was asked about.
+
+    A cell that ended unexpectedly and a change that the policy refuses are failures. What is not
+    known yet is skipped.
+    """
+    suite = ET.Element("testsuite", name=_plain(evidence.run.matrix.name))
+    for cell in evidence.cells:
+        _ended(suite, evidence, cell)
+    for one in asked(evidence):
+        if one.metric is not None:
+            _judged(suite, evidence, one)
+    for count, tag in (("failures", "failure"), ("skipped", "skipped")):
+        suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite)))
+    suite.set("errors", "0")
+    ET.indent(suite)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, "unicode") + "\n"
+
+
+def _ended(suite: ET.Element, evidence: Evidence, cell: Cell) -> None:
+    seconds = sum(one.duration_s or 0.0 for one in evidence.results.get(cell.id, ()))
+    name = _plain(cell.id) or "the only cell"
+    case = ET.SubElement(suite, "testcase", classname="cells", name=name, time=f"{seconds:.3f}")
+    ending = _plain(words.ending(evidence, cell).removeprefix(words.UNEXPECTED).strip())
+    if not evidence.settled(cell):
+        ET.SubElement(case, "skipped", message=ending)
+    elif not evidence.as_expected(cell):
+        reasons = [one.reason for one in evidence.settled(cell) if one.reason]
+        failure = ET.SubElement(case, "failure", message=ending)
+        failure.text = _plain(reasons[-1]) if reasons else ""
+
+
+def _judged(suite: ET.Element, evidence: Evidence, one: Change) -> None:
+    title = one.metric.title if one.metric else ""
+    name = _plain(f"{title}: {one.of.id} against {one.against.id}")
+    case = ET.SubElement(suite, "testcase", classname="changes", name=name)
+    verdict = words.verdict_of(evidence, one.judged, one.comparison)
+    effect = (
+        " ".join(filter(None, words.effect(evidence, one.comparison))) if one.comparison else ""
+    )
+    message = _plain(": ".join(filter(None, (verdict, effect))))
+    if one.judged is not None and one.judged.advice is Advice.HOLD:
+        ET.SubElement(case, "failure", message=message)
+    elif not one.is_answered or (one.judged and one.judged.advice is Advice.CANNOT_TELL):
+        ET.SubElement(case, "skipped", message=message or "not judged yet")
+    else:
+        ET.SubElement(case, "system-out").text = message
+
+
+def _plain(text: str) -> str:
+    """Return a text as one line that XML may contain."""
+    return one_line(text)

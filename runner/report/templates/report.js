@@ -1,0 +1,290 @@
+"use strict";
+// The page works without this script. It adds selection, sorting, the numbers behind a number,
+// other baselines, and the comparison of two environments. It fetches nothing.
+(async () => {
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const one = (selector, within = document) => within.querySelector(selector);
+  const element = (tag, properties = {}, ...children) => {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...children);
+    return made;
+  };
+  const report = JSON.parse(await unpacked(one("a[download]")));
+  const metrics = new Map(report.metrics.map((metric) => [metric.name, metric]));
+  const axes = [...new Set(report.cells.flatMap((cell) => Object.keys(cell.values)))];
+  const counting = report.trials.filter((trial) => trial.counts && !trial.control);
+  const trialsOf = new Map(report.cells.map((cell) => [cell.id, []]));
+  counting.forEach((trial) => trialsOf.get(trial.cell)?.push(trial));
+  select();
+  sort();
+  explain();
+  highlight();
+  explore();
+  environments();
+  all("a[download]").forEach(plainDownload);
+  addEventListener("beforeprint", () => all("details").forEach((details) => (details.open = true)));
+
+  // --- files inside the page ---
+
+  async function unpacked(link) {
+    const bytes = Uint8Array.from(atob(link.href.split(",")[1]), (letter) => letter.charCodeAt(0));
+    if (!link.download.endsWith(".gz")) return new TextDecoder().decode(bytes);
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  function plainDownload(link) {
+    if (!link.download.endsWith(".gz")) return;
+    link.addEventListener("click", async (event) => {
+      event.preventDefault();
+      const address = URL.createObjectURL(new Blob([await unpacked(link)]));
+      element("a", { href: address, download: link.download.slice(0, -3) }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60000);
+    });
+  }
+
+  // --- select cells and a metric; the address of the page holds the selection ---
+
+  function select() {
+    const rows = all("[data-cell]").map((row) => ({ row, values: report.cells[row.dataset.cell].values, metric: row.dataset.metric }));
+    const parts = all("figure[data-metric], th[data-metric], td[data-metric]");
+    const choices = new Map();
+    const tools = element("div", { className: "tools" });
+    for (const axis of axes) {
+      const values = [...new Set(report.cells.map((cell) => cell.values[axis]).filter((value) => value !== undefined))];
+      if (values.length > 1) add(axis, axis, values.map((value) => [value, value]));
+    }
+    if (metrics.size > 1) add("metric", "metric", report.metrics.map((metric) => [metric.name, metric.title]));
+    if (!choices.size) return;
+    const reset = element("button", { type: "button", textContent: "show all" });
+    const shown = element("span", { role: "status", className: "note" });
+    reset.onclick = () => { choices.forEach((choice) => (choice.value = "")); keep(); };
+    tools.append(reset, shown);
+    one(".about").after(tools);
+    addEventListener("hashchange", read);
+    read();
+
+    function add(key, title, values) {
+      const choice = element("select", { onchange: keep }, new Option("all", ""));
+      for (const [value, text] of values) choice.append(new Option(text, value));
+      choices.set(key, choice);
+      tools.append(element("label", {}, `${title} `, choice));
+    }
+    function read() {
+      const hash = location.hash.slice(1);
+      if (hash && !hash.includes("&") && document.getElementById(decodeURIComponent(hash))) return;
+      const wanted = new URLSearchParams(hash);
+      choices.forEach((choice, key) => {
+        const value = wanted.get(key) ?? "";
+        choice.value = [...choice.options].some((option) => option.value === value) ? value : "";
+      });
+      apply();
+    }
+    function keep() {
+      const wanted = new URLSearchParams();
+      choices.forEach((choice, key) => choice.value && wanted.set(key, choice.value));
+      // A last, empty part tells a selection from the address of a row.
+      history.replaceState(null, "", wanted.size ? `#${wanted}&` : location.pathname + location.search);
+      apply();
+    }
+    function apply() {
+      const metric = choices.get("metric")?.value ?? "";
+      const wanted = [...choices].filter(([key, choice]) => key !== "metric" && choice.value).map(([key, choice]) => [key, choice.value]);
+      let count = 0;
+      for (const { row, values, metric: own } of rows) {
+        row.hidden = wanted.some(([axis, value]) => values[axis] !== value) || Boolean(metric && own && own !== metric);
+        if (!row.hidden) count += 1;
+      }
+      for (const part of parts) part.hidden = Boolean(metric) && part.dataset.metric !== metric;
+      const active = wanted.length > 0 || metric !== "";
+      if (active) all("#answer details:not(.how)").forEach((details) => (details.open = true));
+      shown.textContent = active ? `${count} of ${rows.length} rows` : "";
+    }
+  }
+
+  // --- sort a table by a column ---
+
+  function sort() {
+    for (const head of all("main thead th")) {
+      const button = element("button", { type: "button", textContent: head.textContent });
+      head.replaceChildren(button);
+      button.onclick = () => {
+        const up = head.getAttribute("aria-sort") !== "ascending";
+        all("th", head.parentNode).forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const body = head.closest("table").tBodies[0];
+        const keyed = [...body.rows].map((row) => [key(row.cells[head.cellIndex]), row]);
+        keyed.sort(([a], [b]) => (up ? 1 : -1) * order(a, b));
+        body.append(...keyed.map(([, row]) => row));
+      };
+    }
+    function key(cell) {
+      const text = cell.firstChild?.textContent ?? "";
+      return cell.dataset.v === undefined ? text : Number(cell.dataset.v);
+    }
+    function order(a, b) {
+      if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+      return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+    }
+  }
+
+  // --- the numbers behind a number ---
+
+  function explain() {
+    const dialog = element("dialog");
+    document.body.append(dialog);
+    for (const cell of all("#cells td[data-metric][data-v]")) {
+      const button = element("button", { type: "button", title: "How was this computed?" }, ...cell.childNodes);
+      cell.append(button);
+    }
+    one("#cells")?.addEventListener("click", (event) => {
+      const cell = event.target.closest("td[data-metric][data-v]");
+      if (!cell || !event.target.closest("button")) return;
+      const about = report.cells[cell.parentNode.dataset.cell];
+      const metric = metrics.get(cell.dataset.metric);
+      const trials = trialsOf.get(about.id).filter((trial) => metric.name in trial.numbers);
+      dialog.replaceChildren(
+        element("h3", { textContent: `${metric.title}: ${about.id || "the only cell"}` }),
+        element("p", { textContent: `The median of ${trials.length} trials. Each trial gives one number: ${metric.reduced}, from ${metric.source}.` }),
+        table(["block", metric.unit || "number", "disturbed by"], trials.map((trial) => [trial.block, short(trial.numbers[metric.name]), trial.disturbed ?? ""])),
+        element("form", { method: "dialog" }, element("button", { textContent: "Close" })),
+      );
+      dialog.showModal();
+    });
+  }
+
+  function table(titles, rows) {
+    const line = (tag, texts) => element("tr", {}, ...texts.map((text) => (text instanceof Node ? element(tag, {}, text) : element(tag, { textContent: text }))));
+    return element("table", {}, element("thead", {}, line("th", titles)), element("tbody", {}, ...rows.map((texts) => line("td", texts))));
+  }
+  function short(number) {
+    return number === null || number === undefined ? "\u2014" : String(Number(number.toPrecision(5)));
+  }
+
+  // --- a dot that is pointed at lights up its block everywhere ---
+
+  function highlight() {
+    const light = (block, on) => all(`circle[data-block="${Number(block)}"]`).forEach((dot) => dot.classList.toggle("lit", on));
+    for (const [event, on] of [["pointerover", true], ["pointerout", false]]) {
+      document.addEventListener(event, ({ target }) => target.dataset?.block && light(target.dataset.block, on));
+    }
+  }
+
+  // --- another baseline or margin, marked as exploratory ---
+
+  function explore() {
+    const usable = report.cells.filter((cell) => trialsOf.get(cell.id).some((trial) => Object.keys(trial.numbers).length));
+    if (usable.length < 2 || !metrics.size) return;
+    const baseline = element("select", {}, ...usable.map((cell) => new Option(cell.id, cell.id)));
+    const metric = element("select", {}, ...report.metrics.map((one) => new Option(one.title, one.name)));
+    const margin = element("input", { type: "number", min: 0, step: "any", size: 6 });
+    const unit = element("span"), result = element("div", { className: "scroll" });
+    result.tabIndex = 0;
+    const section = element("section", { id: "explore", className: "explore" },
+      element("h2", { textContent: "Explore another baseline or margin" }),
+      element("p", {}, element("span", { className: "exploratory", textContent: "Exploratory: " }),
+        "chosen after the results were seen, so this gives no verdict. Ratio and interval come from the stored numbers, each interval alone."),
+      element("p", {}, element("label", {}, "baseline ", baseline), " ", element("label", {}, "metric ", metric), " ", element("label", {}, "margin ", margin), unit),
+      result);
+    (one("#screening") ?? one("#cells")).after(section);
+    one("nav").append(element("a", { href: "#explore", textContent: "Explore" }), " ");
+    metric.onchange = () => { reset(); update(); };
+    baseline.onchange = margin.oninput = update;
+    reset();
+    // A thousand rows are computed only when they are looked at.
+    new IntersectionObserver((seen, observer) => {
+      if (!seen.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      update();
+    }).observe(section);
+
+    function reset() {
+      const chosen = metrics.get(metric.value);
+      const ratio = chosen.scale === "ratio";
+      margin.value = ratio ? chosen.margin * 100 : chosen.margin;
+      unit.textContent = ` ${unitOf(chosen)}`;
+    }
+    function update() {
+      const chosen = metrics.get(metric.value), ratio = chosen.scale === "ratio";
+      const old = numbers(baseline.value, chosen);
+      const room = Number(margin.value) || 0;
+      const rows = usable.filter((cell) => cell.id !== baseline.value).map((cell) => {
+        const found = change(numbers(cell.id, chosen), old, chosen);
+        const medians = [old, numbers(cell.id, chosen)].map((some) => short(median([...some.values()])));
+        if (!found) return [cell.id, ...medians, "\u2014", "too few blocks", ""];
+        const [middle, low, high] = found.map((end) => (ratio ? Math.expm1(end) * 100 : end));
+        const place = Math.max(-low, high) < room ? "inside the margin" : low > 0 || high < 0 ? "excludes zero" : "includes zero";
+        return [cell.id, ...medians, signed(middle, chosen), `${signed(low, chosen)} to ${signed(high, chosen)}`, place];
+      });
+      result.replaceChildren(table(["cell", "baseline", "cell's number", "change", `${short(report.exploring.level * 100)} % interval`, "interval"], rows));
+    }
+    function numbers(cell, chosen) {
+      const found = trialsOf.get(cell).filter((trial) =>
+        chosen.name in trial.numbers && !(chosen.timed && trial.disturbed) && !(report.look && trial.block > report.look.blocks));
+      return new Map(found.map((trial) => [trial.block, trial.numbers[chosen.name]]));
+    }
+    function change(of, against, chosen) {
+      const ratio = chosen.scale === "ratio";
+      if (chosen.paired) {
+        const both = [...of.keys()].filter((block) => against.has(block));
+        const changes = both.map((block) => (ratio ? Math.log(of.get(block) / against.get(block)) : of.get(block) - against.get(block)));
+        if (changes.length < 5 || !changes.every(Number.isFinite)) return null;
+        return interval(mean(changes), Math.sqrt(variance(changes) / changes.length), changes.length - 1);
+      }
+      const ours = [...of.values()], theirs = [...against.values()];
+      if (Math.min(ours.length, theirs.length) < 5) return null;
+      const a = variance(ours) / ours.length, b = variance(theirs) / theirs.length;
+      const degrees = a + b ? (a + b) ** 2 / (a ** 2 / (ours.length - 1) + b ** 2 / (theirs.length - 1)) : 1;
+      return interval(mean(ours) - mean(theirs), Math.sqrt(a + b), degrees);
+    }
+    function interval(middle, error, degrees) {
+      // t's quantile between two whole degrees of freedom: nearly linear in their inverse.
+      const known = report.exploring.t, last = known.length;
+      const below = Math.min(Math.max(Math.floor(degrees), 1), last), above = Math.min(below + 1, last);
+      const share = above === below ? 0 : (1 / below - 1 / degrees) / (1 / below - 1 / above);
+      const t = known[below - 1] + share * (known[above - 1] - known[below - 1]);
+      return [middle, middle - t * error, middle + t * error];
+    }
+    function unitOf(chosen) { return chosen.scale === "ratio" ? "%" : chosen.unit === "%" ? "points" : chosen.unit; }
+    function signed(number, chosen) {
+      return `${number < 0 ? "\u2212" : "+"}${Number(Math.abs(number).toPrecision(3))} ${unitOf(chosen)}`.trim();
+    }
+    function mean(numbers) { return numbers.reduce((sum, number) => sum + number, 0) / numbers.length; }
+    function variance(numbers) {
+      const middle = mean(numbers);
+      return numbers.reduce((sum, number) => sum + (number - middle) ** 2, 0) / (numbers.length - 1);
+    }
+    function median(numbers) {
+      const sorted = numbers.sort((a, b) => a - b), half = sorted.length / 2;
+      return sorted.length ? (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2 : null;
+    }
+  }
+
+  // --- two environments, package by package ---
+
+  function environments() {
+    const known = report.environments.filter((environment) => Object.keys(environment.packages).length);
+    if (known.length < 2) return;
+    const option = (environment) => new Option(environment.name, known.indexOf(environment));
+    const old = element("select", {}, ...known.map(option)), fresh = element("select", {}, ...known.map(option));
+    fresh.value = 1;
+    const result = element("div", { className: "scroll" });
+    result.tabIndex = 0;
+    const home = element("div", { id: "packages" }, element("h3", { textContent: "Compare two environments" }),
+      element("p", {}, element("label", {}, "old ", old), " ", element("label", {}, "new ", fresh)), result);
+    one("#environments").append(home);
+    old.onchange = fresh.onchange = update;
+    update();
+
+    function update() {
+      const [before, after] = [known[old.value], known[fresh.value]];
+      const versions = ({ python, packages }) => ({ Python: python ?? "\u2014", ...packages });
+      const [left, right] = [versions(before), versions(after)];
+      const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
+      const rows = names.filter((name) => left[name] !== right[name]).map((name) => [name, left[name] ?? "\u2014", right[name] ?? "\u2014",
+        name in left ? (name in right ? "changed" : "removed") : "added"]);
+      result.replaceChildren(rows.length ? table(["package", before.name, after.name, "difference"], rows) : "No difference.",
+        element("p", { className: "note", textContent: `The same: ${names.length - rows.length} of ${names.length}.` }));
+    }
+  }
+})();
