@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser
 
 from runner.errors import EngineError
 from runner.records.run import Guards
 from runner.system.retry import WAITS_S
 from runner.system.signals import SIGNALS
 from tests.support import required
-from tests.support.browser import chromium_or_skip
+from tests.support.browser import launched_or_skip
 
 # Machines of CI are sometimes slow. tests/fuzz and tests/statistics try many more examples.
 settings.register_profile("unit", deadline=None, max_examples=40)
@@ -139,10 +140,11 @@ def readable() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture
-def chromium() -> str:
-    """Return the path of the browser, or skip the test."""
-    return chromium_or_skip()
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Return the browser that all tests of this process share, or skip the test."""
+    with launched_or_skip() as browser:
+        yield browser
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

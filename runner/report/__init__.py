@@ -7,7 +7,7 @@
 from pathlib import Path
 
 from runner import __version__
-from runner.runs.folder import RunFolder
+from runner.runs.folder import RunFolder, StoredRun
 
 REPORT = "report.md"
 ANSWER = "answer.txt"
@@ -34,22 +34,26 @@ def write(folder: RunFolder) -> Path:
 
     RunFolderError if the folder cannot be read or written.
     """
+    for name, text in contents(folder.stored()).items():
+        folder.save_text(name, text)
+    return folder.path / REPORT
+
+
+def contents(stored: StoredRun) -> dict[str, str]:
+    """Return the content of each file of a report, by its name."""
     # Heavy packages, such as scipy, are loaded only when a report is made.
     from runner.report import export, render  # noqa: PLC0415
     from runner.report.evidence import gather  # noqa: PLC0415
     from runner.report.view import view  # noqa: PLC0415
 
-    stored = folder.stored()
     evidence = gather(stored)
     report = view(evidence)
     document = export.document(evidence, report)
-    for name, text in export.files(evidence, document).items():
-        folder.save_text(name, text)
-    for figure in report.figures:
-        folder.save_text(render.image_path(figure), figure.drawing.file())
-    folder.save_text("summary.md", render.summary(report))
-    folder.save_text(ANSWER, render.terminal(report))
-    folder.save_text(
-        "report.html", render.html_page(report, export.downloads(stored.run, document))
-    )
-    return folder.save_text(REPORT, render.markdown(report))
+    return {
+        **export.files(evidence, document),
+        **{render.image_path(one): one.drawing.file() for one in report.figures},
+        "summary.md": render.summary(report),
+        ANSWER: render.terminal(report),
+        "report.html": render.html_page(report, export.downloads(stored.run, document)),
+        REPORT: render.markdown(report),
+    }

@@ -65,7 +65,7 @@
     read();
 
     function add(key, title, values) {
-      const choice = element("select", { onchange: keep }, new Option("all", ""));
+      const choice = element("select", { name: key, onchange: keep }, new Option("all", ""));
       for (const [value, text] of values) choice.append(new Option(text, value));
       choices.set(key, choice);
       tools.append(element("label", {}, `${title} `, choice));
@@ -96,6 +96,10 @@
         if (!row.hidden) count += 1;
       }
       for (const part of parts) part.hidden = Boolean(metric) && part.dataset.metric !== metric;
+      for (const box of all("#cells .scroll")) {
+        const heads = all("th[data-metric]", box);
+        box.hidden = heads.length > 0 && heads.every((head) => head.hidden);
+      }
       const active = wanted.length > 0 || metric !== "";
       if (active) all("#answer details:not(.how)").forEach((details) => (details.open = true));
       shown.textContent = active ? `${count} of ${rows.length} rows` : "";
@@ -175,8 +179,8 @@
   function explore() {
     const usable = report.cells.filter((cell) => trialsOf.get(cell.id).some((trial) => Object.keys(trial.numbers).length));
     if (usable.length < 2 || !metrics.size) return;
-    const baseline = element("select", {}, ...usable.map((cell) => new Option(cell.id, cell.id)));
-    const metric = element("select", {}, ...report.metrics.map((one) => new Option(one.title, one.name)));
+    const baseline = element("select", { name: "baseline" }, ...usable.map((cell) => new Option(cell.id, cell.id)));
+    const metric = element("select", { name: "metric" }, ...report.metrics.map((one) => new Option(one.title, one.name)));
     const margin = element("input", { type: "number", min: 0, step: "any", size: 6 });
     const unit = element("span"), result = element("div", { className: "scroll" });
     result.tabIndex = 0;
@@ -266,7 +270,7 @@
     const known = report.environments.filter((environment) => Object.keys(environment.packages).length);
     if (known.length < 2) return;
     const option = (environment) => new Option(environment.name, known.indexOf(environment));
-    const old = element("select", {}, ...known.map(option)), fresh = element("select", {}, ...known.map(option));
+    const [old, fresh] = ["old", "new"].map((name) => element("select", { name }, ...known.map(option)));
     fresh.value = 1;
     const result = element("div", { className: "scroll" });
     result.tabIndex = 0;
