@@ -1,6 +1,7 @@
 """The answer: may I upgrade, what does it cost, how sure is that? It needs no further section."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from runner.judge.records import FEWEST_BLOCKS, Advice, Decision, Look, Verdict
 from runner.records import shown
@@ -14,6 +15,7 @@ from runner.report.records import Row, Section, Statement, Table
 from runner.text import counted, listed, unbroken
 
 MOST_NAMED = 3
+MOST_WITH_NOTES = 3
 MOST_ROWS = 12
 CHANGE = 4
 """The column of the change."""
@@ -49,15 +51,18 @@ def answer(evidence: Evidence) -> Section:
 
 
 def _answers(evidence: Evidence, changes: Sequence[Change]) -> Iterator[Statement]:
-    """Yield one statement for each candidate."""
+    """Yield one statement for each candidate; of many candidates, only one line each."""
     decisions = {one.candidate: one for one in evidence.judgement.decisions}
-    for candidate, found in by_candidate(changes).items():
+    candidates = by_candidate(changes)
+    for candidate, found in candidates.items():
         decision = decisions.get(candidate)
         if decision is None:
-            yield _found(evidence, found)
+            statement = _found(evidence, found)
         else:
             limits = [one for one in found if one.judged is not None]
-            yield _decided(evidence, decision, limits)
+            statement = _decided(evidence, decision, limits)
+        few = len(candidates) <= MOST_WITH_NOTES
+        yield statement if few else replace(statement, notes=statement.notes[:1])
 
 
 def _decided(evidence: Evidence, decision: Decision, limits: Sequence[Change]) -> Statement:
@@ -130,11 +135,12 @@ def _by_title(changes: Sequence[Change]) -> dict[str, list[Change]]:
 def _of_metric(evidence: Evidence, title: str, changes: list[Change]) -> str:
     changes.sort(key=_size, reverse=True)
     texts = []
-    for one in changes[:MOST_NAMED]:
+    most = MOST_NAMED if len(changes) <= MOST_NAMED else 1
+    for one in changes[:most]:
         place = _place(one)
         texts.append(f"{_effect(evidence, one)}{f' for {place}' if place else ''}")
-    if len(changes) > MOST_NAMED:
-        texts.append(f"and for {counted(len(changes) - MOST_NAMED, 'more cell')}")
+    if len(changes) > most:
+        texts.append(f"less for {counted(len(changes) - most, 'more cell')}")
     return f"{title} {', '.join(texts)}".strip()
 
 
