@@ -33,7 +33,7 @@ from runner.pipeline import Pipeline
 from runner.plan import make_plan, quick, select
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
-from runner.read import json_schema, read
+from runner.read import json_schema, read, text_of
 from runner.records.environment import Lock, ReadyImage, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
@@ -52,15 +52,16 @@ from runner.text import counted, listed, memory, one_line, size
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
     matrix = _matrix(options, asks=True)
+    start = replace(_start(options), text=text_of(options.matrix))
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
         described = runs.describe(
-            matrix, locked, _start(options), this_host(), engine.describe(), bases=bases
+            matrix, locked, start, this_host(), engine.describe(), bases=bases
         )
-        with runs.entered(described, _start(options), observer.note) as execution:
+        with runs.entered(described, start, observer.note) as execution:
             for warning in warnings(
                 matrix, execution.plan, engine.describe().cpus, options.matrix.parent
             ):

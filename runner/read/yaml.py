@@ -7,6 +7,8 @@ or read as in 1.2: ``010`` does not become 8, and ``on`` does not become true.
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,13 +67,31 @@ class _BadValueError(Exception):
 
 def load(path: Path) -> Source:
     """Return the content of a YAML file. ConfigError if nothing can be read from it."""
+    return parsed(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a YAML file. ConfigError if it is too large, or no text."""
+    with _named(str(path)):
+        return _text(path)
+
+
+def parsed(text: str, file: str) -> Source:
+    """Return the content of a YAML text, for messages that name ``file``."""
+    reader = _Reader()
+    with _named(file):
+        plain = reader.value(_root(text), ())
+    return Source(file, plain, reader.values, reader.keys, reader.texts, reader.problems)
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Turn the reason why nothing can be read into an error that names the file and the place."""
     try:
-        reader = _Reader()
-        plain = reader.value(_root(_text(path)), ())
+        yield
     except _BadFileError as error:
         where = "".join(f":{number}" for number in error.place or ())
-        raise ConfigError(f"{path}{where}: {error}") from None
-    return Source(str(path), plain, reader.values, reader.keys, reader.texts, reader.problems)
+        raise ConfigError(f"{file}{where}: {error}") from None
 
 
 def _text(path: Path) -> str:
