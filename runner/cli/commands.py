@@ -21,7 +21,7 @@ from runner.engines.caches import KIND as CACHE
 from runner.engines.caches import caches
 from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
-from runner.errors import ConfigError, EngineError, Exit, RunFolderError
+from runner.errors import ConfigError, EngineError, Exit, NothingSelectedError, RunFolderError
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
 from runner.judge import judge, read_goal
@@ -241,10 +241,25 @@ def replay(options: Options) -> Exit:
 
 
 def report(options: Options) -> Exit:
-    """Rebuild the report of a run from its folder."""
+    """Rebuild the report of a run from its folder, or print an issue about one of its cells."""
     folder = _run_to_report(options)
-    print(one_line(str(write_report(folder))))
+    if options.issue is None:
+        print(one_line(str(write_report(folder))))
+    else:
+        print(_issue(folder, options.issue), end="")
     return _gated(Exit.OK, folder) if options.gate else Exit.OK
+
+
+def _issue(folder: RunFolder, named: str) -> str:
+    """Return an issue about a cell; ConfigError if the run has no such cell."""
+    from runner.report.issue import issue_text
+
+    stored = folder.stored()
+    try:
+        cell = find_cell(stored.run.matrix, named)
+    except NothingSelectedError as error:  # one cell was named, none was selected
+        raise ConfigError(str(error)) from error
+    return issue_text(stored, cell.id)
 
 
 def _run_to_report(options: Options) -> RunFolder:

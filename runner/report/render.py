@@ -6,6 +6,7 @@ said. The templates escape everything they print, unless a filter returns markup
 
 import html
 import re
+from collections.abc import Sequence
 from functools import cache
 from urllib.parse import quote
 
@@ -59,6 +60,11 @@ def html_page(view: ReportView) -> str:
     )
 
 
+def issue(view: object) -> str:
+    """Return the text of an issue as Markdown."""
+    return _template("issue.md.j2").render(issue=view).rstrip() + "\n"
+
+
 def image_path(figure: Figure) -> str:
     """Return the path of the SVG of a figure, relative to the report."""
     return f"figures/{file_name(figure.name)}.svg"
@@ -101,6 +107,7 @@ def _template(name: str) -> Template:
     )
     environment.filters |= {
         "address": lambda path: Raw(quote(path, safe="/=,@")),
+        "code": _code,
         "drawn": lambda figure: Raw(figure.drawing.inline(file_name(figure.name))),
         "bar": lambda bar: Raw("" if bar is None else bar.inline()),
         "fenced": _fenced,
@@ -114,10 +121,14 @@ def _template(name: str) -> Template:
 
 
 def _fenced(lines: tuple[str, ...]) -> Raw:
-    log = _cut(lines)
-    longest = max(map(len, re.findall("`+", log)), default=0)
+    return _code(_cut(lines).split("\n") if lines else (), "text")
+
+
+def _code(lines: Sequence[str], language: str) -> Raw:
+    text = "\n".join(map(one_line, lines))
+    longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return Raw("\n".join([f"{fence}text", *([log] if lines else []), fence]))
+    return Raw("\n".join([f"{fence}{language}", *([text] if lines else []), fence]))
 
 
 def _cut(lines: tuple[str, ...]) -> str:
