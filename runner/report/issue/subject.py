@@ -93,8 +93,9 @@ def _direction(comparison: Comparison) -> str:
 def _counterpart(evidence: Evidence, cell: Cell) -> Cell | None:
     """Return what a cell is compared with, where there is no comparison yet or none at all."""
     matrix = evidence.run.matrix
-    named = (matrix.cell(pair.against) for pair in matrix.compare if pair.of == cell.id)
-    usual = (other for one, other in matrix.against_baseline() if one == cell)
+    compared = [pair.against for pair in matrix.compare if pair.of == cell.id]
+    named = [one for one in matrix.cells if one.id in compared]
+    usual = [other for one, other in matrix.against_baseline() if one == cell]
     baseline = matrix.baseline_cell()
     found = [*named, *usual, None if baseline == cell else baseline]
     return found[0]
