@@ -14,7 +14,7 @@ from runner.observer import Observer
 from runner.plan import quick
 from runner.prepare import observed
 from runner.prepare.recipe import dockerfile, image_key, ready, to_build, used
-from runner.read import Locked, read
+from runner.read import Locked, read, text_of
 from runner.records.environment import Base, Environment, Lock
 from runner.records.run import Run, Start
 from runner.records.study import Cell, Matrix, Status
@@ -163,6 +163,7 @@ def replay_start(study: BundledStudy, start: Start) -> Start:
         blocks=start.blocks or (plan.blocks if plan else None),
         seed=plan.seed if plan else start.seed,
         replay=True,
+        text=text_of(study.path),
     )
 
 

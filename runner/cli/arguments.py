@@ -64,6 +64,7 @@ class Options(NamedTuple):
     has_matrix: bool = False
     """Whether ``--matrix`` was given."""
     cell: str = ""
+    issue: str | None = None
     format: str = EXPORTS[0]
     output: Path | None = None
     for_python: tuple[str, ...] = ()
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
+    issue = "print an issue about a cell, for the maintainers of the framework; write no report"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
     add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
@@ -143,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run", "--until", until, metavar="GOAL")
     add("run", "--budget", budget, metavar="TIME", type=_seconds)
     add_flag("run report", "--gate", "exit with 4 if the policy says hold")
+    add("report", "--issue", issue, metavar="CELL")
     add_flag("plan", "--json", "print JSON")
     add("export", "--format", "default: requirements.txt", choices=EXPORTS)
     add("prepare", "--context", context, metavar="DIR", type=Path)

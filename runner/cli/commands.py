@@ -21,7 +21,7 @@ from runner.engines.caches import KIND as CACHE
 from runner.engines.caches import caches
 from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
-from runner.errors import ConfigError, EngineError, Exit, RunFolderError
+from runner.errors import ConfigError, EngineError, Exit, NothingSelectedError, RunFolderError
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
 from runner.judge import judge, read_goal
@@ -33,7 +33,7 @@ from runner.pipeline import Pipeline
 from runner.plan import make_plan, quick, select
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
-from runner.read import json_schema, read
+from runner.read import json_schema, read, text_of
 from runner.records.environment import Lock, ReadyImage, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
@@ -53,15 +53,16 @@ from runner.text import counted, listed, memory, one_line, size
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
     matrix = _matrix(options, asks=True)
+    start = replace(_start(options), text=text_of(options.matrix))
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
         described = runs.describe(
-            matrix, locked, _start(options), this_host(), engine.describe(), bases=bases
+            matrix, locked, start, this_host(), engine.describe(), bases=bases
         )
-        with runs.entered(described, _start(options), observer.note) as execution:
+        with runs.entered(described, start, observer.note) as execution:
             for warning in warnings(
                 matrix, execution.plan, engine.describe().cpus, options.matrix.parent
             ):
@@ -241,13 +242,28 @@ def replay(options: Options) -> Exit:
 
 
 def report(options: Options) -> Exit:
-    """Rebuild the report of a run from its folder."""
+    """Rebuild the report of a run from its folder, or print an issue about one of its cells."""
     folder = _run_to_report(options)
-    path = write_report(folder)
-    for line in report_answer(folder):
-        print(one_line(line))
-    print(f"report: {one_line(str(path))}")
+    if options.issue is not None:
+        print(_issue(folder, options.issue), end="")
+    else:
+        path = write_report(folder)
+        for line in report_answer(folder):
+            print(one_line(line))
+        print(f"report: {one_line(str(path))}")
     return _gated(Exit.OK, folder) if options.gate else Exit.OK
+
+
+def _issue(folder: RunFolder, named: str) -> str:
+    """Return an issue about a cell; ConfigError if the run has no such cell."""
+    from runner.report.issue import issue_text
+
+    stored = folder.stored()
+    try:
+        cell = find_cell(stored.run.matrix, named)
+    except NothingSelectedError as error:  # one cell was named, none was selected
+        raise ConfigError(str(error)) from error
+    return issue_text(stored, cell.id)
 
 
 def _run_to_report(options: Options) -> RunFolder:

@@ -33,7 +33,7 @@ from runner.read.problems import Keys, Problem, refused, unknown
 from runner.read.requirements import read_lines
 from runner.read.schema import ClaimSection, Document, json_schema
 from runner.read.validation import validated
-from runner.read.yaml import load
+from runner.read.yaml import load, text_of
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
     Cell,
@@ -47,7 +47,7 @@ from runner.records.study import (
 )
 from runner.text import quoted
 
-__all__ = ["Locked", "Outside", "json_schema", "read"]
+__all__ = ["Locked", "Outside", "json_schema", "read", "text_of"]
 
 
 def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it is frozen)

@@ -7,8 +7,11 @@ or read as in 1.2: ``010`` does not become 8, and ``on`` does not become true.
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,6 +28,8 @@ _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_PLAIN = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*|[0-9]+[kmgsh]", re.ASCII)
+_WIDTH, _LONGEST_LINE = 100, 80
 _NOT_STORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep; use fewer levels"
 _AMBIGUOUS = {
@@ -65,13 +70,31 @@ class _BadValueError(Exception):
 
 def load(path: Path) -> Source:
     """Return the content of a YAML file. ConfigError if nothing can be read from it."""
+    return parsed(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a YAML file. ConfigError if it is too large, or no text."""
+    with _named(str(path)):
+        return _text(path)
+
+
+def parsed(text: str, file: str) -> Source:
+    """Return the content of a YAML text, for messages that name ``file``."""
+    reader = _Reader()
+    with _named(file):
+        plain = reader.value(_root(text), ())
+    return Source(file, plain, reader.values, reader.keys, reader.texts, reader.problems)
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Turn the reason why nothing can be read into an error that names the file and the place."""
     try:
-        reader = _Reader()
-        plain = reader.value(_root(_text(path)), ())
+        yield
     except _BadFileError as error:
         where = "".join(f":{number}" for number in error.place or ())
-        raise ConfigError(f"{path}{where}: {error}") from None
-    return Source(str(path), plain, reader.values, reader.keys, reader.texts, reader.problems)
+        raise ConfigError(f"{file}{where}: {error}") from None
 
 
 def _text(path: Path) -> str:
@@ -268,3 +291,57 @@ def _storable(text: str) -> str:
     if found:
         raise _BadValueError(f"the character {quoted(found.group())} is not allowed; remove it")
     return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text in quotes unless it is a plain word: other readers take 1e3 for a number."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (its name in PyYAML)
+        return True
+
+    def represent_mapping(self, *given: Any, **named: Any) -> yaml.MappingNode:
+        node = super().represent_mapping(*given, **named)
+        length = sum(_characters(one) for pair in node.value for one in pair)
+        node.flow_style = length <= _LONGEST_LINE
+        return node
+
+    def represent_sequence(self, *given: Any, **named: Any) -> yaml.SequenceNode:
+        node = super().represent_sequence(*given, **named)
+        node.flow_style = all(isinstance(one, yaml.ScalarNode) for one in node.value)
+        return node
+
+
+def _characters(node: yaml.Node) -> int:
+    """Return about how long a value is in one line, into which no mapping fits."""
+    if isinstance(node, yaml.ScalarNode):
+        return len(node.value) + 2
+    if isinstance(node, yaml.SequenceNode) and node.flow_style:
+        return sum(map(_characters, node.value))
+    return _WIDTH
+
+
+def _word(dumper: _Dumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar(
+        _TAG + "str", text, style=None if _PLAIN.fullmatch(text) else '"'
+    )
+
+
+_Dumper.add_representer(str, _word)
+_Dumper.add_representer(Date, lambda dumper, date: _word(dumper, date.text))
+
+
+def dumped(plain: object) -> str:
+    """Return plain values as YAML text that ``parsed`` reads as the same values."""
+    written = _dumped(plain, as_it_is=True)
+    return written if written.replace("\n", "").isprintable() else _dumped(plain, as_it_is=False)
+
+
+def _dumped(plain: object, *, as_it_is: bool) -> str:
+    written: str = yaml.dump(
+        plain,
+        Dumper=_Dumper,
+        sort_keys=False,
+        width=_WIDTH,
+        allow_unicode=as_it_is,
+    )
+    return written

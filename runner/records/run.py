@@ -250,9 +250,9 @@ class Run(Record):
 class Start:
     """How the user wants a run to start.
 
-    ``root`` is the folder of the matrix, and ``matrix`` is its file, if there is one. Without
-    ``seed`` the run chooses one, and without ``blocks`` the matrix decides. A replay never
-    continues a run that has another seed.
+    ``root`` is the folder of the matrix, and ``matrix`` is its file, if there is one. The run
+    folder keeps its ``text``. Without ``seed`` the run chooses one, and without ``blocks`` the
+    matrix decides. A replay never continues a run that has another seed.
     """
 
     root: Path
@@ -262,3 +262,4 @@ class Start:
     seed: int | None = None
     replay: bool = False
     matrix: Path | None = None
+    text: str | None = None

@@ -54,6 +54,6 @@ def contents(stored: StoredRun) -> dict[str, str]:
         **{render.image_path(one): one.drawing.file() for one in report.figures},
         "summary.md": render.summary(report),
         ANSWER: render.terminal(report),
-        "report.html": render.html_page(report, export.downloads(stored.run, document)),
+        "report.html": render.html_page(report, export.downloads(stored, document)),
         REPORT: render.markdown(report),
     }

@@ -11,7 +11,7 @@ from runner.judge.records import Advice
 from runner.records import shown
 from runner.records.attempts import Attempts
 from runner.records.environment import EnvironmentRequest
-from runner.records.run import Run, TrialResult
+from runner.records.run import TrialResult
 from runner.records.study import Cell, Scale
 from runner.report import words
 from runner.report.changes import Change, asked, change
@@ -32,6 +32,7 @@ from runner.report.environments import names, reported
 from runner.report.evidence import Evidence
 from runner.report.records import ReportView
 from runner.report.render import Download
+from runner.runs.folder import StoredRun
 from runner.summarise import depends_on_speed, metric_value
 from runner.system.stored import dump
 from runner.text import one_line
@@ -53,12 +54,15 @@ def files(evidence: Evidence, document: ReportDocument) -> dict[str, str]:
     }
 
 
-def downloads(run: Run, document: ReportDocument) -> tuple[Download, ...]:
+def downloads(folder: StoredRun, document: ReportDocument) -> tuple[Download, ...]:
     """Return the files inside the page."""
+    run, text = folder.run, folder.matrix_text
     return (
         Download.of("report.json", "everything in this page, as data", as_json(document)),
         Download.of("results.csv", "one line for each trial", results_csv(document)),
-        Download.of("matrix.json", "the matrix, as it was read", dump(run.matrix).decode()),
+        Download.of("matrix.yaml", "the matrix", text)
+        if text is not None
+        else Download.of("matrix.json", "the matrix, as it was read", dump(run.matrix).decode()),
         Download.of("lock.json", "the packages of every environment", dump(run.lock).decode()),
     )
 

@@ -101,7 +101,7 @@ def summary(view: ReportView) -> str:
 
 def html_page(view: ReportView, downloads: Iterable[Download] = ()) -> str:
     """Return the report as one HTML page, which fetches nothing."""
-    script = _file("report.js")
+    script = re.sub(r"^ +(//.*\n)?", "", _file("report.js"), flags=re.MULTILINE)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template("report.html.j2").render(
         view=view,
@@ -152,6 +152,11 @@ def _wrapped(text: str, indent: str = "", first: str | None = None) -> str:
     )
 
 
+def issue(view: object) -> str:
+    """Return the text of an issue as Markdown."""
+    return _template("issue.md.j2").render(issue=view).rstrip() + "\n"
+
+
 def image_path(figure: Figure) -> str:
     """Return the path of the SVG of a figure, relative to the report."""
     return f"figures/{file_name(figure.name)}.svg"
@@ -194,6 +199,7 @@ def _template(name: str) -> Template:
     )
     environment.filters |= {
         "address": lambda path: Raw(quote(path, safe="/=,@")),
+        "code": _code,
         "drawn": lambda figure: Raw(figure.drawing.inline(file_name(figure.name))),
         "fenced": _fenced,
         "grid": _grid,
@@ -206,17 +212,21 @@ def _template(name: str) -> Template:
 
 
 def _fenced(lines: tuple[str, ...]) -> Raw:
-    log = _cut(lines)
-    longest = max(map(len, re.findall("`+", log)), default=0)
+    return _code(_cut(lines).split("\n") if lines else (), "text")
+
+
+def _code(lines: Sequence[str], language: str) -> Raw:
+    text = "\n".join(map(one_line, lines))
+    longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return Raw("\n".join([f"{fence}text", *([log] if lines else []), fence]))
+    return Raw("\n".join([f"{fence}{language}", *([text] if lines else []), fence]))
 
 
 def _cut(lines: tuple[str, ...]) -> str:
     return "\n".join(one_line(line).rstrip()[:CHARACTERS_OF_A_LINE] for line in lines)
 
 
-def _grid(table: Table, most: int) -> Raw:
+def _grid(table: Table, most: int = MOST_ROWS) -> Raw:
     """Return a table as Markdown; intervals are drawn with characters in a last column."""
     headers, rows = list(table.headers), table.rows[:most]
     texts = [["<br>".join(map(escape, text.split("\n"))) for text in row.texts] for row in rows]

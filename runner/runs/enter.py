@@ -17,7 +17,14 @@ from runner.records.environment import Base, Environment, Lock, SourceKind
 from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import identity, registry
-from runner.runs.folder import RunFolder, new_name, occupied, point_latest, run_folders
+from runner.runs.folder import (
+    MATRIX,
+    RunFolder,
+    new_name,
+    occupied,
+    point_latest,
+    run_folders,
+)
 from runner.system import alive, digest, git
 from runner.system.retry import Note
 from runner.text import listed
@@ -125,6 +132,8 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
             if earlier is not None:
                 for sentence in _kept(asked, run.matrix, plan, start):
                     note(sentence)
+            if start.text is not None:
+                folder.save_text(MATRIX, start.text)
             folder.save(plan)  # before run.json, which makes the folder a run
             folder.save(run)
             point_latest(folder)

@@ -4,6 +4,7 @@
 
     reports/<run-id>/
         run.json                what was known when the run began
+        matrix.yaml             the text of the matrix, as it was when the run last continued
         plan.json               the ordered trials
         images.json             the images that the run uses
         trials/<trial>.json     one result each, saved as soon as the trial ends
@@ -38,11 +39,12 @@ from runner.runs.files import disk, file_name
 from runner.system import atomic, safe
 from runner.text import quoted
 
-LATEST, LOCK = "latest", ".occupied"
+LATEST, LOCK, MATRIX = "latest", ".occupied", "matrix.yaml"
 FILES = {Run: "run.json", Plan: "plan.json", Images: "images.json"}
 LOG_TAIL_LINES = 40
 LOG_TAIL_BYTES = 1 << 16
 BEGINNING_BYTES = 1 << 14
+MATRIX_BYTES = 1 << 20
 DATE, DATE_LENGTH = "%Y%m%d-%H%M%S", 15
 
 
@@ -56,6 +58,8 @@ class StoredRun:
     results: tuple[TrialResult, ...]
     logs: Mapping[str, str]
     """The last lines of the log of every trial that is not ok, by trial id."""
+    matrix_text: str | None = None
+    """The text of the matrix, which anybody may have edited since; None in older runs."""
     refused: tuple[Refused, ...] = ()
     """The results that do not count, because they were edited or do not belong to the run."""
     edited: tuple[str, ...] = ()
@@ -202,6 +206,19 @@ class RunFolder:
         path = self.path / FILES[Images]
         return files.load(path, Images).images if os.path.lexists(path) else ()
 
+    def matrix_text(self) -> str | None:
+        """Read the text of the matrix; None in an older run, which has none.
+
+        DamagedError for a link, and RunFolderError for more text than a matrix may have.
+        """
+        path = self.path / MATRIX
+        with disk(path), contextlib.suppress(FileNotFoundError):
+            try:
+                return safe.read(path, limit=MATRIX_BYTES).decode(errors="replace")
+            except (safe.IrregularError, IsADirectoryError) as error:  # we never wrote that
+                raise files.damaged(path, str(error.strerror)) from error
+        return None
+
     def stored(self) -> StoredRun:
         """Read everything in the folder."""
         run, plan = self.run(), self.plan()
@@ -216,6 +233,7 @@ class RunFolder:
                 for result in results
                 if result.status is not Status.OK
             },
+            matrix_text=self.matrix_text(),
             refused=refused,
             edited=self.edited(),
         )

@@ -47,7 +47,9 @@ PUBLIC = {
     "execute.result",
     "judge.estimate",
     "judge.records",
+    "read.pruning",
     "report.evidence",
+    "report.issue",
     "report.render",
     "report.words",
 }

@@ -542,6 +542,19 @@ def test_an_edited_input_is_a_new_run(engine: WatchedEngine, name: str) -> None:
     assert engine.executed == ["model=one@b1.1"] * 2
 
 
+def test_a_run_keeps_the_newest_text_of_its_matrix(engine: WatchedEngine) -> None:
+    """The text may be edited between two commands, if the edit affects no measurement."""
+    study(engine)
+    assert main(["--blocks", "1"]) == Exit.OK
+    first = RunFolder(Path("reports/latest"))
+    assert first.stored().matrix_text == MATRIX
+    edited = f"# a comment with an \N{SNOWMAN}\n{MATRIX}title: edited\n"
+    Path("matrix.yaml").write_text(edited)
+    assert main(["--blocks", "2"]) == Exit.OK
+    assert len(folders()) == 1
+    assert first.stored().matrix_text == edited
+
+
 def test_changes_that_affect_no_measurement_continue_the_run(engine: WatchedEngine) -> None:
     """Claims, policy, titles and the number of blocks are not part of the key."""
     study(engine)

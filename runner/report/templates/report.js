@@ -15,13 +15,13 @@
   const counting = report.trials.filter((trial) => trial.counts && !trial.control);
   const trialsOf = new Map(report.cells.map((cell) => [cell.id, []]));
   counting.forEach((trial) => trialsOf.get(trial.cell)?.push(trial));
-  select();
+  const refresh = select();
   sort();
   explain();
   highlight();
   explore();
   environments();
-  all("a[download]").forEach(plainDownload);
+  all("a[download$='.gz']").forEach((link) => (link.onclick = savePlain));
   addEventListener("beforeprint", () => all("details").forEach((details) => (details.open = true)));
 
   // --- files inside the page ---
@@ -33,76 +33,102 @@
     return new Response(stream).text();
   }
 
-  function plainDownload(link) {
-    if (!link.download.endsWith(".gz")) return;
-    link.addEventListener("click", async (event) => {
-      event.preventDefault();
-      const address = URL.createObjectURL(new Blob([await unpacked(link)]));
-      element("a", { href: address, download: link.download.slice(0, -3) }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60000);
-    });
+  async function savePlain(event) {
+    event.preventDefault();
+    const href = URL.createObjectURL(new Blob([await unpacked(event.target)]));
+    element("a", { href, download: event.target.download.slice(0, -3) }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 60000);
   }
 
   // --- select cells and a metric; the address of the page holds the selection ---
 
   function select() {
-    const rows = all("[data-cell]").map((row) => ({ row, values: report.cells[row.dataset.cell].values, metric: row.dataset.metric }));
+    const rows = new Map(all("[data-cell]").map((row) => [row, { values: report.cells[row.dataset.cell].values, metric: row.dataset.metric }]));
     const parts = all("figure[data-metric], th[data-metric], td[data-metric]");
+    const loose = [...rows.keys()].filter((row) => row.tagName !== "TR");
     const choices = new Map();
     const tools = element("div", { className: "tools" });
     for (const axis of axes) {
       const values = [...new Set(report.cells.map((cell) => cell.values[axis]).filter((value) => value !== undefined))];
-      if (values.length > 1) add(axis, axis, values.map((value) => [value, value]));
+      if (values.length > 1) add(axis, values.map((value) => [value, value]));
     }
-    if (metrics.size > 1) add("metric", "metric", report.metrics.map((metric) => [metric.name, metric.title]));
-    if (!choices.size) return;
+    if (metrics.size > 1) add("metric", report.metrics.map((metric) => [metric.name, metric.title]));
     const reset = element("button", { type: "button", textContent: "show all" });
-    const shown = element("span", { role: "status", className: "note" });
+    const status = element("span", { role: "status", className: "note" });
     reset.onclick = () => { choices.forEach((choice) => (choice.value = "")); keep(); };
-    tools.append(reset, shown);
-    one(".about").after(tools);
+    tools.append(reset, status);
+    if (choices.size) one(".about").after(tools);
+    const tables = all("table").filter((table) => one("tr[data-cell]", table)).map((table) => {
+      const more = element("button", { type: "button" }), shown = { body: table.tBodies[0], most: 100, more };
+      more.onclick = () => { shown.most = Infinity; limit(shown); };
+      table.after(more);
+      return shown;
+    });
     addEventListener("hashchange", read);
+    addEventListener("beforeprint", () => tables.forEach((shown) => shown.more.click()));
     read();
+    return () => tables.forEach(limit);
 
-    function add(key, title, values) {
+    function add(key, values) {
       const choice = element("select", { name: key, onchange: keep }, new Option("all", ""));
       for (const [value, text] of values) choice.append(new Option(text, value));
       choices.set(key, choice);
-      tools.append(element("label", {}, `${title} `, choice));
+      tools.append(element("label", {}, `${key} `, choice));
     }
     function read() {
       const hash = location.hash.slice(1);
-      if (hash && !hash.includes("&") && document.getElementById(decodeURIComponent(hash))) return;
+      if (hash && !hash.includes("&") && document.getElementById(decodeURIComponent(hash))) return apply();
       const wanted = new URLSearchParams(hash);
       choices.forEach((choice, key) => {
-        const value = wanted.get(key) ?? "";
-        choice.value = [...choice.options].some((option) => option.value === value) ? value : "";
+        choice.value = wanted.get(key) ?? "";
+        if (choice.selectedIndex < 0) choice.value = "";
       });
       apply();
     }
     function keep() {
       const wanted = new URLSearchParams();
       choices.forEach((choice, key) => choice.value && wanted.set(key, choice.value));
-      // A last, empty part tells a selection from the address of a row.
+      // The "&" at the end tells a selection from the address of a row.
       history.replaceState(null, "", wanted.size ? `#${wanted}&` : location.pathname + location.search);
       apply();
     }
     function apply() {
+      const wanted = [...choices].filter(([key, choice]) => key !== "metric" && choice.value);
       const metric = choices.get("metric")?.value ?? "";
-      const wanted = [...choices].filter(([key, choice]) => key !== "metric" && choice.value).map(([key, choice]) => [key, choice.value]);
       let count = 0;
-      for (const { row, values, metric: own } of rows) {
-        row.hidden = wanted.some(([axis, value]) => values[axis] !== value) || Boolean(metric && own && own !== metric);
-        if (!row.hidden) count += 1;
+      for (const about of rows.values()) {
+        about.fits = wanted.every(([axis, choice]) => about.values[axis] === choice.value) && !(metric && about.metric && about.metric !== metric);
+        count += about.fits;
       }
-      for (const part of parts) part.hidden = Boolean(metric) && part.dataset.metric !== metric;
+      for (const part of parts) part.hidden = metric !== "" && part.dataset.metric !== metric;
+      for (const row of loose) row.hidden = !rows.get(row).fits;
       for (const box of all("#cells .scroll")) {
         const heads = all("th[data-metric]", box);
         box.hidden = heads.length > 0 && heads.every((head) => head.hidden);
       }
-      const active = wanted.length > 0 || metric !== "";
-      if (active) all("#answer details:not(.how)").forEach((details) => (details.open = true));
-      shown.textContent = active ? `${count} of ${rows.length} rows` : "";
+      tables.forEach(limit);
+      status.textContent = count < rows.size ? `${count} of ${rows.size} rows` : "";
+    }
+    // Shows the first rows that fit. A browser needs a second to lay out thousands.
+    function limit({ body, most, more }) {
+      let count = 0;
+      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      for (const row of body.rows) {
+        const fits = rows.get(row)?.fits ?? true;
+        count += fits;
+        row.hidden = !fits || (count > most && row !== target);
+        if (!row.hidden) dress(row);
+      }
+      more.hidden = count <= most;
+      more.textContent = `show all ${count} rows`;
+    }
+  }
+
+  // Only the numbers of rows that are shown become buttons.
+  function dress(row) {
+    for (const cell of all("td[data-metric][data-v]", row)) {
+      if (one("button", cell)) continue;
+      cell.append(element("button", { type: "button", title: "How was this computed?" }, ...cell.childNodes));
     }
   }
 
@@ -120,6 +146,7 @@
         const keyed = [...body.rows].map((row) => [key(row.cells[head.cellIndex]), row]);
         keyed.sort(([a], [b]) => (up ? 1 : -1) * order(a, b));
         body.append(...keyed.map(([, row]) => row));
+        refresh();
       };
     }
     function key(cell) {
@@ -137,13 +164,9 @@
   function explain() {
     const dialog = element("dialog");
     document.body.append(dialog);
-    for (const cell of all("#cells td[data-metric][data-v]")) {
-      const button = element("button", { type: "button", title: "How was this computed?" }, ...cell.childNodes);
-      cell.append(button);
-    }
     one("#cells")?.addEventListener("click", (event) => {
-      const cell = event.target.closest("td[data-metric][data-v]");
-      if (!cell || !event.target.closest("button")) return;
+      const cell = event.target.closest("td button")?.closest("td");
+      if (!cell) return;
       const about = report.cells[cell.parentNode.dataset.cell];
       const metric = metrics.get(cell.dataset.metric);
       const trials = trialsOf.get(about.id).filter((trial) => metric.name in trial.numbers);
@@ -158,11 +181,11 @@
   }
 
   function table(titles, rows) {
-    const line = (tag, texts) => element("tr", {}, ...texts.map((text) => (text instanceof Node ? element(tag, {}, text) : element(tag, { textContent: text }))));
+    const line = (tag, texts) => element("tr", {}, ...texts.map((textContent) => element(tag, { textContent })));
     return element("table", {}, element("thead", {}, line("th", titles)), element("tbody", {}, ...rows.map((texts) => line("td", texts))));
   }
   function short(number) {
-    return number === null || number === undefined ? "\u2014" : String(Number(number.toPrecision(5)));
+    return number === null ? "\u2014" : String(Number(number.toPrecision(5)));
   }
 
   // --- a dot that is pointed at lights up its block everywhere ---
@@ -253,10 +276,11 @@
     function signed(number, chosen) {
       return `${number < 0 ? "\u2212" : "+"}${Number(Math.abs(number).toPrecision(3))} ${unitOf(chosen)}`.trim();
     }
-    function mean(numbers) { return numbers.reduce((sum, number) => sum + number, 0) / numbers.length; }
+    function mean(numbers) { return sum(numbers) / numbers.length; }
+    function sum(numbers) { return numbers.reduce((total, number) => total + number, 0); }
     function variance(numbers) {
       const middle = mean(numbers);
-      return numbers.reduce((sum, number) => sum + (number - middle) ** 2, 0) / (numbers.length - 1);
+      return sum(numbers.map((number) => (number - middle) ** 2)) / (numbers.length - 1);
     }
     function median(numbers) {
       const sorted = numbers.sort((a, b) => a - b), half = sorted.length / 2;

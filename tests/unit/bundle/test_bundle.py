@@ -148,6 +148,7 @@ def test_a_replay_reproduces(
     assert there.loaded == [INTERPRETER.minor]
     assert there.built == [LABEL]
     replay = RunFolder(Path("there/replays/latest"))
+    assert replay.stored().matrix_text == Path("matrix.yaml").read_text()
     assert replay.plan() == first
     assert {one.status for one in replay.results()} == {Status.OK}
     assert (replay.path / "replay.md").read_text() in said

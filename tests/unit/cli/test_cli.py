@@ -56,6 +56,7 @@ ROOT = Path(__file__).parents[3]
         ("-s a=1,2 -s b=* --seed 7", Options(select=("a=1,2", "b=*"), seed=7)),
         ("-s plan", Options(select=("plan",))),
         ("--reports lock --new", Options(reports=Path("lock"), new=True)),
+        ("report x --issue a=1", Options(verb="report", run="x", issue="a=1")),
         ("report plan --reports clean", Options(verb="report", reports=Path("clean"), run="plan")),
         ("prepare --context lock", Options(verb="prepare", context=Path("lock"))),
         ("clean --yes --all", Options(verb="clean", yes=True, all=True)),

@@ -304,6 +304,29 @@ def test_older_files_have_no_digest(folder: RunFolder) -> None:
     assert len(stored.results) == len(stored_results())
 
 
+def test_the_text_of_the_matrix_is_read_if_there_is_one(folder: RunFolder) -> None:
+    """Older runs have none; bytes that are no text do no harm."""
+    assert folder.stored().matrix_text is None
+    folder.save_text("matrix.yaml", "format: 1\n")
+    assert folder.stored().matrix_text == "format: 1\n"
+    (folder.path / "matrix.yaml").write_bytes(b"name: \xff")
+    assert folder.stored().matrix_text == "name: \N{REPLACEMENT CHARACTER}"
+
+
+def test_the_text_of_the_matrix_is_a_small_regular_file(folder: RunFolder, tmp_path: Path) -> None:
+    """A link may lead anywhere, and a large file takes all memory."""
+    path = folder.path / "matrix.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**20 + 1)
+    with pytest.raises(RunFolderError, match="larger than the limit"):
+        folder.stored()
+    path.unlink()
+    (tmp_path / "secret").write_text("secret")
+    path.symlink_to(tmp_path / "secret")
+    with pytest.raises(DamagedError, match="is a link"):
+        folder.stored()
+
+
 def test_the_temporary_files_of_a_killed_process_are_removed(folder: RunFolder) -> None:
     """Complete files and the lock stay."""
     folder.save_result(stored_results()[0], "a log")
