@@ -81,7 +81,7 @@ OWNERS = {
     "yaml": {"read.yaml"},
     "jinja2": {"report.render"},
     "markupsafe": {"report.render"},
-    "numpy": {"judge.estimate", "inside.matched"},
+    "numpy": {"inside.matched"},
     "tabulate": {"report.render"},
     "rich": {"cli.screen"},
     "scipy": {"judge.estimate"},
