@@ -21,7 +21,7 @@ process ends, for whatever reason.
 import contextlib
 import fcntl
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -31,7 +31,7 @@ from runner.records.environment import Image, Images
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
 from runner.runs import files
-from runner.runs.checks import Refused, refusals
+from runner.runs.checks import Expected, Refused, expected, refusals
 from runner.runs.files import disk, file_name
 from runner.system import atomic, safe
 from runner.text import quoted
@@ -145,8 +145,8 @@ class RunFolder:
 
     def checked(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
         """Read the results of a run that count, ordered by start time, and which do not count."""
-        images = {one.id for one in self.images()}
-        found = [_checked(path, run, plan, images) for path in self._result_paths()]
+        wanted = expected(run, plan, {one.id for one in self.images()})
+        found = [_checked(path, wanted) for path in self._result_paths()]
         results = _by_start(one for one in found if isinstance(one, TrialResult))
         return results, tuple(one for one in found if isinstance(one, Refused))
 
@@ -156,12 +156,12 @@ class RunFolder:
         The disk or somebody else changed them, since we never write half a file. Their trials count
         as not executed. A refused result has its new name.
         """
-        images = {one.id for one in self.images()}
+        wanted = expected(run, plan, {one.id for one in self.images()})
         results: list[TrialResult] = []
         refused: list[Refused] = []
         for path in self._result_paths():
             try:
-                found = _checked(path, run, plan, images)
+                found = _checked(path, wanted)
             except DamagedError:
                 found = Refused(path.name, "it is damaged")
             if isinstance(found, TrialResult):
@@ -213,12 +213,12 @@ class RunFolder:
         return ""
 
 
-def _checked(path: Path, run: Run, plan: Plan, images: Collection[str]) -> TrialResult | Refused:
+def _checked(path: Path, run: Expected) -> TrialResult | Refused:
     """Return the result in a file, or why it does not count; DamagedError if there is none."""
     result, edited = files.examine(path, TrialResult)
     if edited or result.format < min(run.format, files.SEALED):
         return Refused(path.name, "it was edited after it was saved", edited=True)
-    reason = next(refusals(result, path.name, run, plan, images), None)
+    reason = next(refusals(result, path.name, run), None)
     return result if reason is None else Refused(path.name, reason)
 
 
