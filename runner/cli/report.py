@@ -1,5 +1,9 @@
 """The command ``report``. It needs no engine and no lock, so it loads nothing that others need."""
 
+import contextlib
+import gc
+from collections.abc import Iterator
+
 from runner.cli.arguments import Options
 from runner.errors import Exit, RunFolderError
 from runner.report import write as write_report
@@ -10,7 +14,9 @@ from runner.text import one_line
 def report(options: Options) -> Exit:
     """Rebuild the report of a run from its folder."""
     folder = _run_to_report(options)
-    print(one_line(str(write_report(folder))))
+    with _without_garbage_collection():
+        path = write_report(folder)
+    print(one_line(str(path)))
     return gated(Exit.OK, folder) if options.gate else Exit.OK
 
 
@@ -28,6 +34,16 @@ def _run_to_report(options: Options) -> RunFolder:
             f"--matrix {options.matrix}`."
         )
     return found[0]
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Look for no garbage: a report makes little, and the search takes a tenth of its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def gated(code: Exit, folder: RunFolder) -> Exit:

@@ -148,12 +148,15 @@ class Origin(Enum):
     @property
     def from_launcher(self) -> bool:
         """Whether the launcher measures it, so that the script need not do anything."""
-        return self in {Origin.WALL_TIME, Origin.CPU_TIME, Origin.PEAK_MEMORY}
+        return self in _FROM_LAUNCHER
 
     @property
     def from_file(self) -> bool:
         """Whether it is in a file that the script writes."""
         return self in {Origin.JSON, Origin.CSV, Origin.BENCHMARK}
+
+
+_FROM_LAUNCHER = frozenset({Origin.WALL_TIME, Origin.CPU_TIME, Origin.PEAK_MEMORY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,12 +128,16 @@ class RunFolder:
 
     def run(self) -> Run:
         """Read what was known when the run began."""
+        return self._examined_run()[0]
+
+    def _examined_run(self) -> tuple[Run, bool]:
+        """Read the run, and whether it was edited after it was saved."""
         path = self.path / FILES[Run]
-        run = files.load(path, Run)
+        run, is_edited = files.examine(path, Run)
         problem = _contradiction(run.matrix)
         if problem is not None:
             raise files.damaged(path, problem)
-        return run
+        return run, is_edited
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
@@ -145,8 +149,10 @@ class RunFolder:
 
     def checked(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
         """Read the results of a run that count, ordered by start time, and which do not count."""
-        wanted = expected(run, plan, {one.id for one in self.images()})
-        found = [_checked(path, wanted) for path in self._result_paths()]
+        return self._checked(expected(run, plan, {one.id for one in self.images()}))
+
+    def _checked(self, run: Expected) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+        found = [_checked(path, run) for path in self._result_paths()]
         results = _by_start(one for one in found if isinstance(one, TrialResult))
         return results, tuple(one for one in found if isinstance(one, Refused))
 
@@ -181,17 +187,27 @@ class RunFolder:
 
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""
+        return self._examined_images()[0]
+
+    def _examined_images(self) -> tuple[tuple[Image, ...], bool]:
+        """Read the images, and whether their file was edited after it was saved."""
         path = self.path / FILES[Images]
-        return files.load(path, Images).images if os.path.lexists(path) else ()
+        if not os.path.lexists(path):
+            return (), False
+        images, is_edited = files.examine(path, Images)
+        return images.images, is_edited
 
     def stored(self) -> StoredRun:
         """Read everything in the folder."""
-        run, plan = self.run(), self.plan()
-        results, refused = self.checked(run, plan)
+        run, run_edited = self._examined_run()
+        plan, plan_edited = files.examine(self.path / FILES[Plan], Plan)
+        images, images_edited = self._examined_images()
+        results, refused = self._checked(expected(run, plan, {one.id for one in images}))
+        edited = {Run: run_edited, Plan: plan_edited, Images: images_edited}
         return StoredRun(
             run=run,
             plan=plan,
-            images=self.images(),
+            images=images,
             results=results,
             logs={
                 result.trial.id: self._log_tail(result.trial.id)
@@ -199,11 +215,11 @@ class RunFolder:
                 if result.status is not Status.OK
             },
             refused=refused,
-            edited=self.edited(),
+            edited=tuple(FILES[kind] for kind, is_edited in edited.items() if is_edited),
         )
 
     def _result_paths(self) -> list[Path]:
-        return sorted(self._folder("trials").glob("*.json"))
+        return sorted(self._folder("trials").glob("*.json"), key=lambda path: path.name)
 
     def _log_tail(self, trial: str) -> str:
         path = self._folder("logs") / f"{file_name(trial)}.log"
