@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.commands import ROOT, measure
-from runner.text import size
 from tests.support.large import large_run
 
 ROUNDS = 5
@@ -43,7 +42,7 @@ def main() -> int:
         pages = {name: (folder / "report.html").stat().st_size for name, folder in folders.items()}
     print(f"{'command':22} {'CPU s':>6} {'vs peer':>8} {'limit':>6} {'report.html':>12}")
     for name, seconds in costs.items():
-        limit = f"{LIMITS[name]:6.1f} {size(pages[name]):>12}" if name in LIMITS else ""
+        limit = f"{LIMITS[name]:6.1f} {pages[name] / 1000:>9,.0f} KB" if name in LIMITS else ""
         print(f"{name:22} {seconds:6.2f} {seconds / costs[PEER]:7.1f}x {limit}".rstrip())
     over = [name for name, limit in LIMITS.items() if costs[name] > limit]
     print(f"median of {rounds} rounds; over the limit: {', '.join(over) or 'none'}")

@@ -93,7 +93,7 @@ def _record(
         records = {one.__name__ for one in Record.__subclasses__()}  # pydantic names what it tried
         path = tuple(part for part in first["loc"] if part not in records)
         raise _invalid(path, first["msg"].removeprefix("Value error, ")) from error
-    if any(_problem(value) for value in _values(record)):
+    if _has_problem(record):
         raise next(
             _invalid(path, problem)
             for path, value in leaves(record)
@@ -102,20 +102,23 @@ def _record(
     return record
 
 
-def _values(record: Record) -> Iterator[int | datetime]:
-    """Yield the numbers and instants in a record, several times faster than ``leaves``."""
+def _has_problem(record: Record) -> bool:
+    """Whether a single value in the record has a problem; much faster than ``leaves``."""
     parts: list[object] = [record]
     for part in parts:  # it grows meanwhile
-        if type(part) in _WITHOUT_PROBLEMS:
+        kind = type(part)
+        if kind in _WITHOUT_PROBLEMS:
             continue
-        if isinstance(part, int | datetime):
-            yield part
+        if kind is int or kind is datetime:
+            if _problem(part):
+                return True
         elif isinstance(part, tuple):
             parts += part
         elif isinstance(part, Mapping):
             parts += part.values()
         elif dataclasses.is_dataclass(part):
             parts += [getattr(part, name) for name in part.__dataclass_fields__]
+    return False
 
 
 def _problem(value: object) -> str | None:
