@@ -23,6 +23,8 @@ _TERMINAL_SEQUENCE = re.compile(
 
 def printable(text: str) -> str:
     r"""Return the text with line breaks kept and other control characters spelt out: ``\x07``."""
+    if _is_plain(text):
+        return text
     return "".join(
         character if character.isprintable() or character in {"\n", NO_BREAK_SPACE}
         else character.encode("unicode_escape").decode()
@@ -36,6 +38,8 @@ def one_line(text: str) -> str:
     White space becomes spaces, terminal sequences are dropped, and other control characters are
     spelt out.
     """
+    if _is_plain(text):
+        return text
     plain = _TERMINAL_SEQUENCE.sub("", text).expandtabs()
     return printable(
         "".join(
@@ -43,6 +47,11 @@ def one_line(text: str) -> str:
             for character in plain
         )
     )
+
+
+def _is_plain(text: str) -> bool:
+    """Whether the text is one printable line, as nearly all texts are; this is a fast check."""
+    return text.replace(NO_BREAK_SPACE, "").isprintable()
 
 
 def shortened(text: str, limit: int = 240) -> str:

@@ -61,13 +61,18 @@ def _execute(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     # We use no plugin of pydantic; looking for them reads the metadata of every package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from runner.cli.commands import COMMANDS  # noqa: PLC0415
     from runner.system import child  # noqa: PLC0415
 
     if not os.path.isabs(os.path.expanduser("~")):  # noqa: PTH111, PTH117 (fails without a home)
         os.environ["HOME"] = NO_HOME
     # The SDK starts programs that keep passwords; the working folder must not provide them.
     os.environ["PATH"] = os.pathsep.join(child.folders()) or os.devnull
+    if options.verb == "report":  # it needs no engine, whose modules load slowly
+        from runner.cli.report import report  # noqa: PLC0415
+
+        return report(options)
+    from runner.cli.commands import COMMANDS  # noqa: PLC0415
+
     return COMMANDS[options.verb](options)
 
 

@@ -16,32 +16,31 @@ from runner.cli.arguments import Options
 from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
 from runner.cli.progress import Progress
+from runner.cli.report import gated, report
+from runner.cli.study import known_lock, outside_of, the_matrix
 from runner.cli.warnings import warnings
 from runner.engines.caches import KIND as CACHE
 from runner.engines.caches import caches
 from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
-from runner.errors import ConfigError, EngineError, Exit, NothingSelectedError, RunFolderError
+from runner.errors import ConfigError, EngineError, Exit
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
-from runner.judge import judge, read_goal
-from runner.judge.records import Advice
+from runner.judge import read_goal
 from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
-from runner.lock.file import lock_path, read_lock, write_lock
+from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
-from runner.plan import make_plan, quick, select
+from runner.plan import make_plan
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
 from runner.records.environment import Lock, ReadyImage, Unsupported
 from runner.records.run import EngineFacts, Start
 from runner.records.study import Matrix, Status
-from runner.report import answer as report_answer
-from runner.report import write as write_report
 from runner.runs import enter as runs
 from runner.runs import registry
-from runner.runs.folder import RunFolder, find_run, newest_run
+from runner.runs.folder import RunFolder, newest_run
 from runner.system import alive, cores, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
 from runner.system.retry import Note
@@ -52,7 +51,7 @@ from runner.text import counted, listed, memory, one_line, size
 
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
-    matrix = _matrix(options, asks=True)
+    matrix = the_matrix(options, asks=True)
     start = replace(_start(options), text=text_of(options.matrix))
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
@@ -68,12 +67,12 @@ def run(options: Options) -> Exit:
             ):
                 observer.note(f"warning: {warning}")
             code = Pipeline(execution, engine, observer, goal, options.budget).run()
-            return _gated(code, execution.folder) if options.gate else code
+            return gated(code, execution.folder) if options.gate else code
 
 
 def lock(options: Options) -> Exit:
     """Resolve every environment that is not locked yet, and write the lock."""
-    matrix = _matrix(options, asks=True)
+    matrix = the_matrix(options, asks=True)
     with Progress(sys.stdout) as observer:
         locked = _locked(options, matrix, observer)
         count = counted(len(locked.entries), "environment")
@@ -89,7 +88,7 @@ def lock(options: Options) -> Exit:
 
 def plan(options: Options) -> Exit:
     """Show what would run, what must be built, and how long it takes."""
-    matrix, locked = _matrix(options), _known_lock(options)
+    matrix, locked = the_matrix(options), known_lock(options)
     planned = make_plan(matrix, options.seed or 0, options.blocks)
     images = engines.images(options.engine, this_host().id)
     found = preview.preview(matrix, planned, locked, images)
@@ -104,7 +103,7 @@ def plan(options: Options) -> Exit:
 
 def prepare(options: Options) -> Exit:
     """Build the missing images, or write their build contexts."""
-    matrix = _matrix(options, asks=True)
+    matrix = the_matrix(options, asks=True)
     with _engine(options) as (engine, observer):
         locked = _locked(options, matrix, observer, engine)
         if options.context is not None:
@@ -129,7 +128,7 @@ def prepare(options: Options) -> Exit:
 
 def explain(options: Options) -> Exit:
     """Show for each trial of a cell whether it would run, and why."""
-    matrix = _matrix(options)
+    matrix = the_matrix(options)
     cell = find_cell(matrix, options.cell)
     found = newest_run(matrix, options.reports)
     if found is None:
@@ -140,7 +139,7 @@ def explain(options: Options) -> Exit:
     if options.engine not in {"auto", engine.name}:
         engine = replace(engine, name=options.engine, version="any")
     start = _start(options)
-    lock = _known_lock(options)
+    lock = known_lock(options)
     now = runs.describe(
         matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
     )
@@ -156,8 +155,8 @@ def export(options: Options) -> Exit:
     from runner.python.addresses import configured
     from runner.python.index import Index
 
-    cell = find_cell(_matrix(options), options.cell)
-    entry = _known_lock(options).entry(cell.request)
+    cell = find_cell(the_matrix(options), options.cell)
+    entry = known_lock(options).entry(cell.request)
     if entry is None:
         raise ConfigError(f"{cell.id} is not locked yet; run `python -m runner lock` first.")
     if isinstance(entry, Unsupported):
@@ -175,7 +174,7 @@ def doctor(options: Options) -> Exit:
     """Check whether this machine can run the matrix, and how precisely it measures."""
     from runner.doctor import as_text, examine
 
-    matrix, locked, machine = _matrix(options), _known_lock(options), this_host()
+    matrix, locked, machine = the_matrix(options), known_lock(options), this_host()
     sound = True
     with contextlib.ExitStack() as at_the_end:
         at_the_end.enter_context(alive.shown())
@@ -194,7 +193,7 @@ def bundle(options: Options) -> Exit:
     from runner.bundle.pack import BundleContents, pack, run_to_pack
     from runner.bundle.wheels import this_python
 
-    matrix = _matrix(options, asks=True)
+    matrix = the_matrix(options, asks=True)
     target = options.output or Path(f"{matrix.name}{ENDING}")
     with _engine(options) as (engine, observer):
         contents = run_to_pack(matrix, options.matrix, options.reports, options.run, observer.note)
@@ -202,7 +201,7 @@ def bundle(options: Options) -> Exit:
             locked = _locked(options, matrix, observer, engine)
             contents = BundleContents(matrix=matrix, lock=locked, path=options.matrix, run=None)
         else:
-            provide_wheels(contents.matrix, contents.lock, _outside(options, asks=False))
+            provide_wheels(contents.matrix, contents.lock, outside_of(options, asks=False))
         pack(contents, engine, options.for_python or (this_python(),), target, observer.note)
         observer.note(f"{target}: {size(target.stat().st_size)}")
         script = shlex.quote(f"{folder_of(target)}/{SCRIPT}")
@@ -239,45 +238,6 @@ def replay(options: Options) -> Exit:
             code, text = compare(study.run, execution.folder)
     print(text)
     return code
-
-
-def report(options: Options) -> Exit:
-    """Rebuild the report of a run from its folder, or print an issue about one of its cells."""
-    folder = _run_to_report(options)
-    if options.issue is not None:
-        print(_issue(folder, options.issue), end="")
-    else:
-        path = write_report(folder)
-        for line in report_answer(folder):
-            print(one_line(line))
-        print(f"report: {one_line(str(path))}")
-    return _gated(Exit.OK, folder) if options.gate else Exit.OK
-
-
-def _issue(folder: RunFolder, named: str) -> str:
-    """Return an issue about a cell; ConfigError if the run has no such cell."""
-    from runner.report.issue import issue_text
-
-    stored = folder.stored()
-    try:
-        cell = find_cell(stored.run.matrix, named)
-    except NothingSelectedError as error:  # one cell was named, none was selected
-        raise ConfigError(str(error)) from error
-    return issue_text(stored, cell.id)
-
-
-def _run_to_report(options: Options) -> RunFolder:
-    """Return the named run, or the newest one of the given matrix, or the newest of all."""
-    if options.run is not None or not options.has_matrix:
-        return find_run(options.reports, options.run)
-    matrix = _matrix(options)
-    found = newest_run(matrix, options.reports)
-    if found is None:
-        raise RunFolderError(
-            f"{options.reports} contains no run of {matrix.name}; start one with `python -m runner "
-            f"--matrix {options.matrix}`."
-        )
-    return found[0]
 
 
 def schema(_: Options) -> Exit:
@@ -361,15 +321,6 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
 # --- steps that several commands share ---
 
 
-def _matrix(options: Options, *, asks: bool = False) -> Matrix:
-    """Read the matrix, with the selection, ``--quick`` and ``--blocks`` applied.
-
-    With ``asks``, the package index may be asked for the versions of a range.
-    """
-    matrix = select(read(options.matrix, _outside(options, asks=asks)), options.select)
-    return quick(matrix, options.blocks or 1) if options.quick else matrix
-
-
 @contextlib.contextmanager
 def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, warn about an unsuitable CPU, and clean up after killed runs."""
@@ -426,7 +377,7 @@ def _locked(
 
     Only images need an engine for that; without ``engine`` it is looked for then.
     """
-    path, before = lock_path(options.matrix), _known_lock(options)
+    path, before = lock_path(options.matrix), known_lock(options)
     known = before
     absent, ranges = missing(matrix, known), ranges_of(matrix)
 
@@ -465,16 +416,6 @@ def _locked(
     return known
 
 
-def _outside(options: Options, *, asks: bool) -> Outside:
-    """Return what the matrix mentions without containing it."""
-    asks = asks and not options.locked
-    return Outside(options.matrix, _known_lock(options), asks=asks, reports=options.reports)
-
-
-def _known_lock(options: Options) -> Lock:
-    return read_lock(lock_path(options.matrix))
-
-
 def _start(options: Options) -> Start:
     return Start(
         root=options.matrix.parent,
@@ -484,13 +425,6 @@ def _start(options: Options) -> Start:
         blocks=options.blocks,
         seed=options.seed,
     )
-
-
-def _gated(code: Exit, folder: RunFolder) -> Exit:
-    """Return 4 if the policy says hold for any candidate, else the given code."""
-    stored = folder.stored()
-    decisions = judge(stored.run.matrix, stored.plan, stored.results).decisions
-    return Exit.HOLD if any(one.advice is Advice.HOLD for one in decisions) else code
 
 
 def _agreed(question: str) -> bool:

@@ -11,7 +11,7 @@ from statistics import median
 
 from runner.judge import estimate as statistics
 from runner.judge.quantity import quantity
-from runner.judge.records import FEWEST_BLOCKS, Check, Comparison, Estimate, Forecast, Look, Verdict
+from runner.judge.records import FEWEST_BLOCKS, Check, Comparison, Forecast, Look, Verdict
 from runner.judge.samples import Samples, changes
 from runner.records import units
 from runner.records.run import TrialResult
@@ -70,20 +70,17 @@ def _with_holm(samples: Samples, look: Look) -> Iterator[Comparison]:
 
 def _screening(samples: Samples, look: Look) -> Iterator[Comparison]:
     """Select differences by their rate of false discoveries, and widen all intervals for that."""
-    asked = _screened(samples.matrix)
-    found = [measure(samples, one, look.level) for one in asked]
+    drafts = [_draft(samples, one, look.level) for one in _screened(samples.matrix)]
     p_values = {
-        at: one.estimate.p
-        for at, one in enumerate(found)
-        if one.estimate and one.verdict is not Verdict.NO_COMPARISON
+        at: one.estimate.p for at, one in enumerate(drafts) if one.estimate and not one.reason
     }
     adjusted = statistics.benjamini_hochberg(list(p_values.values()))
     error = 1 - look.level
     selected = {at for at, p in zip(p_values, adjusted, strict=True) if p < error}
     level = 1 - max(1, len(selected)) * error / max(1, len(p_values))
-    for at, one in enumerate(found):
-        wide = measure(samples, asked[at], level) if at in p_values else one
-        yield wide if at in selected else _withdrawn(wide, f"{len(p_values)} screened comparisons")
+    for at, draft in enumerate(drafts):
+        one = _judged(_at_level(draft, level))
+        yield one if at in selected else _withdrawn(one, f"{len(p_values)} screened comparisons")
 
 
 def _withdrawn(comparison: Comparison, among: str) -> Comparison:
@@ -124,6 +121,11 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
 
     With ``control`` the cell ``of`` is the control of ``against``.
     """
+    return _judged(_draft(samples, asked, level, control=control))
+
+
+def _draft(samples: Samples, asked: Asked, level: float, *, control: bool = False) -> Comparison:
+    """Return a comparison without its verdict; with a reason, if there cannot be one."""
     of, against = samples.of(asked.of, control=control), samples.of(asked.against)
     judged = quantity(samples, asked.metric, of, against)
     draft = Comparison(
@@ -172,7 +174,7 @@ def measure(samples: Samples, asked: Asked, level: float, *, control: bool = Fal
     elif estimate is None:
         reason = "the numbers are too large for arithmetic"
     else:
-        return _judged(draft, estimate)
+        reason = ""
     return replace(draft, reason=reason)
 
 
@@ -199,8 +201,18 @@ def _missing(samples: Samples, cell: str, results: Sequence[TrialResult]) -> str
     return f"the machine disturbed every trial of {cell}"
 
 
-def _judged(draft: Comparison, estimate: Estimate) -> Comparison:
+def _at_level(draft: Comparison, level: float) -> Comparison:
+    """Return the draft with its interval at another level, if it gets a verdict."""
+    if draft.estimate is None or draft.reason:
+        return draft
+    return replace(draft, estimate=statistics.at_level(draft.estimate, level))
+
+
+def _judged(draft: Comparison) -> Comparison:
     """Read the verdict from the interval; nothing else decides."""
+    estimate = draft.estimate
+    if estimate is None or draft.reason:
+        return draft
     if draft.identical or estimate.sd == estimate.mean == 0:
         reason = f"the same numbers in each of {estimate.n} blocks"
         return replace(draft, identical=True, verdict=Verdict.EQUIVALENT, reason=reason)

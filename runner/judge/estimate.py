@@ -5,13 +5,13 @@ blocks get a paired t interval, differences over seeds get Welch's. ``docs/stati
 the reasons and simulations.
 """
 
+import functools
+import itertools
 import math
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-from scipy import special, stats
+from scipy import special  # not scipy.stats, whose import takes longer than a whole report
 
 from runner.judge.records import Estimate, Forecast
 
@@ -20,7 +20,7 @@ POWER = 0.9
 FORECAST_RANGES = ((28, 0.75, 1.5), (14, 0.66, 1.85), (0, 0.56, 2.7))
 """From that many pairs on, true need / forecast lies in that range in 80 of 100 runs."""
 _MOST_BLOCKS = 10_000
-_T_NEEDS_MORE = 50  # blocks that t's quantiles require beyond normal ones, at most
+_MOST_EXACT = 50  # pairs that the signed-rank test counts exactly, as in scipy
 _ROUNDING = 1e-12
 _LARGEST = 1e70  # tests square variances
 
@@ -32,17 +32,16 @@ def paired(changes: Sequence[float], level: float, size: float = 1.0) -> Estimat
     error counts as none. ``None`` if there are fewer than two changes, or if they are too large for
     arithmetic.
     """
-    if len(changes) < 2:  # noqa: PLR2004 (no spread without two)
+    n = len(changes)
+    if n < 2:  # noqa: PLR2004 (no spread without two)
         return None
-    array = np.asarray(changes, dtype=float)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, sd = float(array.mean()), float(array.std(ddof=1))
+    mean, variance = _moments(changes)
+    sd = math.sqrt(variance)
     if not sd < _LARGEST:
         return None
     if sd <= _ROUNDING * max(size, abs(mean)):
-        return _without_spread(len(changes), mean, level, size)
-    found = stats.ttest_1samp(array, 0.0)
-    return _estimate(found, len(changes), mean, level, sd)
+        return _without_spread(n, mean, level, size)
+    return _estimate(n, mean, level, sd, error=sd / math.sqrt(n), df=n - 1.0)
 
 
 def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Estimate | None:
@@ -53,47 +52,109 @@ def unpaired(of: Sequence[float], against: Sequence[float], level: float) -> Est
     n = min(len(of), len(against))
     if n < 2:  # noqa: PLR2004 (no spread without two)
         return None
-    ours, theirs = np.asarray(of, dtype=float), np.asarray(against, dtype=float)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(ours.mean() - theirs.mean())
-        sd = math.sqrt(float(ours.var(ddof=1)) + float(theirs.var(ddof=1)))
+    (ours, our_variance), (theirs, their_variance) = _moments(of), _moments(against)
+    mean, sd = ours - theirs, math.sqrt(our_variance + their_variance)
     if not sd < _LARGEST:
         return None
-    size = float(max(abs(ours).max(), abs(theirs).max()))
+    size = max(map(abs, (*of, *against)))
     if sd <= _ROUNDING * size:
         return _without_spread(n, mean, level, size)
-    with warnings.catch_warnings():  # Welch works if one side has no spread
-        warnings.simplefilter("ignore", RuntimeWarning)
-        found = stats.ttest_ind(ours, theirs, equal_var=False)
-    return _estimate(found, n, mean, level, sd)
+    our_part, their_part = our_variance / len(of), their_variance / len(against)
+    share = our_part / (our_part + their_part)
+    return _estimate(
+        n,
+        mean,
+        level,
+        sd,
+        error=math.sqrt(our_part + their_part),
+        df=1 / (share**2 / (len(of) - 1) + (1 - share) ** 2 / (len(against) - 1)),
+    )
 
 
-def _estimate(found: Any, n: int, mean: float, level: float, sd: float) -> Estimate:
-    """Return the result of one of scipy's t-tests, with the interval at a level."""
-    interval = found.confidence_interval(level)
+def _moments(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the variance; infinite if they are too large for arithmetic."""
+    try:
+        mean = math.fsum(numbers) / len(numbers)
+        squares = math.fsum((number - mean) * (number - mean) for number in numbers)
+    except (OverflowError, ValueError):  # too large, or already infinite
+        return math.inf, math.inf
+    return mean, squares / (len(numbers) - 1)
+
+
+def _estimate(n: int, mean: float, level: float, sd: float, *, error: float, df: float) -> Estimate:
+    """Return the result of a t test; ``error`` is the standard error of the mean."""
+    room = quantile((1 + level) / 2, df) * error
     return Estimate(
         n=n,
         mean=mean,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=mean - room,
+        high=mean + room,
         level=level,
-        p=float(found.pvalue),
+        p=2 * float(special.stdtr(df, -abs(mean) / error)),
         sd=sd,
-        df=float(found.df),
+        error=error,
+        df=df,
     )
+
+
+def quantile(share: float, df: float) -> float:
+    """Return the number that a share of Student's t distribution lies below."""
+    return float(special.stdtrit(df, share))
 
 
 def _without_spread(n: int, mean: float, level: float, size: float) -> Estimate:
     mean = 0.0 if abs(mean) <= _ROUNDING * size else mean
-    p = 1.0 if mean == 0 else 0.0
-    return Estimate(n=n, mean=mean, low=mean, high=mean, level=level, p=p, sd=0.0, df=n - 1.0)
+    return Estimate(
+        n=n,
+        mean=mean,
+        low=mean,
+        high=mean,
+        level=level,
+        p=1.0 if mean == 0 else 0.0,
+        sd=0.0,
+        error=0.0,
+        df=n - 1.0,
+    )
+
+
+def at_level(estimate: Estimate, level: float) -> Estimate:
+    """Return the same estimate with its interval at another level."""
+    if estimate.sd == 0:
+        return replace(estimate, level=level)
+    room = quantile((1 + level) / 2, estimate.df) * estimate.error
+    return replace(estimate, level=level, low=estimate.mean - room, high=estimate.mean + room)
 
 
 def depends_on_outliers(changes: Sequence[float], level: float) -> bool:
     """Whether the signed-rank test finds no change although the t interval excludes zero."""
     if len(changes) < CROSS_CHECK_FROM:
         return False
-    return bool(stats.wilcoxon(changes).pvalue > 1 - level)
+    return signed_rank(changes) > 1 - level
+
+
+def signed_rank(changes: Sequence[float]) -> float:
+    """Return the two-sided p-value of Wilcoxon's signed-rank test."""
+    ordered = sorted(changes, key=abs)
+    sizes = [abs(change) for change in ordered]
+    has_ties = any(one == other for one, other in itertools.pairwise(sizes))
+    if len(changes) > _MOST_EXACT or has_ties or 0 in sizes:
+        from scipy import stats  # noqa: PLC0415 (heavy, and real times have no ties)
+
+        return float(stats.wilcoxon(changes).pvalue)
+    positive = sum(rank for rank, change in enumerate(ordered, start=1) if change > 0)
+    below = _subsets_up_to(len(changes))
+    smaller = min(positive, len(below) - 1 - positive)
+    return min(1.0, 2 * below[smaller] / below[-1])
+
+
+@functools.lru_cache
+def _subsets_up_to(n: int) -> tuple[int, ...]:
+    """Return how many subsets of the ranks 1 to n have a sum of at most 0, 1, 2, ..."""
+    counts = [1] + [0] * (n * (n + 1) // 2)
+    for rank in range(1, n + 1):
+        for total in range(len(counts) - 1, rank - 1, -1):
+            counts[total] += counts[total - rank]
+    return tuple(itertools.accumulate(counts))
 
 
 def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
@@ -118,13 +179,16 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
 def _needed(estimate: Estimate, half_width: float) -> int | None:
     """Return the fewest blocks that make the interval that narrow; ``None``: far too many."""
     # A normal quantile instead of t's larger one gives a slightly too small number to start from.
-    quantile = float(special.ndtri((1 + estimate.level) / 2))
-    least = max(estimate.n + 1, math.floor((quantile * estimate.sd / half_width) ** 2))
+    share = (1 + estimate.level) / 2
+    normal = float(special.ndtri(share))
+    least = max(estimate.n + 1, math.floor((normal * estimate.sd / half_width) ** 2))
     if least > _MOST_BLOCKS:
         return None
-    sizes = np.arange(least, least + _T_NEEDS_MORE)
-    quantiles = special.stdtrit(sizes - 1, (1 + estimate.level) / 2)
-    return int(sizes[quantiles * estimate.sd / np.sqrt(sizes) <= half_width][0])
+    return next(
+        n
+        for n in itertools.count(least)
+        if quantile(share, n - 1) * estimate.sd / math.sqrt(n) <= half_width
+    )
 
 
 def smallest_detectable(estimate: Estimate) -> float | None:
@@ -135,7 +199,7 @@ def smallest_detectable(estimate: Estimate) -> float | None:
     if estimate.sd == 0:
         return None
     error = estimate.sd / math.sqrt(estimate.n)
-    return estimate.half_width + float(stats.t.ppf(POWER, estimate.df)) * error
+    return estimate.half_width + quantile(POWER, estimate.df) * error
 
 
 def one_repeat(estimate: Estimate) -> tuple[float, float]:
@@ -146,12 +210,12 @@ def one_repeat(estimate: Estimate) -> tuple[float, float]:
 
 def noise(estimate: Estimate) -> float:
     """Return the largest change between two single trials of the same code."""
-    return float(stats.t.ppf((1 + estimate.level) / 2, estimate.df)) * estimate.sd
+    return quantile((1 + estimate.level) / 2, estimate.df) * estimate.sd
 
 
 def quantiles(level: float, most: int) -> tuple[float, ...]:
     """Return how many standard errors an interval reaches, for 1 to ``most`` degrees of freedom."""
-    return tuple(float(one) for one in special.stdtrit(np.arange(1, most + 1), (1 + level) / 2))
+    return tuple(float(special.stdtrit(df, (1 + level) / 2)) for df in range(1, most + 1))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -167,19 +231,31 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values adjusted for the false discovery rate, in the order given."""
-    if not p_values:
-        return ()
-    return tuple(float(p) for p in stats.false_discovery_control(p_values))
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index], reverse=True)
+    adjusted = [1.0] * len(p_values)
+    lowest = 1.0
+    for above, index in enumerate(order):
+        rank = len(p_values) - above
+        lowest = min(lowest, p_values[index] * len(p_values) / rank)
+        adjusted[index] = lowest
+    return tuple(adjusted)
 
 
 def far_more_often(hits: Mapping[str, int], tries: Mapping[str, int], level: float) -> list[str]:
     """Return the names that are hit far more often than all others together (Fisher's exact)."""
-    found = []
-    for name in tries:
-        own, own_tries = hits.get(name, 0), tries[name]
-        others = sum(hits.values()) - own
-        other_tries = sum(tries.values()) - own_tries
-        table = [[own, own_tries - own], [others, other_tries - others]]
-        if other_tries and stats.fisher_exact(table, "greater").pvalue < 1 - level:
-            found.append(name)
-    return found
+    all_hits, all_tries = sum(hits.values()), sum(tries.values())
+    chance = functools.lru_cache(functools.partial(chance_of_hits, all_hits, all_tries))
+    return [
+        name
+        for name, own_tries in tries.items()
+        if own_tries < all_tries and chance(hits.get(name, 0), own_tries) < 1 - level
+    ]
+
+
+def chance_of_hits(all_hits: int, all_tries: int, hits: int, tries: int) -> float:
+    """Return how likely so many hits or more are among some of all tries, by chance alone."""
+    ways = sum(
+        math.comb(all_hits, some) * math.comb(all_tries - all_hits, tries - some)
+        for some in range(hits, min(all_hits, tries) + 1)
+    )
+    return ways / math.comb(all_tries, tries)

@@ -64,9 +64,9 @@ class Estimate:
     """A change with its interval.
 
     ``n`` is the number of pairs, or of trials on the smaller side. ``sd`` is the spread of the
-    change between two single trials. ``p`` is the two-sided probability of a change at least this
-    large if there is none, ``df`` the degrees of freedom. If ``sd`` is 0, the interval is only the
-    ``mean``.
+    change between two single trials, and ``error`` the standard error of the ``mean``. ``p`` is the
+    two-sided probability of a change at least this large if there is none, ``df`` the degrees of
+    freedom. If ``sd`` is 0, the interval is only the ``mean``.
     """
 
     n: int
@@ -76,6 +76,7 @@ class Estimate:
     level: float
     p: float
     sd: float
+    error: float
     df: float
 
     @property

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runner.judge.estimate import far_more_often
 from runner.judge.records import Disturbance
@@ -27,6 +27,8 @@ class Samples:
     results: Mapping[tuple[str, bool], tuple[TrialResult, ...]]
     """By cell and whether it is the control, in the order of the blocks."""
     disturbance: Disturbance
+    known: dict[tuple[str, bool, Metric], Numbers] = field(default_factory=dict)
+    """What ``numbers`` has returned, since the baseline is compared with every cell."""
 
     def of(self, cell: str, *, control: bool = False) -> tuple[TrialResult, ...]:
         """Return the results of a cell, or of its control, in the order of the blocks."""
@@ -37,13 +39,16 @@ class Samples:
 
         Disturbed trials are left out, whatever their values, if speed changes the metric.
         """
-        timed = depends_on_speed(self.matrix, metric)
-        return {
-            result.trial.block: number
-            for result in self.of(cell, control=control)
-            if not (timed and result.disturbed)
-            and (number := metric_value(result, metric)) is not None
-        }
+        key = (cell, control, metric)
+        if key not in self.known:
+            timed = depends_on_speed(self.matrix, metric)
+            self.known[key] = {
+                result.trial.block: number
+                for result in self.of(cell, control=control)
+                if not (timed and result.disturbed)
+                and (number := metric_value(result, metric)) is not None
+            }
+        return self.known[key]
 
 
 def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
@@ -52,12 +57,12 @@ def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: i
     expected = {cell.id: cell.expect for cell in matrix.cells}
     known = [one for one in results if one.trial.slot in planned]
     counting = sorted(Attempts(known).counting(), key=lambda one: one.trial.block)
-    grouped: dict[tuple[str, bool], tuple[TrialResult, ...]] = {}
+    grouped: dict[tuple[str, bool], list[TrialResult]] = {}
     for one in counting:
         if one.says_something(expected.get(one.trial.cell, Status.OK)):
-            key = (one.trial.cell, one.trial.control)
-            grouped[key] = (*grouped.get(key, ()), one)
-    return Samples(matrix, grouped, _disturbance(plan, known, counting))
+            grouped.setdefault((one.trial.cell, one.trial.control), []).append(one)
+    by_cell = {key: tuple(found) for key, found in grouped.items()}
+    return Samples(matrix, by_cell, _disturbance(plan, known, counting))
 
 
 def _disturbance(

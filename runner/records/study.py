@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 from runner.records import Coordinates, Record, Scalar, Value, as_id, patterns, shown, units
 from runner.records.environment import EnvironmentRequest, VersionRange
@@ -147,12 +148,15 @@ class Origin(Enum):
     @property
     def from_launcher(self) -> bool:
         """Whether the launcher measures it, so that the script need not do anything."""
-        return self in {Origin.WALL_TIME, Origin.CPU_TIME, Origin.PEAK_MEMORY}
+        return self in _FROM_LAUNCHER
 
     @property
     def from_file(self) -> bool:
         """Whether it is in a file that the script writes."""
         return self in {Origin.JSON, Origin.CSV, Origin.BENCHMARK}
+
+
+_FROM_LAUNCHER = frozenset({Origin.WALL_TIME, Origin.CPU_TIME, Origin.PEAK_MEMORY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,7 +366,7 @@ class PolicyLimit(Record):
     relative: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that it can keep its tables
 class Matrix(Record):
     """The whole declared study."""
 
@@ -411,17 +415,29 @@ class Matrix(Record):
         """Return the limits of the trials of a cell."""
         return cell.limits or self.limits
 
+    @cached_property
+    def _axes(self) -> Mapping[str, Axis]:
+        return {axis.name: axis for axis in self.axes}
+
+    @cached_property
+    def _cells(self) -> Mapping[str, Cell]:
+        return {cell.id: cell for cell in self.cells}
+
+    @cached_property
+    def _metrics(self) -> Mapping[str, Metric]:
+        return {metric.name: metric for metric in self.metrics}
+
     def axis(self, name: str) -> Axis:
         """Return the axis with this name, or raise KeyError."""
-        return {axis.name: axis for axis in self.axes}[name]
+        return self._axes[name]
 
     def cell(self, cell_id: str) -> Cell:
         """Return the cell with this id, or raise KeyError."""
-        return {cell.id: cell for cell in self.cells}[cell_id]
+        return self._cells[cell_id]
 
     def metric(self, name: str) -> Metric:
         """Return the metric with this name, or raise KeyError."""
-        return {metric.name: metric for metric in self.metrics}[name]
+        return self._metrics[name]
 
     def baseline_cell(self) -> Cell | None:
         """Return the first sound cell of the baseline, or else the first sound cell."""

@@ -110,6 +110,7 @@ def html_page(view: ReportView, downloads: Iterable[Download] = ()) -> str:
         script=Raw(script),
         script_digest=Raw(digest),
         downloads=downloads,
+        most=MOST_ROWS,
     )
 
 
@@ -287,7 +288,7 @@ def _row(table: Table, row: Row, places: Mapping[str, int], *, linked: bool) -> 
         if at == table.bars and row.bar is not None:
             shown += f"<br>{row.bar.inline()}"
         if at == len(row.texts) - 1 and row.basis:
-            said = "".join(f"<p>{_plain(one)}</p>" for one in row.basis)
+            said = _plain(" ".join(row.basis))
             shown += f' <details class="how"><summary>how</summary>{said}</details>'
         number = f' data-v="{row.numbers[at]:.6g}"' if at in row.numbers else ""
         attributes = _attributes(alignment, table.metric_of(at))

@@ -49,11 +49,11 @@ def examine(path: Path, kind: type[_T]) -> tuple[_T, bool]:
     """
     with disk(path):
         try:
-            content, is_genuine = stored.unsealed(safe.read(path))
+            content = safe.read(path)
         except (safe.IrregularError, IsADirectoryError) as error:  # we never wrote that
             raise damaged(path, str(error.strerror)) from error
     try:
-        record = stored.parse(kind, content, FORMAT, _upgraded)
+        record, is_genuine = stored.parse_sealed(kind, content, FORMAT, _upgraded)
     except stored.NewerFormatError as error:
         raise RunFolderError(f"{path} {error}") from error
     except stored.InvalidError as error:

@@ -24,7 +24,7 @@ process ends, for whatever reason.
 import contextlib
 import fcntl
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -34,7 +34,7 @@ from runner.records.environment import Image, Images
 from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix, Status
 from runner.runs import files
-from runner.runs.checks import Refused, refusals
+from runner.runs.checks import Expected, Refused, expected, refusals
 from runner.runs.files import disk, file_name
 from runner.system import atomic, safe
 from runner.text import quoted
@@ -135,12 +135,16 @@ class RunFolder:
 
     def run(self) -> Run:
         """Read what was known when the run began."""
+        return self._examined_run()[0]
+
+    def _examined_run(self) -> tuple[Run, bool]:
+        """Read the run, and whether it was edited after it was saved."""
         path = self.path / FILES[Run]
-        run = files.load(path, Run)
+        run, is_edited = files.examine(path, Run)
         problem = _contradiction(run.matrix)
         if problem is not None:
             raise files.damaged(path, problem)
-        return run
+        return run, is_edited
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
@@ -152,8 +156,10 @@ class RunFolder:
 
     def checked(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
         """Read the results of a run that count, ordered by start time, and which do not count."""
-        images = {one.id for one in self.images()}
-        found = [_checked(path, run, plan, images) for path in self._result_paths()]
+        return self._checked(expected(run, plan, {one.id for one in self.images()}))
+
+    def _checked(self, run: Expected) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+        found = [_checked(path, run) for path in self._result_paths()]
         results = _by_start(one for one in found if isinstance(one, TrialResult))
         return results, tuple(one for one in found if isinstance(one, Refused))
 
@@ -163,12 +169,12 @@ class RunFolder:
         The disk or somebody else changed them, since we never write half a file. Their trials count
         as not executed. A refused result has its new name.
         """
-        images = {one.id for one in self.images()}
+        wanted = expected(run, plan, {one.id for one in self.images()})
         results: list[TrialResult] = []
         refused: list[Refused] = []
         for path in self._result_paths():
             try:
-                found = _checked(path, run, plan, images)
+                found = _checked(path, wanted)
             except DamagedError:
                 found = Refused(path.name, "it is damaged")
             if isinstance(found, TrialResult):
@@ -203,8 +209,15 @@ class RunFolder:
 
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""
+        return self._examined_images()[0]
+
+    def _examined_images(self) -> tuple[tuple[Image, ...], bool]:
+        """Read the images, and whether their file was edited after it was saved."""
         path = self.path / FILES[Images]
-        return files.load(path, Images).images if os.path.lexists(path) else ()
+        if not os.path.lexists(path):
+            return (), False
+        images, is_edited = files.examine(path, Images)
+        return images.images, is_edited
 
     def matrix_text(self) -> str | None:
         """Read the text of the matrix; None in an older run, which has none.
@@ -221,12 +234,15 @@ class RunFolder:
 
     def stored(self) -> StoredRun:
         """Read everything in the folder."""
-        run, plan = self.run(), self.plan()
-        results, refused = self.checked(run, plan)
+        run, run_edited = self._examined_run()
+        plan, plan_edited = files.examine(self.path / FILES[Plan], Plan)
+        images, images_edited = self._examined_images()
+        results, refused = self._checked(expected(run, plan, {one.id for one in images}))
+        edited = {Run: run_edited, Plan: plan_edited, Images: images_edited}
         return StoredRun(
             run=run,
             plan=plan,
-            images=self.images(),
+            images=images,
             results=results,
             logs={
                 result.trial.id: self._log_tail(result.trial.id)
@@ -235,11 +251,11 @@ class RunFolder:
             },
             matrix_text=self.matrix_text(),
             refused=refused,
-            edited=self.edited(),
+            edited=tuple(FILES[kind] for kind, is_edited in edited.items() if is_edited),
         )
 
     def _result_paths(self) -> list[Path]:
-        return sorted(self._folder("trials").glob("*.json"))
+        return sorted(self._folder("trials").glob("*.json"), key=lambda path: path.name)
 
     def _log_tail(self, trial: str) -> str:
         path = self._folder("logs") / f"{file_name(trial)}.log"
@@ -249,12 +265,12 @@ class RunFolder:
         return ""
 
 
-def _checked(path: Path, run: Run, plan: Plan, images: Collection[str]) -> TrialResult | Refused:
+def _checked(path: Path, run: Expected) -> TrialResult | Refused:
     """Return the result in a file, or why it does not count; DamagedError if there is none."""
     result, edited = files.examine(path, TrialResult)
     if edited or result.format < min(run.format, files.SEALED):
         return Refused(path.name, "it was edited after it was saved", edited=True)
-    reason = next(refusals(result, path.name, run, plan, images), None)
+    reason = next(refusals(result, path.name, run), None)
     return result if reason is None else Refused(path.name, reason)
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 LARGEST_BYTES = 1 << 28
 """No matrix, lock or record is larger."""
+_PIECE = 1 << 16
 
 
 class OutsideError(OSError):
@@ -34,11 +35,14 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[BinaryIO]:
 
 def read(path: Path, *, follow: bool = False, limit: int = LARGEST_BYTES) -> bytes:
     """Return the content of a regular file; OSError if it is larger than the limit."""
+    pieces, size = [], 0
     with opened(path, follow=follow) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"larger than the limit of {limit} bytes", str(path))
-    return content
+        while piece := file.read(_PIECE):  # asking for all at once would allocate the limit
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise OSError(errno.EFBIG, f"larger than the limit of {limit} bytes", str(path))
+    return b"".join(pieces)
 
 
 def tail(path: Path, limit: int) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import screenshots
+from tests.support import screenshots
 
 
 def test_each_report_gets_eight_screenshots(chromium: Browser, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ OWNERS = {
     "tomli": {"python.toml"},
     "yaml": {"read.yaml"},
     "jinja2": {"report.render"},
-    "numpy": {"judge.estimate", "inside.matched"},
+    "numpy": {"inside.matched"},
     "tabulate": {"report.render"},
     "rich": {"cli.screen"},
     "scipy": {"judge.estimate"},

@@ -277,7 +277,7 @@ def _tables(evidence: Evidence, changes: Sequence[Change]) -> tuple[Table, ...]:
 
 
 def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
-    """Return a change as a row; one that was only screened says less of its basis."""
+    """Return a change as a row. One that was only screened has neither a bar nor its basis."""
     name, compared, metric = _name(evidence, one), one.comparison, one.metric
     verdict = words.verdict_of(evidence, one.judged, one.comparison)
     if metric is None:
@@ -302,7 +302,7 @@ def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
         {column: number for column, number in numbers.items() if number is not None},
         cell=one.of.id,
         metric=metric.name,
-        bar=_bar(one),
+        bar=None if screened else _bar(one),
         tone=one.tone,
         basis=() if screened else tuple(_basis(evidence, one)),
     )

@@ -9,7 +9,7 @@ from runner.report import figures, words
 from runner.report.changes import Change, asked, by_importance, change
 from runner.report.evidence import Evidence
 from runner.report.records import Figure, Section, Statement, Table
-from runner.report.sections.answer import CHANGE, row
+from runner.report.sections.answer import row
 from runner.summarise import learning_curves
 from runner.text import counted
 
@@ -144,6 +144,5 @@ def screening(evidence: Evidence) -> Section | None:
         tuple(row(evidence, change(evidence, one), screened=True) for one in rest),
         folded=True,
         page_only=True,
-        bars=CHANGE,
     )
     return Section("screening", "Screening", (lead,), tables=(table,))

@@ -275,7 +275,7 @@ def test_report_needs_only_the_folder(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It rebuilds the report of the newest run, or of a named one, without an engine."""
-    monkeypatch.setattr("runner.cli.commands.write_report", lambda folder: folder.path)
+    monkeypatch.setattr("runner.cli.report.write_report", lambda folder: folder.path)
     folders = [RunFolder(Path("reports", name)).make() for name in ("1-founding", "2-founding")]
     for folder in folders:
         folder.save(founding_run())

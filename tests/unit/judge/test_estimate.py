@@ -1,12 +1,14 @@
-"""estimate: checked against statsmodels, and by properties that hold for any numbers."""
+"""estimate: checked against scipy.stats and statsmodels, and by properties of any numbers."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttest_ind, ttost_paired
@@ -22,9 +24,22 @@ from runner.records.study import Scale
 LEVELS = (0.9, 0.95, 0.984)
 CHANGES = st.lists(st.floats(min_value=-2, max_value=2), min_size=2, max_size=25)
 TIMES = st.floats(min_value=1e-6, max_value=1e6)
+SPREAD = st.lists(st.floats(min_value=-2, max_value=2), min_size=2, max_size=60).filter(
+    lambda numbers: np.std(numbers) > 1e-3  # with less, rounding differs from scipy's
+)
 PAIRS = st.lists(st.tuples(TIMES, TIMES), min_size=2, max_size=20)
 FEW = settings(max_examples=25, deadline=None)
 """For slow tests."""
+
+
+def hit(tries: int) -> st.SearchStrategy[tuple[int, int]]:
+    """Return so many tries, of which some hit."""
+    return st.tuples(st.integers(0, tries), st.just(tries))
+
+
+def equal(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether numbers equal those of another program in all digits that doubles hold for sure."""
+    return list(ours) == pytest.approx(list(map(float, theirs)), rel=1e-12, abs=1e-13)
 
 
 def normal(n: int, mean: float = 0.0, sd: float = 0.05, seed: int = 1) -> list[float]:
@@ -81,6 +96,69 @@ def test_unpaired_is_welch(n: int, m: int, level: float) -> None:
     _, p, df = ttest_ind(ours, theirs, usevar="unequal")
     assert (found.low, found.high) == pytest.approx(interval)
     assert (found.p, found.df) == pytest.approx((p, df))
+
+
+@given(SPREAD, st.sampled_from(LEVELS))
+def test_paired_equals_scipy(numbers: list[float], level: float) -> None:
+    """The t test of one sample, with its interval at any level."""
+    oracle = stats.ttest_1samp(numbers, 0.0)
+    interval = oracle.confidence_interval(level)
+    for found in (paired(numbers, level), estimate.at_level(paired(numbers, 0.5), level)):
+        assert found.level == level
+        assert equal((found.p, found.df), (oracle.pvalue, oracle.df))
+        assert equal((found.low, found.high), (interval.low, interval.high))
+
+
+@given(SPREAD, st.one_of(SPREAD, SPREAD.map(lambda numbers: [1.5] * len(numbers))))
+def test_unpaired_equals_scipy(ours: list[float], theirs: list[float]) -> None:
+    """Welch's t test, also if one side has no spread."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        oracle = stats.ttest_ind(ours, theirs, equal_var=False)
+    interval = oracle.confidence_interval(0.984)
+    for found in (
+        unpaired(ours, theirs, 0.984),
+        estimate.at_level(unpaired(ours, theirs, 0.5), 0.984),
+    ):
+        assert equal((found.p, found.df), (oracle.pvalue, oracle.df))
+        assert equal((found.low, found.high), (interval.low, interval.high))
+
+
+@FEW
+@given(st.lists(st.integers(-9, 9).map(float) | st.floats(-2, 2), min_size=1, max_size=55))
+def test_signed_rank_equals_scipy(changes: list[float]) -> None:
+    """With ties and zeros or without, for few pairs and for many."""
+    assume(any(changes))
+    assert equal([estimate.signed_rank(changes)], [stats.wilcoxon(changes).pvalue])
+
+
+@FEW
+@given(st.lists(st.floats(min_value=0, max_value=1), max_size=60))
+def test_false_discoveries_equal_scipy(p_values: list[float]) -> None:
+    """In the given order, with ties."""
+    oracle = list(stats.false_discovery_control(p_values)) if p_values else []
+    assert equal(estimate.benjamini_hochberg(p_values), oracle)
+
+
+@FEW
+@given(st.lists(st.integers(0, 8).flatmap(hit), min_size=1, max_size=9))
+def test_far_more_often_is_fishers_test(counts: list[tuple[int, int]]) -> None:
+    """Each name is tested against all others together."""
+    hits = {str(at): hits for at, (hits, _) in enumerate(counts)}
+    tries = {str(at): tries for at, (_, tries) in enumerate(counts)}
+    all_hits, all_tries = sum(hits.values()), sum(tries.values())
+    expected = []
+    for name, own in tries.items():
+        table = [
+            [hits[name], own - hits[name]],
+            [all_hits - hits[name], all_tries - own - all_hits + hits[name]],
+        ]
+        oracle = stats.fisher_exact(table, "greater").pvalue
+        found = estimate.chance_of_hits(all_hits, all_tries, hits[name], own)
+        assert found == pytest.approx(oracle, rel=1e-9)
+        if own < all_tries and oracle < 0.01:
+            expected.append(name)
+    assert estimate.far_more_often(hits, tries, 0.99) == expected
 
 
 @pytest.mark.parametrize("n", [5, 10, 20])

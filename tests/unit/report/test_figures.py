@@ -40,7 +40,15 @@ def compared(metric: Metric, values: list[float], verdict: Verdict) -> Compariso
     """Return a comparison with these changes."""
     mean = sum(values) / len(values)
     estimate = Estimate(
-        n=len(values), mean=mean, low=min(values), high=max(values), level=0.95, p=0.01, sd=1, df=4
+        n=len(values),
+        mean=mean,
+        low=min(values),
+        high=max(values),
+        level=0.95,
+        p=0.01,
+        sd=1,
+        error=1,
+        df=4,
     )
     return Comparison(
         of="v=2",

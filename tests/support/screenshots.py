@@ -1,4 +1,4 @@
-"""Take screenshots of reports: ``python -m tests.browser.screenshots OUT RUN_FOLDER...``.
+"""Take screenshots of reports: ``python -m tests.support.screenshots OUT RUN_FOLDER...``.
 
 Of each report there are eight PNG files: the first screen and the full page, on a wide and on a
 narrow screen, light and dark.
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parsed(arguments: Sequence[str] | None) -> tuple[Path, list[Path]]:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.browser.screenshots", description="Take screenshots of reports."
+        prog="python -m tests.support.screenshots", description="Take screenshots of reports."
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="the folder for the PNG files")
     parser.add_argument("folders", metavar="RUN_FOLDER", type=Path, nargs="+")
