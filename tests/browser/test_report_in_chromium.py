@@ -68,8 +68,8 @@ def test_the_page_works_without_javascript(chromium: Browser, founding: Path) ->
         assert len(headings) > 5
         assert all(heading.is_visible() for heading in headings)
         assert all(figure.is_visible() for figure in page.tab.locator("svg.figure").all())
-        folded = page.tab.locator("details:not([open])").first
-        content = folded.locator("p, table").first.element_handle()
+        folded = page.tab.locator("details:has(table):not([open])").first
+        content = folded.locator("table").first.element_handle()
         assert not content.is_visible()
         folded.locator("summary").click()
         assert content.is_visible()
