@@ -19,12 +19,13 @@ VERBS = {
     "report": "rebuild the report of a run from its folder",
     "bundle": "pack a run and everything it needs into one file, for machines without a network",
     "replay": "run a bundle again, and check whether its results are reproduced",
-    "schema": "print the JSON Schema of matrix.yaml",
+    "schema": "print the JSON Schema of matrix.yaml, or of report.json",
     "module": "print trial.py, the module that scripts may import, for runs by hand",
     "clean": "remove our images, and what killed runs left on the engine",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
 EXPORTS = ("requirements.txt", "pylock.toml")
+SCHEMAS = ("matrix", "report")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 Without a verb: run. `python -m runner VERB --help` lists the options of a verb.
@@ -66,6 +67,7 @@ class Options(NamedTuple):
     cell: str = ""
     issue: str | None = None
     format: str = EXPORTS[0]
+    of: str = SCHEMAS[0]
     output: Path | None = None
     for_python: tuple[str, ...] = ()
     bundle: Path = Path()
@@ -132,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle", "run", run, metavar="RUN", nargs="?")
+    described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
+    add("schema", "of", "what the schema describes (default: matrix)", **described)
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)

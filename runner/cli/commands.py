@@ -240,9 +240,11 @@ def replay(options: Options) -> Exit:
     return code
 
 
-def schema(_: Options) -> Exit:
-    """Print the JSON Schema of matrix.yaml."""
-    print(json.dumps(json_schema(), indent=2))
+def schema(options: Options) -> Exit:
+    """Print the JSON Schema of matrix.yaml or of report.json."""
+    from runner.report import json_schema as schema_of_report
+
+    print(json.dumps(schema_of_report() if options.of == "report" else json_schema(), indent=2))
     return Exit.OK
 
 

@@ -57,3 +57,11 @@ def contents(stored: StoredRun) -> dict[str, str]:
         "report.html": render.html_page(report, export.downloads(stored, document)),
         REPORT: render.markdown(report),
     }
+
+
+def json_schema() -> dict[str, object]:
+    """Return the JSON Schema of report.json."""
+    from runner.report.document import ReportDocument  # noqa: PLC0415
+    from runner.system import stored  # noqa: PLC0415
+
+    return stored.json_schema(ReportDocument)

@@ -1,4 +1,4 @@
-"""The report as data: what ``report.json`` holds. ``python -m runner schema report`` describes it.
+"""The report as data: what ``report.json`` holds, as ``report.schema.json`` describes it.
 
 Numbers are as they were measured. Changes on the scale of ratios are shares: 0.44 is 44 % more.
 """

@@ -325,10 +325,10 @@ def effect(evidence: Evidence, comparison: Comparison) -> tuple[str, str]:
     Without a difference, nothing and the interval; without a usable interval, the reason.
     """
     matrix, metric, estimate = evidence.run.matrix, comparison.measured, comparison.usable
-    if comparison.identical:
-        return "", "identical in every block"
     if estimate is None:
         return "", "not judged"
+    if comparison.identical:
+        return "", "identical in every block"
     if comparison.verdict not in {Verdict.LOWER, Verdict.HIGHER}:
         return "", interval(matrix, estimate, metric)
     timed = is_time(matrix, metric)

@@ -19,6 +19,7 @@ from runner.text import cut, one_line
 LARGEST = 2**64
 """No seed, size or count reaches this."""
 LONGEST_PROBLEM = 300
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SEAL = "digest"
 """The field that holds the digest of all other fields."""
 
@@ -135,6 +136,11 @@ def _problem(value: object) -> str | None:
 def dump(record: Record, indent: int | None = 1) -> bytes:
     """Return a record as the content of a file."""
     return _adapter(type(record)).dump_json(record, indent=indent) + b"\n"
+
+
+def json_schema(kind: type[Record]) -> dict[str, object]:
+    """Return the JSON Schema (draft 2020-12) of a record."""
+    return {"$schema": SCHEMA_DIALECT, **_adapter(kind).json_schema(mode="serialization")}
 
 
 def sealed(content: bytes) -> bytes:
