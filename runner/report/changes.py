@@ -86,8 +86,10 @@ def asked(evidence: Evidence) -> tuple[Change, ...]:
         return tuple(_so_far(evidence))
     limits = [_limited(evidence, one) for one in _limits(evidence)]
     known = {one.key for one in limits}
+    broken = {one.key[:2] for one in limits if one.metric is None}
     named = [change(evidence, one) for one in evidence.judgement.comparisons if one.named]
-    return (*limits, *(one for one in named if one.key not in known))
+    others = [one for one in named if one.key not in known]
+    return (*limits, *(one for one in others if one.is_answered or one.key[:2] not in broken))
 
 
 def change(evidence: Evidence, compared: Comparison) -> Change:

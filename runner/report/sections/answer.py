@@ -54,18 +54,20 @@ def _answers(evidence: Evidence, changes: Sequence[Change]) -> Iterator[Statemen
     """Yield one statement for each candidate; of many candidates, only one line each."""
     decisions = {one.candidate: one for one in evidence.judgement.decisions}
     candidates = by_candidate(changes)
+    most = MOST_NAMED if len(candidates) <= MOST_WITH_NOTES else 1
     for candidate, found in candidates.items():
         decision = decisions.get(candidate)
         if decision is None:
-            statement = _found(evidence, found)
+            statement = _found(evidence, found, most)
         else:
             limits = [one for one in found if one.judged is not None]
-            statement = _decided(evidence, decision, limits)
-        few = len(candidates) <= MOST_WITH_NOTES
-        yield statement if few else replace(statement, notes=statement.notes[:1])
+            statement = _decided(evidence, decision, limits, most)
+        yield statement if most > 1 else replace(statement, notes=())
 
 
-def _decided(evidence: Evidence, decision: Decision, limits: Sequence[Change]) -> Statement:
+def _decided(
+    evidence: Evidence, decision: Decision, limits: Sequence[Change], most: int
+) -> Statement:
     """Say what the policy advises, because of which changes, and where."""
     head = _ADVICE[decision.advice].format(candidate=_candidate(limits[0]))
     if decision.advice is Advice.ADOPT:
@@ -73,19 +75,19 @@ def _decided(evidence: Evidence, decision: Decision, limits: Sequence[Change]) -
         notes = ["Even the bad end of every interval is within its limit."]
     else:
         reasons = [one for one in limits if one.judged and one.judged.advice is decision.advice]
-        head += f": {_effects(evidence, reasons)}"
+        head += f": {_effects(evidence, reasons, most)}"
         notes = [_where(limits, decision.advice)]
     notes += [_more_blocks(evidence, limits)] if decision.advice is Advice.CANNOT_TELL else []
     notes += [*_replaced(evidence, limits), *also_changed(evidence, limits)]
     return Statement(f"{head}.", notes=tuple(filter(None, notes)), tone=TONES[decision.advice])
 
 
-def _found(evidence: Evidence, changes: Sequence[Change]) -> Statement:
+def _found(evidence: Evidence, changes: Sequence[Change], most: int) -> Statement:
     """Say what changes, without advice: there is no policy."""
     different = [one for one in changes if one.improves is not None]
     first = changes[0]
     head = f"{_candidate(first)} against {_baseline(first)}: "
-    head += _effects(evidence, different) if different else _no_difference(changes)
+    head += _effects(evidence, different, most) if different else _no_difference(changes)
     others = [one for one in changes if one not in different] if different else []
     notes = [f"No clear difference: {_subjects(others)}." if others else ""]
     tones = {one.tone for one in different} or {"open"}
@@ -118,10 +120,10 @@ def _place(one: Change) -> str:
     )
 
 
-def _effects(evidence: Evidence, changes: Sequence[Change]) -> str:
+def _effects(evidence: Evidence, changes: Sequence[Change], most: int) -> str:
     """Say how each metric changes, the largest change first: ``time 44 % slower (...) for x``."""
     return "; ".join(
-        _of_metric(evidence, title, some) for title, some in _by_title(changes).items()
+        _of_metric(evidence, title, some, most) for title, some in _by_title(changes).items()
     )
 
 
@@ -132,16 +134,21 @@ def _by_title(changes: Sequence[Change]) -> dict[str, list[Change]]:
     return found
 
 
-def _of_metric(evidence: Evidence, title: str, changes: list[Change]) -> str:
+def _of_metric(evidence: Evidence, title: str, changes: list[Change], most: int) -> str:
     changes.sort(key=_size, reverse=True)
-    texts = []
-    most = MOST_NAMED if len(changes) <= MOST_NAMED else 1
-    for one in changes[:most]:
-        place = _place(one)
-        texts.append(f"{_effect(evidence, one)}{f' for {place}' if place else ''}")
+    most = most if len(changes) <= most else 1
+    texts = [_with_place(evidence, one) for one in changes[:most]]
     if len(changes) > most:
-        texts.append(f"less for {counted(len(changes) - most, 'more cell')}")
+        less = "less for" if title else "the same for"
+        texts.append(f"{less} {counted(len(changes) - most, 'more cell')}")
     return f"{title} {', '.join(texts)}".strip()
+
+
+def _with_place(evidence: Evidence, one: Change) -> str:
+    place, effect = _place(one), _effect(evidence, one)
+    if not place:
+        return effect
+    return f"{effect} for {place}" if one.comparison else f"for {place}, {effect}"
 
 
 def _title(one: Change) -> str:
@@ -172,9 +179,7 @@ def _worst(evidence: Evidence, limits: Sequence[Change]) -> str:
     """Say for each metric how bad it may become."""
     texts = []
     for title, some in _by_title(limits).items():
-        worst = max(some, key=_worst_end)
-        place = _place(worst)
-        texts.append(f"{title} {_effect(evidence, worst)}{f' for {place}' if place else ''}")
+        texts.append(f"{title} {_with_place(evidence, max(some, key=_worst_end))}")
     at_worst = "" if len(texts) == len(limits) else "at worst "
     return f"{at_worst}{'; '.join(texts)}"
 
@@ -269,8 +274,8 @@ def _tables(evidence: Evidence, changes: Sequence[Change]) -> tuple[Table, ...]:
     rows = [row(evidence, one) for one in by_importance(changes)]
     if len(rows) <= MOST_ROWS:
         rows = [row(evidence, one) for one in changes]
-    limits = any(one.limit for one in changes)
-    columns = ("cell", "metric", "old", "new", "change", "limit" if limits else "margin", "verdict")
+    allowed = "limit" if any(one.limit for one in changes) else "margin"
+    columns = ("cell", "metric", "old", "new", "change", allowed, "verdict")
     first, rest = tuple(rows[:MOST_ROWS]), tuple(rows[MOST_ROWS:])
     more = Table(counted(len(rest), "more change"), columns, rest, folded=True, bars=CHANGE)
     return (Table("Old and new", columns, first, bars=CHANGE), *([more] if rest else []))
@@ -292,7 +297,9 @@ def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
         words.with_unit(one.old, measured),
         words.with_unit(one.new, measured),
         "\n".join(filter(None, effect)),
-        limit_of(evidence, one.limit) if one.limit else words.margin(measured),
+        limit_of(evidence, one.limit)
+        if one.limit
+        else f"\N{PLUS-MINUS SIGN}{words.margin(measured)}",
         verdict,
     )
     estimate = compared.usable if compared else None
