@@ -18,7 +18,6 @@ from runner.records.run import EngineFacts, Host, Plan, Run, Start, TrialResult
 from runner.records.study import Matrix
 from runner.runs import identity, registry
 from runner.runs.folder import (
-    MATRIX,
     RunFolder,
     new_name,
     occupied,
@@ -133,7 +132,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                 for sentence in _kept(asked, run.matrix, plan, start):
                     note(sentence)
             if start.text is not None:
-                folder.save_text(MATRIX, start.text)
+                folder.save_matrix(start.text)
             folder.save(plan)  # before run.json, which makes the folder a run
             folder.save(run)
             point_latest(folder)

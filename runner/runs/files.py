@@ -27,7 +27,15 @@ def file_name(name: str) -> str:
 
 def save(path: Path, record: Record) -> None:
     """Write a record, with a digest of it."""
-    write(path, stored.sealed(stored.dump(record)))
+    update(path, stored.sealed(stored.dump(record)))
+
+
+def update(path: Path, content: bytes) -> None:
+    """Write a file unless it has this content already: its date says when it last changed."""
+    with contextlib.suppress(OSError):
+        if safe.read(path, limit=len(content)) == content:
+            return
+    write(path, content)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -108,6 +108,11 @@ class RunFolder:
         """Save the output of a failed build and return its path."""
         return self.save_text(f"logs/image-{file_name(label)}.log", log)
 
+    def save_matrix(self, text: str) -> None:
+        """Save the text of the matrix."""
+        self._check_exists()
+        files.update(self.path / MATRIX, text.encode(errors="replace"))
+
     def save_text(self, name: str, text: str) -> Path:
         """Save a text file and return its path."""
         self._check_exists()
@@ -200,7 +205,8 @@ class RunFolder:
 
     def is_older_than(self, *names: str) -> bool:
         """Whether all that was saved in a run is older than each of these files."""
-        ours = [*(self.path / name for name in FILES.values()), *self._folder("logs").glob("*")]
+        ours = [self.path / name for name in (*FILES.values(), MATRIX)]
+        ours = [path for path in ours if path.exists()] + list(self._folder("logs").glob("*"))
         with contextlib.suppress(OSError):
             written = min((self.path / name).lstat().st_mtime_ns for name in names)
             saved = max(path.lstat().st_mtime_ns for path in (*ours, *self._result_paths()))

@@ -485,6 +485,30 @@ def test_an_interrupted_run_is_resumed(
     assert len(engine.executed) == len(set(engine.executed)) == 3
 
 
+def test_the_report_of_a_complete_run_is_rendered_only_if_something_changed(
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeated command leaves it as it is, unless a file is newer or missing."""
+    study(engine)
+    assert main(["--blocks", "1"]) == Exit.OK
+    folder = Path("reports", *folders())
+    page = folder / "report.html"
+    first = page.stat().st_mtime_ns
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert page.stat().st_mtime_ns == first
+    (folder / "plan.json").touch()
+    assert main(["--blocks", "1"]) == Exit.OK
+    second = page.stat().st_mtime_ns
+    assert second > first
+    (folder / "junit.xml").unlink()
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert page.stat().st_mtime_ns > second
+    third = page.stat().st_mtime_ns
+    monkeypatch.setattr("runner.report.__version__", "99")
+    assert main(["--blocks", "1"]) == Exit.OK
+    assert page.stat().st_mtime_ns > third
+
+
 def test_a_complete_run_says_so(engine: WatchedEngine, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is executed, and the exit code is 0."""
     study(engine)
