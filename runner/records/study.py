@@ -106,7 +106,7 @@ class Limits(Record):
     result_bytes: int = 1024**2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that it can keep its id
 class Cell(Record):
     """One value on every axis, and everything that its trials need."""
 
@@ -122,7 +122,7 @@ class Cell(Record):
     blocks: int | None = None
     """The number of blocks that contain this cell; None for all."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The id of the cell: ``tensorflow=2.0.0,model=sequential``."""
         return as_id(self.coordinates)

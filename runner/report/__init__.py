@@ -49,12 +49,13 @@ def contents(stored: StoredRun) -> dict[str, str]:
     evidence = gather(stored)
     report = view(evidence)
     document = export.document(evidence, report)
+    files = export.files(evidence, document)
     return {
-        **export.files(evidence, document),
+        **files,
         **{render.image_path(one): one.drawing.file() for one in report.figures},
         "summary.md": render.summary(report),
         ANSWER: render.terminal(report),
-        "report.html": render.html_page(report, export.downloads(stored, document)),
+        "report.html": render.html_page(report, export.downloads(stored, files)),
         REPORT: render.markdown(report),
     }
 

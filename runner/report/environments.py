@@ -100,15 +100,16 @@ def names(evidence: Evidence) -> Mapping[EnvironmentRequest, str]:
     }
 
 
-def reported(evidence: Evidence, request: EnvironmentRequest) -> Mapping[str, str]:
-    """Return what scripts reported about their environment."""
-    reports = (
-        result.environment
-        for cell in evidence.cells
-        if cell.request == request
-        for result in evidence.settled(cell)
-    )
-    return {item: shortened(values) for item, values in merged(reports).items()}
+def reported(evidence: Evidence) -> Mapping[EnvironmentRequest, Mapping[str, str]]:
+    """Return what scripts reported about each environment."""
+    found: dict[EnvironmentRequest, list[Mapping[str, Scalar]]] = {}
+    for cell in evidence.cells:
+        some = found.setdefault(cell.request, [])
+        some += (one.environment for one in evidence.settled(cell))
+    return {
+        request: {item: shortened(values) for item, values in merged(some).items()}
+        for request, some in found.items()
+    }
 
 
 def merged(mappings: Iterable[Mapping[str, Scalar]]) -> Mapping[str, str]:

@@ -27,6 +27,8 @@ class Evidence:
 
     run: Run
     plan: Plan
+    cells: tuple[Cell, ...]
+    """The cells of the plan, in the order of the matrix."""
     by_id: Mapping[str, Cell]
     """Every cell of the matrix, by its id."""
     images: Mapping[EnvironmentRequest, tuple[Image, ...]]
@@ -45,11 +47,6 @@ class Evidence:
     """The results that do not count, because they were edited or do not belong to the run."""
     edited: tuple[str, ...]
     """The names of the other files that were edited."""
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The cells of the plan, in the order of the matrix."""
-        return tuple(cell for cell in self.run.matrix.cells if cell.id in self.planned)
 
     @property
     def here(self) -> bool:
@@ -113,6 +110,7 @@ def gather(stored: StoredRun) -> Evidence:
     """Sort a stored run."""
     run, plan = stored.run, stored.plan
     planned = {trial.slot for trial in plan.trials if not trial.control}
+    trials = Counter(cell for cell, _, _ in planned)
     results = [one for one in stored.results if one.trial.slot in planned]
     by_cell: dict[str, list[TrialResult]] = {}
     for result in Attempts(results).counting():
@@ -120,11 +118,12 @@ def gather(stored: StoredRun) -> Evidence:
     return Evidence(
         run=run,
         plan=plan,
+        cells=tuple(cell for cell in run.matrix.cells if cell.id in trials),
         by_id={cell.id: cell for cell in run.matrix.cells},
         images=_by_request(run, stored.images, by_cell),
         results=by_cell,
         summaries={(one.cell, one.metric): one for one in summarise(run.matrix, results)},
-        planned=Counter(cell for cell, _, _ in planned),
+        planned=trials,
         logs=stored.logs,
         judgement=judge(run.matrix, plan, stored.results),
         done=_done(plan, stored.results),

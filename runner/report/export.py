@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from runner.judge.estimate import quantiles
@@ -54,12 +54,12 @@ def files(evidence: Evidence, document: ReportDocument) -> dict[str, str]:
     }
 
 
-def downloads(folder: StoredRun, document: ReportDocument) -> tuple[Download, ...]:
+def downloads(folder: StoredRun, files: Mapping[str, str]) -> tuple[Download, ...]:
     """Return the files inside the page."""
     run, text = folder.run, folder.matrix_text
     return (
-        Download.of("report.json", "everything in this page, as data", as_json(document)),
-        Download.of("results.csv", "one line for each trial", results_csv(document)),
+        Download.of("report.json", "everything in this page, as data", files["report.json"]),
+        Download.of("results.csv", "one line for each trial", files["results.csv"]),
         Download.of("matrix.yaml", "the matrix", text)
         if text is not None
         else Download.of("matrix.json", "the matrix, as it was read", dump(run.matrix).decode()),
@@ -206,6 +206,7 @@ def _cell(evidence: Evidence, cell: Cell, requests: Sequence[EnvironmentRequest]
 
 
 def _environments(evidence: Evidence) -> Iterator[EnvironmentFacts]:
+    inside = reported(evidence)
     for request, name in names(evidence).items():
         entry = evidence.environment(request)
         yield EnvironmentFacts(
@@ -213,7 +214,7 @@ def _environments(evidence: Evidence) -> Iterator[EnvironmentFacts]:
             python=entry.python if entry else None,
             as_of=entry.as_of.isoformat() if entry else None,
             packages={one.name: one.version for one in entry.packages} if entry else {},
-            reported=reported(evidence, request),
+            reported=inside[request],
         )
 
 

@@ -45,7 +45,8 @@ _COMPARISONS = (
 def environments(evidence: Evidence) -> Section:
     """Show what each environment contains, and how they differ."""
     named = names(evidence)
-    inside = {name: reported(evidence, request) for request, name in named.items()}
+    found = reported(evidence)
+    inside = {name: found[request] for request, name in named.items()}
     packages = {
         name: {package.name: package.version for package in entry.packages}
         for request, name in named.items()
@@ -57,7 +58,7 @@ def environments(evidence: Evidence) -> Section:
         for package in every
         if len({versions.get(package) for versions in packages.values()}) > 1
     ]
-    items = dict.fromkeys(item for found in inside.values() for item in found)
+    items = dict.fromkeys(item for one in inside.values() for item in one)
     where = "environment" if evidence.run.engine.name == "venv" else "container"
     within = f"Versions reported from inside the {where}"
     differ = f"Packages that differ ({len(differing)})"
