@@ -71,7 +71,7 @@ def test_a_pull_request_gets_a_verdict(tmp_path: Path) -> None:
     assert (code, err) == (Exit.HOLD, ""), out
     report = (run_folders(tmp_path)[-1].path / "report.md").read_text()
     assert "Do not upgrade to deps after (hold)" in report
-    assert re.search(r"seconds: after is (29\.\d|30|30\.\d)\s% higher than before", report)
+    assert re.search(r"\(hold\): seconds (29\.\d|30|30\.\d)\s% higher \(", report)
     assert "Changed: six 1.15.0 \N{RIGHTWARDS ARROW} 1.16.0." in report
     assert "Added: tomli 2.0.1." in report
     assert "Removed: toml 0.10.2." in report

@@ -63,8 +63,8 @@ def test_a_slower_release_is_found(tmp_path: Path) -> None:
     code, out, err = ended(started(tmp_path, "--matrix", "matrix.yaml"), timeout_s=400)
     assert (code, err) == (0, ""), out
     report = (run_folders(tmp_path)[-1].path / "report.md").read_text()
-    assert re.search(r"seconds: v1\.1 is (9\.\d|10|10\.0)\s% higher than v1\.0", report)
-    assert re.search(r"seconds: worktree is (9\.\d|10|10\.0)\s% lower than v1\.0", report)
+    assert re.search(r"mine v1\.1 against v1\.0: seconds (9\.\d|10|10\.0)\s% higher", report)
+    assert re.search(r"mine worktree against v1\.0: seconds (9\.\d|10|10\.0)\s% lower", report)
     assert not (tmp_path.parent / "started").exists()
     code, out, _ = ended(started(tmp_path, "plan"))
     assert "to lock:  nothing\nto build: nothing" in out

@@ -398,8 +398,14 @@ def files(visit: Visit) -> list[Path]:
 DRAWN = {"circle", "desc", "line", "polyline", "rect", "style", "svg", "text", "title"}
 WRITTEN = {"a", "br", "code", "details", "em", "h1", "h2", "h3", "li", "p", "pre", "strong"}
 WRITTEN |= {"summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
-PAGE = {"body", "caption", "div", "figcaption", "figure", "head", "html", "meta", "section"}
+PAGE = {"body", "caption", "div", "figcaption", "figure", "head", "header", "html", "main", "meta"}
+PAGE |= {"nav", "script", "section"}
+PAGE |= {"button", "dialog", "input", "label", "option", "select", "span"}  # made by its script
 """Elements of figures, of both reports, and of the page."""
+FILES = tuple(
+    f"data:{kind};base64," for kind in ("text/plain", "application/json", "application/gzip")
+)
+"""The beginnings of the files inside a page."""
 
 
 class Seen(HTMLParser):
@@ -431,7 +437,7 @@ def leads_away(found: Seen) -> list[tuple[str, str]]:
         if name.startswith("on")
         or (
             name in {"href", "src", "xlink:href", "srcset", "action", "data"}
-            and not value.startswith(("logs/", "figures/"))
+            and not value.startswith(("logs/", "figures/", "#", *FILES))
         )
     ]
 
