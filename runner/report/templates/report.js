@@ -22,7 +22,7 @@
   explore();
   environments();
   all("a[download$='.gz']").forEach((link) => (link.onclick = savePlain));
-  addEventListener("beforeprint", () => all("details").forEach((details) => (details.open = true)));
+  addEventListener("beforeprint", () => all("details:not(.how)").forEach((details) => (details.open = true)));
 
   // --- files inside the page ---
 
