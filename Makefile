@@ -5,7 +5,7 @@ VENV := .venv
 RUNNER := $(VENV)/bin/python -m runner
 PYTEST := $(VENV)/bin/pytest -n 2 --no-loadscope-reorder
 
-.PHONY: report quick test test-faults test-fuzz lint clean
+.PHONY: report quick test test-faults test-fuzz lint docs clean
 
 report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 50 to 90 minutes
 	$(RUNNER) --matrix matrix.yaml
@@ -32,6 +32,9 @@ lint: $(VENV)/ready-to-test    ## lint, types and unit tests; needs neither engi
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PYTEST) tests/unit
+
+docs: $(VENV)/ready-to-test    ## the documentation as a site, in build/site
+	$(VENV)/bin/mkdocs build --strict --quiet
 
 clean:                         ## remove the runner's own environment; runs and images stay
 	rm -rf $(VENV)

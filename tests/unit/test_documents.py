@@ -2,6 +2,8 @@
 
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,19 @@ def quoted(guide: Path) -> list[str]:
         r"^```.*?^```", "", guide.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )
     return re.findall(r"`([^`]+)`", text)
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    """Every page is in it, also those that are made from the code."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    done = subprocess.run(
+        [*command, "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} | {"commands", "report-json"}
+    assert pages <= {path.stem for path in tmp_path.glob("*.html")}
+    assert "--matrix FILE" in (tmp_path / "commands.html").read_text(encoding="utf-8")
