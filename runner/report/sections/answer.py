@@ -89,6 +89,7 @@ def _found(evidence: Evidence, changes: Sequence[Change]) -> Statement:
     others = [one for one in changes if one not in different] if different else []
     notes = [f"No clear difference: {_subjects(others)}." if others else ""]
     tones = {one.tone for one in different} or {"open"}
+    notes += [] if different else [_more_blocks(evidence, changes)]
     notes += [*_replaced(evidence, changes), *also_changed(evidence, changes)]
     tone = tones.pop() if len(tones) == 1 else "open"
     return Statement(f"{head}.", notes=tuple(filter(None, notes)), tone=tone)
