@@ -1,10 +1,11 @@
 """Everything that can be reported during a run. The command line shows it to a person."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from runner.records.environment import Image
 from runner.records.run import Plan, Trial, TrialResult
-from runner.records.study import Cell
+from runner.records.study import Cell, Matrix
 
 
 class Observer(Protocol):
@@ -12,6 +13,10 @@ class Observer(Protocol):
 
     def note(self, text: str) -> None:
         """Show one line to the user."""
+        ...
+
+    def began(self, matrix: Matrix) -> None:
+        """The trials of a study are about to be planned; its first metric counts most."""
         ...
 
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
@@ -36,6 +41,14 @@ class Observer(Protocol):
 
     def trial_finished(self, result: TrialResult, cell: Cell) -> None:
         """A trial ended, and its result is saved."""
+        ...
+
+    def intervals(self, lines: Sequence[str]) -> None:
+        """The intervals after a block, between two looks: they are no verdicts."""
+        ...
+
+    def answered(self, lines: Sequence[str]) -> None:
+        """The verdicts, as the report gives them."""
         ...
 
     def block_finished(self, block: int, blocks: int) -> None:

@@ -18,8 +18,8 @@ from runner.errors import (
     RunFolderError,
 )
 from runner.execute import Study, clear, execute, staged
-from runner.judge import judge, may_change, next_plan
-from runner.judge.records import Goal
+from runner.judge import intervals, judge, may_change, next_plan
+from runner.judge.records import FEWEST_BLOCKS, Goal
 from runner.observer import Observer
 from runner.plan import complete_blocks, estimate, pending, to_repeat
 from runner.prepare import Prepared, prepare
@@ -28,7 +28,7 @@ from runner.records.attempts import Attempts
 from runner.records.environment import Environment, Images, ReadyImage, SourceKind
 from runner.records.run import Trial, TrialResult
 from runner.records.study import Status
-from runner.report import answer
+from runner.report import answer, interval_lines
 from runner.report import current as current_report
 from runner.report import write as write_report
 from runner.runs import registry
@@ -98,6 +98,7 @@ class Pipeline:
     def _announce(self) -> None:
         trials = self._missing()
         self._observer.note(f"run {self._folder.path}")
+        self._observer.began(self._matrix)
         seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
 
@@ -222,6 +223,7 @@ class Pipeline:
             self._look()
             self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)
             self._observer.block_finished(number, self._plan.blocks)
+            self._say_more()
             trials = tuple(trial for trial in self._missing() if trial.block > number)
 
     def _shortage(self, block: Sequence[Trial]) -> str | None:
@@ -261,9 +263,23 @@ class Pipeline:
             done = len(self._plan.trials) - len(self._missing())
             self._observer.planned(self._plan, done, None)
 
+    def _say_more(self) -> None:
+        """Say what is known by now: the verdicts at a look, and otherwise only intervals.
+
+        What is said after the last block is the answer, which follows.
+        """
+        complete = complete_blocks(self._plan, self._results)
+        if complete in self._plan.looks and complete >= FEWEST_BLOCKS:
+            if self._missing():
+                self._observer.answered(answer(self._folder))
+            return
+        with signals.deferred():  # it imports scipy
+            found = intervals(self._matrix, self._plan, self._results)
+            lines = interval_lines(self._matrix, found)
+        self._observer.intervals(lines)
+
     def _note_report(self, path: Path) -> None:
-        for line in answer(self._folder):
-            self._observer.note(line)
+        self._observer.answered(answer(self._folder))
         self._observer.note(f"report: {path}")
 
     def _write_report(self) -> Path:

@@ -13,6 +13,8 @@ VERBS = {
     "lock": "resolve the packages of every environment that is not locked yet",
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
+    "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
+    "try": "run one trial of a cell now, with all its output, and store nothing",
     "explain": "show for each trial of a cell whether it would run, and why",
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
@@ -24,6 +26,8 @@ VERBS = {
     "clean": "remove our images, and what killed runs left on the engine",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
+LISTS = {"select", "for_python", "values", "packages", "requirements", "metrics", "files"}
+"""The options that can be repeated."""
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
@@ -73,6 +77,22 @@ class Options(NamedTuple):
     bundle: Path = Path()
     yes: bool = False
     all: bool = False
+    root: Path | None = None
+    """The folder that paths in the matrix begin at, if it is not the folder of the matrix."""
+    values: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    """The words after ``--``."""
+    packages: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    better: str = "lower"
+    files: tuple[str, ...] = ()
+    save: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder that paths in the matrix begin at."""
+        return self.matrix.parent if self.root is None else self.root
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -81,6 +101,7 @@ def parse(arguments: Sequence[str]) -> Options:
     only_options = not words or words[0].startswith("-")
     if only_options and words[:1] not in (["-h"], ["--help"], ["--version"]):
         words = ["run", *words]
+    words, command = _split(words)
     parser = _parser()
     found, unknown = parser.parse_known_args(words)
     if unknown:
@@ -88,9 +109,19 @@ def parse(arguments: Sequence[str]) -> Options:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     given = vars(found)
     given["has_matrix"] = "matrix" in given
-    for name in given.keys() & {"select", "for_python"}:
-        given[name] = tuple(given[name])
-    return Options(**given)
+    if given.get("packages", []).count(None) > len(given.get("requirements", [])):
+        parser.error("argument --with: expected a package, or -r FILE")
+    for name in given.keys() & LISTS:
+        given[name] = tuple(one for one in given[name] if one is not None)
+    return Options(**given, command=tuple(command))
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Split the arguments of ``compare`` at ``--``, which the script and its arguments follow."""
+    if words[:1] != ["compare"] or "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,9 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare explain export doctor report bundle schema clean"
-    with_reports = "run plan prepare explain doctor report bundle replay clean"
-    with_engine = "run plan prepare explain doctor bundle replay clean"
+    with_matrix = "run lock plan prepare try explain export doctor report bundle schema clean"
+    with_reports = "run compare plan prepare try explain doctor report bundle replay clean"
+    with_engine = "run compare plan prepare try explain doctor bundle replay clean"
     run = "folder or id of the run (default: the newest)"
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
@@ -130,9 +161,14 @@ def _parser() -> argparse.ArgumentParser:
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
     issue = "print an issue about a cell, for the maintainers of the framework; write no report"
+    blocks = "total number of blocks"
+    seed = "seed of a new run (default: random)"
+    quick = "take a first look: one block, few epochs (`quick:`)"
+    first = "id of the cell, as `plan` shows it (default: the first)"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
     add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
+    add("try", "cell", first, metavar="CELL", nargs="?")
     add("report bundle", "run", run, metavar="RUN", nargs="?")
     described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
     add("schema", "of", "what the schema describes (default: matrix)", **described)
@@ -141,14 +177,14 @@ def _parser() -> argparse.ArgumentParser:
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
     add(with_engine, "--engine", engine, choices=ENGINES)
     add("run lock plan prepare", "-s --select", select, metavar="AXIS=VALUE", action="append")
-    add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
-    add("run plan explain replay", "--blocks", "total number of blocks", metavar="N", type=_count)
-    add("run plan explain", "--seed", "seed of a new run (default: random)", metavar="N", type=int)
-    add_flag("run replay", "--new", "begin a new run instead of resuming one")
+    add_flag("run plan try explain", "--quick", quick)
+    add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
+    add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
+    add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
-    add("run", "--until", until, metavar="GOAL")
-    add("run", "--budget", budget, metavar="TIME", type=_seconds)
-    add_flag("run report", "--gate", "exit with 4 if the policy says hold")
+    add("run compare", "--until", until, metavar="GOAL")
+    add("run compare", "--budget", budget, metavar="TIME", type=_seconds)
+    add_flag("run compare report", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
     add_flag("plan", "--json", "print JSON")
     add("export", "--format", "default: requirements.txt", choices=EXPORTS)
@@ -157,7 +193,34 @@ def _parser() -> argparse.ArgumentParser:
     add("bundle", "--for-python", python, metavar="3.N", type=_minor, action="append")
     add_flag("clean", "--yes", "do not ask for confirmation")
     add_flag("clean", "--all", "also remove what runs left whose folder is gone or elsewhere")
+    _add_compare(parsers["compare"])
     return top
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only ``compare`` has."""
+    parser.usage = "%(prog)s A B [...] [options] -- SCRIPT [ARGUMENT ...]"
+    parser.epilog = "Words after `--` that name files or folders here go along with the script."
+    values = (
+        "what to compare, the old one first: numpy==1.26.4, python==3.12, a lock file, "
+        "git:main:uv.lock, or .@v1.0 for a revision of the project in this folder"
+    )
+    packages = "another package of the script, or `-r FILE` with several; can be repeated"
+    metric = (
+        "what to compare instead of the wall time: a number of the result, or one that the script "
+        "prints; can be repeated"
+    )
+    better = "the direction in which these metrics improve (default: lower)"
+    files = "other files that the script needs, such as 'src/**'; can be repeated"
+    save = "also write the study to a new matrix.yaml here, to edit and run it later"
+    add = parser.add_argument
+    add("values", help=values, metavar="A", nargs="+")
+    add("--with", help=packages, metavar="PACKAGE", dest="packages", action="append", nargs="?")
+    add("-r", help=argparse.SUPPRESS, metavar="FILE", dest="requirements", action="append")
+    add("--metric", help=metric, metavar="NAME[=REGEX]", dest="metrics", action="append")
+    add("--better", help=better, choices=("lower", "higher"))
+    add("--files", help=files, metavar="PATTERN", action="append")
+    add("--save", help=save, metavar="FILE", type=Path)
 
 
 def _archive(text: str) -> Path:

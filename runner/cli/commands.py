@@ -62,12 +62,17 @@ def run(options: Options) -> Exit:
             matrix, locked, start, this_host(), engine.describe(), bases=bases
         )
         with runs.entered(described, start, observer.note) as execution:
-            for warning in warnings(
-                matrix, execution.plan, engine.describe().cpus, options.matrix.parent
-            ):
+            for warning in warnings(matrix, execution.plan, engine.describe().cpus, options.folder):
                 observer.note(f"warning: {warning}")
             code = Pipeline(execution, engine, observer, goal, options.budget).run()
             return gated(code, execution.folder) if options.gate else code
+
+
+def compare(options: Options) -> Exit:
+    """Run the study that the line describes."""
+    from runner.cli.compare import as_matrix
+
+    return run(as_matrix(options))
 
 
 def lock(options: Options) -> Exit:
@@ -96,7 +101,7 @@ def plan(options: Options) -> Exit:
         print(preview.as_json(found))
     else:
         print(preview.as_text(found))
-        for warning in warnings(matrix, planned, this_host().cores, options.matrix.parent):
+        for warning in warnings(matrix, planned, this_host().cores, options.folder):
             print(f"warning:  {warning}")
     return Exit.OK
 
@@ -118,12 +123,26 @@ def prepare(options: Options) -> Exit:
         with cores.Turns(cores.measured(), name, observer.note).turn():  # a build uses every core
             bases = find_bases(matrix, locked, engine)
             prepared = build_images(
-                matrix, locked, engine, observer, save_log, bases=bases, root=options.matrix.parent
+                matrix, locked, engine, observer, save_log, bases=bases, root=options.folder
             )
         for reason in prepared.missing.values():
             observer.note(reason)
         observer.note(f"{counted(len(prepared.images), 'image')} ready")
     return Exit.CELL_FAILED if prepared.missing else Exit.OK
+
+
+def try_cell(options: Options) -> Exit:
+    """Run one trial of a cell now, show everything about it, and store nothing."""
+    from runner.cli.try_cell import described, only, tried
+
+    matrix = only(the_matrix(options, asks=True), options.cell)
+    with _engine_for_trials(options) as (engine, observer):
+        _check_limits(matrix, engine.describe())
+        locked = _locked(options, matrix, observer, engine)
+        result = tried(matrix, locked, options, engine, observer)
+        for line in described(result, matrix):
+            observer.note(line)
+    return Exit.OK if result.status is matrix.cells[0].expect else Exit.CELL_FAILED
 
 
 def explain(options: Options) -> Exit:
@@ -312,11 +331,14 @@ def _remove(engine: Engine | EngineError, options: Options, found: Review) -> No
 
 
 COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
-    one.__name__: one
-    for one in (
-        *(run, lock, plan, prepare, explain, export, doctor),
-        *(bundle, replay, report, schema, module, clean),
-    )
+    "try": try_cell,  # a word of Python
+    **{
+        one.__name__: one
+        for one in (
+            *(run, compare, lock, plan, prepare, explain, export, doctor),
+            *(bundle, replay, report, schema, module, clean),
+        )
+    },
 }
 
 
@@ -394,6 +416,7 @@ def _locked(
         options.matrix,
         replace(known, ranges=ranges),
         reports=options.reports,
+        root=options.root,
         ask_engine=image_digest,
     )
     if absent and options.locked:
@@ -404,7 +427,7 @@ def _locked(
     if absent:
         observer.note(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
-        whole = read(options.matrix, outside)
+        whole = read(options.matrix, outside, options.root)
         known = lock_matrix(whole, known, absent, observer.note, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)
@@ -420,8 +443,8 @@ def _locked(
 
 def _start(options: Options) -> Start:
     return Start(
-        root=options.matrix.parent,
-        matrix=options.matrix,
+        root=options.folder,
+        matrix=None if options.root else options.matrix,  # nobody keeps such a one in git
         reports=options.reports,
         new=options.new,
         blocks=options.blocks,

@@ -4,22 +4,28 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TextIO
 
 from runner.cli.screen import Piece, screen_for
-from runner.engines.streams import WAITING_FOR_A_CORE as WAITING
 from runner.observer import Observer
 from runner.records.environment import Image
 from runner.records.run import Plan, Trial, TrialResult
-from runner.records.study import Cell, Status
+from runner.records.study import Cell, Matrix, Metric, Status
+from runner.summarise import metric_value
 from runner.text import counted, cut, duration, one_line, size
 
 # ruff: noqa: ARG002 (not every line shows everything that the event carries)
 
 _INDENT = " " * 8
 _LEAST_ROOM = 22
+TONES = {
+    "green": ("Upgrade to ", "adopt ", "faster "),
+    "red": ("Do not upgrade ", "hold ", "slower "),
+    "yellow": ("Not clear yet ", "cannot tell "),
+}
+"""How lines of an answer begin, by their colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Progress:
         self._id_width = 0
         self._spent_s = 0.0
         self._expected_end: float | None = None
+        self._headline: Metric | None = None
         self._screen = screen_for(stream, self._current, clock)
 
     def __enter__(self) -> Observer:
@@ -57,6 +64,10 @@ class Progress:
     def note(self, text: str) -> None:
         """Show a note."""
         self._screen.write((text, ""))
+
+    def began(self, matrix: Matrix) -> None:
+        """Remember the metric that counts most."""
+        self._headline = matrix.metrics[0]
 
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
         """Show how much there is to do."""
@@ -101,9 +112,6 @@ class Progress:
 
     def trial_finished(self, result: TrialResult, cell: Cell) -> None:
         """Show the result in one line, and the reason of a failure in a second."""
-        ok = result.status is Status.OK
-        printed = self._activity.printed if ok and self._activity else ""
-        printed = "" if printed.startswith(WAITING) else printed
         self._activity = None
         trial = result.trial
         self._done += trial.slot not in self._finished
@@ -117,7 +125,7 @@ class Progress:
         )
         room = self._screen.width - len(head + word)
         left = _part(self._left(), room)
-        said = _part(printed, room - len(left))
+        said = _part(self._number(result), room - len(left))
         self._screen.write((head, ""), (word, style), (said, ""), (left, "dim"))
         if result.reason:
             reason = cut(one_line(result.reason), self._screen.width - len(_INDENT))
@@ -128,9 +136,31 @@ class Progress:
         if result.disturbed:
             self._screen.write((f"{_INDENT}disturbed: {result.disturbed}", "yellow"))
 
+    def intervals(self, lines: Sequence[str]) -> None:
+        """Show the intervals so far."""
+        for line in lines:
+            self._screen.write((f"  {line}", ""))
+
+    def answered(self, lines: Sequence[str]) -> None:
+        """Show the verdicts in their colours."""
+        for line in lines:
+            self._screen.write((line, _tone(line)))
+
     def block_finished(self, block: int, blocks: int) -> None:
         """Show that the report has news."""
         self._screen.write((f"block {block} of {blocks} done, report updated", "dim"))
+
+    def _number(self, result: TrialResult) -> str:
+        """Return what counts most of a trial: ``time per epoch 1.22 s``."""
+        metric = self._headline
+        if metric is None or result.status is not Status.OK:
+            return ""
+        number = metric_value(result, metric)
+        if number is None:
+            return ""
+        from runner.report.words import with_unit  # noqa: PLC0415 (only a trial needs words)
+
+        return f"{metric.title} {with_unit(number, metric)}"
 
     def _current(self) -> str | None:
         """Return the line for the current activity; ``None`` if there is none."""
@@ -171,6 +201,14 @@ def _again(trial: Trial) -> str:
 def _part(text: str, room: int) -> str:
     """Return another part of a line, cut to the room left for it; nothing if that is too small."""
     return f"  {cut(text, room - 2)}" if text and room >= _LEAST_ROOM else ""
+
+
+def _tone(line: str) -> str:
+    """Return the colour of a line of the answer, whose first words are an advice or a verdict."""
+    for style, beginnings in TONES.items():
+        if line.startswith(beginnings):
+            return style
+    return ""
 
 
 def _outcome(status: Status, expected: Status) -> Piece:

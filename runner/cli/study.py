@@ -14,14 +14,21 @@ def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
 
     With ``asks``, the package index may be asked for the versions of a range.
     """
-    matrix = select(read(options.matrix, outside_of(options, asks=asks)), options.select)
+    whole = read(options.matrix, outside_of(options, asks=asks), options.root)
+    matrix = select(whole, options.select)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
 
 def outside_of(options: Options, *, asks: bool) -> Outside:
     """Return what the matrix mentions without containing it."""
     asks = asks and not options.locked
-    return Outside(options.matrix, known_lock(options), asks=asks, reports=options.reports)
+    return Outside(
+        options.matrix,
+        known_lock(options),
+        asks=asks,
+        reports=options.reports,
+        root=options.root,
+    )
 
 
 def known_lock(options: Options) -> Lock:

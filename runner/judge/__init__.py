@@ -7,13 +7,13 @@
 from collections.abc import Iterable
 
 from runner.judge.goal import read_goal
-from runner.judge.looks import look_after, may_change, next_look, next_plan
-from runner.judge.records import Judgement
-from runner.plan import complete_blocks
+from runner.judge.looks import level_of, look_after, may_change, next_look, next_plan
+from runner.judge.records import Interval, Judgement
+from runner.plan import complete_blocks, looks_of
 from runner.records.run import Plan, TrialResult
 from runner.records.study import Matrix
 
-__all__ = ["judge", "may_change", "next_plan", "read_goal"]
+__all__ = ["intervals", "judge", "may_change", "next_plan", "read_goal"]
 
 
 def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgement:
@@ -41,3 +41,18 @@ def judge(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> Judgeme
         disturbance=samples.disturbance,
         divergences=tuple(divergences(samples)),
     )
+
+
+def intervals(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple[Interval, ...]:
+    """Return the intervals of the named comparisons after the blocks that are complete by now.
+
+    They are as wide as those of a look. Reading verdicts from them would err more often. Cells
+    about which everything is decided have none.
+    """
+    from runner.judge.compare import intervals as found  # noqa: PLC0415 (it loads scipy)
+    from runner.judge.samples import gather  # noqa: PLC0415
+
+    results = tuple(results)
+    samples = gather(matrix, plan, results, complete_blocks(plan, results))
+    known = found(samples, level_of(plan.looks or looks_of(matrix)))
+    return tuple(one for one in known if one.of not in plan.left)

@@ -11,7 +11,15 @@ from statistics import median
 
 from runner.judge import estimate as statistics
 from runner.judge.quantity import quantity
-from runner.judge.records import FEWEST_BLOCKS, Check, Comparison, Forecast, Look, Verdict
+from runner.judge.records import (
+    FEWEST_BLOCKS,
+    Check,
+    Comparison,
+    Forecast,
+    Interval,
+    Look,
+    Verdict,
+)
 from runner.judge.samples import Samples, changes
 from runner.records import units
 from runner.records.run import TrialResult
@@ -81,6 +89,22 @@ def _screening(samples: Samples, look: Look) -> Iterator[Comparison]:
     for at, draft in enumerate(drafts):
         one = _judged(_at_level(draft, level))
         yield one if at in selected else _withdrawn(one, f"{len(p_values)} screened comparisons")
+
+
+def intervals(samples: Samples, level: float) -> Iterator[Interval]:
+    """Yield the intervals of the named comparisons that have one."""
+    for one in named(samples.matrix):
+        draft = _draft(samples, one, level)
+        if draft.estimate is not None and draft.old is not None and draft.new is not None:
+            yield Interval(
+                of=one.of,
+                against=one.against,
+                metric=one.metric,
+                measured=draft.measured,
+                old=draft.old,
+                new=draft.new,
+                estimate=draft.estimate,
+            )
 
 
 def _withdrawn(comparison: Comparison, among: str) -> Comparison:

@@ -5,6 +5,7 @@ planned looks, each with intervals so wide that all looks together err as rarely
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.judge.records import (
@@ -34,8 +35,12 @@ def look_after(matrix: Matrix, plan: Plan, complete: int) -> Look | None:
     past = [blocks for blocks in looks if blocks <= complete]
     if not past:
         return None
-    level = LEVEL_OF_ONE if len(looks) == 1 else LEVEL_OF_EACH
-    return Look(number=len(past), of=len(looks), blocks=past[-1], level=level)
+    return Look(number=len(past), of=len(looks), blocks=past[-1], level=level_of(looks))
+
+
+def level_of(looks: Sequence[int]) -> float:
+    """Return the confidence of each interval if so many looks are planned."""
+    return LEVEL_OF_ONE if len(looks) == 1 else LEVEL_OF_EACH
 
 
 def next_look(matrix: Matrix, plan: Plan, complete: int) -> int | None:

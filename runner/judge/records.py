@@ -148,6 +148,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """What is known of a named comparison between two looks: no verdict can be read from it."""
+
+    of: str
+    against: str
+    metric: Metric
+    measured: Metric
+    old: float
+    new: float
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedClaim:
     """A published sentence with its verdict, and the evidence in sentences."""
 

@@ -41,7 +41,7 @@ class Outside:
 
     With ``asks``, the package index may be asked for the versions of a range that is not locked.
     ``ask_engine`` returns the digest of an image. ``reports`` is where runs are stored; they are
-    not part of a project around them.
+    not part of a project around them. Paths begin at ``root``, by default the folder of the matrix.
     """
 
     def __init__(
@@ -51,9 +51,11 @@ class Outside:
         *,
         asks: bool = False,
         reports: Path = Path("reports"),
+        root: Path | None = None,
         ask_engine: Callable[[str], str] = _no_engine,
     ) -> None:
-        self._folder, self._known, self._asks = matrix.parent, known, asks
+        self._folder = matrix.parent if root is None else root
+        self._known, self._asks = known, asks
         self._ask_engine = ask_engine
         ours = (matrix, lock_path(matrix), reports)
         here = self._folder.resolve()

@@ -50,20 +50,24 @@ from runner.text import quoted
 __all__ = ["Locked", "Outside", "json_schema", "read", "text_of"]
 
 
-def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it is frozen)
+def read(
+    path: Path,
+    outside: Outside = Locked(),  # noqa: B008 (it is frozen)
+    root: Path | None = None,
+) -> Matrix:
     """Return the study that a file declares; ``outside`` knows what the file only mentions.
 
-    Paths stay relative to the folder of the file. ConfigError holds the problems of a stage, one
-    per line, with line and column.
+    Paths stay relative to ``root``, the folder of the file by default. ConfigError holds the
+    problems of a stage, one per line, with line and column.
     """
-    source = load(path)
+    source, root = load(path), path.parent if root is None else root
     document = validated(source)
     axes, unknown_outside = make_axes(document, outside)
     if unknown_outside:
         raise refused(source, unknown_outside)
     grid = expand(document, axes, sum(keys[:1] != ("axes",) for keys in source.values))
-    lists, list_problems = _lists(document, path.parent)
-    experiment, input_problems = read_experiment(document.experiment, path, outside.ours)
+    lists, list_problems = _lists(document, root)
+    experiment, input_problems = read_experiment(document.experiment, path, root, outside.ours)
     problems = [
         *axis_problems(document, axes),
         *whole_problems(document, axes),
@@ -74,7 +78,7 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
         *_parameter_problems(document),
         *input_problems,
         *list_problems,
-        *([] if isinstance(outside, Locked) else _wheels_problems(document, path.parent)),
+        *([] if isinstance(outside, Locked) else _wheels_problems(document, root)),
         *metric_problems(document),
         *grid.baseline_problems(document.baseline or {}),
         *_compare_problems(document, grid),

@@ -21,22 +21,23 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def read_experiment(
-    section: ExperimentSection, matrix: Path, ours: Collection[str] = ()
+    section: ExperimentSection, matrix: Path, root: Path, ours: Collection[str] = ()
 ) -> tuple[Experiment, list[Problem]]:
     """Return the experiment that a section declares, and the problems of its keys and files.
 
-    ``ours`` are paths in the folder of the matrix that never belong to an experiment. Neither do
-    the matrix and its lock: all of these change while the experiment stays the same.
+    Its paths begin at the folder ``root``. ``ours`` are paths there that never belong to an
+    experiment. Neither do the matrix and its lock: all of these change while the experiment stays
+    the same.
     """
     own = {matrix.name, matrix.with_suffix(".lock").name, *ours}
-    files, problems = _included(section.files, matrix.parent, own)
+    files, problems = _included(section.files, root, own)
     experiment = Experiment(
         script=section.script,
         args=tuple(section.args if section.command is None else section.command),
         files=tuple(name for name in files if name != section.script),
         data=tuple(section.data),
     )
-    return experiment, [*_key_problems(section), *_file_problems(section, matrix), *problems]
+    return experiment, [*_key_problems(section), *_file_problems(section, root), *problems]
 
 
 def argument_problems(section: ExperimentSection, cells: Iterable[Cell]) -> Iterator[Problem]:
@@ -84,13 +85,13 @@ def _key_problems(section: ExperimentSection) -> Iterator[Problem]:
         yield Problem(("experiment", "args"), sentence, at_key=True)
 
 
-def _file_problems(section: ExperimentSection, matrix: Path) -> Iterator[Problem]:
+def _file_problems(section: ExperimentSection, root: Path) -> Iterator[Problem]:
     data = [(("experiment", "data", i), file) for i, file in enumerate(section.data)]
     files: list[tuple[Keys, str]] = [*data]
     if section.script is not None:
         files.append((("experiment", "script"), section.script))
     for path, file in files:
-        trouble = file_trouble(file, matrix.parent)
+        trouble = file_trouble(file, root)
         if trouble:
             yield Problem(path, trouble)
     # $DATA_DIR has all data files side by side.

@@ -107,6 +107,15 @@ def filled(text: str, values: Mapping[str, object]) -> str:
     return _BRACES.sub(replacement, text)
 
 
+def literal(text: str) -> str:
+    """Return what ``filled`` turns into the text, whatever names in braces it has."""
+
+    def doubled(match: re.Match[str]) -> str:
+        return f"{{{match[0]}}}" if _is_name(match[1] or match[2], ()) else match[0]
+
+    return _BRACES.sub(doubled, text)
+
+
 def _is_name(text: str, known: Collection[str]) -> bool:
     return text in known or _NAME.fullmatch(text) is not None
 

@@ -4,9 +4,12 @@
 ``words``. The result is plain text in ``records``. ``render`` and ``figures`` decide how it looks.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner import __version__
+from runner.judge.records import Interval
+from runner.records.study import Matrix
 from runner.runs.folder import RunFolder, StoredRun
 
 REPORT = "report.md"
@@ -27,6 +30,13 @@ def current(folder: RunFolder) -> Path | None:
 def answer(folder: RunFolder) -> list[str]:
     """Return the lines that a terminal shows of a report that was written."""
     return folder.beginning(ANSWER).decode(errors="replace").splitlines()
+
+
+def interval_lines(matrix: Matrix, intervals: Sequence[Interval]) -> list[str]:
+    """Return the lines that a terminal shows between two looks."""
+    from runner.report.intervals import lines  # noqa: PLC0415 (the words need much)
+
+    return list(lines(matrix, intervals))
 
 
 def write(folder: RunFolder) -> Path:

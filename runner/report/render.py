@@ -31,6 +31,8 @@ LARGEST_SUMMARY = 60_000
 """Of a summary, in bytes: GitHub drops a larger one whole."""
 LARGEST_PLAIN = 30_000
 """Of a file inside the page, in bytes."""
+LIMIT = 5
+"""The column of old and new that holds the limit or the margin."""
 TERMINAL = ("failures", "answer")
 WIDTH = 100
 BAR_TITLE = "interval and limit"
@@ -126,19 +128,19 @@ def _lines(section: Section) -> Iterator[str]:
         yield from (_wrapped(text, "  ") for text in (statement.text, *statement.notes) if text)
     for table in section.tables:
         if not table.folded:
-            yield from (_change(row.texts) for row in table.rows)
+            bound = table.columns[LIMIT] if len(table.columns) > LIMIT else "limit"
+            yield from (_change(row.texts, bound) for row in table.rows)
         elif table.rows:
             yield f"{table.caption}: see the report"
     yield from map(_wrapped, section.notes)
 
 
-def _change(texts: Sequence[str]) -> str:
+def _change(texts: Sequence[str], bound: str) -> str:
     """Return a row of old and new as one or two lines, the verdict first."""
     cell, metric, old, new, change, limit, verdict = texts
     effect = " ".join(change.split("\n"))
-    said = (
-        f"{verdict:12} {metric}, {cell}: {effect}, {old} \N{RIGHTWARDS ARROW} {new}, limit {limit}"
-    )
+    numbers = f"{old} \N{RIGHTWARDS ARROW} {new}, {bound} {limit}"
+    said = f"{verdict:12} {metric}, {cell}: {effect}, {numbers}"
     return _wrapped(said, "  ", first="")
 
 

@@ -230,7 +230,7 @@ def unit(metric: Metric) -> str:
 def interval(matrix: Matrix, estimate: Estimate, metric: Metric) -> str:
     """Return an interval in words: ``15 % to 21 % faster``, ``+0.1 to +0.2 points``."""
     if not is_time(matrix, metric):
-        return _signed_ends(estimate, metric)
+        return signed_interval(estimate, metric)
     if estimate.excludes_zero:
         return f"{_ends(estimate, metric, amount)} {_speed(estimate.low)}"
     low, high = amount(estimate.low, metric), amount(estimate.high, metric)
@@ -242,7 +242,8 @@ def interval_name(estimate: Estimate) -> str:
     return unbroken(f"{estimate.level * 100:.4g} %") + " interval"
 
 
-def _signed_ends(estimate: Estimate, metric: Metric) -> str:
+def signed_interval(estimate: Estimate, metric: Metric) -> str:
+    """Return an interval as two changes: ``+15 % to +21 %``."""
     if metric.scale is Scale.RATIO:
         return _ends(estimate, metric, signed)
     largest = max(abs(estimate.low), abs(estimate.high)) or 1.0
@@ -332,7 +333,7 @@ def effect(evidence: Evidence, comparison: Comparison) -> tuple[str, str]:
     if comparison.verdict not in {Verdict.LOWER, Verdict.HIGHER}:
         return "", interval(matrix, estimate, metric)
     timed = is_time(matrix, metric)
-    ends = _ends(estimate, metric, amount) if timed else _signed_ends(estimate, metric)
+    ends = _ends(estimate, metric, amount) if timed else signed_interval(estimate, metric)
     word = _speed(estimate.mean) if timed else comparison.verdict.value
     return f"{amount(estimate.mean, metric)} {word}", f"({ends})"
 

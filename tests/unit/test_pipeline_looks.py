@@ -1,5 +1,6 @@
 """Runs that continue: disturbed trials, looks, decided cells, goals, budgets and the gate."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,6 +105,25 @@ def test_decided_cells_leave_the_plan(
     assert plan.left == {"model=two": 6}
     assert "model=two leaves the plan: everything about it is decided" in capsys.readouterr().out
     assert "from 8 blocks, look 4 of 4." in (latest().path / "report.md").read_text()
+
+
+def test_a_run_shows_intervals_between_looks_and_verdicts_at_a_look(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing before two blocks, and no verdict that the report does not have."""
+    write(engine, MODELS.replace("blocks: 2", "blocks: 5"))
+    assert main(["--blocks", "7", "--seed", "1"]) == Exit.OK
+    said = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
+    parts = said.split("report updated\n")
+    assert len(parts) == 8
+    of_two = r"  x, (two|three): \d.\d+ s → \d.\d+ s, .* to .* \({} blocks\)\n"
+    found = [len(re.findall(of_two.format(blocks), parts[blocks])) for blocks in range(1, 8)]
+    assert found == [0, 2, 2, 2, 0, 1, 1]  # one of them is decided
+    assert "from 5 blocks, look 1 of 4" in parts[5]
+    assert "from 5 blocks, look 1 of 4" in parts[7]
+    between = "".join(parts[:5]) + parts[6]
+    assert not re.search("slower|faster|difference|cannot tell", between)
+    assert re.search(r"ok  x \d.\d+ s", said)
 
 
 def test_a_goal_adds_blocks_until_it_is_reached(engine: WatchedEngine) -> None:

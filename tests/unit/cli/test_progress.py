@@ -25,6 +25,7 @@ from runner.cli.progress import Progress
 from runner.records.environment import Base, BaseKind, EnvironmentRequest, Image
 from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Cell, Status
+from tests.support.samples import founding_run
 
 ROOT = Path(__file__).parents[3]
 
@@ -107,24 +108,39 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
     seen.note("locked 2 environments")
     seen.image_started(IMAGE.label)
     seen.image_ready(IMAGE, 41.2)
+    seen.began(founding_run().matrix)
     seen.planned(PLAN, 0, 600.0)
     seen.trial_started(first, CELLS[0], IMAGE)
     seen.trial_output(first, "epoch 50/50\n")
-    seen.trial_finished(make_result(first), CELLS[0])
+    measured = replace(make_result(first), series={"epoch_seconds": (9.0, 9.0, 1.22)})
+    seen.trial_finished(measured, CELLS[0])
     seen.trial_finished(make_result(second, Status.TIMED_OUT, "stopped", 900.0), CELLS[1])
     seen.trial_finished(make_result(third, Status.FAILED, "ValueError: no", 3.0), CELLS[2])
     seen.block_finished(1, 4)
+    number = "time per epoch 1.22\N{NO-BREAK SPACE}s"
     assert stream.getvalue().splitlines() == [
         "locked 2 environments",
         "image tf=2.0.0: building",
         "image tf=2.0.0: ready in 41 s, 851 MB",
         "12 trials in 4 blocks, about 10 min",
-        "[ 1/12] tf=2.0.0,model=sequential  b1    52.1 s  ok  epoch 50/50  about 10 min left",
+        f"[ 1/12] tf=2.0.0,model=sequential  b1    52.1 s  ok  {number}  about 10 min left",
         "[ 2/12] tf=2.0.0,model=functional  b1   900.0 s  timed-out  about 79 min left",
         "        stopped",
         "[ 3/12] tf=2.0.0,model=bad         b1     3.0 s  failed as expected  about 48 min left",
         "        ValueError: no",
         "block 1 of 4 done, report updated",
+    ]
+
+
+def test_intervals_and_answers_in_plain_lines(stream: StringIO, clock: Clock) -> None:
+    """A pipe gets no colours."""
+    seen = Progress(stream, clock)
+    seen.intervals(["time, b: 1 s, +1 % to +2 % (5 blocks)"])
+    seen.answered(["Do not upgrade to b (hold): slower.", "hold  time, b"])
+    assert stream.getvalue().splitlines() == [
+        "  time, b: 1 s, +1 % to +2 % (5 blocks)",
+        "Do not upgrade to b (hold): slower.",
+        "hold  time, b",
     ]
 
 
@@ -377,6 +393,21 @@ def test_a_terminal_has_a_live_line(environment: pytest.MonkeyPatch) -> None:
     for thread in set(threading.enumerate()) - threads:
         thread.join(10)  # rich asks its thread to end and does not wait for it
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_an_answer_has_the_colours_of_its_advice(
+    environment: pytest.MonkeyPatch, plain: bool
+) -> None:
+    """NO_COLOR turns them off."""
+    if plain:
+        environment.setenv("NO_COLOR", "1")
+    with terminal() as (stream, written), Progress(stream) as seen:
+        seen.answered(["Do not upgrade to b (hold).", "adopt  time", "cannot tell  time", "why"])
+    text = b"".join(written).decode()
+    for code, line in ((31, "Do not upgrade to b (hold)."), (32, "adopt  time"), (33, "cannot t")):
+        assert (f"\x1b[{code}m{line}" in text) is not plain
+        assert line in text
 
 
 def test_no_color_is_honoured(environment: pytest.MonkeyPatch) -> None:
