@@ -13,7 +13,7 @@ from runner.errors import Exit
 from runner.python import uv
 from tests.support.public_index import index_or_skip
 from tests.support.repositories import ask, commit
-from tests.support.studies import ROOT
+from tests.support.studies import CALM, ROOT
 
 pytestmark = [pytest.mark.engine, pytest.mark.index, pytest.mark.usefixtures("programs_engine")]
 
@@ -56,12 +56,23 @@ def follow(page: str, folder: Path) -> list[str]:
 
 
 def run(line: str, folder: Path) -> str:
-    """Run a line in a shell that finds our program, as after its installation."""
-    own = str(Path(sys.executable).parent)
+    """Run a line in a shell that finds our program, as after its installation.
+
+    It ignores that other tests keep the machine busy.
+    """
+    own = folder / ".bin"
+    own.mkdir(exist_ok=True)
+    program = own / "matrix-runner"
+    program.write_text(f"#!{sys.executable}\n{CALM}")
+    program.chmod(0o755)
     ended = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
-        env={**os.environ, "PATH": f"{own}{os.pathsep}{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{own}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+        },
         capture_output=True,
         text=True,
         check=False,

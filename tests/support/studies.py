@@ -11,6 +11,13 @@ from runner.records.run import TrialResult
 from runner.runs.folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
+CALM = """
+import runpy
+from runner import plan
+plan.GUARDS = plan.Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
+runpy.run_module("runner", run_name="__main__")
+"""
+"""``python -m runner`` with guards that ignore a busy machine, like ``calm_machine``."""
 
 
 def write_study(

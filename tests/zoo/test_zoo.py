@@ -36,7 +36,7 @@ from runner.runs.folder import RunFolder
 from runner.system.host import this_host
 from tests.support.browser import opened
 from tests.support.sandboxes import bubblewrap_or_skip
-from tests.support.studies import ROOT, run_folders
+from tests.support.studies import CALM, ROOT, run_folders
 from tests.support.trials import plain_environment
 
 ANIMALS = Path(__file__).with_name("animals.py")
@@ -156,14 +156,6 @@ STOPPED_BY_MEMORY = {
 }
 """Without control groups they would use up the memory of the machine, so they stay away."""
 ENGINES = [pytest.param("docker", marks=pytest.mark.engine), "venv"]
-
-CALM = """
-import runpy
-from runner import plan
-plan.GUARDS = plan.Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
-runpy.run_module("runner", run_name="__main__")
-"""
-"""``python -m runner`` with guards that ignore a busy machine, like ``calm_machine``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
