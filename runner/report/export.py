@@ -8,13 +8,13 @@ from xml.etree import ElementTree as ET
 
 from runner.judge.estimate import quantiles
 from runner.judge.records import Advice
-from runner.records import shown
+from runner.records import as_id, shown
 from runner.records.attempts import Attempts
 from runner.records.environment import EnvironmentRequest
 from runner.records.run import TrialResult
 from runner.records.study import Cell, Scale
 from runner.report import words
-from runner.report.changes import Change, asked, change
+from runner.report.changes import Change, asked, by_candidate, change
 from runner.report.document import (
     AnswerFacts,
     CellFacts,
@@ -78,7 +78,6 @@ def document(evidence: Evidence, view: ReportView) -> ReportDocument:
     answer = next(one for one in view.sections if one.name == "answer")
     decisions = {one.candidate: one.advice.value for one in evidence.judgement.decisions}
     changes = asked(evidence)
-    candidates = dict.fromkeys(one.candidate for one in changes)
     return ReportDocument(
         title=view.title,
         question=view.question,
@@ -89,8 +88,13 @@ def document(evidence: Evidence, view: ReportView) -> ReportDocument:
         exploring=_exploring(evidence),
         metrics=tuple(_metrics(evidence)),
         answers=tuple(
-            AnswerFacts(candidate=name, verdict=decisions.get(name), text=one.head)
-            for name, one in zip(candidates, answer.statements, strict=False)
+            AnswerFacts(
+                candidate=some[0].candidate,
+                against=as_id(some[0].going) or some[0].against.id,
+                verdict=decisions[some[0].candidate] if any(one.judged for one in some) else None,
+                text=said.head,
+            )
+            for some, said in zip(by_candidate(changes), answer.statements, strict=False)
         ),
         changes=tuple(_changes(evidence, changes)),
         cells=tuple(_cell(evidence, one, list(environments)) for one in evidence.cells),
@@ -176,13 +180,22 @@ def _change(evidence: Evidence, one: Change, *, named: bool) -> ChangeFacts:
         high=share(estimate.high) if estimate else None,
         level=estimate.level if estimate else None,
         n=estimate.n if estimate else None,
-        limit=one.limit.change if one.limit else None,
+        limit=_limit(one, scale),
         verdict=words.verdict_of(evidence, one.judged, compared),
         reason=one.judged.reason if one.judged else reason,
         blocks={block: share(number) for block, number in compared.changes.items()}
         if compared and named
         else {},
     )
+
+
+def _limit(one: Change, scale: Scale) -> float | None:
+    """Return the limit on the scale of the change. A share of a difference depends on the old."""
+    if one.limit is None:
+        return None
+    if one.limit.relative and scale is Scale.DIFFERENCE:
+        return one.judged.bound if one.judged else None
+    return one.limit.change
 
 
 def _cell(evidence: Evidence, cell: Cell, requests: Sequence[EnvironmentRequest]) -> CellFacts:
@@ -218,7 +231,9 @@ def _environments(evidence: Evidence) -> Iterator[EnvironmentFacts]:
 
 
 def _trials(evidence: Evidence) -> Iterator[TrialFacts]:
-    counting = {one.trial.id for one in Attempts(evidence.every).counting()}
+    planned = {trial.slot for trial in evidence.plan.trials}
+    known = (one for one in evidence.every if one.trial.slot in planned)
+    counting = {one.trial.id for one in Attempts(known).counting()}
     for one in evidence.every:
         yield _trial(evidence, one, counts=one.trial.id in counting and not one.is_lost)
 
