@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree import ElementTree as ET
 
@@ -42,6 +43,7 @@ EXPLORING_LEVEL = 0.95
 
 _FORMULA = ("=", "+", "-", "@")
 """A text that begins so would be computed by a spreadsheet."""
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
 def files(evidence: Evidence, document: ReportDocument) -> dict[str, str]:
@@ -274,7 +276,10 @@ def changes_csv(document: ReportDocument) -> str:
 
 
 def results_csv(document: ReportDocument) -> str:
-    """Return results.csv: one line for each attempt, with the values of its cell."""
+    """Return results.csv: one line for each attempt, with the values of its cell.
+
+    An axis or a metric whose name is taken is called ``axis NAME`` or ``metric NAME``.
+    """
     axes = list(dict.fromkeys(axis for cell in document.cells for axis in cell.values))
     values = {cell.id: cell.values for cell in document.cells}
     metrics = [metric.name for metric in document.metrics]
@@ -287,7 +292,10 @@ def results_csv(document: ReportDocument) -> str:
         ]
         for one in document.trials
     )
-    return _csv([*axes, *own, *metrics], rows)
+    taken = {*own, *metrics}
+    named = [f"axis {axis}" if axis in taken else axis for axis in axes]
+    measured = [f"metric {name}" if name in own else name for name in metrics]
+    return _csv([*named, *own, *measured], rows)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -299,13 +307,14 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _field(value: object) -> object:
-    """Return a value that no spreadsheet computes."""
+    """Return a value that no spreadsheet computes; a number in a text is no formula."""
     if isinstance(value, bool):
         return shown(value)
     if not isinstance(value, str):
         return value
     line = one_line(value)
-    return f"'{line}" if line.startswith(_FORMULA) else line
+    computed = line.startswith(_FORMULA) and not _NUMBER.fullmatch(line)
+    return f"'{line}" if computed else line
 
 
 # --- JUnit ---------------------------------------------------------------------------------------
