@@ -92,9 +92,12 @@ def test_a_selection_of_cells_and_a_metric_holds_for_all_sections(
     with opened(chromium, founding) as page:
         before = len(rows(page, "cells"))
         page.tab.locator(".tools [name=model]").select_option("sequential")
+        page.tab.locator(".tools [name=metric]").select_option("peak_memory")
         page.tab.locator(".tools [name=metric]").select_option("epoch_seconds")
         assert len(rows(page, "answer")) == 1
         assert len(rows(page, "cells")) == 2 < before
+        assert len(rows(page, "published")) == 2
+        assert page.tab.locator("#explore [name=metric]").input_value() == "epoch_seconds"
         assert page.tab.locator("#changes figure:visible").count() == 1
         assert page.tab.locator("#cells th:visible").all_inner_texts()[-1] == "time per epoch (s)"
         address = page.tab.url

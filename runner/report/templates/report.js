@@ -128,6 +128,7 @@
         box.hidden = heads.length > 0 && heads.every((head) => head.hidden);
       }
       tables.forEach(limit);
+      follow();
       status.textContent = count < rows.size ? `${count} of ${rows.size} rows` : "";
     }
     // Shows the first rows that fit. A browser needs a second to lay out thousands.
@@ -143,6 +144,14 @@
       more.hidden = count <= most;
       more.textContent = `show all ${count} rows`;
     }
+  }
+
+  // The metric that is selected for all sections is also explored.
+  function follow() {
+    const chosen = one(".tools [name=metric]")?.value, own = one("#explore [name=metric]");
+    if (!chosen || !own || own.value === chosen) return;
+    own.value = chosen;
+    own.onchange();
   }
 
   // Only the numbers of rows that are shown become buttons.
@@ -240,6 +249,7 @@
     metric.onchange = () => { reset(); update(); };
     baseline.onchange = margin.oninput = update;
     reset();
+    follow();
     // A thousand rows are computed only when they are looked at.
     new IntersectionObserver((seen, observer) => {
       if (!seen.some((entry) => entry.isIntersecting)) return;
