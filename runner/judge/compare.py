@@ -20,7 +20,7 @@ from runner.judge.records import (
     Look,
     Verdict,
 )
-from runner.judge.samples import Samples, changes
+from runner.judge.samples import Numbers, Samples, changes
 from runner.records import units
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status
@@ -176,12 +176,13 @@ def _draft(samples: Samples, asked: Asked, level: float, *, control: bool = Fals
     else:
         n = min(len(ours), len(theirs))
         estimate = statistics.unpaired(list(ours.values()), list(theirs.values()), level)
+    common = by_block if paired else {}
     draft = replace(
         draft,
         estimate=estimate,
         changes=by_block,
-        new=median(ours.values()) if ours else None,
-        old=median(theirs.values()) if theirs else None,
+        new=_median(ours, common),
+        old=_median(theirs, common),
         paired=paired,
         identical=bool(by_block) and not any(by_block.values()),
     )
@@ -200,6 +201,12 @@ def _draft(samples: Samples, asked: Asked, level: float, *, control: bool = Fals
     else:
         reason = ""
     return replace(draft, reason=reason)
+
+
+def _median(numbers: Numbers, common: Numbers) -> float | None:
+    """Return the median of the numbers in common blocks; without any, of all numbers."""
+    found = [number for block, number in numbers.items() if block in common or not common]
+    return median(found) if found else None
 
 
 def _matched(samples: Samples, asked: Asked) -> bool:

@@ -163,7 +163,7 @@ def forecast(estimate: Estimate, half_width: float) -> Forecast | None:
     The spread so far is taken as the true one, and the range says how wrong that may be. ``None``
     means far too many blocks.
     """
-    needed = _needed(estimate, half_width)
+    needed = _needed(estimate, half_width) if half_width > 0 else None
     if needed is None:
         return None
     fewest, most = next((low, high) for n, low, high in FORECAST_RANGES if estimate.n >= n)

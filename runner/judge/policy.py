@@ -30,7 +30,7 @@ def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tupl
             if broken.advice is Advice.HOLD:
                 continue
         for limit in matrix.policy:
-            asked = Asked(of.id, against.id, _on_scale_of(limit, matrix), named=True)
+            asked = Asked(of.id, against.id, limited(limit, matrix), named=True)
             one = known.get((of.id, against.id, asked.metric))
             found.append(_judged(samples, limit, one or measure(samples, asked, look.level)))
     return tuple(
@@ -45,12 +45,15 @@ def _candidate(of: Cell, against: Cell) -> str:
     return as_id((axis, value) for axis, value in of.coordinates if replaced[axis] != value)
 
 
-def _on_scale_of(limit: PolicyLimit, matrix: Matrix) -> Metric:
-    """Return the metric of a limit. An absolute limit bounds the difference within blocks."""
+def limited(limit: PolicyLimit, matrix: Matrix) -> Metric:
+    """Return the metric of a limit. An absolute limit bounds the difference within blocks.
+
+    The margin of such a metric is a share, so the limit itself takes its place.
+    """
     metric = matrix.metric(limit.metric)
     if limit.relative or metric.scale is Scale.DIFFERENCE:
         return metric
-    return replace(metric, scale=Scale.DIFFERENCE, paired=True)
+    return replace(metric, scale=Scale.DIFFERENCE, paired=True, margin=abs(limit.change))
 
 
 def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:

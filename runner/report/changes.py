@@ -4,10 +4,11 @@ The page, the summary, the terminal and the exported files all show these.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from runner.judge.policy import limited
 from runner.judge.records import Advice, Comparison, JudgedLimit, Verdict
-from runner.records import as_id, shown
+from runner.records import Coordinates, as_id, shown
 from runner.records.study import Better, Cell, Metric, PolicyLimit
 from runner.report.evidence import Evidence
 
@@ -38,10 +39,28 @@ class Change:
         return self.of.id, self.against.id, self.metric
 
     @property
+    def coming(self) -> Coordinates:
+        """The values that only the new cell has."""
+        return tuple(one for one in self.of.coordinates if one not in self.against.coordinates)
+
+    @property
+    def going(self) -> Coordinates:
+        """The values that only the old cell has."""
+        return tuple(one for one in self.against.coordinates if one not in self.of.coordinates)
+
+    @property
     def candidate(self) -> str:
-        """What differs between the two cells: ``tensorflow=2.0.0``."""
-        replaced = dict(self.against.coordinates)
-        return as_id((axis, one) for axis, one in self.of.coordinates if replaced.get(axis) != one)
+        """What would come instead: ``tensorflow=2.0.0``."""
+        return as_id(self.coming) or self.of.id
+
+    @property
+    def named(self) -> str:
+        """The candidate as a sentence names it: ``tensorflow 2.0.0``."""
+        return spelt(self.coming) or spelt(self.of.coordinates)
+
+    def replaces(self, baseline: Coordinates) -> bool:
+        """Whether it would replace nothing but values of the baseline."""
+        return bool(self.going) and set(self.going) <= set(baseline)
 
     @property
     def shared(self) -> tuple[tuple[str, str], ...]:
@@ -55,12 +74,19 @@ class Change:
     def improves(self) -> bool | None:
         """Whether the metric became better; ``None`` if that is not known or not a question."""
         compared = self.comparison
-        if compared is None or compared.verdict not in {Verdict.LOWER, Verdict.HIGHER}:
+        if compared is None or not self.is_different:
             return None
         better = compared.measured.better
-        if better is Better.NEITHER or compared.negligible:
+        if better is Better.NEITHER:
             return None
         return (compared.verdict is Verdict.HIGHER) is (better is Better.HIGHER)
+
+    @property
+    def is_different(self) -> bool:
+        """Whether a difference larger than the margin was shown, better or not."""
+        compared = self.comparison
+        different = compared is not None and compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
+        return different and not (compared and compared.negligible)
 
     @property
     def tone(self) -> str:
@@ -80,6 +106,11 @@ class Change:
         return self.comparison.usable is not None
 
 
+def spelt(coordinates: Coordinates) -> str:
+    """Return values with the names of their axes: ``tensorflow 2.0.0 and model sequential``."""
+    return " and ".join(f"{axis} {shown(value)}" for axis, value in coordinates)
+
+
 def asked(evidence: Evidence) -> tuple[Change, ...]:
     """Return the changes that a run was asked about, in the order of the matrix."""
     if evidence.judgement.look is None:
@@ -95,14 +126,19 @@ def asked(evidence: Evidence) -> tuple[Change, ...]:
 def change(evidence: Evidence, compared: Comparison) -> Change:
     """Return the change that a comparison found."""
     of, against = evidence.pair(compared)
+    old, new = _medians(evidence, compared)
     return Change(
-        of=of,
-        against=against,
-        metric=compared.metric,
-        old=compared.old,
-        new=compared.new,
-        comparison=compared,
+        of=of, against=against, metric=compared.metric, old=old, new=new, comparison=compared
     )
+
+
+def _medians(evidence: Evidence, compared: Comparison) -> tuple[float | None, float | None]:
+    """Return the compared medians; if nothing could be compared, those of all trials."""
+    if compared.usable is not None or compared.measured != compared.metric:
+        return compared.old, compared.new
+    ids = compared.against, compared.of
+    old, new = (evidence.summaries[cell, compared.metric.name].median for cell in ids)
+    return old, new
 
 
 def _limits(evidence: Evidence) -> Iterator[JudgedLimit]:
@@ -111,17 +147,10 @@ def _limits(evidence: Evidence) -> Iterator[JudgedLimit]:
 
 
 def _limited(evidence: Evidence, judged: JudgedLimit) -> Change:
-    compared = judged.comparison
-    return Change(
-        of=evidence.cell(judged.of),
-        against=evidence.cell(judged.against),
-        metric=compared.metric if compared else None,
-        old=compared.old if compared else None,
-        new=compared.new if compared else None,
-        comparison=compared,
-        limit=judged.limit if compared else None,
-        judged=judged,
-    )
+    if judged.comparison is None:
+        of, against = evidence.cell(judged.of), evidence.cell(judged.against)
+        return Change(of=of, against=against, metric=None, judged=judged)
+    return replace(change(evidence, judged.comparison), limit=judged.limit, judged=judged)
 
 
 def _so_far(evidence: Evidence) -> Iterator[Change]:
@@ -136,22 +165,23 @@ def _so_far(evidence: Evidence) -> Iterator[Change]:
     known = {cell.id for cell in evidence.cells}
     for of, against, name in dict.fromkeys([*found, *named]):
         if {of, against} <= known:
+            limit = found.get((of, against, name))
             yield Change(
                 of=evidence.cell(of),
                 against=evidence.cell(against),
-                metric=matrix.metric(name),
+                metric=matrix.metric(name) if limit is None else limited(limit, matrix),
                 old=evidence.summaries[against, name].median,
                 new=evidence.summaries[of, name].median,
-                limit=found.get((of, against, name)),
+                limit=limit,
             )
 
 
-def by_candidate(changes: Iterable[Change]) -> dict[str, list[Change]]:
+def by_candidate(changes: Iterable[Change]) -> list[list[Change]]:
     """Group changes by what differs between their cells."""
-    found: dict[str, list[Change]] = {}
+    found: dict[tuple[Coordinates, Coordinates], list[Change]] = {}
     for one in changes:
-        found.setdefault(one.candidate, []).append(one)
-    return found
+        found.setdefault((one.coming, one.going), []).append(one)
+    return list(found.values())
 
 
 def by_importance(changes: Iterable[Change]) -> list[Change]:

@@ -73,9 +73,13 @@ class MetricFacts(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFacts(Record):
-    """What the report says of one candidate. ``verdict`` is the policy's, if there is one."""
+    """What the report says of one candidate, which would come instead of ``against``.
+
+    ``verdict`` is the policy's, if there is one.
+    """
 
     candidate: str
+    against: str
     verdict: str | None
     text: str
 
@@ -86,7 +90,8 @@ class ChangeFacts(Record):
 
     ``old`` and ``new`` are medians, ``low`` and ``high`` the ends of the interval. ``judged_by`` is
     the metric that was compared. ``blocks`` has the change in each block, if it is paired.
-    ``named`` changes were named before the run; the others are a screening.
+    ``named`` changes were named before the run; the others are a screening. ``limit`` is that of
+    the policy, on the scale of the change.
     """
 
     cell: str

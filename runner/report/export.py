@@ -3,18 +3,19 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from runner.judge.estimate import quantiles
 from runner.judge.records import Advice
-from runner.records import shown
+from runner.records import as_id, shown
 from runner.records.attempts import Attempts
 from runner.records.environment import EnvironmentRequest
 from runner.records.run import TrialResult
 from runner.records.study import Cell, Scale
 from runner.report import words
-from runner.report.changes import Change, asked, change
+from runner.report.changes import Change, asked, by_candidate, change
 from runner.report.document import (
     AnswerFacts,
     CellFacts,
@@ -42,6 +43,7 @@ EXPLORING_LEVEL = 0.95
 
 _FORMULA = ("=", "+", "-", "@")
 """A text that begins so would be computed by a spreadsheet."""
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 
 
 def files(evidence: Evidence, document: ReportDocument) -> dict[str, str]:
@@ -78,7 +80,6 @@ def document(evidence: Evidence, view: ReportView) -> ReportDocument:
     answer = next(one for one in view.sections if one.name == "answer")
     decisions = {one.candidate: one.advice.value for one in evidence.judgement.decisions}
     changes = asked(evidence)
-    candidates = dict.fromkeys(one.candidate for one in changes)
     return ReportDocument(
         title=view.title,
         question=view.question,
@@ -89,8 +90,13 @@ def document(evidence: Evidence, view: ReportView) -> ReportDocument:
         exploring=_exploring(evidence),
         metrics=tuple(_metrics(evidence)),
         answers=tuple(
-            AnswerFacts(candidate=name, verdict=decisions.get(name), text=one.head)
-            for name, one in zip(candidates, answer.statements, strict=False)
+            AnswerFacts(
+                candidate=some[0].candidate,
+                against=as_id(some[0].going) or some[0].against.id,
+                verdict=decisions[some[0].candidate] if any(one.judged for one in some) else None,
+                text=said.head,
+            )
+            for some, said in zip(by_candidate(changes), answer.statements, strict=False)
         ),
         changes=tuple(_changes(evidence, changes)),
         cells=tuple(_cell(evidence, one, list(environments)) for one in evidence.cells),
@@ -176,13 +182,22 @@ def _change(evidence: Evidence, one: Change, *, named: bool) -> ChangeFacts:
         high=share(estimate.high) if estimate else None,
         level=estimate.level if estimate else None,
         n=estimate.n if estimate else None,
-        limit=one.limit.change if one.limit else None,
+        limit=_limit(one, scale),
         verdict=words.verdict_of(evidence, one.judged, compared),
         reason=one.judged.reason if one.judged else reason,
         blocks={block: share(number) for block, number in compared.changes.items()}
         if compared and named
         else {},
     )
+
+
+def _limit(one: Change, scale: Scale) -> float | None:
+    """Return the limit on the scale of the change. A share of a difference depends on the old."""
+    if one.limit is None:
+        return None
+    if one.limit.relative and scale is Scale.DIFFERENCE:
+        return one.judged.bound if one.judged else None
+    return one.limit.change
 
 
 def _cell(evidence: Evidence, cell: Cell, requests: Sequence[EnvironmentRequest]) -> CellFacts:
@@ -219,7 +234,9 @@ def _environments(evidence: Evidence) -> Iterator[EnvironmentFacts]:
 
 
 def _trials(evidence: Evidence) -> Iterator[TrialFacts]:
-    counting = {one.trial.id for one in Attempts(evidence.every).counting()}
+    planned = {trial.slot for trial in evidence.plan.trials}
+    known = (one for one in evidence.every if one.trial.slot in planned)
+    counting = {one.trial.id for one in Attempts(known).counting()}
     for one in evidence.every:
         yield _trial(evidence, one, counts=one.trial.id in counting and not one.is_lost)
 
@@ -260,7 +277,10 @@ def changes_csv(document: ReportDocument) -> str:
 
 
 def results_csv(document: ReportDocument) -> str:
-    """Return results.csv: one line for each attempt, with the values of its cell."""
+    """Return results.csv: one line for each attempt, with the values of its cell.
+
+    An axis or a metric whose name is taken is called ``axis NAME`` or ``metric NAME``.
+    """
     axes = list(dict.fromkeys(axis for cell in document.cells for axis in cell.values))
     values = {cell.id: cell.values for cell in document.cells}
     metrics = [metric.name for metric in document.metrics]
@@ -273,7 +293,10 @@ def results_csv(document: ReportDocument) -> str:
         ]
         for one in document.trials
     )
-    return _csv([*axes, *own, *metrics], rows)
+    taken = {*own, *metrics}
+    named = [f"axis {axis}" if axis in taken else axis for axis in axes]
+    measured = [f"metric {name}" if name in own else name for name in metrics]
+    return _csv([*named, *own, *measured], rows)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -285,13 +308,14 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _field(value: object) -> object:
-    """Return a value that no spreadsheet computes."""
+    """Return a value that no spreadsheet computes; a number in a text is no formula."""
     if isinstance(value, bool):
         return shown(value)
     if not isinstance(value, str):
         return value
     line = one_line(value)
-    return f"'{line}" if line.startswith(_FORMULA) else line
+    computed = line.startswith(_FORMULA) and not _NUMBER.fullmatch(line)
+    return f"'{line}" if computed else line
 
 
 # --- JUnit ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ class Row:
 
     ``numbers`` are those that the texts show, by column: what the row is sorted by. ``cell`` and
     ``metric`` name what the row is about, so that a reader can select it. ``basis`` says how the
-    row was computed.
+    row was computed, and ``name`` is its address in its section, if it has one.
     """
 
     texts: Sequence[str]
@@ -22,6 +22,7 @@ class Row:
     bar: Bar | None = None
     tone: str = ""
     basis: tuple[str, ...] = ()
+    name: str = ""
 
 
 def rows(texts: Iterable[Sequence[str]]) -> tuple[Row, ...]:

@@ -31,7 +31,6 @@ LARGEST_SUMMARY = 60_000
 """Of a summary, in bytes: GitHub drops a larger one whole."""
 LARGEST_PLAIN = 30_000
 """Of a file inside the page, in bytes."""
-LIMIT = 5
 """The column of old and new that holds the limit or the margin."""
 TERMINAL = ("failures", "answer")
 WIDTH = 100
@@ -128,19 +127,19 @@ def _lines(section: Section) -> Iterator[str]:
         yield from (_wrapped(text, "  ") for text in (statement.text, *statement.notes) if text)
     for table in section.tables:
         if not table.folded:
-            bound = table.columns[LIMIT] if len(table.columns) > LIMIT else "limit"
-            yield from (_change(row.texts, bound) for row in table.rows)
+            yield from (_change(row.texts) for row in table.rows)
         elif table.rows:
             yield f"{table.caption}: see the report"
     yield from map(_wrapped, section.notes)
 
 
-def _change(texts: Sequence[str], bound: str) -> str:
+def _change(texts: Sequence[str]) -> str:
     """Return a row of old and new as one or two lines, the verdict first."""
     cell, metric, old, new, change, limit, verdict = texts
     effect = " ".join(change.split("\n"))
-    numbers = f"{old} \N{RIGHTWARDS ARROW} {new}, {bound} {limit}"
-    said = f"{verdict:12} {metric}, {cell}: {effect}, {numbers}"
+    allowed = "margin" if limit.startswith("\N{PLUS-MINUS SIGN}") else "limit"
+    said = f"{verdict:12} {metric}, {cell}: {effect}, {old} \N{RIGHTWARDS ARROW} {new}"
+    said += f", {allowed} {limit}"
     return _wrapped(said, "  ", first="")
 
 
@@ -248,17 +247,18 @@ def _grid(table: Table, most: int = MOST_ROWS) -> Raw:
     )
 
 
-def _rows(table: Table, view: ReportView, linked: bool) -> Raw:
+def _rows(table: Table, view: ReportView, section: str) -> Raw:
     """Return a table as HTML. It may have thousands of rows, so it is written without a template.
 
     Rows and columns carry what they are about, so that the script of the page can select them.
+    In its ``section``, a row with a name has an address.
     """
     places = {cell: at for at, cell in enumerate(view.cells)}
     titles = "".join(
         f'<th scope="col"{_attributes(alignment, table.metric_of(at))}>{_plain(title)}</th>'
         for at, (title, alignment) in enumerate(table.headers)
     )
-    lines = [_row(table, row, places, linked=linked) for row in table.rows]
+    lines = [_row(table, row, places, section) for row in table.rows]
     caption = "" if table.folded else f"<caption>{_plain(table.caption)}</caption>"
     return Raw(
         f'<div class="scroll" tabindex="0" role="region" aria-label="{_plain(table.caption)}">'
@@ -273,15 +273,15 @@ def _attributes(alignment: str, metric: str = "") -> str:
     return found + (f' data-metric="{_plain(metric)}"' if metric else "")
 
 
-def _row(table: Table, row: Row, places: Mapping[str, int], *, linked: bool) -> str:
+def _row(table: Table, row: Row, places: Mapping[str, int], section: str) -> str:
     about = f' class="{row.tone}"' if row.tone else ""
     if row.cell in places:
         about += f' data-cell="{places[row.cell]}"'
     if row.metric:
         about += f' data-metric="{_plain(row.metric)}"'
     anchor = ""
-    if linked:
-        name = quote("/".join(filter(None, (row.metric, row.cell))), safe="=,/.-")
+    if row.name:
+        name = quote(f"{section}/{row.name}", safe="=,/.-")
         about += f' id="{name}"'
         anchor = f'<a class="link" href="#{quote(name)}" aria-label="Link to this row">#</a>'
     cells = []
@@ -294,7 +294,7 @@ def _row(table: Table, row: Row, places: Mapping[str, int], *, linked: bool) -> 
             shown += f' <details class="how"><summary>how</summary>{said}</details>'
         number = f' data-v="{row.numbers[at]:.6g}"' if at in row.numbers else ""
         attributes = _attributes(alignment, table.metric_of(at))
-        attributes += f' data-title="{_plain(title)}"' if table.bars >= 0 and linked else ""
+        attributes += f' data-title="{_plain(title)}"' if table.bars >= 0 and row.name else ""
         cells.append(f"<td{attributes}{number}>{shown}{anchor if at == 0 else ''}</td>")
     return f"<tr{about}>{''.join(cells)}</tr>"
 

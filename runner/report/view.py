@@ -33,14 +33,15 @@ def view(evidence: Evidence) -> ReportView:
 def _question(evidence: Evidence) -> str:
     """Return what the run was asked."""
     matrix = evidence.run.matrix
-    candidates = dict.fromkeys(one.candidate for one in asked(evidence))
+    changes = (one for one in asked(evidence) if one.replaces(matrix.baseline))
+    candidates = dict.fromkeys(one.named for one in changes)
     baseline = " and ".join(f"{axis} {shown(value)}" for axis, value in matrix.baseline)
     if not candidates or not baseline:
         cells = len(evidence.cells)
         return (
             f"How do the {cells:,} cells compare?" if cells > 1 else "How does this cell perform?"
         )
-    named = listed([one.replace("=", " ").replace(",", " and ") for one in candidates], "or")
+    named = listed(list(candidates), "or")
     if len(candidates) > MOST_VALUES:
         named = f"one of {len(candidates)} others"
     if matrix.policy:

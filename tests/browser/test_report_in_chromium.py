@@ -10,7 +10,10 @@ from playwright.sync_api import Browser
 
 from runner.judge import judge
 from runner.report import contents
+from runner.runs.folder import StoredRun
 from tests.support.browser import OpenedPage, opened, printed, serious_findings
+from tests.support.grids import grid
+from tests.support.judging import ACCURACY, SECONDS
 from tests.support.samples import (
     AS_PUBLISHED,
     founding_matrix,
@@ -89,9 +92,12 @@ def test_a_selection_of_cells_and_a_metric_holds_for_all_sections(
     with opened(chromium, founding) as page:
         before = len(rows(page, "cells"))
         page.tab.locator(".tools [name=model]").select_option("sequential")
+        page.tab.locator(".tools [name=metric]").select_option("peak_memory")
         page.tab.locator(".tools [name=metric]").select_option("epoch_seconds")
         assert len(rows(page, "answer")) == 1
         assert len(rows(page, "cells")) == 2 < before
+        assert len(rows(page, "published")) == 2
+        assert page.tab.locator("#explore [name=metric]").input_value() == "epoch_seconds"
         assert page.tab.locator("#changes figure:visible").count() == 1
         assert page.tab.locator("#cells th:visible").all_inner_texts()[-1] == "time per epoch (s)"
         address = page.tab.url
@@ -105,13 +111,14 @@ def test_a_selection_of_cells_and_a_metric_holds_for_all_sections(
 
 
 def test_a_table_is_sorted_by_its_numbers(chromium: Browser, founding: Path) -> None:
-    """Once upwards, and once downwards; rows without a number stay last when sorted upwards."""
+    """Once upwards, and once downwards; rows without a number stay last."""
     with opened(chromium, founding) as page:
         head = page.tab.locator("#cells th").filter(has_text="time per epoch (s)").first
         times = []
         for _ in range(2):
             head.get_by_role("button").click()
             texts = [one[4].split("\n")[0] for one in rows(page, "cells")]
+            assert not texts[-1][:1].isdigit()
             times.append([float(one) for one in texts if one[:1].isdigit()])
         assert times[0] == sorted(times[0])
         assert times[1] == sorted(times[0], reverse=True)
@@ -181,6 +188,107 @@ def test_another_baseline_gives_the_stored_numbers_without_a_verdict(
     assert "Exploratory" in text
     assert not {"slower", "faster", "hold", "adopt", "cannot tell"} & set(text.split())
     assert page.errors == []
+
+
+@pytest.mark.parametrize("paired", [True, False], ids=["paired", "Welch"])
+def test_another_baseline_of_a_difference_gives_the_stored_numbers(
+    chromium: Browser, tmp_path: Path, paired: bool
+) -> None:
+    """Within blocks, or over all trials with Welch's interval."""
+    accuracy = replace(ACCURACY, paired=paired)
+    run = grid(
+        {"lib": ["1", "2"]},
+        lambda place, _: 90.0 + int(str(place["lib"])),
+        metrics=[accuracy],
+        noise=0.01,
+    )
+    with opened(chromium, written(run, tmp_path)) as page:
+        page.tab.locator("#explore").scroll_into_view_if_needed()
+        page.tab.locator("#explore tbody tr").wait_for()
+        [shown] = rows(page, "explore")
+    [judged] = judge(run.run.matrix, run.plan, run.results).comparisons
+    assert judged.estimate is not None
+    low, high = shown[4].removesuffix(" points").replace(" points", "").split(" to ")
+    for text, end in zip((low, high), (judged.estimate.low, judged.estimate.high), strict=True):
+        assert math.isclose(float(text.replace(chr(0x2212), "-")), end, rel_tol=0.006)
+
+
+def written(run: StoredRun, folder: Path) -> Path:
+    """Write the page of a run."""
+    path = folder / "report.html"
+    path.write_text(contents(run)["report.html"], encoding="utf-8")
+    return path
+
+
+def test_a_ratio_of_negative_numbers_is_not_explored(chromium: Browser, tmp_path: Path) -> None:
+    """As in our own verdicts."""
+    with opened(chromium, written(grid({"lib": ["1", "2"]}, lambda *_: -1.0), tmp_path)) as page:
+        page.tab.locator("#explore").scroll_into_view_if_needed()
+        page.tab.locator("#explore tbody tr").wait_for()
+        assert rows(page, "explore")[0][4] == "needs numbers above zero"
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("metrics", [1, 2])
+def test_an_axis_may_be_called_metric(chromium: Browser, tmp_path: Path, metrics: int) -> None:
+    """It is selected beside the metric, and its texts are not taken for an address."""
+    axes = {"metric": ["1", "2"], "constructor": ['%41&b=c#"<', "x y"]}
+    both = [SECONDS, ACCURACY][:metrics]
+    with opened(chromium, written(grid(axes, lambda *_: 1.0, metrics=both), tmp_path)) as page:
+        page.tab.locator('.tools [name="axis metric"]').select_option("2")
+        page.tab.locator(".tools [name=constructor]").select_option('%41&b=c#"<')
+        address = page.tab.url
+        assert len(rows(page, "cells")) == 1
+        page.tab.goto("about:blank")
+        page.tab.goto(address)
+        page.tab.locator(".tools").wait_for()
+        assert [row[:2] for row in rows(page, "cells")] == [["2#", '%41&b=c#"<']]
+    assert page.console == page.errors == []
+
+
+@pytest.mark.parametrize("address", ["%", "%E0%A4%A", "nonsense", "model=nonsense&"])
+def test_a_wrong_address_does_not_stop_the_script(
+    chromium: Browser, founding: Path, address: str
+) -> None:
+    """Everything is shown, and can be sorted."""
+    with opened(chromium, founding) as page:
+        page.tab.goto("about:blank")
+        page.tab.goto(f"{founding.resolve().as_uri()}#{address}")
+        page.tab.locator("#cells th button").first.click()
+        assert len(rows(page, "cells")) == 7
+    assert page.errors == []
+
+
+def test_a_link_to_a_hidden_row_shows_it(chromium: Browser, tmp_path: Path) -> None:
+    """It is beyond the first rows of its table, or folded; the sticky tools do not cover it."""
+    axes = {"lib": [str(one) for one in range(150)]}
+    with opened(chromium, written(grid(axes, lambda *_: 1.0), tmp_path)) as page:
+        for name in ("cells/lib=149", "answer/seconds/lib=149"):
+            page.tab.evaluate("name => { location.hash = encodeURIComponent(name); }", name)
+            row = page.tab.locator(f'[id="{name}"]')
+            row.wait_for()
+            tools = page.tab.locator(".tools").bounding_box()
+            place = row.bounding_box()
+            assert tools is not None
+            assert place is not None
+            assert 0 <= place["y"] < 900
+            assert not tools["y"] <= place["y"] < tools["y"] + tools["height"]
+        page.tab.go_back()
+        assert page.tab.url.endswith("149")
+    assert page.errors == []
+
+
+def test_an_old_browser_shows_a_large_page_as_without_a_script(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    """One that cannot unpack the numbers in the page."""
+    path = written(grid({"lib": [str(one) for one in range(150)]}, lambda *_: 1.0), tmp_path)
+    with opened(chromium, path) as page:
+        page.tab.add_init_script("delete window.DecompressionStream")
+        page.tab.reload()
+        assert page.tab.locator(".tools").count() == 0
+        assert len(rows(page, "cells")) == 150
+    assert page.console == page.errors == []
 
 
 def percent(change: float) -> str:

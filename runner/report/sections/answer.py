@@ -1,22 +1,24 @@
 """The answer: may I upgrade, what does it cost, how sure is that? It needs no further section."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from runner.judge.records import FEWEST_BLOCKS, Advice, Decision, Look, Verdict
 from runner.records import shown
-from runner.records.study import PolicyLimit
+from runner.records.study import Better, Metric, Scale
 from runner.report import words
-from runner.report.changes import TONES, Change, asked, by_candidate, by_importance
+from runner.report.changes import TONES, Change, asked, by_candidate, by_importance, spelt
 from runner.report.drawing import Bar
 from runner.report.environments import also_changed
 from runner.report.evidence import Evidence
 from runner.report.records import Row, Section, Statement, Table
-from runner.text import counted, listed, unbroken
+from runner.text import counted, cut, listed, unbroken
 
 MOST_NAMED = 3
 MOST_WITH_NOTES = 3
 MOST_ROWS = 12
+LONGEST_PLACE = 80
 CHANGE = 4
 """The column of the change."""
 _ADVICE = {
@@ -24,7 +26,27 @@ _ADVICE = {
     Advice.HOLD: "Do not upgrade to {candidate} (hold)",
     Advice.CANNOT_TELL: "Not clear yet whether to upgrade to {candidate} (cannot tell)",
 }
+_REASON = {Advice.HOLD: "Beyond a limit", Advice.CANNOT_TELL: "Not clear yet"}
 _FINE = {Advice.ADOPT: "within every limit", Advice.CANNOT_TELL: "not clear yet"}
+
+
+def _is_judged(one: Change) -> bool:
+    return one.comparison is not None and one.comparison.usable is not None
+
+
+def _is_open(one: Change) -> bool:
+    return bool(one.comparison and one.comparison.verdict is Verdict.CANNOT_TELL)
+
+
+_KINDS: tuple[tuple[str, Callable[[Change], bool]], ...] = (
+    ("no clear difference yet in ", lambda one: _is_judged(one) and _is_open(one)),
+    (
+        "no difference beyond the margin in ",
+        lambda one: _is_judged(one) and not _is_open(one) and not one.is_different,
+    ),
+    ("no verdict on ", lambda one: not _is_judged(one)),
+)
+"""What can be said of changes that show no difference."""
 
 
 def answer(evidence: Evidence) -> Section:
@@ -55,13 +77,11 @@ def _answers(evidence: Evidence, changes: Sequence[Change]) -> Iterator[Statemen
     decisions = {one.candidate: one for one in evidence.judgement.decisions}
     candidates = by_candidate(changes)
     most = MOST_NAMED if len(candidates) <= MOST_WITH_NOTES else 1
-    for candidate, found in candidates.items():
-        decision = decisions.get(candidate)
-        if decision is None:
-            statement = _found(evidence, found, most)
+    for found in candidates:
+        if limits := [one for one in found if one.judged is not None]:
+            statement = _decided(evidence, decisions[limits[0].candidate], limits, most)
         else:
-            limits = [one for one in found if one.judged is not None]
-            statement = _decided(evidence, decision, limits, most)
+            statement = _found(evidence, found, most)
         yield statement if most > 1 else replace(statement, notes=())
 
 
@@ -69,7 +89,7 @@ def _decided(
     evidence: Evidence, decision: Decision, limits: Sequence[Change], most: int
 ) -> Statement:
     """Say what the policy advises, because of which changes, and where."""
-    head = _ADVICE[decision.advice].format(candidate=_candidate(limits[0]))
+    head = _ADVICE[decision.advice].format(candidate=limits[0].named)
     if decision.advice is Advice.ADOPT:
         head += f": {_worst(evidence, limits)}"
         notes = ["Even the bad end of every interval is within its limit."]
@@ -84,18 +104,25 @@ def _decided(
 
 def _found(evidence: Evidence, changes: Sequence[Change], most: int) -> Statement:
     """Say what changes, without advice: there is no policy."""
-    different = [one for one in changes if one.improves is not None]
-    first = changes[0]
-    head = f"{_candidate(first)} against {_baseline(first)}: "
-    head += _effects(evidence, different, most) if different else _no_difference(changes)
-    others = [one for one in changes if one not in different] if different else []
-    notes = [f"No clear difference: {_subjects(others)}." if others else ""]
-    tones = {one.tone for one in different} or {"open"}
+    different = [one for one in changes if one.is_different]
+    others = [
+        f"{beginning}{_metrics(some, changes)}"
+        for beginning, fits in _KINDS
+        if (some := [one for one in changes if fits(one)])
+    ]
+    said = _effects(evidence, different, most) if different else "; ".join(others)
+    notes = [f"{one[0].upper()}{one[1:]}." for one in others] if different else []
     notes += [] if different else [_more_blocks(evidence, changes)]
     notes += [*_replaced(evidence, changes), *also_changed(evidence, changes)]
     notes += _also_measured(evidence, changes)
-    tone = tones.pop() if len(tones) == 1 else "open"
-    return Statement(f"{head}.", notes=tuple(filter(None, notes)), tone=tone)
+    head = f"{changes[0].named} against {_baseline(changes[0])}: {said}."
+    return Statement(head, notes=tuple(filter(None, notes)), tone=_tone(changes))
+
+
+def _tone(changes: Sequence[Change]) -> str:
+    """Return the tone that all changes have; those within the margin have none."""
+    tones = {one.tone for one in changes} - {""}
+    return tones.pop() if len(tones) == 1 else "open" if tones else ""
 
 
 def _also_measured(evidence: Evidence, changes: Sequence[Change]) -> list[str]:
@@ -112,52 +139,69 @@ def _also_measured(evidence: Evidence, changes: Sequence[Change]) -> list[str]:
     return [f"Also measured: {', '.join(texts)}."] if texts else []
 
 
-def _candidate(one: Change) -> str:
-    replaced = dict(one.against.coordinates)
-    return " and ".join(
-        f"{axis} {shown(value)}"
-        for axis, value in one.of.coordinates
-        if replaced.get(axis) != value
-    )
-
-
 def _baseline(one: Change) -> str:
-    replacing = dict(one.of.coordinates)
-    return " and ".join(
-        shown(value) for axis, value in one.against.coordinates if replacing.get(axis) != value
-    )
+    ours = {axis for axis, _ in one.coming}
+    if all(axis in ours for axis, _ in one.going):
+        going = " and ".join(shown(value) for _, value in one.going)
+    else:
+        going = spelt(one.going)
+    return going or words.values(one.against)
 
 
 def _place(one: Change) -> str:
     """Name what both cells share: a word alone, a number with the name of its axis."""
-    return ", ".join(
+    named = [
         value if value[:1].isalpha() and value not in {"true", "false"} else f"{axis}={value}"
         for axis, value in one.shared
-    )
+    ]
+    return cut(", ".join(named), LONGEST_PLACE)
 
 
 def _effects(evidence: Evidence, changes: Sequence[Change], most: int) -> str:
     """Say how each metric changes, the largest change first: ``time 44 % slower (...) for x``."""
-    return "; ".join(
-        _of_metric(evidence, title, some, most) for title, some in _by_title(changes).items()
-    )
+    texts = []
+    for some in _by_metric(changes).values():
+        ways: dict[str, list[Change]] = {}
+        for one in sorted(some, key=_goodness):
+            ways.setdefault(_way(one), []).append(one)
+        effects = [_in_one_way(evidence, way, same, most) for way, same in ways.items()]
+        texts.append(f"{_title(some[0])} {', '.join(effects)}".strip())
+    return "; ".join(texts)
 
 
-def _by_title(changes: Sequence[Change]) -> dict[str, list[Change]]:
-    found: dict[str, list[Change]] = {}
+def _by_metric(changes: Iterable[Change]) -> dict[Metric | None, list[Change]]:
+    found: dict[Metric | None, list[Change]] = {}
     for one in changes:
-        found.setdefault(_title(one), []).append(one)
+        found.setdefault(one.comparison.measured if one.comparison else None, []).append(one)
     return found
 
 
-def _of_metric(evidence: Evidence, title: str, changes: list[Change], most: int) -> str:
-    changes.sort(key=_size, reverse=True)
-    most = most if len(changes) <= most else 1
-    texts = [_with_place(evidence, one) for one in changes[:most]]
-    if len(changes) > most:
-        less = "less for" if title else "the same for"
-        texts.append(f"{less} {counted(len(changes) - most, 'more cell')}")
-    return f"{title} {', '.join(texts)}".strip()
+def _goodness(one: Change) -> int:
+    """Sort what became worse before what is open, and that before what became better."""
+    return {"": 1, "worse": 0, "better": 2}[_way(one)]
+
+
+def _way(one: Change) -> str:
+    """Return in which way the whole interval lies: ``worse``, ``better``, or nothing.
+
+    Of a metric without a better direction, more counts as worse here.
+    """
+    estimate = one.comparison.usable if one.comparison else None
+    if estimate is None or not estimate.excludes_zero:
+        return ""
+    better = one.comparison.metric.better if one.comparison else Better.NEITHER
+    return "better" if (estimate.mean > 0) is (better is Better.HIGHER) else "worse"
+
+
+def _in_one_way(evidence: Evidence, way: str, changes: Sequence[Change], most: int) -> str:
+    """Say how large the largest changes are, and count the others."""
+    ordered = sorted(changes, key=_size, reverse=True)
+    most = most if len(ordered) <= most else 1
+    texts = [_with_place(evidence, one) for one in ordered[:most]]
+    if ordered[most:]:
+        cells = counted(len(ordered) - most, "more cell")
+        texts.append(f"less for {cells}" if way else f"also {cells}")
+    return ", ".join(texts)
 
 
 def _with_place(evidence: Evidence, one: Change) -> str:
@@ -183,19 +227,28 @@ def _effect(evidence: Evidence, one: Change) -> str:
         return one.judged.reason if one.judged else ""
     size, ends = words.effect(evidence, compared)
     inside = [ends.strip("()")] if size else []
-    if one.judged is not None and one.judged.advice is Advice.CANNOT_TELL:
-        inside.append(f"limit {limit_of(evidence, one.judged.limit)}")
+    if _needs_its_limit(one):
+        inside.append(f"limit {limit_of(evidence, one)}")
     if compared.usable is not None and not compared.identical:
         old, new = (words.with_unit(number, compared.measured) for number in (one.old, one.new))
         inside.append(f"{old} \N{RIGHTWARDS ARROW} {new}")
     return f"{size or ends} ({'; '.join(inside)})" if inside else size or ends
 
 
+def _needs_its_limit(one: Change) -> bool:
+    """Whether the change alone does not explain the advice: the limit may demand more."""
+    if one.judged is None or one.judged.advice is Advice.ADOPT:
+        return False
+    return one.judged.advice is Advice.CANNOT_TELL or _way(one) != "worse"
+
+
 def _worst(evidence: Evidence, limits: Sequence[Change]) -> str:
     """Say for each metric how bad it may become."""
-    texts = []
-    for title, some in _by_title(limits).items():
-        texts.append(f"{title} {_with_place(evidence, max(some, key=_worst_end))}")
+    metrics = _by_metric(limits)
+    texts = [
+        f"{_title(some[0])} {_with_place(evidence, max(some, key=_worst_end))}"
+        for some in metrics.values()
+    ]
     at_worst = "" if len(texts) == len(limits) else "at worst "
     return f"{at_worst}{'; '.join(texts)}"
 
@@ -205,12 +258,12 @@ def _worst_end(one: Change) -> float:
     compared = one.comparison
     if compared is None or compared.usable is None:
         return float("-inf")
-    upwards = one.judged is None or one.judged.limit.change > 0
-    return compared.usable.high if upwards else -compared.usable.low
+    rises = compared.metric.better is not Better.HIGHER
+    return compared.usable.high if rises else -compared.usable.low
 
 
 def _where(limits: Sequence[Change], advice: Advice) -> str:
-    """Say which values carry the change, and how the other cells do."""
+    """Say in which cells the advice has its reason, and how the others do."""
     advised: dict[str, set[Advice]] = {}
     for one in limits:
         if one.judged is not None:
@@ -219,18 +272,15 @@ def _where(limits: Sequence[Change], advice: Advice) -> str:
     worst = {cell: _worst_of(found) for cell, found in advised.items()}
     affected = [cells[cell] for cell, found in worst.items() if found is advice]
     others = [cells[cell] for cell, found in worst.items() if found is not advice]
-    if not affected[0].shared:
-        return ""
     if not others:
         every = "both" if len(affected) == 2 else f"all {len(affected)}"  # noqa: PLR2004
         return f"In {every} cells." if len(affected) > 1 else ""
-    named = f"Only {_carrying(affected, others)}; "
     kinds = [
         f"{_FINE[kind]}: {_subjects(some)}"
         for kind in (Advice.CANNOT_TELL, Advice.ADOPT)
         if (some := [cells[cell] for cell, found in worst.items() if kind is found is not advice])
     ]
-    return f"{named}{'; '.join(kinds)}."
+    return f"{_REASON[advice]}: {_carrying(affected, others)}; {'; '.join(kinds)}."
 
 
 def _worst_of(found: set[Advice]) -> Advice:
@@ -240,29 +290,35 @@ def _worst_of(found: set[Advice]) -> Advice:
 def _carrying(affected: Sequence[Change], others: Sequence[Change]) -> str:
     """Name the values of the axis that separates the affected cells from the others."""
     for axis, _ in affected[0].shared:
-        ours = dict.fromkeys(dict(one.shared)[axis] for one in affected)
-        theirs = {dict(one.shared)[axis] for one in others}
-        if not theirs & ours.keys():
-            return f"{axis} {listed(list(ours))}"
+        ours, theirs = (
+            dict.fromkeys(dict(one.shared).get(axis) for one in side) for side in (affected, others)
+        )
+        named = [value for value in ours if value is not None]
+        if len(named) == len(ours) and not theirs.keys() & ours.keys():
+            return f"{axis} {_some(named)}"
     return f"{len(affected)} of {counted(len(affected) + len(others), 'cell')}"
 
 
-def _subjects(changes: Sequence[Change]) -> str:
-    """Name places, or metrics where there are no places; a few of them."""
-    names = list(dict.fromkeys(_place(one) or _title(one) for one in changes))
+def _some(names: Sequence[str]) -> str:
+    """List a few names, and count the others."""
     more = len(names) - MOST_NAMED
     return listed([*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
-def _no_difference(changes: Sequence[Change]) -> str:
-    known = [one.comparison for one in changes if one.comparison]
-    if known and all(one.verdict is Verdict.EQUIVALENT for one in known):
-        return f"no difference beyond the margin in {_titles(changes)}"
-    return f"no clear difference yet in {_titles(changes)}"
+def _subjects(changes: Sequence[Change]) -> str:
+    """Name places, or what is compared where there are no places; a few of them."""
+    return _some(list(dict.fromkeys(_place(one) or one.of.id for one in changes)))
 
 
-def _titles(changes: Sequence[Change]) -> str:
-    return listed(list(dict.fromkeys(map(_title, changes))))
+def _metrics(some: Sequence[Change], every: Sequence[Change]) -> str:
+    """Name the metrics of some changes, with their places unless the metric has no others."""
+    total, everywhere, partly = _by_metric(every), [], []
+    for metric, found in _by_metric(some).items():
+        if len(found) < len(total[metric]):
+            partly.append(f"{_title(found[0])} for {_subjects(found)}")
+        else:
+            everywhere.append(_title(found[0]))
+    return "; ".join(filter(None, (*partly, listed(everywhere))))
 
 
 def _more_blocks(evidence: Evidence, limits: Sequence[Change]) -> str:
@@ -287,14 +343,24 @@ def _tables(evidence: Evidence, changes: Sequence[Change]) -> tuple[Table, ...]:
     """Show old and new numbers and each change beside its limit; of many, the important ones."""
     if not changes:
         return ()
-    rows = [row(evidence, one) for one in by_importance(changes)]
-    if len(rows) <= MOST_ROWS:
-        rows = [row(evidence, one) for one in changes]
-    allowed = "limit" if any(one.limit for one in changes) else "margin"
+    ordered = changes if len(changes) <= MOST_ROWS else by_importance(changes)
+    rows = [row(evidence, one) for one in ordered]
+    rows = [replace(one, name=name) for one, name in zip(rows, _addresses(ordered), strict=True)]
+    kinds = dict.fromkeys("limit" if one.judged or one.limit else "margin" for one in changes)
+    allowed = " or ".join(sorted(kinds))
     columns = ("cell", "metric", "old", "new", "change", allowed, "verdict")
     first, rest = tuple(rows[:MOST_ROWS]), tuple(rows[MOST_ROWS:])
     more = Table(counted(len(rest), "more change"), columns, rest, folded=True, bars=CHANGE)
     return (Table("Old and new", columns, first, bars=CHANGE), *([more] if rest else []))
+
+
+def _addresses(changes: Iterable[Change]) -> Iterator[str]:
+    """Yield an address for each change: metric and cell, with a number from the second on."""
+    seen = Counter[str]()
+    for one in changes:
+        name = "/".join(filter(None, (one.metric.name if one.metric else "", one.of.id)))
+        seen[name] += 1
+        yield f"{name}/{seen[name]}" if seen[name] > 1 else name
 
 
 def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
@@ -313,9 +379,7 @@ def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
         words.with_unit(one.old, measured),
         words.with_unit(one.new, measured),
         "\n".join(filter(None, effect)),
-        limit_of(evidence, one.limit)
-        if one.limit
-        else f"\N{PLUS-MINUS SIGN}{words.margin(measured)}",
+        limit_of(evidence, one),
         verdict,
     )
     estimate = compared.usable if compared else None
@@ -333,9 +397,9 @@ def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
 
 def _name(evidence: Evidence, one: Change) -> str:
     """Name the cell, and the one it is compared with unless that is the baseline."""
-    if set(evidence.run.matrix.baseline) <= set(one.against.coordinates):
+    if one.replaces(evidence.run.matrix.baseline):
         return words.values(one.of)
-    replaced = f"{_candidate(one)} against {_baseline(one)}"
+    replaced = f"{one.named} against {_baseline(one)}"
     return ", ".join(filter(None, (replaced, _place(one))))
 
 
@@ -359,12 +423,20 @@ def _basis(evidence: Evidence, one: Change) -> Iterator[str]:
     yield from words.adaptations(evidence, compared)
 
 
-def limit_of(evidence: Evidence, limit: PolicyLimit) -> str:
-    """Return a limit of the policy: ``+3 %``."""
+def limit_of(evidence: Evidence, one: Change) -> str:
+    """Return the limit of a change: ``+3 %``, or ``-1 % (-0.93 points)``; else its margin."""
+    limit = one.limit
+    if limit is None:
+        measured = one.comparison.measured if one.comparison else one.metric
+        return f"\N{PLUS-MINUS SIGN}{words.margin(measured)}" if measured else words.NOTHING
     metric = evidence.run.matrix.metric(limit.metric)
     size, unit = (limit.change * 100, "%") if limit.relative else (limit.change, words.unit(metric))
     sign = "+" if size > 0 else ""
-    return unbroken(f"{sign}{words.printed(round(size, 6))} {unit}".rstrip())
+    text = unbroken(f"{sign}{words.printed(float(f'{size:.6g}'))} {unit}".rstrip())
+    bound = one.judged.bound if one.judged else None
+    if limit.relative and metric.scale is Scale.DIFFERENCE and bound is not None:
+        text += f" ({words.signed(bound, metric)})"
+    return text
 
 
 def _bar(one: Change) -> Bar | None:
@@ -395,13 +467,15 @@ def _restrictions(evidence: Evidence) -> Iterator[str]:
     since = judgement.complete - judgement.look.blocks if judgement.look else 0
     if since:
         following = counted(judgement.next_look or 0, "block")
-        until = f" before the look after {following}" if judgement.next_look else ""
+        until = f"; the next look is after {following}" if judgement.next_look else ""
         yield f"{_are(since, 'later block')} not included in the verdicts{until}."
     if plan.left:
-        cells = ", ".join(
+        cells = [
             f"{cell} after {counted(blocks, 'block')}" for cell, blocks in sorted(plan.left.items())
+        ]
+        yield (
+            f"Some cells left the plan because everything about them was decided: {_some(cells)}."
         )
-        yield f"These cells left the plan because everything about them was decided: {cells}."
     if state.busy:
         yield (
             f"The host was too busy to judge times and rates: {state.stayed} of "

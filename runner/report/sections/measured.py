@@ -55,7 +55,8 @@ def surprises(evidence: Evidence) -> Section | None:
 
 def _surprise(evidence: Evidence, cell: Cell) -> Statement:
     wrong = [one for one in evidence.settled(cell) if one.status is not cell.expect]
-    head = f"{cell.id}: {words.ending(evidence, cell).removeprefix(words.UNEXPECTED).strip()}"
+    ending = words.ending(evidence, cell).removeprefix(words.UNEXPECTED).strip()
+    head = f"{cell.id or 'The only cell'}: {ending}"
     return Statement(head, shortened(wrong[-1].reason or "", CHARACTERS_OF_A_REASON), tone="bad")
 
 
@@ -142,7 +143,7 @@ def _cell(evidence: Evidence, cell: Cell, metrics: Sequence[Metric], *, first: b
         texts = [words.ending(evidence, cell), ok, *texts]
     before = len(texts) - len(medians)
     numbers = {at: one for at, one in enumerate(medians, before) if one is not None}
-    return Row(texts, numbers, tone="" if evidence.as_expected(cell) else "bad")
+    return Row(texts, numbers, name=cell.id if first else "")
 
 
 def failures(evidence: Evidence) -> Section | None:

@@ -64,9 +64,7 @@ def numbers(evidence: Evidence) -> Section | None:
         return None
     source = f"Published in {matrix.source}. " if matrix.source else ""
     title = "Published numbers beside ours"
-    rows = [
-        (cell, Row(row)) for cell, entry in pairs for row in _beside_ours(evidence, cell, entry)
-    ]
+    rows = [(cell, row) for cell, entry in pairs for row in _beside_ours(evidence, cell, entry)]
     numbers = ("published", "ours")
     notes = (f"{cell.id}: {entry.note}" for cell, entry in pairs if entry.note and entry.values)
     return Section(
@@ -78,14 +76,18 @@ def numbers(evidence: Evidence) -> Section | None:
     )
 
 
-def _beside_ours(evidence: Evidence, cell: Cell, entry: Published) -> list[tuple[str, str, str]]:
+def _beside_ours(evidence: Evidence, cell: Cell, entry: Published) -> list[Row]:
     if not entry.values:
-        return [("does it run?", entry.note or words.NOTHING, words.ending(evidence, cell))]
+        ending = words.ending(evidence, cell)
+        return [Row(("does it run?", entry.note or words.NOTHING, ending))]
     return [
-        (
-            words.heading(metric),
-            words.printed(entry.values[metric.name]),
-            words.measurement(evidence, cell, metric),
+        Row(
+            (
+                words.heading(metric),
+                words.printed(entry.values[metric.name]),
+                words.measurement(evidence, cell, metric),
+            ),
+            metric=metric.name,
         )
         for metric in evidence.run.matrix.metrics
         if metric.name in entry.values

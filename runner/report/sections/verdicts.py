@@ -39,13 +39,18 @@ def changes(evidence: Evidence) -> Section | None:
 
 def _figures(evidence: Evidence, found: Sequence[Change]) -> Iterator[Figure]:
     """Draw one figure for each metric that was measured."""
+    names = set[str]()
     for metric, rows in _by_metric(found).items():
         labelled = [
             (words.pair(evidence, one.comparison), one.comparison)
             for one in rows[:MOST_DRAWN]
             if one.comparison
         ]
-        figure = figures.changes(f"change-of-{metric.name}", metric, labelled)
+        name = f"change-of-{metric.name}"
+        if name in names:  # an absolute limit looks at the same metric on another scale
+            name += f"-{metric.scale.value}"
+        names.add(name)
+        figure = figures.changes(name, metric, labelled)
         if figure is not None:
             yield figure
 
@@ -79,7 +84,7 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
         head = f"{metric.title}: identical in both copies"
         return Statement(head, "The seed alone determines this metric.")
     false_alarm = compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
-    found = "a difference that is not real" if false_alarm else "no difference"
+    found = "a difference that is not real" if false_alarm else "no clear difference"
     sentences = [f"{words.interval_name(estimate)}."]
     if false_alarm:
         sentences.append("Treat verdicts on this metric with caution.")
@@ -136,8 +141,9 @@ def screening(evidence: Evidence) -> Section | None:
     if not rest:
         return None
     found = sum(one.verdict in {Verdict.LOWER, Verdict.HIGHER} for one in rest)
-    lead = f"{found} of {counted(len(rest), 'further comparison')} differ. {_SCREENED}"
-    columns = ("cell", "metric", "old", "new", "change", "margin", "verdict")
+    differ = "differs" if found == 1 else "differ"
+    lead = f"{found} of {counted(len(rest), 'further comparison')} {differ}. {_SCREENED}"
+    columns = ("cell", "metric", "old", "new", "change", "margin", "screening")
     table = Table(
         counted(len(rest), "comparison"),
         columns,

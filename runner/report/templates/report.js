@@ -9,7 +9,10 @@
     made.append(...children);
     return made;
   };
-  const report = JSON.parse(await unpacked(one("a[download]")));
+  const source = one("a[download]");
+  // An old browser cannot unpack it, and shows the page as without a script.
+  if (source.download.endsWith(".gz") && !window.DecompressionStream) return;
+  const report = JSON.parse(await unpacked(source));
   const metrics = new Map(report.metrics.map((metric) => [metric.name, metric]));
   const axes = [...new Set(report.cells.flatMap((cell) => Object.keys(cell.values)))];
   const counting = report.trials.filter((trial) => trial.counts && !trial.control);
@@ -23,6 +26,24 @@
   environments();
   all("a[download$='.gz']").forEach((link) => (link.onclick = savePlain));
   addEventListener("beforeprint", () => all("details:not(.how)").forEach((details) => (details.open = true)));
+  arrive();
+  addEventListener("hashchange", arrive);
+
+  // --- the part of the page that its address names ---
+
+  function target() {
+    try {
+      return document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    } catch {
+      return null; // a wrong address
+    }
+  }
+
+  // Rows may be folded, or hidden until now.
+  function arrive() {
+    for (let part = target()?.closest("details"); part; part = part.parentNode.closest("details")) part.open = true;
+    target()?.scrollIntoView();
+  }
 
   // --- files inside the page ---
 
@@ -50,7 +71,8 @@
     const tools = element("div", { className: "tools" });
     for (const axis of axes) {
       const values = [...new Set(report.cells.map((cell) => cell.values[axis]).filter((value) => value !== undefined))];
-      if (values.length > 1) add(axis, values.map((value) => [value, value]));
+      // An axis may be called metric, too.
+      if (values.length > 1) add(axis === "metric" ? "axis metric" : axis, values.map((value) => [value, value]), axis);
     }
     if (metrics.size > 1) add("metric", report.metrics.map((metric) => [metric.name, metric.title]));
     const reset = element("button", { type: "button", textContent: "show all" });
@@ -69,16 +91,15 @@
     read();
     return () => tables.forEach(limit);
 
-    function add(key, values) {
-      const choice = element("select", { name: key, onchange: keep }, new Option("all", ""));
+    function add(key, values, axis = null) {
+      const choice = element("select", { name: key, onchange: keep, axis }, new Option("all", ""));
       for (const [value, text] of values) choice.append(new Option(text, value));
       choices.set(key, choice);
       tools.append(element("label", {}, `${key} `, choice));
     }
     function read() {
-      const hash = location.hash.slice(1);
-      if (hash && !hash.includes("&") && document.getElementById(decodeURIComponent(hash))) return apply();
-      const wanted = new URLSearchParams(hash);
+      if (target()) return apply();
+      const wanted = new URLSearchParams(location.hash.slice(1));
       choices.forEach((choice, key) => {
         choice.value = wanted.get(key) ?? "";
         if (choice.selectedIndex < 0) choice.value = "";
@@ -93,11 +114,11 @@
       apply();
     }
     function apply() {
-      const wanted = [...choices].filter(([key, choice]) => key !== "metric" && choice.value);
+      const wanted = [...choices.values()].filter((choice) => choice.axis !== null && choice.value);
       const metric = choices.get("metric")?.value ?? "";
       let count = 0;
       for (const about of rows.values()) {
-        about.fits = wanted.every(([axis, choice]) => about.values[axis] === choice.value) && !(metric && about.metric && about.metric !== metric);
+        about.fits = wanted.every((choice) => about.values[choice.axis] === choice.value) && !(metric && about.metric && about.metric !== metric);
         count += about.fits;
       }
       for (const part of parts) part.hidden = metric !== "" && part.dataset.metric !== metric;
@@ -107,21 +128,30 @@
         box.hidden = heads.length > 0 && heads.every((head) => head.hidden);
       }
       tables.forEach(limit);
+      follow();
       status.textContent = count < rows.size ? `${count} of ${rows.size} rows` : "";
     }
     // Shows the first rows that fit. A browser needs a second to lay out thousands.
     function limit({ body, most, more }) {
       let count = 0;
-      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const wanted = target();
       for (const row of body.rows) {
         const fits = rows.get(row)?.fits ?? true;
         count += fits;
-        row.hidden = !fits || (count > most && row !== target);
+        row.hidden = !fits || (count > most && row !== wanted);
         if (!row.hidden) dress(row);
       }
       more.hidden = count <= most;
       more.textContent = `show all ${count} rows`;
     }
+  }
+
+  // The metric that is selected for all sections is also explored.
+  function follow() {
+    const chosen = one(".tools [name=metric]")?.value, own = one("#explore [name=metric]");
+    if (!chosen || !own || own.value === chosen) return;
+    own.value = chosen;
+    own.onchange();
   }
 
   // Only the numbers of rows that are shown become buttons.
@@ -144,7 +174,7 @@
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         const body = head.closest("table").tBodies[0];
         const keyed = [...body.rows].map((row) => [key(row.cells[head.cellIndex]), row]);
-        keyed.sort(([a], [b]) => (up ? 1 : -1) * order(a, b));
+        keyed.sort(([a], [b]) => order(a, b, up ? 1 : -1));
         body.append(...keyed.map(([, row]) => row));
         refresh();
       };
@@ -153,9 +183,10 @@
       const text = cell.firstChild?.textContent ?? "";
       return cell.dataset.v === undefined ? text : Number(cell.dataset.v);
     }
-    function order(a, b) {
+    // What has no number comes last.
+    function order(a, b, way) {
       if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-      return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+      return way * (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
     }
   }
 
@@ -169,10 +200,10 @@
       if (!cell) return;
       const about = report.cells[cell.parentNode.dataset.cell];
       const metric = metrics.get(cell.dataset.metric);
-      const trials = trialsOf.get(about.id).filter((trial) => metric.name in trial.numbers);
+      const trials = trialsOf.get(about.id).filter((trial) => Object.hasOwn(trial.numbers, metric.name));
       dialog.replaceChildren(
         element("h3", { textContent: `${metric.title}: ${about.id || "the only cell"}` }),
-        element("p", { textContent: `The median of ${trials.length} trials. Each trial gives one number: ${metric.reduced}, from ${metric.source}.` }),
+        element("p", { textContent: `The median of ${trials.length} trial${trials.length === 1 ? "" : "s"}. Each trial gives one number: ${metric.reduced}, from ${metric.source}.` }),
         table(["block", metric.unit || "number", "disturbed by"], trials.map((trial) => [trial.block, short(trial.numbers[metric.name]), trial.disturbed ?? ""])),
         element("form", { method: "dialog" }, element("button", { textContent: "Close" })),
       );
@@ -218,6 +249,7 @@
     metric.onchange = () => { reset(); update(); };
     baseline.onchange = margin.oninput = update;
     reset();
+    follow();
     // A thousand rows are computed only when they are looked at.
     new IntersectionObserver((seen, observer) => {
       if (!seen.some((entry) => entry.isIntersecting)) return;
@@ -234,32 +266,33 @@
     function update() {
       const chosen = metrics.get(metric.value), ratio = chosen.scale === "ratio";
       const old = numbers(baseline.value, chosen);
-      const room = Number(margin.value) || 0;
+      const room = ratio ? Math.log1p(margin.value / 100) : Number(margin.value);
       const rows = usable.filter((cell) => cell.id !== baseline.value).map((cell) => {
         const found = change(numbers(cell.id, chosen), old, chosen);
         const medians = [old, numbers(cell.id, chosen)].map((some) => short(median([...some.values()])));
-        if (!found) return [cell.id, ...medians, "\u2014", "too few blocks", ""];
+        if (typeof found === "string") return [cell.id, ...medians, "\u2014", found, ""];
+        const place = Math.max(-found[1], found[2]) < room ? "inside the margin" : found[1] > 0 || found[2] < 0 ? "excludes zero" : "includes zero";
         const [middle, low, high] = found.map((end) => (ratio ? Math.expm1(end) * 100 : end));
-        const place = Math.max(-low, high) < room ? "inside the margin" : low > 0 || high < 0 ? "excludes zero" : "includes zero";
         return [cell.id, ...medians, signed(middle, chosen), `${signed(low, chosen)} to ${signed(high, chosen)}`, place];
       });
       result.replaceChildren(table(["cell", "baseline", "cell's number", "change", `${short(report.exploring.level * 100)} % interval`, "interval"], rows));
     }
     function numbers(cell, chosen) {
       const found = trialsOf.get(cell).filter((trial) =>
-        chosen.name in trial.numbers && !(chosen.timed && trial.disturbed) && !(report.look && trial.block > report.look.blocks));
+        Object.hasOwn(trial.numbers, chosen.name) && !(chosen.timed && trial.disturbed) && !(report.look && trial.block > report.look.blocks));
       return new Map(found.map((trial) => [trial.block, trial.numbers[chosen.name]]));
     }
     function change(of, against, chosen) {
-      const ratio = chosen.scale === "ratio";
+      const ratio = chosen.scale === "ratio", few = "too few blocks";
       if (chosen.paired) {
         const both = [...of.keys()].filter((block) => against.has(block));
-        const changes = both.map((block) => (ratio ? Math.log(of.get(block) / against.get(block)) : of.get(block) - against.get(block)));
-        if (changes.length < 5 || !changes.every(Number.isFinite)) return null;
+        const changes = both.map((block) => (ratio ? Math.log(of.get(block)) - Math.log(against.get(block)) : of.get(block) - against.get(block)));
+        if (ratio && both.some((block) => of.get(block) <= 0 || against.get(block) <= 0)) return "needs numbers above zero";
+        if (changes.length < 5) return few;
         return interval(mean(changes), Math.sqrt(variance(changes) / changes.length), changes.length - 1);
       }
       const ours = [...of.values()], theirs = [...against.values()];
-      if (Math.min(ours.length, theirs.length) < 5) return null;
+      if (Math.min(ours.length, theirs.length) < 5) return few;
       const a = variance(ours) / ours.length, b = variance(theirs) / theirs.length;
       const degrees = a + b ? (a + b) ** 2 / (a ** 2 / (ours.length - 1) + b ** 2 / (theirs.length - 1)) : 1;
       return interval(mean(ours) - mean(theirs), Math.sqrt(a + b), degrees);
@@ -306,11 +339,11 @@
 
     function update() {
       const [before, after] = [known[old.value], known[fresh.value]];
-      const versions = ({ python, packages }) => ({ Python: python ?? "\u2014", ...packages });
+      const versions = ({ python, packages }) => new Map([["Python", python ?? "\u2014"], ...Object.entries(packages)]);
       const [left, right] = [versions(before), versions(after)];
-      const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
-      const rows = names.filter((name) => left[name] !== right[name]).map((name) => [name, left[name] ?? "\u2014", right[name] ?? "\u2014",
-        name in left ? (name in right ? "changed" : "removed") : "added"]);
+      const names = [...new Set([...left.keys(), ...right.keys()])];
+      const rows = names.filter((name) => left.get(name) !== right.get(name)).map((name) => [name, left.get(name) ?? "\u2014", right.get(name) ?? "\u2014",
+        left.has(name) ? (right.has(name) ? "changed" : "removed") : "added"]);
       result.replaceChildren(rows.length ? table(["package", before.name, after.name, "difference"], rows) : "No difference.",
         element("p", { className: "note", textContent: `The same: ${names.length - rows.length} of ${names.length}.` }));
     }

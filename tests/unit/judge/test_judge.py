@@ -397,3 +397,15 @@ def test_any_numbers_have_a_verdict(data: st.DataObject) -> None:
             assert comparison.estimate
             assert comparison.estimate.n >= 5
             assert comparison.scale in Scale
+
+
+def test_old_and_new_are_medians_of_the_blocks_that_both_have() -> None:
+    """A slow drift must not show the opposite of the change, if one cell lacks some blocks."""
+    drift = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6]
+    faster = [None, None, *(0.95 * one + 0.001 * at for at, one in enumerate(drift[2:]))]
+    found = only(judged({"seconds": {"a": drift, "b": faster}}))
+    assert found.estimate is not None
+    assert found.old is not None
+    assert found.new is not None
+    assert found.estimate.mean < 0
+    assert found.new < found.old == 1.4

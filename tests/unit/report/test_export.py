@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.records import Value
 from runner.records.study import PolicyLimit, Status
 from runner.report import contents, json_schema
 from runner.report.render import LARGEST_SUMMARY, escape
 from runner.runs.folder import RunFolder, StoredRun
-from tests.support.judging import stored
+from tests.support.grids import grid
+from tests.support.judging import SECONDS, stored
 from tests.support.large import large_run
 from tests.support.samples import AS_PUBLISHED, failed_result, founding_results, founding_stored
 
@@ -234,6 +236,17 @@ def test_results_csv_has_a_line_for_each_attempt() -> None:
     assert rows[0]["tensorflow"] in {"1.15.0", "2.0.0"}
     assert float(next(one for one in rows if one["status"] == "ok")["epoch_seconds"]) > 0
     assert sum(one["control"] == "true" for one in rows) == 7
+
+
+def test_each_column_of_results_csv_has_its_own_name() -> None:
+    """Also if an axis or a metric is called like a column; numbers on an axis stay numbers."""
+    axes: dict[str, list[Value]] = {"lib": ["1", "2"], "block": [-1], "status": ["x"]}
+    metrics = [replace(SECONDS, name=name) for name in ("status", "seconds")]
+    text = contents(grid(axes, lambda *_: 1.0, metrics=metrics))["results.csv"]
+    header, first = list(csv.reader(io.StringIO(text)))[:2]
+    assert len(set(header)) == len(header)
+    assert {"axis block", "block", "axis status", "status", "metric status"} < set(header)
+    assert first[header.index("axis block")] == "-1"
 
 
 def test_junit_has_failures_for_what_a_pipeline_should_stop_at() -> None:
