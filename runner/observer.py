@@ -14,6 +14,10 @@ class Observer(Protocol):
         """Show one line to the user."""
         ...
 
+    def step(self, text: str) -> None:
+        """Show one line about what is being done, which the user may not want to read."""
+        ...
+
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
         """The trials are planned; ``done`` of them are already executed."""
         ...

@@ -97,7 +97,7 @@ class Pipeline:
 
     def _announce(self) -> None:
         trials = self._missing()
-        self._observer.note(f"run {self._folder.path}")
+        self._observer.step(f"run {self._folder.path}")
         seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
 
@@ -283,8 +283,7 @@ class Pipeline:
             return Exit.ENGINE
         expected = {cell.id: cell.expect for cell in self._matrix.cells}
         failed = any(
-            not one.is_lost and one.status not in {Status.OK, expected[one.trial.cell]}
-            for one in attempts.counting()
+            one.failed_unexpectedly(expected[one.trial.cell]) for one in attempts.counting()
         )
         return Exit.CELL_FAILED if failed else Exit.OK
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner import __version__
+from runner.cli.help import Parser, epilog, one_of, unknown_verb, unknown_words
+from runner.system import program
 
 VERBS = {
     "run": "run the matrix and write the report (the default)",
@@ -22,13 +24,12 @@ VERBS = {
     "schema": "print the JSON Schema of matrix.yaml",
     "module": "print trial.py, the module that scripts may import, for runs by hand",
     "clean": "remove our images, and what killed runs left on the engine",
+    "help": "show this help, or that of a verb: `help VERB`",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
 EXPORTS = ("requirements.txt", "pylock.toml")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
-Without a verb: run. `python -m runner VERB --help` lists the options of a verb.
-
 exit codes:
     0 ok, also when nothing is left to do
     1 a cell failed unexpectedly, or a replay did not reproduce the results
@@ -71,31 +72,56 @@ class Options(NamedTuple):
     bundle: Path = Path()
     yes: bool = False
     all: bool = False
+    verbose: bool = False
+    quiet: bool = False
 
 
 def parse(arguments: Sequence[str]) -> Options:
     """Parse the command line. argparse exits with 2 if it is wrong."""
-    words = list(arguments)
-    only_options = not words or words[0].startswith("-")
-    if only_options and words[:1] not in (["-h"], ["--help"], ["--version"]):
-        words = ["run", *words]
-    parser = _parser()
-    found, unknown = parser.parse_known_args(words)
-    if unknown:
-        hint = " (the verb must come first)" if unknown[0] in VERBS else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    words = _completed(arguments)
+    top, parsers = _parsers()
+    if words[0] not in {*VERBS, "-h", "--help", "--version"}:
+        top.error(unknown_verb(words[0], VERBS))
+    found, unknown = top.parse_known_args(words)
     given = vars(found)
+    if unknown:
+        options = {verb: _options(one) for verb, one in parsers.items()}
+        parsers[words[0]].error(unknown_words(unknown, words[0], options))
+    if given.get("quiet") and given.get("verbose"):
+        parsers[words[0]].error("give --quiet or --verbose, not both")
+    if given.pop("dry_run", False):
+        given["verb"] = "plan"
     given["has_matrix"] = "matrix" in given
     for name in given.keys() & {"select", "for_python"}:
         given[name] = tuple(given[name])
     return Options(**given)
 
 
-def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m runner",
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with the verb that it means: ``matrix.yaml`` means to run it."""
+    first, *others = [*arguments] or ["run"]
+    if first == "help":
+        return [*others[:1], "--help"]
+    if first in VERBS or first in {"-h", "--help", "--version"}:
+        return [first, *others]
+    if first.endswith((".yaml", ".yml")):
+        return ["run", "--matrix", first, *others]
+    return ["run", first, *others] if first.startswith("-") else [first, *others]
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the options of a verb, as they are written."""
+    # argparse has no public list of them.
+    return [text for action in parser._actions for text in action.option_strings]  # noqa: SLF001
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the program, and that of each verb."""
+    top = Parser(
+        prog=program.name(),
         description=DESCRIPTION,
-        epilog=EXITS,
+        epilog=f"Without a verb: run. `{program.name()} help VERB` shows the options of a verb, "
+        f"with examples.\n\n{EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"matrix-runner {__version__}")
@@ -105,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
             verb,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
+            epilog=epilog(verb),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,  # an option that was not given keeps our default
         )
@@ -135,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
-    add(with_engine, "--engine", engine, choices=ENGINES)
+    add(with_engine, "--engine", engine, choices=ENGINES, type=one_of(ENGINES))
     add("run lock plan prepare", "-s --select", select, metavar="AXIS=VALUE", action="append")
     add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
     add("run plan explain replay", "--blocks", "total number of blocks", metavar="N", type=_count)
@@ -147,13 +175,16 @@ def _parser() -> argparse.ArgumentParser:
     add_flag("run report", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
     add_flag("plan", "--json", "print JSON")
-    add("export", "--format", "default: requirements.txt", choices=EXPORTS)
+    add("export", "--format", "default: requirements.txt", choices=EXPORTS, type=one_of(EXPORTS))
     add("prepare", "--context", context, metavar="DIR", type=Path)
     add("bundle", "--output", "default: NAME-bundle.tar.gz", metavar="FILE", type=_archive)
     add("bundle", "--for-python", python, metavar="3.N", type=_minor, action="append")
     add_flag("clean", "--yes", "do not ask for confirmation")
     add_flag("clean", "--all", "also remove what runs left whose folder is gone or elsewhere")
-    return top
+    add_flag("run", "--dry-run", "show what would run and stop, like `plan`")
+    add_flag("run lock prepare replay", "-q --quiet", "print only warnings, errors and the answer")
+    add_flag("run", "-v --verbose", "print the main metric of each trial as it ends")
+    return top, parsers
 
 
 def _archive(text: str) -> Path:

@@ -37,11 +37,11 @@ from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
 from runner.records.environment import Lock, ReadyImage, Unsupported
 from runner.records.run import EngineFacts, Start
-from runner.records.study import Matrix, Status
+from runner.records.study import Matrix, Metric, Status
 from runner.runs import enter as runs
 from runner.runs import registry
 from runner.runs.folder import RunFolder, newest_run
-from runner.system import alive, cores, tempdir
+from runner.system import alive, cores, program, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
 from runner.system.retry import Note
 from runner.text import counted, listed, memory, one_line, size
@@ -54,7 +54,8 @@ def run(options: Options) -> Exit:
     matrix = the_matrix(options, asks=True)
     start = replace(_start(options), text=text_of(options.matrix))
     goal = None if options.until is None else read_goal(options.until, matrix)
-    with _engine_for_trials(options) as (engine, observer):
+    shown = matrix.headline if options.verbose else None
+    with _engine_for_trials(options, shown) as (engine, observer):
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
@@ -73,10 +74,10 @@ def run(options: Options) -> Exit:
 def lock(options: Options) -> Exit:
     """Resolve every environment that is not locked yet, and write the lock."""
     matrix = the_matrix(options, asks=True)
-    with Progress(sys.stdout) as observer:
+    with Progress(sys.stdout, quiet=options.quiet) as observer:
         locked = _locked(options, matrix, observer)
         count = counted(len(locked.entries), "environment")
-        observer.note(f"{lock_path(options.matrix)}: {count} locked")
+        observer.step(f"{lock_path(options.matrix)}: {count} locked")
     impossible = [
         cell
         for cell in matrix.cells
@@ -122,7 +123,7 @@ def prepare(options: Options) -> Exit:
             )
         for reason in prepared.missing.values():
             observer.note(reason)
-        observer.note(f"{counted(len(prepared.images), 'image')} ready")
+        observer.step(f"{counted(len(prepared.images), 'image')} ready")
     return Exit.CELL_FAILED if prepared.missing else Exit.OK
 
 
@@ -158,7 +159,7 @@ def export(options: Options) -> Exit:
     cell = find_cell(the_matrix(options), options.cell)
     entry = known_lock(options).entry(cell.request)
     if entry is None:
-        raise ConfigError(f"{cell.id} is not locked yet; run `python -m runner lock` first.")
+        raise ConfigError(f"{cell.id} is not locked yet; run `{program.name()} lock` first.")
     if isinstance(entry, Unsupported):
         raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
     if isinstance(entry, ReadyImage):
@@ -322,10 +323,12 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
 
 
 @contextlib.contextmanager
-def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
+def _engine_for_trials(
+    options: Options, shown: Metric | None = None
+) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, warn about an unsuitable CPU, and clean up after killed runs."""
     machine = this_host()
-    with _engine(options) as (engine, observer):
+    with _engine(options, shown) as (engine, observer):
         if runs_here(machine, engine.describe()) and (warning := check_cpu(machine)):
             observer.note(warning)
         clean_up(engine, observer.note)
@@ -333,9 +336,9 @@ def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
 
 
 @contextlib.contextmanager
-def _engine(options: Options) -> Iterator[tuple[Engine, Observer]]:
-    """Connect to the engine, and show progress until the command ends."""
-    with Progress(sys.stdout) as observer:
+def _engine(options: Options, shown: Metric | None = None) -> Iterator[tuple[Engine, Observer]]:
+    """Connect to the engine, and show progress until the command ends, with a metric if given."""
+    with Progress(sys.stdout, quiet=options.quiet, metric=shown) as observer:
         tempdir.sweep()
         cores.keep_off_measured()
         with alive.shown():  # so that ``clean`` keeps the images
@@ -397,13 +400,13 @@ def _locked(
     if absent and options.locked:
         labels = listed([request.label for request in absent])
         raise ConfigError(
-            f"{path} has no entry for {labels}; run `python -m runner lock` and commit the file."
+            f"{path} has no entry for {labels}; run `{program.name()} lock` and commit the file."
         )
     if absent:
-        observer.note(f"locking {counted(len(absent), 'environment')} missing from {path}")
+        observer.step(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
         whole = read(options.matrix, outside)
-        known = lock_matrix(whole, known, absent, observer.note, outside=outside)
+        known = lock_matrix(whole, known, absent, observer.step, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)
     if known != before:

@@ -13,7 +13,8 @@ from runner.engines.streams import WAITING_FOR_A_CORE as WAITING
 from runner.observer import Observer
 from runner.records.environment import Image
 from runner.records.run import Plan, Trial, TrialResult
-from runner.records.study import Cell, Status
+from runner.records.study import Cell, Metric, Status
+from runner.summarise import metric_value
 from runner.text import counted, cut, duration, one_line, size
 
 # ruff: noqa: ARG002 (not every line shows everything that the event carries)
@@ -34,8 +35,21 @@ class _Activity:
 class Progress:
     """The observer that prints for people. Use it in a ``with`` statement."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        quiet: bool = False,
+        metric: Metric | None = None,
+    ) -> None:
+        """Print everything, or with ``quiet`` only notes and failures.
+
+        With ``metric``, its value stands in the line of each trial, in place of its last output.
+        """
         self._clock = clock
+        self._quiet = quiet
+        self._metric = metric
         # The screen's thread reads it without a lock, so it is only ever replaced as a whole.
         self._activity: _Activity | None = None
         self._total = 0
@@ -44,7 +58,7 @@ class Progress:
         self._id_width = 0
         self._spent_s = 0.0
         self._expected_end: float | None = None
-        self._screen = screen_for(stream, self._current, clock)
+        self._screen = screen_for(stream, self._current, clock, live=not quiet)
 
     def __enter__(self) -> Observer:
         self._screen.open()
@@ -57,6 +71,11 @@ class Progress:
     def note(self, text: str) -> None:
         """Show a note."""
         self._screen.write((text, ""))
+
+    def step(self, text: str) -> None:
+        """Show what is being done."""
+        if not self._quiet:
+            self.note(text)
 
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
         """Show how much there is to do."""
@@ -71,19 +90,21 @@ class Progress:
         if estimate_s is not None:
             self._expected_end = self._clock() + estimate_s
             text += f", about {duration(estimate_s)}" + (" left" if done else "")
-        self._screen.write((text, "bold"))
+        if not self._quiet:
+            self._screen.write((text, "bold"))
 
     def image_started(self, label: str) -> None:
         """Show that an image is being built."""
         self._activity = _Activity(f"image {label}: building", self._clock())
-        self._screen.announce(self._activity.name)
+        if not self._quiet:
+            self._screen.announce(self._activity.name)
 
     def image_ready(self, image: Image, seconds: float) -> None:
         """Show how long the build took and how large the image is."""
         if self._activity and self._activity.name == f"image {image.label}: building":
             self._activity = None  # unless another build has begun since
         facts = f"{duration(seconds)}, {size(image.size_bytes)}"
-        self._screen.write((f"image {image.label}: ready in {facts}", ""))
+        self.step(f"image {image.label}: ready in {facts}")
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
         """Make the trial the current activity."""
@@ -104,11 +125,14 @@ class Progress:
         ok = result.status is Status.OK
         printed = self._activity.printed if ok and self._activity else ""
         printed = "" if printed.startswith(WAITING) else printed
+        printed = printed if self._metric is None else _value(result, self._metric)
         self._activity = None
         trial = result.trial
         self._done += trial.slot not in self._finished
         self._finished.add(trial.slot)
         self._spent_s += result.waited_s + (result.duration_s or 0.0)
+        if self._quiet and not result.failed_unexpectedly(cell.expect):
+            return
         took = f"{result.duration_s:6.1f} s" if result.duration_s is not None else " " * 8
         word, style = _outcome(result.status, cell.expect)
         head = (
@@ -130,12 +154,13 @@ class Progress:
 
     def block_finished(self, block: int, blocks: int) -> None:
         """Show that the report has news."""
-        self._screen.write((f"block {block} of {blocks} done, report updated", "dim"))
+        if not self._quiet:
+            self._screen.write((f"block {block} of {blocks} done, report updated", "dim"))
 
     def _current(self) -> str | None:
         """Return the line for the current activity; ``None`` if there is none."""
         activity = self._activity
-        if activity is None:
+        if activity is None or self._quiet:
             return None
         times = (duration(self._clock() - activity.started_at), self._left())
         tail = "  " + ", ".join(filter(None, times))
@@ -171,6 +196,14 @@ def _again(trial: Trial) -> str:
 def _part(text: str, room: int) -> str:
     """Return another part of a line, cut to the room left for it; nothing if that is too small."""
     return f"  {cut(text, room - 2)}" if text and room >= _LEAST_ROOM else ""
+
+
+def _value(result: TrialResult, metric: Metric) -> str:
+    """Return the value of a metric: ``time per epoch 1.22 s``."""
+    from runner.report.words import with_unit  # noqa: PLC0415 (heavy, and only --verbose needs it)
+
+    value = metric_value(result, metric)
+    return "" if value is None else f"{metric.title} {with_unit(value, metric)}"
 
 
 def _outcome(status: Status, expected: Status) -> Piece:

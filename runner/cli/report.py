@@ -9,6 +9,7 @@ from runner.errors import ConfigError, Exit, NothingSelectedError, RunFolderErro
 from runner.report import answer
 from runner.report import write as write_report
 from runner.runs.folder import RunFolder, find_run, newest_run
+from runner.system import program
 from runner.text import one_line
 
 
@@ -36,8 +37,8 @@ def _run_to_report(options: Options) -> RunFolder:
     found = newest_run(matrix, options.reports)
     if found is None:
         raise RunFolderError(
-            f"{options.reports} contains no run of {matrix.name}; start one with `python -m runner "
-            f"--matrix {options.matrix}`."
+            f"{options.reports} contains no run of {matrix.name}; start one with "
+            f"`{program.name()} --matrix {options.matrix}`."
         )
     return found[0]
 

@@ -36,7 +36,7 @@ from runner.records.study import Matrix, Status
 from runner.runs import files
 from runner.runs.checks import Expected, Refused, expected, refusals
 from runner.runs.files import disk, file_name
-from runner.system import atomic, safe
+from runner.system import atomic, program, safe
 from runner.text import quoted
 
 LATEST, LOCK, MATRIX = "latest", ".occupied", "matrix.yaml"
@@ -358,7 +358,7 @@ def find_run(reports: Path, named: str | None) -> RunFolder:
     """Return the run with this path or id, or the newest run."""
     if named is None:
         candidates = [*_latest(reports), *(folder.path for folder in run_folders(reports))]
-        problem = f"{reports} contains no run; start one with `python -m runner`."
+        problem = f"{reports} contains no run; start one with `{program.name()}`."
     else:
         candidates = [Path(named), reports / named]
         neither = f"neither {named} nor {reports / named} is a run folder"

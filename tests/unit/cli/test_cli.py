@@ -72,7 +72,7 @@ def test_a_command_line_becomes_options(words: str, options: Options) -> None:
     ("words", "said"),
     [
         ("--nonsense", "unrecognized arguments: --nonsense"),
-        ("nonsense", "invalid choice: 'nonsense' (choose from"),
+        ("nonsense", "there is no verb 'nonsense'; the verbs are run, lock, plan, "),
         ("--matrix m.yaml plan", "unrecognized arguments: plan (the verb must come first)"),
         ("plan --new", "unrecognized arguments: --new"),
         ("--rep x", "unrecognized arguments: --rep x"),

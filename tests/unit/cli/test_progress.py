@@ -24,7 +24,7 @@ from runner.cli import screen
 from runner.cli.progress import Progress
 from runner.records.environment import Base, BaseKind, EnvironmentRequest, Image
 from runner.records.run import Plan, Trial, TrialResult
-from runner.records.study import Cell, Status
+from runner.records.study import Better, Cell, Metric, Status
 
 ROOT = Path(__file__).parents[3]
 
@@ -395,3 +395,40 @@ def test_a_dumb_terminal_gets_plain_lines(environment: pytest.MonkeyPatch) -> No
     with terminal() as (stream, written):
         show_hostile_run(stream)
     assert b"\x1b" not in b"".join(written)
+
+
+def test_quiet_prints_only_notes_and_unexpected_failures(stream: StringIO, clock: Clock) -> None:
+    """No plan, no image, no trial that ended as expected, and no current line."""
+    first, second, third, *_ = PLAN.trials
+    with Progress(stream, clock, quiet=True) as seen:
+        seen.note("warning: few blocks")
+        seen.step("run reports/1")
+        seen.image_started(IMAGE.label)
+        seen.image_ready(IMAGE, 41.2)
+        seen.planned(PLAN, 0, 600.0)
+        seen.trial_started(first, CELLS[0], IMAGE)
+        clock.now += 99
+        seen.trial_output(first, "epoch 1")
+        seen.trial_finished(make_result(first), CELLS[0])
+        seen.trial_finished(make_result(third, Status.FAILED, "as always"), CELLS[2])
+        seen.trial_finished(make_result(second, Status.FAILED, "no memory"), CELLS[1])
+        seen.block_finished(1, 4)
+    said = stream.getvalue().splitlines()
+    assert [line.strip() for line in (said[0], said[2])] == ["warning: few blocks", "no memory"]
+    assert "tf=2.0.0,model=functional  b1" in said[1]
+    assert len(said) == 3
+
+
+def test_verbose_prints_the_metric_of_each_trial(stream: StringIO, clock: Clock) -> None:
+    """Its value takes the place of the last line that the trial printed."""
+    metric = Metric(name="epoch_seconds", unit="s", better=Better.LOWER, title="time per epoch")
+    first, second, *_ = PLAN.trials
+    with Progress(stream, clock, metric=metric) as seen:
+        seen.trial_started(first, CELLS[0], IMAGE)
+        seen.trial_output(first, "epoch 1")
+        done = replace(make_result(first), values={"epoch_seconds": 1.2345})
+        seen.trial_finished(done, CELLS[0])
+        seen.trial_finished(make_result(second, Status.FAILED, "no memory"), CELLS[1])
+    first_line, second_line, _ = stream.getvalue().replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert first_line.rstrip().endswith("ok  time per epoch 1.23 s")
+    assert second_line.rstrip().endswith("failed")
