@@ -63,8 +63,10 @@ def test_help_of_a_verb_is_its_own_help(capsys: pytest.CaptureFixture[str]) -> N
         ("run matrix.yaml", "matrix.yaml (write --matrix matrix.yaml)"),
         (
             "plan --engine dokcer",
-            "argument --engine: expected auto, docker, podman or venv, not 'dokcer'; "
-            "did you mean `docker`?",
+            (
+                "argument --engine: expected auto, docker, podman or venv, not 'dokcer'; "
+                "did you mean `docker`?"
+            ),
         ),
         ("export a --format toml", "--format: expected requirements.txt or pylock.toml"),
         ("--quiet --verbose", "give --quiet or --verbose, not both"),
