@@ -57,9 +57,15 @@ def select(matrix: Matrix, selections: Sequence[str]) -> Matrix:
         asked = " ".join(f"{axis}={','.join(patterns)}" for axis, patterns in wanted.items())
         listed = "".join(f"\n  {cell.id}" for cell in matrix.cells)
         raise NothingSelectedError(f"no cell has all of {asked}; the cells are:{listed}")
-    kept = {cell.id for cell in cells}
+    return only(matrix, cells)
+
+
+def only(matrix: Matrix, cells: Iterable[Cell]) -> Matrix:
+    """Return a matrix with some of its cells, and the comparisons between them."""
+    chosen = tuple(cells)
+    kept = {cell.id for cell in chosen}
     pairs = tuple(pair for pair in matrix.compare if {pair.of, pair.against} <= kept)
-    return replace(matrix, cells=cells, compare=pairs)
+    return replace(matrix, cells=chosen, compare=pairs)
 
 
 def _wanted(matrix: Matrix, selections: Sequence[str]) -> dict[str, list[str]]:

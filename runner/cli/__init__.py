@@ -5,7 +5,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runner import __version__
 from runner.errors import Exit, RunnerError
@@ -67,13 +67,22 @@ def _execute(arguments: Sequence[str]) -> int:
         os.environ["HOME"] = NO_HOME
     # The SDK starts programs that keep passwords; the working folder must not provide them.
     os.environ["PATH"] = os.pathsep.join(child.folders()) or os.devnull
-    if options.verb == "report":  # it needs no engine, whose modules load slowly
+    return _command(options.verb)(options)
+
+
+def _command(verb: str) -> Callable[..., int]:
+    """Return the function of a verb. Those that need no engine load no module of one."""
+    if verb == "report":
         from runner.cli.report import report  # noqa: PLC0415
 
-        return report(options)
+        return report
+    if verb == "list":
+        from runner.cli.cells import list_cells  # noqa: PLC0415
+
+        return list_cells
     from runner.cli.commands import COMMANDS  # noqa: PLC0415
 
-    return COMMANDS[options.verb](options)
+    return COMMANDS[verb]
 
 
 def _open_missing_streams() -> None:

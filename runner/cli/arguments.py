@@ -15,6 +15,7 @@ VERBS = {
     "lock": "resolve the packages of every environment that is not locked yet",
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
+    "list": "print the ids of the cells, one per line",
     "explain": "show for each trial of a cell whether it would run, and why",
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
@@ -51,6 +52,7 @@ class Options(NamedTuple):
     reports: Path = Path("reports")
     engine: str = "auto"
     select: tuple[str, ...] = ()
+    keyword: str | None = None
     quick: bool = False
     locked: bool = False
     new: bool = False
@@ -146,12 +148,14 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare explain export doctor report bundle schema clean"
-    with_reports = "run plan prepare explain doctor report bundle replay clean"
+    with_matrix = "run lock plan prepare list explain export doctor report bundle schema clean"
+    with_reports = "run plan prepare list explain doctor report bundle replay clean"
     with_engine = "run plan prepare explain doctor bundle replay clean"
+    with_selection = "run lock plan prepare list"
     run = "folder or id of the run (default: the newest)"
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
+    keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
@@ -164,7 +168,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
     add(with_engine, "--engine", engine, choices=ENGINES, type=one_of(ENGINES))
-    add("run lock plan prepare", "-s --select", select, metavar="AXIS=VALUE", action="append")
+    add(with_selection, "-s --select", select, metavar="AXIS=VALUE", action="append")
+    add(with_selection, "-k", keyword, metavar="EXPR", dest="keyword")
     add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
     add("run plan explain replay", "--blocks", "total number of blocks", metavar="N", type=_count)
     add("run plan explain", "--seed", "seed of a new run (default: random)", metavar="N", type=int)

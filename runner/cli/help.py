@@ -28,6 +28,10 @@ EXAMPLES = {
         ("prepare", "build every missing image"),
         ("prepare --context build", "only write what `docker build` needs into build/"),
     ),
+    "list": (
+        ("list", "the ids of all cells"),
+        ("list -k 'sequential and not 1.15*'", "those that match an expression"),
+    ),
     "explain": ((f"explain {CELL}", "which trials of the cell would run, and why"),),
     "export": (
         (f"export {CELL} > requirements.txt", "install the same packages elsewhere"),

@@ -1,12 +1,19 @@
 """The study that the options of a command name: its matrix, and its lock."""
 
+from typing import TYPE_CHECKING
+
 from runner.cli.arguments import Options
-from runner.lock import Outside
-from runner.lock.file import lock_path, read_lock
+from runner.cli.keywords import matching
+from runner.errors import ConfigError
 from runner.plan import quick, select
 from runner.read import read
 from runner.records.environment import Lock
 from runner.records.study import Matrix
+
+if TYPE_CHECKING:
+    from runner.lock import Outside
+
+# ruff: noqa: PLC0415 (what locks loads slowly, and `list` does not need it)
 
 
 def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
@@ -14,16 +21,35 @@ def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
 
     With ``asks``, the package index may be asked for the versions of a range.
     """
-    matrix = select(read(options.matrix, outside_of(options, asks=asks)), options.select)
+    matrix = selected(read(options.matrix, outside_of(options, asks=asks)), options)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
 
-def outside_of(options: Options, *, asks: bool) -> Outside:
+def only_cells(options: Options) -> Matrix:
+    """Read the matrix for the ids of its selected cells, and the lock only if they depend on it."""
+    try:
+        matrix = read(options.matrix)
+    except ConfigError:  # it may name something that only the lock knows
+        matrix = read(options.matrix, outside_of(options, asks=False))
+    return selected(matrix, options)
+
+
+def selected(matrix: Matrix, options: Options) -> Matrix:
+    """Keep the cells that ``-s`` and ``-k`` select."""
+    matrix = select(matrix, options.select)
+    return matrix if options.keyword is None else matching(matrix, options.keyword)
+
+
+def outside_of(options: Options, *, asks: bool) -> "Outside":
     """Return what the matrix mentions without containing it."""
+    from runner.lock import Outside
+
     asks = asks and not options.locked
     return Outside(options.matrix, known_lock(options), asks=asks, reports=options.reports)
 
 
 def known_lock(options: Options) -> Lock:
     """Return the lock as it is stored; an empty one if there is none."""
+    from runner.lock.file import lock_path, read_lock
+
     return read_lock(lock_path(options.matrix))
