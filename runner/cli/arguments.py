@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,9 @@ class Options(NamedTuple):
     engine: str = "auto"
     select: tuple[str, ...] = ()
     keyword: str | None = None
+    last_failed: bool = False
+    max_fail: int | None = None
+    keep_going: bool = False
     quick: bool = False
     locked: bool = False
     new: bool = False
@@ -141,6 +144,13 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         for verb, text in VERBS.items()
     }
 
+    _add_options(parsers)
+    return top, parsers
+
+
+def _add_options(parsers: Mapping[str, Parser]) -> None:
+    """Add the options of all verbs."""
+
     def add(of: str, names: str, text: str, **settings: Any) -> None:
         for verb in of.split():
             parsers[verb].add_argument(*names.split(), help=text, **settings)
@@ -156,6 +166,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
     keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
+    failed = "use only cells that ended unexpectedly in the newest run of this matrix"
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
@@ -170,6 +181,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add(with_engine, "--engine", engine, choices=ENGINES, type=one_of(ENGINES))
     add(with_selection, "-s --select", select, metavar="AXIS=VALUE", action="append")
     add(with_selection, "-k", keyword, metavar="EXPR", dest="keyword")
+    add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
     add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
     add("run plan explain replay", "--blocks", "total number of blocks", metavar="N", type=_count)
     add("run plan explain", "--seed", "seed of a new run (default: random)", metavar="N", type=int)
@@ -177,6 +189,9 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
     add("run", "--until", until, metavar="GOAL")
     add("run", "--budget", budget, metavar="TIME", type=_seconds)
+    add("run", "--max-fail", "stop after N unexpected failures", metavar="N", type=_count)
+    add("run", "-x", "stop after the first one", dest="max_fail", action="store_const", const=1)
+    add_flag("run", "--keep-going", "continue after a block in which every cell failed")
     add_flag("run report", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
     add_flag("plan", "--json", "print JSON")
@@ -189,7 +204,6 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add_flag("run", "--dry-run", "show what would run and stop, like `plan`")
     add_flag("run lock prepare replay", "-q --quiet", "print only warnings, errors and the answer")
     add_flag("run", "-v --verbose", "print the main metric of each trial as it ends")
-    return top, parsers
 
 
 def _archive(text: str) -> Path:

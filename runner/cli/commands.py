@@ -31,7 +31,7 @@ from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
-from runner.plan import make_plan
+from runner.plan import StopRule, make_plan
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
@@ -67,7 +67,10 @@ def run(options: Options) -> Exit:
                 matrix, execution.plan, engine.describe().cpus, options.matrix.parent
             ):
                 observer.note(f"warning: {warning}")
-            code = Pipeline(execution, engine, observer, goal, options.budget).run()
+            stop_rule = StopRule(max_fail=options.max_fail, keep_going=options.keep_going)
+            code = Pipeline(
+                execution, engine, observer, goal, options.budget, stop_rule=stop_rule
+            ).run()
             return gated(code, execution.folder) if options.gate else code
 
 

@@ -12,6 +12,7 @@ CELL = "tensorflow=2.0.0,model=sequential"
 EXAMPLES = {
     "run": (
         ("", "run matrix.yaml, or resume its newest unfinished run"),
+        ("--lf -x", "only what failed last time, until something fails again"),
         ("--quick -s model=sequential", "a first look at some of the cells"),
         ("--until decided --gate", "add blocks until the answer is clear; 4 means hold"),
     ),

@@ -35,9 +35,15 @@ def only_cells(options: Options) -> Matrix:
 
 
 def selected(matrix: Matrix, options: Options) -> Matrix:
-    """Keep the cells that ``-s`` and ``-k`` select."""
+    """Keep the cells that ``-s``, ``-k`` and ``--lf`` select."""
     matrix = select(matrix, options.select)
-    return matrix if options.keyword is None else matching(matrix, options.keyword)
+    if options.keyword is not None:
+        matrix = matching(matrix, options.keyword)
+    if options.last_failed:
+        from runner.cli.last import last_failed
+
+        matrix = last_failed(matrix, options.reports)
+    return matrix
 
 
 def outside_of(options: Options, *, asks: bool) -> "Outside":
