@@ -53,6 +53,7 @@ class Options(NamedTuple):
     engine: str = "auto"
     select: tuple[str, ...] = ()
     keyword: str | None = None
+    changes: tuple[str, ...] = ()
     last_failed: bool = False
     max_fail: int | None = None
     keep_going: bool = False
@@ -97,7 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
     if given.pop("dry_run", False):
         given["verb"] = "plan"
     given["has_matrix"] = "matrix" in given
-    for name in given.keys() & {"select", "for_python"}:
+    for name in given.keys() & {"select", "for_python", "changes"}:
         given[name] = tuple(given[name])
     return Options(**given)
 
@@ -148,7 +149,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     return top, parsers
 
 
-def _add_options(parsers: Mapping[str, Parser]) -> None:
+def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is one list)
     """Add the options of all verbs."""
 
     def add(of: str, names: str, text: str, **settings: Any) -> None:
@@ -162,10 +163,12 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:
     with_reports = "run plan prepare list explain doctor report bundle replay clean"
     with_engine = "run plan prepare explain doctor bundle replay clean"
     with_selection = "run lock plan prepare list"
+    with_changes = "run lock plan prepare list explain export doctor"
     run = "folder or id of the run (default: the newest)"
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
     keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
+    change = "use another value of the matrix, as if it were in the file; can be repeated"
     failed = "use only cells that ended unexpectedly in the newest run of this matrix"
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
@@ -182,6 +185,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:
     add(with_selection, "-s --select", select, metavar="AXIS=VALUE", action="append")
     add(with_selection, "-k", keyword, metavar="EXPR", dest="keyword")
     add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
+    add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
     add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
     add("run plan explain replay", "--blocks", "total number of blocks", metavar="N", type=_count)
     add("run plan explain", "--seed", "seed of a new run (default: random)", metavar="N", type=int)

@@ -52,7 +52,7 @@ from runner.text import counted, listed, memory, one_line, size
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
     matrix = the_matrix(options, asks=True)
-    start = replace(_start(options), text=text_of(options.matrix))
+    start = replace(_start(options), text=text_of(options.matrix, options.changes))
     goal = None if options.until is None else read_goal(options.until, matrix)
     shown = matrix.headline if options.verbose else None
     with _engine_for_trials(options, shown) as (engine, observer):
@@ -408,7 +408,7 @@ def _locked(
     if absent:
         observer.step(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
-        whole = read(options.matrix, outside)
+        whole = read(options.matrix, outside, options.changes)
         known = lock_matrix(whole, known, absent, observer.step, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)

@@ -19,6 +19,7 @@ EXAMPLES = {
     "plan": (
         ("plan", "what would run, and how long it takes"),
         ("plan -s tensorflow=2.* --blocks 3", "the same for some cells, and fewer blocks"),
+        ("plan --set parameters.epochs=3", "the same with another value of the matrix"),
         ("plan --json", "the same for programs"),
     ),
     "lock": (

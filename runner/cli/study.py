@@ -21,16 +21,18 @@ def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
 
     With ``asks``, the package index may be asked for the versions of a range.
     """
-    matrix = selected(read(options.matrix, outside_of(options, asks=asks)), options)
+    matrix = selected(
+        read(options.matrix, outside_of(options, asks=asks), options.changes), options
+    )
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
 
 def only_cells(options: Options) -> Matrix:
     """Read the matrix for the ids of its selected cells, and the lock only if they depend on it."""
     try:
-        matrix = read(options.matrix)
+        matrix = read(options.matrix, changes=options.changes)
     except ConfigError:  # it may name something that only the lock knows
-        matrix = read(options.matrix, outside_of(options, asks=False))
+        matrix = read(options.matrix, outside_of(options, asks=False), options.changes)
     return selected(matrix, options)
 
 

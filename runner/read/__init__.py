@@ -5,7 +5,7 @@ in ``grid`` and in ``claims`` return the problems between keys. Each stage repor
 problems at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,8 @@ from runner.read.problems import Keys, Problem, refused, unknown
 from runner.read.requirements import read_lines
 from runner.read.schema import ClaimSection, Document, json_schema
 from runner.read.validation import validated
-from runner.read.yaml import load, text_of
+from runner.read.yaml import dumped, load
+from runner.read.yaml import text_of as text_in_file
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
     Cell,
@@ -50,13 +51,18 @@ from runner.text import quoted
 __all__ = ["Locked", "Outside", "json_schema", "read", "text_of"]
 
 
-def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it is frozen)
+def read(
+    path: Path,
+    outside: Outside = Locked(),  # noqa: B008 (it is frozen)
+    changes: Sequence[str] = (),
+) -> Matrix:
     """Return the study that a file declares; ``outside`` knows what the file only mentions.
 
-    Paths stay relative to the folder of the file. ConfigError holds the problems of a stage, one
-    per line, with line and column.
+    ``changes`` such as ``parameters.epochs=3`` count as if they were written in the file. Paths
+    stay relative to the folder of the file. ConfigError holds the problems of a stage, one per
+    line, with line and column.
     """
-    source = load(path)
+    source = load(path, changes)
     document = validated(source)
     axes, unknown_outside = make_axes(document, outside)
     if unknown_outside:
@@ -94,6 +100,11 @@ def read(path: Path, outside: Outside = Locked()) -> Matrix:  # noqa: B008 (it i
     if problems:
         raise refused(source, problems)
     return matrix
+
+
+def text_of(path: Path, changes: Sequence[str] = ()) -> str:
+    """Return the text of a valid matrix, as it would be with the changes written in the file."""
+    return dumped(load(path, changes).plain) if changes else text_in_file(path)
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:
