@@ -80,6 +80,18 @@ def _command(verb: str) -> Callable[..., int]:
         from runner.cli.cells import list_cells  # noqa: PLC0415
 
         return list_cells
+    if verb == "status":
+        from runner.cli.status import status  # noqa: PLC0415
+
+        return status
+    if verb == "logs":
+        from runner.cli.logs import logs  # noqa: PLC0415
+
+        return logs
+    if verb == "diff":
+        from runner.cli.diff import diff  # noqa: PLC0415
+
+        return diff
     from runner.cli.commands import COMMANDS  # noqa: PLC0415
 
     return COMMANDS[verb]

@@ -16,6 +16,9 @@ VERBS = {
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
     "list": "print the ids of the cells, one per line",
+    "status": "show how far a run is, also while another process executes it",
+    "logs": "print what the newest trial of a cell printed",
+    "diff": "show what differs between two cells, or between two runs",
     "explain": "show for each trial of a cell whether it would run, and why",
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
@@ -68,6 +71,9 @@ class Options(NamedTuple):
     json: bool = False
     context: Path | None = None
     run: str | None = None
+    block: int | None = None
+    first: str = ""
+    second: str = ""
     has_matrix: bool = False
     """Whether ``--matrix`` was given."""
     cell: str = ""
@@ -160,7 +166,9 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         add(of, name, text, action="store_true")
 
     with_matrix = "run lock plan prepare list explain export doctor report bundle schema clean"
+    with_matrix += " status logs diff"
     with_reports = "run plan prepare list explain doctor report bundle replay clean"
+    with_reports += " status logs diff"
     with_engine = "run plan prepare explain doctor bundle replay clean"
     with_selection = "run lock plan prepare list"
     with_changes = "run lock plan prepare list explain export doctor"
@@ -176,8 +184,10 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     issue = "print an issue about a cell, for the maintainers of the framework; write no report"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
-    add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
-    add("report bundle", "run", run, metavar="RUN", nargs="?")
+    add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
+    add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
+    add("diff", "first", "a cell, or the folder or id of a run", metavar="A")
+    add("diff", "second", "another one of the same kind", metavar="B")
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
@@ -198,6 +208,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add_flag("run", "--keep-going", "continue after a block in which every cell failed")
     add_flag("run report", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
+    add("logs", "--block", "print the trials of block N", metavar="N", type=_count)
+    add_flag("logs", "--all", "print all trials of the cell, with those of the A/A control")
     add_flag("plan", "--json", "print JSON")
     add("export", "--format", "default: requirements.txt", choices=EXPORTS, type=one_of(EXPORTS))
     add("prepare", "--context", context, metavar="DIR", type=Path)

@@ -34,6 +34,18 @@ EXAMPLES = {
         ("list", "the ids of all cells"),
         ("list -k 'sequential and not 1.15*'", "those that match an expression"),
     ),
+    "status": (
+        ("status", "how far the newest run is"),
+        ("status reports/reference/founding", "the same for another run"),
+    ),
+    "logs": (
+        (f"logs {CELL}", "what its newest trial printed"),
+        (f"logs {CELL} --block 2", "what it printed in block 2"),
+    ),
+    "diff": (
+        (f"diff {CELL.replace('2.0.0', '1.15.0')} {CELL}", "packages, Python, limits"),
+        ("diff reports/reference/founding reports/latest", "machines, engines, studies"),
+    ),
     "explain": ((f"explain {CELL}", "which trials of the cell would run, and why"),),
     "export": (
         (f"export {CELL} > requirements.txt", "install the same packages elsewhere"),

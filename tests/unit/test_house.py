@@ -48,6 +48,7 @@ PUBLIC = {
     "judge.estimate",
     "judge.records",
     "read.pruning",
+    "report.environments",
     "report.evidence",
     "report.issue",
     "report.render",
