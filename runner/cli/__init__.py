@@ -16,6 +16,16 @@ BUG = (
     "Please report it with the lines above."
 )
 
+LIGHT = {
+    "completion": "runner.cli.completion",
+    "diff": "runner.cli.diff",
+    "list": "runner.cli.cells",
+    "logs": "runner.cli.logs",
+    "report": "runner.cli.report",
+    "status": "runner.cli.status",
+}
+"""The verbs that need no engine, whose modules load slowly: each is a function of its module."""
+
 NO_HOME = "/nonexistent"
 """The home of a user who has none, or whose home would be in the working folder."""
 
@@ -72,26 +82,11 @@ def _execute(arguments: Sequence[str]) -> int:
 
 def _command(verb: str) -> Callable[..., int]:
     """Return the function of a verb. Those that need no engine load no module of one."""
-    if verb == "report":
-        from runner.cli.report import report  # noqa: PLC0415
+    if verb in LIGHT:
+        from importlib import import_module  # noqa: PLC0415
 
-        return report
-    if verb == "list":
-        from runner.cli.cells import list_cells  # noqa: PLC0415
-
-        return list_cells
-    if verb == "status":
-        from runner.cli.status import status  # noqa: PLC0415
-
-        return status
-    if verb == "logs":
-        from runner.cli.logs import logs  # noqa: PLC0415
-
-        return logs
-    if verb == "diff":
-        from runner.cli.diff import diff  # noqa: PLC0415
-
-        return diff
+        command: Callable[..., int] = getattr(import_module(LIGHT[verb]), verb)
+        return command
     from runner.cli.commands import COMMANDS  # noqa: PLC0415
 
     return COMMANDS[verb]

@@ -28,9 +28,11 @@ VERBS = {
     "schema": "print the JSON Schema of matrix.yaml",
     "module": "print trial.py, the module that scripts may import, for runs by hand",
     "clean": "remove our images, and what killed runs left on the engine",
+    "completion": "print a script that completes words of this program in a shell",
     "help": "show this help, or that of a verb: `help VERB`",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
+SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
@@ -72,6 +74,7 @@ class Options(NamedTuple):
     context: Path | None = None
     run: str | None = None
     block: int | None = None
+    shell: str = ""
     first: str = ""
     second: str = ""
     has_matrix: bool = False
@@ -125,6 +128,11 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     """Return the options of a verb, as they are written."""
     # argparse has no public list of them.
     return [text for action in parser._actions for text in action.option_strings]  # noqa: SLF001
+
+
+def parsers() -> Mapping[str, Parser]:
+    """Return the parser of each verb."""
+    return _parsers()[1]
 
 
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
@@ -186,6 +194,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
 
     add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
+    add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
+    add("help", "verb", "the verb to explain", metavar="VERB", nargs="?")
     add("diff", "first", "a cell, or the folder or id of a run", metavar="A")
     add("diff", "second", "another one of the same kind", metavar="B")
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)

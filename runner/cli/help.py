@@ -74,6 +74,10 @@ EXAMPLES = {
         ("clean", "show what would be removed, and ask"),
         ("clean --yes --all", "remove everything of ours without a question"),
     ),
+    "completion": (
+        ("completion bash > ~/.local/share/bash-completion/completions/matrix-runner", "for bash"),
+        ("completion fish > ~/.config/fish/completions/matrix-runner.fish", "for fish"),
+    ),
     "help": (("help run", "the options of `run`, with examples"),),
 }
 """Command lines of each verb, and what they are for. They work with the committed matrix.yaml."""

@@ -99,7 +99,7 @@ def test_help_names_every_verb_and_exit_code(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     assert raised.value.code == 0
     said = capsys.readouterr().out
-    assert [verb for verb in VERBS if f"\n    {verb} " not in said] == []
+    assert [verb for verb in VERBS if f"\n    {verb}" not in said] == []
     assert "exit codes:" in said
 
 
