@@ -3,9 +3,7 @@
 from typing import TYPE_CHECKING
 
 from runner.cli.arguments import Options
-from runner.cli.keywords import matching
 from runner.errors import ConfigError
-from runner.plan import quick, select
 from runner.read import read
 from runner.records.environment import Lock
 from runner.records.study import Matrix
@@ -13,7 +11,7 @@ from runner.records.study import Matrix
 if TYPE_CHECKING:
     from runner.lock import Outside
 
-# ruff: noqa: PLC0415 (what locks loads slowly, and `list` does not need it)
+# ruff: noqa: PLC0415 (what locks and selects loads slowly, and `list` rarely needs it)
 
 
 def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
@@ -21,6 +19,8 @@ def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
 
     With ``asks``, the package index may be asked for the versions of a range.
     """
+    from runner.plan import quick
+
     matrix = selected(
         read(options.matrix, outside_of(options, asks=asks), options.changes), options
     )
@@ -38,8 +38,13 @@ def only_cells(options: Options) -> Matrix:
 
 def selected(matrix: Matrix, options: Options) -> Matrix:
     """Keep the cells that ``-s``, ``-k`` and ``--lf`` select."""
-    matrix = select(matrix, options.select)
+    if options.select:
+        from runner.plan import select
+
+        matrix = select(matrix, options.select)
     if options.keyword is not None:
+        from runner.cli.keywords import matching
+
         matrix = matching(matrix, options.keyword)
     if options.last_failed:
         from runner.cli.last import last_failed
