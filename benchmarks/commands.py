@@ -27,7 +27,11 @@ from runner.records.environment import Environment, EnvironmentRequest, Lock, Pa
 ROOT = Path(__file__).parents[1]
 ROUNDS = 15
 PEER = "python -c pass"
-LIMITS = {"runner --version": 0.10, "runner plan, 1,000 cells": 0.50}
+LIMITS = {
+    "runner --version": 0.10,
+    "runner plan, 1,000 cells": 0.50,
+    "runner list, 1,000 cells": 0.25,
+}
 """The most CPU seconds that a command may cost."""
 
 MATRIX = """\
@@ -90,6 +94,7 @@ def commands() -> Mapping[str, Sequence[str]]:
         found["pytest --version"] = [python, "-m", "pytest", "--version"]
     found["runner --version"] = [python, "-m", "runner", "--version"]
     found["runner plan, 1,000 cells"] = [python, "-m", "runner", "plan"]
+    found["runner list, 1,000 cells"] = [python, "-m", "runner", "list"]
     return found
 
 

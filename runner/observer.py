@@ -19,6 +19,10 @@ class Observer(Protocol):
         """The trials of a study are about to be planned; its first metric counts most."""
         ...
 
+    def step(self, text: str) -> None:
+        """Show one line about what is being done, which the user may not want to read."""
+        ...
+
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
         """The trials are planned; ``done`` of them are already executed."""
         ...

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -21,7 +22,7 @@ from runner.execute import Study, clear, execute, staged
 from runner.judge import intervals, judge, may_change, next_plan
 from runner.judge.records import FEWEST_BLOCKS, Goal
 from runner.observer import Observer
-from runner.plan import complete_blocks, estimate, pending, to_repeat
+from runner.plan import Stop, StopRule, complete_blocks, estimate, pending, to_repeat, why_stop
 from runner.prepare import Prepared, prepare
 from runner.prepare.recipe import ready, to_build, to_provide
 from runner.records.attempts import Attempts
@@ -33,11 +34,12 @@ from runner.report import current as current_report
 from runner.report import write as write_report
 from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
-from runner.system import retry, signals
+from runner.system import program, retry, signals
 from runner.system.cores import Turns, keep_off_measured, measured, reserved
 from runner.system.host import runs_here
 from runner.text import counted
 
+NEVER = StopRule(keep_going=True)
 FEWEST_LOST = 4
 MOST_LOST = 1 / 3
 
@@ -52,14 +54,18 @@ class Pipeline:
         observer: Observer,
         goal: Goal | None = None,
         budget_s: float | None = None,
+        *,
+        stop_rule: StopRule = NEVER,
     ) -> None:
         self._run, self._folder, self._root = execution.run, execution.folder, execution.root
         self._matrix = execution.run.matrix
         self._plan = execution.plan
         self._results = list(execution.results)
+        self._known = len(self._results)
         self._engine = engine
         self._observer = observer
         self._goal = goal
+        self._stop_rule = stop_rule
         self._deadline = time.monotonic() + (math.inf if budget_s is None else budget_s)
         self._tolerance = Tolerance(observer.note)
         self._report: Path | None = None
@@ -97,7 +103,7 @@ class Pipeline:
 
     def _announce(self) -> None:
         trials = self._missing()
-        self._observer.note(f"run {self._folder.path}")
+        self._observer.step(f"run {self._folder.path}")
         self._observer.began(self._matrix)
         seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
         self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
@@ -222,6 +228,9 @@ class Pipeline:
             self._execute_block(study, block)
             self._look()
             self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)
+            if (stop := self._why_stop()) is not None:
+                self._observer.note(self._told(stop))
+                return
             self._observer.block_finished(number, self._plan.blocks)
             self._say_more()
             trials = tuple(trial for trial in self._missing() if trial.block > number)
@@ -244,7 +253,19 @@ class Pipeline:
             for result in execute(study, trials, self._engine, self._folder, self._observer):
                 self._results.append(result)
                 self._tolerance.count(result)
+                if result.status is not Status.OK and self._why_stop() is not None:
+                    return
             trials = to_repeat(self._matrix, self._plan, block, self._results)
+
+    def _why_stop(self) -> Stop | None:
+        executed = self._results[self._known :]
+        return why_stop(self._matrix, self._plan, self._stop_rule, self._results, executed)
+
+    def _told(self, stop: Stop) -> str:
+        """Say why the command stops, and what to do next."""
+        logs = f"{program.name()} logs {shlex.quote(stop.cell)}"
+        more = "" if self._stop_rule.max_fail else ", and --keep-going to continue in this case"
+        return f"{stop.reason} `{logs}` prints its log. Run the same command to resume{more}."
 
     def _look(self) -> None:
         """If a look is due, judge the results and continue with the plan that follows from it."""
@@ -299,8 +320,7 @@ class Pipeline:
             return Exit.ENGINE
         expected = {cell.id: cell.expect for cell in self._matrix.cells}
         failed = any(
-            not one.is_lost and one.status not in {Status.OK, expected[one.trial.cell]}
-            for one in attempts.counting()
+            one.failed_unexpectedly(expected[one.trial.cell]) for one in attempts.counting()
         )
         return Exit.CELL_FAILED if failed else Exit.OK
 

@@ -13,12 +13,17 @@ _DESCRIBED = {"name", "host", "engine", "engine's machine", "bases", "bundle"}
 """Fields of a run's identity that are described in more detail here, or that only a replay has."""
 
 
-def differing(old: Evidence, new: Evidence) -> tuple[list[str], list[str]]:
-    """Return a line for each difference between two runs, and the names of what is the same."""
+def differing(
+    old: Evidence, new: Evidence, names: tuple[str, str] = ("in the bundle", "here")
+) -> tuple[list[str], list[str]]:
+    """Return a line for each difference between two runs, and the names of what is the same.
+
+    ``names`` say where each run was.
+    """
     before, after = _facts(old), _facts(new)
     equal = [name for name in before if before[name] == after.get(name)]
     changed = differences(old.run, new.run)
-    flags = list(_flags(old, new))
+    flags = list(_flags(old, new, names))
     apart = [
         *(
             f"{name}: {_changed(before.get(name, NOTHING), after.get(name, NOTHING))}"
@@ -73,13 +78,13 @@ def _bases(evidence: Evidence) -> Mapping[str, str]:
     return {label: "; ".join(bases) for label, bases in found.items()}
 
 
-def _flags(old: Evidence, new: Evidence) -> Iterator[str]:
+def _flags(old: Evidence, new: Evidence, names: tuple[str, str]) -> Iterator[str]:
     """Yield the CPU flags that only one of the machines has."""
     before, after = (
         {flag for reading in one.readings for flag in reading.cpu_flags} or {*one.machine.cpu_flags}
         for one in (old, new)
     )
-    for where, only in (("in the bundle", before - after), ("here", after - before)):
+    for where, only in zip(names, (before - after, after - before), strict=True):
         if only:
             yield f"CPU flags only {where}: {', '.join(sorted(only))}"
 

@@ -5,7 +5,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runner import __version__
 from runner.errors import Exit, RunnerError
@@ -15,6 +15,16 @@ BUG = (
     "This is an error of matrix-runner itself, not of your experiment. Finished trials are kept. "
     "Please report it with the lines above."
 )
+
+LIGHT = {
+    "completion": "runner.cli.completion",
+    "diff": "runner.cli.diff",
+    "list": "runner.cli.cells",
+    "logs": "runner.cli.logs",
+    "report": "runner.cli.report",
+    "status": "runner.cli.status",
+}
+"""The verbs that need no engine, whose modules load slowly: each is a function of its module."""
 
 NO_HOME = "/nonexistent"
 """The home of a user who has none, or whose home would be in the working folder."""
@@ -67,13 +77,19 @@ def _execute(arguments: Sequence[str]) -> int:
         os.environ["HOME"] = NO_HOME
     # The SDK starts programs that keep passwords; the working folder must not provide them.
     os.environ["PATH"] = os.pathsep.join(child.folders()) or os.devnull
-    if options.verb == "report":  # it needs no engine, whose modules load slowly
-        from runner.cli.report import report  # noqa: PLC0415
+    return _command(options.verb)(options)
 
-        return report(options)
+
+def _command(verb: str) -> Callable[..., int]:
+    """Return the function of a verb. Those that need no engine load no module of one."""
+    if verb in LIGHT:
+        from importlib import import_module  # noqa: PLC0415
+
+        command: Callable[..., int] = getattr(import_module(LIGHT[verb]), verb)
+        return command
     from runner.cli.commands import COMMANDS  # noqa: PLC0415
 
-    return COMMANDS[options.verb](options)
+    return COMMANDS[verb]
 
 
 def _open_missing_streams() -> None:

@@ -2,11 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner import __version__
+from runner.cli.help import Parser, epilog, one_of, unknown_verb, unknown_words
+from runner.system import program
 
 VERBS = {
     "run": "run the matrix and write the report (the default)",
@@ -15,6 +17,10 @@ VERBS = {
     "prepare": "build the missing images",
     "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
     "try": "run one trial of a cell now, with all its output, and store nothing",
+    "list": "print the ids of the cells, one per line",
+    "status": "show how far a run is, also while another process executes it",
+    "logs": "print what the newest trial of a cell printed",
+    "diff": "show what differs between two cells, or between two runs",
     "explain": "show for each trial of a cell whether it would run, and why",
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
@@ -24,16 +30,26 @@ VERBS = {
     "schema": "print the JSON Schema of matrix.yaml, or of report.json",
     "module": "print trial.py, the module that scripts may import, for runs by hand",
     "clean": "remove our images, and what killed runs left on the engine",
+    "completion": "print a script that completes words of this program in a shell",
+    "help": "show this help, or that of a verb: `help VERB`",
 }
 ENGINES = ("auto", "docker", "podman", "venv")
-LISTS = {"select", "for_python", "values", "packages", "requirements", "metrics", "files"}
+LISTS = {
+    "select",
+    "changes",
+    "for_python",
+    "values",
+    "packages",
+    "requirements",
+    "metrics",
+    "files",
+}
 """The options that can be repeated."""
+SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
-Without a verb: run. `python -m runner VERB --help` lists the options of a verb.
-
 exit codes:
     0 ok, also when nothing is left to do
     1 a cell failed unexpectedly, or a replay did not reproduce the results
@@ -55,6 +71,11 @@ class Options(NamedTuple):
     reports: Path = Path("reports")
     engine: str = "auto"
     select: tuple[str, ...] = ()
+    keyword: str | None = None
+    changes: tuple[str, ...] = ()
+    last_failed: bool = False
+    max_fail: int | None = None
+    keep_going: bool = False
     quick: bool = False
     locked: bool = False
     new: bool = False
@@ -66,6 +87,10 @@ class Options(NamedTuple):
     json: bool = False
     context: Path | None = None
     run: str | None = None
+    block: int | None = None
+    shell: str = ""
+    first: str = ""
+    second: str = ""
     has_matrix: bool = False
     """Whether ``--matrix`` was given."""
     cell: str = ""
@@ -88,6 +113,8 @@ class Options(NamedTuple):
     better: str = "lower"
     files: tuple[str, ...] = ()
     save: Path | None = None
+    verbose: bool = False
+    quiet: bool = False
 
     @property
     def folder(self) -> Path:
@@ -97,20 +124,22 @@ class Options(NamedTuple):
 
 def parse(arguments: Sequence[str]) -> Options:
     """Parse the command line. argparse exits with 2 if it is wrong."""
-    words = list(arguments)
-    only_options = not words or words[0].startswith("-")
-    if only_options and words[:1] not in (["-h"], ["--help"], ["--version"]):
-        words = ["run", *words]
-    words, command = _split(words)
-    parser = _parser()
-    found, unknown = parser.parse_known_args(words)
-    if unknown:
-        hint = " (the verb must come first)" if unknown[0] in VERBS else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    words, command = _split(_completed(arguments))
+    top, parsers = _parsers()
+    if words[0] not in {*VERBS, "-h", "--help", "--version"}:
+        top.error(unknown_verb(words[0], VERBS))
+    found, unknown = top.parse_known_args(words)
     given = vars(found)
+    if unknown:
+        options = {verb: _options(one) for verb, one in parsers.items()}
+        parsers[words[0]].error(unknown_words(unknown, words[0], options))
+    if given.get("quiet") and given.get("verbose"):
+        parsers[words[0]].error("give --quiet or --verbose, not both")
+    if given.pop("dry_run", False):
+        given["verb"] = "plan"
     given["has_matrix"] = "matrix" in given
     if given.get("packages", []).count(None) > len(given.get("requirements", [])):
-        parser.error("argument --with: expected a package, or -r FILE")
+        parsers["compare"].error("argument --with: expected a package, or -r FILE")
     for name in given.keys() & LISTS:
         given[name] = tuple(one for one in given[name] if one is not None)
     return Options(**given, command=tuple(command))
@@ -124,11 +153,36 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at + 1 :]
 
 
-def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m runner",
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with the verb that it means: ``matrix.yaml`` means to run it."""
+    first, *others = [*arguments] or ["run"]
+    if first == "help":
+        return [*others[:1], "--help"]
+    if first in VERBS or first in {"-h", "--help", "--version"}:
+        return [first, *others]
+    if first.endswith((".yaml", ".yml")):
+        return ["run", "--matrix", first, *others]
+    return ["run", first, *others] if first.startswith("-") else [first, *others]
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the options of a verb, as they are written."""
+    # argparse has no public list of them.
+    return [text for action in parser._actions for text in action.option_strings]  # noqa: SLF001
+
+
+def parsers() -> Mapping[str, Parser]:
+    """Return the parser of each verb."""
+    return _parsers()[1]
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the program, and that of each verb."""
+    top = Parser(
+        prog=program.name(),
         description=DESCRIPTION,
-        epilog=EXITS,
+        epilog=f"Without a verb: run. `{program.name()} help VERB` shows the options of a verb, "
+        f"with examples.\n\n{EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"matrix-runner {__version__}")
@@ -138,11 +192,20 @@ def _parser() -> argparse.ArgumentParser:
             verb,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
+            epilog=epilog(verb),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,  # an option that was not given keeps our default
         )
         for verb, text in VERBS.items()
     }
+
+    _add_options(parsers)
+    return top, parsers
+
+
+def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is one list)
+    """Add the options of all verbs."""
 
     def add(of: str, names: str, text: str, **settings: Any) -> None:
         for verb in of.split():
@@ -151,12 +214,19 @@ def _parser() -> argparse.ArgumentParser:
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare try explain export doctor report bundle schema clean"
-    with_reports = "run compare plan prepare try explain doctor report bundle replay clean"
+    with_matrix = "run lock plan prepare list try explain export doctor report bundle schema clean"
+    with_matrix += " status logs diff"
+    with_reports = "run compare plan prepare list try explain doctor report bundle replay clean"
+    with_reports += " status logs diff"
     with_engine = "run compare plan prepare try explain doctor bundle replay clean"
+    with_selection = "run lock plan prepare list"
+    with_changes = "run lock plan prepare list try explain export doctor"
     run = "folder or id of the run (default: the newest)"
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
+    keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
+    change = "use another value of the matrix, as if it were in the file; can be repeated"
+    failed = "use only cells that ended unexpectedly in the newest run of this matrix"
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
@@ -167,16 +237,23 @@ def _parser() -> argparse.ArgumentParser:
     first = "id of the cell, as `plan` shows it (default: the first)"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
-    add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("try", "cell", first, metavar="CELL", nargs="?")
-    add("report bundle", "run", run, metavar="RUN", nargs="?")
+    add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
+    add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
+    add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
     described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
     add("schema", "of", "what the schema describes (default: matrix)", **described)
+    add("help", "verb", "the verb to explain", metavar="VERB", nargs="?")
+    add("diff", "first", "a cell, or the folder or id of a run", metavar="A")
+    add("diff", "second", "another one of the same kind", metavar="B")
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
-    add(with_engine, "--engine", engine, choices=ENGINES)
-    add("run lock plan prepare", "-s --select", select, metavar="AXIS=VALUE", action="append")
+    add(with_engine, "--engine", engine, choices=ENGINES, type=one_of(ENGINES))
+    add(with_selection, "-s --select", select, metavar="AXIS=VALUE", action="append")
+    add(with_selection, "-k", keyword, metavar="EXPR", dest="keyword")
+    add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
+    add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
     add_flag("run plan try explain", "--quick", quick)
     add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
     add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
@@ -184,23 +261,42 @@ def _parser() -> argparse.ArgumentParser:
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
     add("run compare", "--until", until, metavar="GOAL")
     add("run compare", "--budget", budget, metavar="TIME", type=_seconds)
+    add("run compare", "--max-fail", "stop after N unexpected failures", metavar="N", type=_count)
+    add(
+        "run compare",
+        "-x",
+        "stop after the first one",
+        dest="max_fail",
+        action="store_const",
+        const=1,
+    )
+    add_flag("run compare", "--keep-going", "continue after a block in which every cell failed")
     add_flag("run compare report", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
+    add("logs", "--block", "print the trials of block N", metavar="N", type=_count)
+    add_flag("logs", "--all", "print all trials of the cell, with those of the A/A control")
     add_flag("plan", "--json", "print JSON")
-    add("export", "--format", "default: requirements.txt", choices=EXPORTS)
+    add("export", "--format", "default: requirements.txt", choices=EXPORTS, type=one_of(EXPORTS))
     add("prepare", "--context", context, metavar="DIR", type=Path)
     add("bundle", "--output", "default: NAME-bundle.tar.gz", metavar="FILE", type=_archive)
     add("bundle", "--for-python", python, metavar="3.N", type=_minor, action="append")
     add_flag("clean", "--yes", "do not ask for confirmation")
     add_flag("clean", "--all", "also remove what runs left whose folder is gone or elsewhere")
+    add_flag("run", "--dry-run", "show what would run and stop, like `plan`")
+    add_flag(
+        "run compare lock prepare replay",
+        "-q --quiet",
+        "print only warnings, errors and the answer",
+    )
+    add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
     _add_compare(parsers["compare"])
-    return top
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the options that only ``compare`` has."""
     parser.usage = "%(prog)s A B [...] [options] -- SCRIPT [ARGUMENT ...]"
-    parser.epilog = "Words after `--` that name files or folders here go along with the script."
+    go_along = "Words after `--` that name files or folders here go along with the script."
+    parser.epilog = f"{go_along}\n\n{parser.epilog}"
     values = (
         "what to compare, the old one first: numpy==1.26.4, python==3.12, a lock file, "
         "git:main:uv.lock, or .@v1.0 for a revision of the project in this folder"

@@ -31,7 +31,7 @@ from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
-from runner.plan import make_plan
+from runner.plan import StopRule, make_plan
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
@@ -41,7 +41,7 @@ from runner.records.study import Matrix, Status
 from runner.runs import enter as runs
 from runner.runs import registry
 from runner.runs.folder import RunFolder, newest_run
-from runner.system import alive, cores, tempdir
+from runner.system import alive, cores, program, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
 from runner.system.retry import Note
 from runner.text import counted, listed, memory, one_line, size
@@ -52,7 +52,7 @@ from runner.text import counted, listed, memory, one_line, size
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
     matrix = the_matrix(options, asks=True)
-    start = replace(_start(options), text=text_of(options.matrix))
+    start = replace(_start(options), text=text_of(options.matrix, options.changes))
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
         _check_limits(matrix, engine.describe())
@@ -64,7 +64,10 @@ def run(options: Options) -> Exit:
         with runs.entered(described, start, observer.note) as execution:
             for warning in warnings(matrix, execution.plan, engine.describe().cpus, options.folder):
                 observer.note(f"warning: {warning}")
-            code = Pipeline(execution, engine, observer, goal, options.budget).run()
+            stop_rule = StopRule(max_fail=options.max_fail, keep_going=options.keep_going)
+            code = Pipeline(
+                execution, engine, observer, goal, options.budget, stop_rule=stop_rule
+            ).run()
             return gated(code, execution.folder) if options.gate else code
 
 
@@ -78,10 +81,10 @@ def compare(options: Options) -> Exit:
 def lock(options: Options) -> Exit:
     """Resolve every environment that is not locked yet, and write the lock."""
     matrix = the_matrix(options, asks=True)
-    with Progress(sys.stdout) as observer:
+    with Progress(sys.stdout, quiet=options.quiet) as observer:
         locked = _locked(options, matrix, observer)
         count = counted(len(locked.entries), "environment")
-        observer.note(f"{lock_path(options.matrix)}: {count} locked")
+        observer.step(f"{lock_path(options.matrix)}: {count} locked")
     impossible = [
         cell
         for cell in matrix.cells
@@ -127,7 +130,7 @@ def prepare(options: Options) -> Exit:
             )
         for reason in prepared.missing.values():
             observer.note(reason)
-        observer.note(f"{counted(len(prepared.images), 'image')} ready")
+        observer.step(f"{counted(len(prepared.images), 'image')} ready")
     return Exit.CELL_FAILED if prepared.missing else Exit.OK
 
 
@@ -177,7 +180,7 @@ def export(options: Options) -> Exit:
     cell = find_cell(the_matrix(options), options.cell)
     entry = known_lock(options).entry(cell.request)
     if entry is None:
-        raise ConfigError(f"{cell.id} is not locked yet; run `python -m runner lock` first.")
+        raise ConfigError(f"{cell.id} is not locked yet; run `{program.name()} lock` first.")
     if isinstance(entry, Unsupported):
         raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
     if isinstance(entry, ReadyImage):
@@ -359,7 +362,7 @@ def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
 @contextlib.contextmanager
 def _engine(options: Options) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, and show progress until the command ends."""
-    with Progress(sys.stdout) as observer:
+    with Progress(sys.stdout, quiet=options.quiet, verbose=options.verbose) as observer:
         tempdir.sweep()
         cores.keep_off_measured()
         with alive.shown():  # so that ``clean`` keeps the images
@@ -422,13 +425,13 @@ def _locked(
     if absent and options.locked:
         labels = listed([request.label for request in absent])
         raise ConfigError(
-            f"{path} has no entry for {labels}; run `python -m runner lock` and commit the file."
+            f"{path} has no entry for {labels}; run `{program.name()} lock` and commit the file."
         )
     if absent:
-        observer.note(f"locking {counted(len(absent), 'environment')} missing from {path}")
+        observer.step(f"locking {counted(len(absent), 'environment')} missing from {path}")
         # The whole matrix is locked: a selection must not drop the entries of other cells.
-        whole = read(options.matrix, outside, options.root)
-        known = lock_matrix(whole, known, absent, observer.note, outside=outside)
+        whole = read(options.matrix, outside, options.changes, options.root)
+        known = lock_matrix(whole, known, absent, observer.step, outside=outside)
     elif ranges != known.ranges and not options.locked:
         known = replace(known, ranges=ranges)
     if known != before:

@@ -40,8 +40,21 @@ class _Activity:
 class Progress:
     """The observer that prints for people. Use it in a ``with`` statement."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        """Print everything, or with ``quiet`` only notes and failures.
+
+        With ``verbose``, the line of each trial has every metric, and not only what counts most.
+        """
         self._clock = clock
+        self._quiet = quiet
+        self._verbose = verbose
         # The screen's thread reads it without a lock, so it is only ever replaced as a whole.
         self._activity: _Activity | None = None
         self._total = 0
@@ -50,8 +63,8 @@ class Progress:
         self._id_width = 0
         self._spent_s = 0.0
         self._expected_end: float | None = None
-        self._headline: Metric | None = None
-        self._screen = screen_for(stream, self._current, clock)
+        self._metrics: tuple[Metric, ...] = ()
+        self._screen = screen_for(stream, self._current, clock, live=not quiet)
 
     def __enter__(self) -> Observer:
         self._screen.open()
@@ -66,8 +79,13 @@ class Progress:
         self._screen.write((text, ""))
 
     def began(self, matrix: Matrix) -> None:
-        """Remember the metric that counts most."""
-        self._headline = matrix.metrics[0]
+        """Remember the metrics to show."""
+        self._metrics = matrix.metrics if self._verbose else (matrix.headline,)
+
+    def step(self, text: str) -> None:
+        """Show what is being done."""
+        if not self._quiet:
+            self.note(text)
 
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
         """Show how much there is to do."""
@@ -82,19 +100,21 @@ class Progress:
         if estimate_s is not None:
             self._expected_end = self._clock() + estimate_s
             text += f", about {duration(estimate_s)}" + (" left" if done else "")
-        self._screen.write((text, "bold"))
+        if not self._quiet:
+            self._screen.write((text, "bold"))
 
     def image_started(self, label: str) -> None:
         """Show that an image is being built."""
         self._activity = _Activity(f"image {label}: building", self._clock())
-        self._screen.announce(self._activity.name)
+        if not self._quiet:
+            self._screen.announce(self._activity.name)
 
     def image_ready(self, image: Image, seconds: float) -> None:
         """Show how long the build took and how large the image is."""
         if self._activity and self._activity.name == f"image {image.label}: building":
             self._activity = None  # unless another build has begun since
         facts = f"{duration(seconds)}, {size(image.size_bytes)}"
-        self._screen.write((f"image {image.label}: ready in {facts}", ""))
+        self.step(f"image {image.label}: ready in {facts}")
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
         """Make the trial the current activity."""
@@ -117,6 +137,8 @@ class Progress:
         self._done += trial.slot not in self._finished
         self._finished.add(trial.slot)
         self._spent_s += result.waited_s + (result.duration_s or 0.0)
+        if self._quiet and not result.failed_unexpectedly(cell.expect):
+            return
         took = f"{result.duration_s:6.1f} s" if result.duration_s is not None else " " * 8
         word, style = _outcome(result.status, cell.expect)
         head = (
@@ -148,24 +170,24 @@ class Progress:
 
     def block_finished(self, block: int, blocks: int) -> None:
         """Show that the report has news."""
-        self._screen.write((f"block {block} of {blocks} done, report updated", "dim"))
+        if not self._quiet:
+            self._screen.write((f"block {block} of {blocks} done, report updated", "dim"))
 
     def _number(self, result: TrialResult) -> str:
-        """Return what counts most of a trial: ``time per epoch 1.22 s``."""
-        metric = self._headline
-        if metric is None or result.status is not Status.OK:
-            return ""
-        number = metric_value(result, metric)
-        if number is None:
+        """Return what a trial measured: ``time per epoch 1.22 s``."""
+        numbers = [(one, metric_value(result, one)) for one in self._metrics]
+        if all(number is None for _, number in numbers):
             return ""
         from runner.report.words import with_unit  # noqa: PLC0415 (only a trial needs words)
 
-        return f"{metric.title} {with_unit(number, metric)}"
+        return ", ".join(
+            f"{one.title} {with_unit(number, one)}" for one, number in numbers if number is not None
+        )
 
     def _current(self) -> str | None:
         """Return the line for the current activity; ``None`` if there is none."""
         activity = self._activity
-        if activity is None:
+        if activity is None or self._quiet:
             return None
         times = (duration(self._clock() - activity.started_at), self._left())
         tail = "  " + ", ".join(filter(None, times))

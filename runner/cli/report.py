@@ -5,16 +5,17 @@ import gc
 from collections.abc import Iterator
 
 from runner.cli.arguments import Options
-from runner.errors import ConfigError, Exit, NothingSelectedError, RunFolderError
+from runner.cli.stored import the_run
+from runner.errors import ConfigError, Exit, NothingSelectedError
 from runner.report import answer
 from runner.report import write as write_report
-from runner.runs.folder import RunFolder, find_run, newest_run
+from runner.runs.folder import RunFolder
 from runner.text import one_line
 
 
 def report(options: Options) -> Exit:
     """Rebuild the report of a run from its folder, or print an issue about one of its cells."""
-    folder = _run_to_report(options)
+    folder = the_run(options)
     if options.issue is not None:
         print(_issue(folder, options.issue), end="")
     else:
@@ -24,22 +25,6 @@ def report(options: Options) -> Exit:
             print(one_line(line))
         print(f"report: {one_line(str(path))}")
     return gated(Exit.OK, folder) if options.gate else Exit.OK
-
-
-def _run_to_report(options: Options) -> RunFolder:
-    """Return the named run, or the newest one of the given matrix, or the newest of all."""
-    if options.run is not None or not options.has_matrix:
-        return find_run(options.reports, options.run)
-    from runner.cli.study import the_matrix  # noqa: PLC0415 (heavy, and only this case reads one)
-
-    matrix = the_matrix(options)
-    found = newest_run(matrix, options.reports)
-    if found is None:
-        raise RunFolderError(
-            f"{options.reports} contains no run of {matrix.name}; start one with `python -m runner "
-            f"--matrix {options.matrix}`."
-        )
-    return found[0]
 
 
 def _issue(folder: RunFolder, named: str) -> str:

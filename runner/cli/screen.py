@@ -21,10 +21,17 @@ Piece = tuple[str, str]
 
 
 def screen_for(
-    stream: TextIO, current: Callable[[], str | None], clock: Callable[[], float]
+    stream: TextIO,
+    current: Callable[[], str | None],
+    clock: Callable[[], float],
+    *,
+    live: bool = True,
 ) -> "_PlainScreen | _LiveScreen":
-    """Return the screen for a stream; ``current`` returns the current line, if there is one."""
-    if _takes_control_codes(stream):
+    """Return the screen for a stream; ``current`` returns the current line, if there is one.
+
+    Without ``live``, a terminal gets plain lines, too.
+    """
+    if live and _takes_control_codes(stream):
         return _LiveScreen(stream, current)
     return _PlainScreen(stream, current, clock)
 

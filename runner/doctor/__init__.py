@@ -27,6 +27,7 @@ from runner.records.run import EngineFacts, Host
 from runner.records.study import Matrix
 from runner.runs import registry
 from runner.runs.folder import occupied, run_folders
+from runner.system import program
 from runner.system.cores import highest
 from runner.system.host import check_cpu, runs_here
 from runner.text import counted, listed, memory, size
@@ -101,7 +102,7 @@ def _interpreters(matrix: Matrix, lock: Lock) -> Diagnosis:
     if unlocked:
         count = counted(len(unlocked), "environment")
         text = f"{count} not locked yet, so the Python is unknown: {listed(sorted(unlocked))}."
-        remedy = "Run `python -m runner lock`."
+        remedy = f"Run `{program.name()} lock`."
         return Diagnosis("interpreters", None, text, remedy)
     text = f"Python {listed(wanted)} is installed." if wanted else "No interpreter is needed."
     return Diagnosis("interpreters", True, text)
@@ -173,7 +174,7 @@ def _overhead(
     """Compare the same work in a container and in a plain process of the same interpreter."""
     found = _image_with_interpreter(matrix, lock, images)
     if found is None:
-        text, remedy = "There is no image to test it with.", "Run `python -m runner prepare`."
+        text, remedy = "There is no image to test it with.", f"Run `{program.name()} prepare`."
         return Diagnosis("overhead", None, text, remedy)
     folder = reports / "doctor"
     with occupied(folder) as ours:

@@ -5,7 +5,7 @@ in ``grid`` and in ``claims`` return the problems between keys. Each stage repor
 problems at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,8 @@ from runner.read.problems import Keys, Problem, refused, unknown
 from runner.read.requirements import read_lines
 from runner.read.schema import ClaimSection, Document, json_schema
 from runner.read.validation import validated
-from runner.read.yaml import load, text_of
+from runner.read.yaml import dumped, load
+from runner.read.yaml import text_of as text_in_file
 from runner.records import Coordinates, Scalar, shown
 from runner.records.study import (
     Cell,
@@ -53,14 +54,16 @@ __all__ = ["Locked", "Outside", "json_schema", "read", "text_of"]
 def read(
     path: Path,
     outside: Outside = Locked(),  # noqa: B008 (it is frozen)
+    changes: Sequence[str] = (),
     root: Path | None = None,
 ) -> Matrix:
     """Return the study that a file declares; ``outside`` knows what the file only mentions.
 
-    Paths stay relative to ``root``, the folder of the file by default. ConfigError holds the
-    problems of a stage, one per line, with line and column.
+    ``changes`` such as ``parameters.epochs=3`` count as if they were written in the file. Paths
+    stay relative to ``root``, the folder of the file by default. ConfigError holds the problems of
+    a stage, one per line, with line and column.
     """
-    source, root = load(path), path.parent if root is None else root
+    source, root = load(path, changes), path.parent if root is None else root
     document = validated(source)
     axes, unknown_outside = make_axes(document, outside)
     if unknown_outside:
@@ -98,6 +101,11 @@ def read(
     if problems:
         raise refused(source, problems)
     return matrix
+
+
+def text_of(path: Path, changes: Sequence[str] = ()) -> str:
+    """Return the text of a valid matrix, as it would be with the changes written in the file."""
+    return dumped(load(path, changes).plain) if changes else text_in_file(path)
 
 
 def _parameter_problems(document: Document) -> Iterator[Problem]:

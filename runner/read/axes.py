@@ -35,6 +35,7 @@ from runner.records.environment import (
 )
 from runner.records.patterns import EXPECTED, NAMED, PYTHON_NAME, VERSION, fits
 from runner.records.study import Axis, AxisKind
+from runner.system import program
 from runner.text import listed, quoted
 
 
@@ -64,7 +65,7 @@ class Locked:
         if found is None:
             raise ConfigError(
                 f'the versions "{wanted.specifier}" of {listed(wanted.distributions, "or")} are '
-                "not locked yet; run `python -m runner lock` first."
+                f"not locked yet; run `{program.name()} lock` first."
             )
         specifiers = SpecifierSet(wanted.specifier, prereleases=True)
         if not found or not all(_is_in(one, specifiers) for one in found):
@@ -78,7 +79,7 @@ class Locked:
         """Return the digest of a source that is locked."""
         found = self.lock.digest(kind, written)
         if found is None:
-            raise ConfigError(f"{written} is not locked yet; run `python -m runner lock` first.")
+            raise ConfigError(f"{written} is not locked yet; run `{program.name()} lock` first.")
         return found
 
     @property

@@ -1,7 +1,7 @@
 """Make the cells of a grid: the environment, parameters, variables and limits of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runner.read.axes import SOURCES, Outside, index_settings, requirement, written
 from runner.read.grid import Grid
@@ -21,6 +21,8 @@ class CellMaker:
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
     """The lines of the files that the document names."""
+    known: dict[tuple[str, ...], EnvironmentRequest] = field(default_factory=dict, init=False)
+    """The requests of cells without an include entry, by what they depend on."""
 
     def make(self, cell: str, grid: Grid) -> Cell:
         """Make the cell with an id; a later include entry overrides an earlier one."""
@@ -47,7 +49,9 @@ class CellMaker:
             timeout_s = entry.timeout or timeout_s
         return Cell(
             coordinates=grid.cells[cell],
-            request=self._request(values, entries, grid.axes),
+            request=self._shared(values, grid.axes)
+            if not entries
+            else self._request(values, entries, grid.axes),
             parameters=parameters,
             variables=variables,
             timeout_s=timeout_s,
@@ -55,6 +59,13 @@ class CellMaker:
             expect=expect,
             blocks=blocks,
         )
+
+    def _shared(self, values: Mapping[str, Value], axes: Sequence[Axis]) -> EnvironmentRequest:
+        """Return the request of a cell without include entries, which many cells share."""
+        key = tuple(shown(values[axis.name]) for axis in axes if axis.builds)
+        if key not in self.known:
+            self.known[key] = self._request(values, (), axes)
+        return self.known[key]
 
     def _request(
         self, values: Mapping[str, Value], entries: Sequence[IncludeSection], axes: Sequence[Axis]

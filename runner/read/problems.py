@@ -1,8 +1,8 @@
 """Problems of a YAML file: where each one is, and one error that shows them all."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from runner.errors import ConfigError
@@ -46,6 +46,18 @@ class Source:
     keys: dict[Keys, Place]
     texts: dict[Keys, str]
     problems: list[Problem]
+    origins: Mapping[Keys, str] = field(default_factory=dict)
+    """Which option of the command line each path comes from that the file does not contain."""
+
+    def where(self, problem: Problem) -> str:
+        """Return where a problem is: ``matrix.yaml:3:9: parameters.epochs``, or the option."""
+        path = problem.path
+        shown = f": {shown_path(path)}" if path else ""
+        for length in range(len(path), 0, -1):
+            if (origin := self.origins.get(path[:length])) is not None:
+                return origin if origin.endswith(f" {shown_path(path)}") else f"{origin}{shown}"
+        line, column = self.place(problem)
+        return f"{self.file}:{line}:{column}{shown}"
 
     def place(self, problem: Problem) -> Place:
         """Return where to show a problem; a missing value is shown where its section begins."""
@@ -64,11 +76,8 @@ class Source:
 
 def refused(source: Source, problems: Iterable[Problem]) -> ConfigError:
     """Return the error that shows the first problems in the order of the file, one per line."""
-    lines = []
-    for problem in sorted(problems, key=source.place)[:MOST_PROBLEMS]:
-        line, column = source.place(problem)
-        path = f"{shown_path(problem.path)}: " if problem.path else ""
-        lines.append(f"{source.file}:{line}:{column}: {path}{problem.sentence}{problem.hint()}")
+    first = sorted(problems, key=source.place)[:MOST_PROBLEMS]
+    lines = [f"{source.where(one)}: {one.sentence}{one.hint()}" for one in first]
     return ConfigError("\n".join(dict.fromkeys(lines)))
 
 

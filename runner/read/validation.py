@@ -46,8 +46,8 @@ def _check_format(source: Source) -> None:
             f"format {number} was written for a newer matrix-runner (this one reads format "
             f"{FORMAT}): upgrade matrix-runner"
         )
-    line, column = source.values["format",]
-    raise ConfigError(f"{source.file}:{line}:{column}: {sentence}")
+    where = source.where(Problem(("format",), sentence)).removesuffix(": format")
+    raise ConfigError(f"{where}: {sentence}")
 
 
 def _problems(error: ValidationError, source: Source) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ or read as in 1.2: ``010`` does not become 8, and ``on`` does not become true.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import yaml
 from runner.errors import ConfigError
 from runner.read.problems import Keys, Place, Problem, Source
 from runner.system import safe
-from runner.text import quoted
+from runner.text import did_you_mean, quoted
 
 LARGEST_BYTES = 1024**2
 MOST_VALUES = 100_000
@@ -68,9 +68,12 @@ class _BadValueError(Exception):
     """A single key or value cannot be used."""
 
 
-def load(path: Path) -> Source:
-    """Return the content of a YAML file. ConfigError if nothing can be read from it."""
-    return parsed(text_of(path), str(path))
+def load(path: Path, changes: Sequence[str] = ()) -> Source:
+    """Return the content of a YAML file. ConfigError if nothing can be read from it.
+
+    ``changes`` are values of ``--set``, which replace or complete what is written in the file.
+    """
+    return parsed(text_of(path), str(path), changes)
 
 
 def text_of(path: Path) -> str:
@@ -79,12 +82,89 @@ def text_of(path: Path) -> str:
         return _text(path)
 
 
-def parsed(text: str, file: str) -> Source:
+def parsed(text: str, file: str, changes: Sequence[str] = ()) -> Source:
     """Return the content of a YAML text, for messages that name ``file``."""
     reader = _Reader()
     with _named(file):
-        plain = reader.value(_root(text), ())
-    return Source(file, plain, reader.values, reader.keys, reader.texts, reader.problems)
+        root = _root(text)
+    root, origins = _changed(root, changes)
+    with _named(file):
+        plain = reader.value(root, ())
+    return Source(file, plain, reader.values, reader.keys, reader.texts, reader.problems, origins)
+
+
+def _changed(root: yaml.Node, changes: Sequence[str]) -> tuple[yaml.Node, dict[Keys, str]]:
+    """Return a root node with values replaced or added, and which change each path comes from.
+
+    ConfigError with every change that cannot be made.
+    """
+    origins: dict[Keys, str] = {}
+    problems: list[str] = []
+    for change in changes:
+        key, _, written = change.partition("=")
+        keys = key.split(".")
+        if not all(keys) or not written.strip():
+            problems.append(
+                f"--set {change}: expected keys and a value, such as `parameters.epochs=3`"
+            )
+            continue
+        try:
+            root, path = _with(root, keys, _root(written), ())
+            origins[path] = f"--set {key}"
+        except (_BadFileError, _BadValueError) as error:
+            problems.append(f"--set {key}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return root, origins
+
+
+def _with(
+    node: yaml.Node, keys: Sequence[str], value: yaml.Node, path: Keys
+) -> tuple[yaml.Node, Keys]:
+    """Return a copy of a node with another value at a path, and the path of what is new in it.
+
+    Copies, because an alias may use the same node elsewhere.
+    """
+    head, *rest = keys
+    if isinstance(node, yaml.SequenceNode) and re.fullmatch("[0-9]{1,6}", head):
+        items, index = list(node.value), int(head)
+        if index >= len(items):
+            raise _BadValueError(f"the list has only {len(items)} entries, counted from 0")
+        items[index], at = _inner(items[index], rest, value, (*path, index))
+        return yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark), at
+    if not isinstance(node, yaml.MappingNode):
+        place = f"`{'.'.join(map(str, path))}`" if path else "the file"
+        raise _BadValueError(f"{place} has no key {quoted(head)}; set the whole value")
+    pairs, at = list(node.value), (*path, head)
+    for number, (key, child) in enumerate(pairs):
+        if isinstance(key, yaml.ScalarNode) and key.value == head:
+            changed, at = _inner(child, rest, value, at)
+            pairs[number] = (key, changed)
+            break
+    else:
+        if path == ("parameters",) and (hint := did_you_mean(head, _names(node))):
+            raise _BadValueError(f"the file has no such parameter{hint}")  # the script ignores it
+        key = yaml.ScalarNode(_TAG + "str", head, value.start_mark, value.end_mark)
+        pairs.append((key, _nested(rest, value)))
+    return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark), at
+
+
+def _names(node: yaml.MappingNode) -> list[str]:
+    return [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+
+
+def _inner(
+    node: yaml.Node, keys: Sequence[str], value: yaml.Node, path: Keys
+) -> tuple[yaml.Node, Keys]:
+    return _with(node, keys, value, path) if keys else (value, path)
+
+
+def _nested(keys: Sequence[str], value: yaml.Node) -> yaml.Node:
+    """Return a value inside new mappings with these keys."""
+    for key in reversed(keys):
+        name = yaml.ScalarNode(_TAG + "str", key, value.start_mark, value.end_mark)
+        value = yaml.MappingNode(_TAG + "map", [(name, value)], value.start_mark, value.end_mark)
+    return value
 
 
 @contextmanager

@@ -143,6 +143,10 @@ class TrialResult(Record):
         too_slow = self.status is Status.TIMED_OUT and self.disturbed is not None
         return too_slow or self.status is Status.ENGINE_LOST
 
+    def failed_unexpectedly(self, expected: Status) -> bool:
+        """Whether the trial ended otherwise than expected, and not because of the machine."""
+        return not self.is_lost and self.status not in {Status.OK, expected}
+
     def says_something(self, expected: Status = Status.OK) -> bool:
         """Whether the attempt says something about its cell.
 

@@ -439,6 +439,11 @@ class Matrix(Record):
         """Return the metric with this name, or raise KeyError."""
         return self._metrics[name]
 
+    @property
+    def headline(self) -> Metric:
+        """The metric that says most: the first one of the policy, or else the first one."""
+        return self.metric(self.policy[0].metric) if self.policy else self.metrics[0]
+
     def baseline_cell(self) -> Cell | None:
         """Return the first sound cell of the baseline, or else the first sound cell."""
         wanted = set(self.baseline)

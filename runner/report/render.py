@@ -31,7 +31,6 @@ LARGEST_SUMMARY = 60_000
 """Of a summary, in bytes: GitHub drops a larger one whole."""
 LARGEST_PLAIN = 30_000
 """Of a file inside the page, in bytes."""
-"""The column of old and new that holds the limit or the margin."""
 TERMINAL = ("failures", "answer")
 WIDTH = 100
 BAR_TITLE = "interval and limit"

@@ -36,13 +36,15 @@ from runner.records.study import Matrix, Status
 from runner.runs import files
 from runner.runs.checks import Expected, Refused, expected, refusals
 from runner.runs.files import disk, file_name
-from runner.system import atomic, safe
+from runner.system import atomic, program, safe
 from runner.text import quoted
 
 LATEST, LOCK, MATRIX = "latest", ".occupied", "matrix.yaml"
 FILES = {Run: "run.json", Plan: "plan.json", Images: "images.json"}
 LOG_TAIL_LINES = 40
 LOG_TAIL_BYTES = 1 << 16
+LOG_BYTES = 1 << 26
+"""No log that a limit allows is larger."""
 BEGINNING_BYTES = 1 << 14
 MATRIX_BYTES = 1 << 20
 DATE, DATE_LENGTH = "%Y%m%d-%H%M%S", 15
@@ -73,9 +75,9 @@ class RunFolder:
     path: Path
 
     def is_occupied(self) -> bool:
-        """Whether a process holds the lock. A missing folder is not occupied."""
+        """Whether a process holds the lock. Without a lock file, nobody does; none is made."""
         with disk(self.path):
-            if not self.path.is_dir():
+            if not (self.path / LOCK).is_file():
                 return False
         with occupied(self.path) as free:
             return not free
@@ -263,12 +265,15 @@ class RunFolder:
     def _result_paths(self) -> list[Path]:
         return sorted(self._folder("trials").glob("*.json"), key=lambda path: path.name)
 
-    def _log_tail(self, trial: str) -> str:
+    def log(self, trial: str, most_bytes: int = LOG_BYTES) -> str:
+        """Read what a trial printed, or the end of it; nothing if there is no log."""
         path = self._folder("logs") / f"{file_name(trial)}.log"
         with disk(path), contextlib.suppress(FileNotFoundError):
-            text = safe.tail(path, LOG_TAIL_BYTES).decode(errors="replace")
-            return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
+            return safe.tail(path, most_bytes).decode(errors="replace")
         return ""
+
+    def _log_tail(self, trial: str) -> str:
+        return "\n".join(self.log(trial, LOG_TAIL_BYTES).splitlines()[-LOG_TAIL_LINES:])
 
 
 def _checked(path: Path, run: Expected) -> TrialResult | Refused:
@@ -364,7 +369,7 @@ def find_run(reports: Path, named: str | None) -> RunFolder:
     """Return the run with this path or id, or the newest run."""
     if named is None:
         candidates = [*_latest(reports), *(folder.path for folder in run_folders(reports))]
-        problem = f"{reports} contains no run; start one with `python -m runner`."
+        problem = f"{reports} contains no run; start one with `{program.name()}`."
     else:
         candidates = [Path(named), reports / named]
         neither = f"neither {named} nor {reports / named} is a run folder"

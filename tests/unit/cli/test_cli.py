@@ -72,7 +72,7 @@ def test_a_command_line_becomes_options(words: str, options: Options) -> None:
     ("words", "said"),
     [
         ("--nonsense", "unrecognized arguments: --nonsense"),
-        ("nonsense", "invalid choice: 'nonsense' (choose from"),
+        ("nonsense", "there is no verb 'nonsense'; the verbs are run, lock, plan, "),
         ("--matrix m.yaml plan", "unrecognized arguments: plan (the verb must come first)"),
         ("plan --new", "unrecognized arguments: --new"),
         ("--rep x", "unrecognized arguments: --rep x"),
@@ -99,7 +99,7 @@ def test_help_names_every_verb_and_exit_code(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     assert raised.value.code == 0
     said = capsys.readouterr().out
-    assert [verb for verb in VERBS if f"\n    {verb} " not in said] == []
+    assert [verb for verb in VERBS if f"\n    {verb}" not in said] == []
     assert "exit codes:" in said
 
 

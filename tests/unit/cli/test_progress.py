@@ -426,3 +426,39 @@ def test_a_dumb_terminal_gets_plain_lines(environment: pytest.MonkeyPatch) -> No
     with terminal() as (stream, written):
         show_hostile_run(stream)
     assert b"\x1b" not in b"".join(written)
+
+
+def test_quiet_prints_only_notes_and_unexpected_failures(stream: StringIO, clock: Clock) -> None:
+    """No plan, no image, no trial that ended as expected, and no current line."""
+    first, second, third, *_ = PLAN.trials
+    with Progress(stream, clock, quiet=True) as seen:
+        seen.note("warning: few blocks")
+        seen.step("run reports/1")
+        seen.image_started(IMAGE.label)
+        seen.image_ready(IMAGE, 41.2)
+        seen.planned(PLAN, 0, 600.0)
+        seen.trial_started(first, CELLS[0], IMAGE)
+        clock.now += 99
+        seen.trial_output(first, "epoch 1")
+        seen.trial_finished(make_result(first), CELLS[0])
+        seen.trial_finished(make_result(third, Status.FAILED, "as always"), CELLS[2])
+        seen.trial_finished(make_result(second, Status.FAILED, "no memory"), CELLS[1])
+        seen.block_finished(1, 4)
+    said = stream.getvalue().splitlines()
+    assert [line.strip() for line in (said[0], said[2])] == ["warning: few blocks", "no memory"]
+    assert "tf=2.0.0,model=functional  b1" in said[1]
+    assert len(said) == 3
+
+
+def test_verbose_prints_every_metric_of_a_trial(stream: StringIO, clock: Clock) -> None:
+    """A trial that failed has none."""
+    matrix = founding_run().matrix
+    first, second, *_ = PLAN.trials
+    with Progress(stream, clock, verbose=True) as seen:
+        seen.began(replace(matrix, metrics=matrix.metrics[:2]))
+        values = {"epoch_seconds": 1.2345, "us_per_sample": 20.5}
+        seen.trial_finished(replace(make_result(first), values=values), CELLS[0])
+        seen.trial_finished(make_result(second, Status.FAILED, "no memory"), CELLS[1])
+    first_line, second_line, _ = stream.getvalue().replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert "time per epoch 1.23 s, time per sample 20.5" in first_line
+    assert second_line.rstrip().endswith("failed")

@@ -67,4 +67,4 @@ def test_an_unknown_engine_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit) as ending:
         main(["run", "--engine", "lxc"])
     assert ending.value.code == Exit.CONFIG
-    assert "choose from" in capsys.readouterr().err
+    assert "--engine: expected auto, docker, podman or venv, not 'lxc'" in capsys.readouterr().err
