@@ -14,6 +14,7 @@ VERBS = {
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
     "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
+    "try": "run one trial of a cell now, with all its output, and store nothing",
     "explain": "show for each trial of a cell whether it would run, and why",
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
@@ -148,9 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare explain export doctor report bundle schema clean"
-    with_reports = "run compare plan prepare explain doctor report bundle replay clean"
-    with_engine = "run compare plan prepare explain doctor bundle replay clean"
+    with_matrix = "run lock plan prepare try explain export doctor report bundle schema clean"
+    with_reports = "run compare plan prepare try explain doctor report bundle replay clean"
+    with_engine = "run compare plan prepare try explain doctor bundle replay clean"
     run = "folder or id of the run (default: the newest)"
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
@@ -160,18 +161,21 @@ def _parser() -> argparse.ArgumentParser:
     issue = "print an issue about a cell, for the maintainers of the framework; write no report"
     blocks = "total number of blocks"
     seed = "seed of a new run (default: random)"
+    quick = "take a first look: one block, few epochs (`quick:`)"
+    first = "id of the cell, as `plan` shows it (default: the first)"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
     add("explain export", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
+    add("try", "cell", first, metavar="CELL", nargs="?")
     add("report bundle", "run", run, metavar="RUN", nargs="?")
     add("replay", "bundle", "the bundle, or its unpacked folder", metavar="BUNDLE", type=Path)
     add(with_matrix, "--matrix", "the matrix (default: matrix.yaml)", metavar="FILE", type=Path)
     add(with_reports, "--reports", "where runs are (default: reports)", metavar="DIR", type=Path)
     add(with_engine, "--engine", engine, choices=ENGINES)
     add("run lock plan prepare", "-s --select", select, metavar="AXIS=VALUE", action="append")
-    add_flag("run plan explain", "--quick", "take a first look: one block, few epochs (`quick:`)")
+    add_flag("run plan try explain", "--quick", quick)
     add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
-    add("run compare plan explain", "--seed", seed, metavar="N", type=int)
+    add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
     add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
     add("run compare", "--until", until, metavar="GOAL")

@@ -131,6 +131,20 @@ def prepare(options: Options) -> Exit:
     return Exit.CELL_FAILED if prepared.missing else Exit.OK
 
 
+def try_cell(options: Options) -> Exit:
+    """Run one trial of a cell now, show everything about it, and store nothing."""
+    from runner.cli.try_cell import described, only, tried
+
+    matrix = only(the_matrix(options, asks=True), options.cell)
+    with _engine_for_trials(options) as (engine, observer):
+        _check_limits(matrix, engine.describe())
+        locked = _locked(options, matrix, observer, engine)
+        result = tried(matrix, locked, options, engine, observer)
+        for line in described(result, matrix):
+            observer.note(line)
+    return Exit.OK if result.status is matrix.cells[0].expect else Exit.CELL_FAILED
+
+
 def explain(options: Options) -> Exit:
     """Show for each trial of a cell whether it would run, and why."""
     matrix = the_matrix(options)
@@ -315,11 +329,14 @@ def _remove(engine: Engine | EngineError, options: Options, found: Review) -> No
 
 
 COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
-    one.__name__: one
-    for one in (
-        *(run, compare, lock, plan, prepare, explain, export, doctor),
-        *(bundle, replay, report, schema, module, clean),
-    )
+    "try": try_cell,  # a word of Python
+    **{
+        one.__name__: one
+        for one in (
+            *(run, compare, lock, plan, prepare, explain, export, doctor),
+            *(bundle, replay, report, schema, module, clean),
+        )
+    },
 }
 
 

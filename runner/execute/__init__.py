@@ -6,7 +6,7 @@ A failed trial is a result, and the next trial follows. Only an engine failure e
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -126,7 +126,7 @@ def execute(
         began = datetime.now(timezone.utc)
         failure: EngineError | None = None
         try:
-            result, log = _executed(study, trial, engine, observer)
+            result, log = attempt(study, trial, engine, partial(observer.trial_output, trial))
         except EngineError as error:
             failure = error
             lost = ParsedResult(status=Status.ENGINE_LOST, reason=str(error))
@@ -138,9 +138,13 @@ def execute(
             raise failure
 
 
-def _executed(
-    study: Study, trial: Trial, engine: Engine, observer: Observer
+def attempt(
+    study: Study, trial: Trial, engine: Engine, watch: Callable[[str], None]
 ) -> tuple[TrialResult, str]:
+    """Execute a trial whose inputs are staged, and return its result and its log; save nothing.
+
+    ``watch`` gets each line that the script prints.
+    """
     cell = study.matrix.cell(trial.cell)
     image = study.prepared.images.get(cell.request)
     if image is None:
@@ -164,7 +168,7 @@ def _executed(
         variables=dict(cell.variables),
     )
     with study.turns.turn() as turn:
-        outcome = engine.execute(launch, lambda line: observer.trial_output(trial, line))
+        outcome = engine.execute(launch, watch)
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
     result = replace(
         parsed.of(trial, outcome.started_at),

@@ -83,3 +83,25 @@ def test_a_command_is_compared_by_what_it_prints(engine: str, tmp_path: Path) ->
     )
     assert {one.values["passed"] for one in found} == {1.0}
     assert (tmp_path / "study.lock").exists()
+
+
+@on_every_engine
+def test_a_script_is_tried_without_a_trace(engine: str, tmp_path: Path) -> None:
+    """Its traceback is complete, its numbers are shown, and nothing is stored."""
+    (tmp_path / "matrix.yaml").write_text(
+        "format: 1\nname: small\naxes:\n"
+        '  sorting: {package: sortedcontainers, versions: ["2.4.0"]}\n'
+        "experiment: {script: bench.py, args: [--size, 10]}\n"
+    )
+    (tmp_path / "bench.py").write_text(SCRIPT)
+    code, out, err = ended(started(tmp_path, "try", "--engine", engine), timeout_s=300)
+    assert (code, err) == (0, ""), out
+    assert "\nsorted 10 numbers with 2.4.0\n" in out
+    assert "  wall_time: " in out
+    (tmp_path / "bench.py").write_text("def f():\n    raise ValueError(5)\nf()\n")
+    code, out, err = ended(started(tmp_path, "try", "--engine", engine), timeout_s=300)
+    assert (code, err) == (1, ""), out
+    assert "line 3, in <module>" in out
+    assert "line 2, in f" in out
+    assert "  reason: exit code 1: ValueError: 5" in out
+    assert not (tmp_path / "reports").exists()
