@@ -91,8 +91,23 @@ def _found(evidence: Evidence, changes: Sequence[Change]) -> Statement:
     tones = {one.tone for one in different} or {"open"}
     notes += [] if different else [_more_blocks(evidence, changes)]
     notes += [*_replaced(evidence, changes), *also_changed(evidence, changes)]
+    notes += _also_measured(evidence, changes)
     tone = tones.pop() if len(tones) == 1 else "open"
     return Statement(f"{head}.", notes=tuple(filter(None, notes)), tone=tone)
+
+
+def _also_measured(evidence: Evidence, changes: Sequence[Change]) -> list[str]:
+    """Give the other numbers of a study of two cells, which are no answer to its question."""
+    if len(evidence.cells) > 2:  # noqa: PLR2004 (two sides)
+        return []
+    of, against = changes[0].of.id, changes[0].against.id
+    texts = []
+    for metric in evidence.run.matrix.metrics:
+        pair = (evidence.summaries[cell, metric.name].median for cell in (against, of))
+        old, new = (words.with_unit(number, metric) for number in pair)
+        if metric not in {one.metric for one in changes} and words.NOTHING not in {old, new}:
+            texts.append(f"{metric.title} {old} \N{RIGHTWARDS ARROW} {new}")
+    return [f"Also measured: {', '.join(texts)}."] if texts else []
 
 
 def _candidate(one: Change) -> str:
