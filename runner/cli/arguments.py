@@ -14,6 +14,7 @@ VERBS = {
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
     "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
+    "init": "write a first matrix.yaml about a package, and a script if there is none",
     "try": "run one trial of a cell now, with all its output, and store nothing",
     "explain": "show for each trial of a cell whether it would run, and why",
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
@@ -86,6 +87,9 @@ class Options(NamedTuple):
     better: str = "lower"
     files: tuple[str, ...] = ()
     save: Path | None = None
+    package: str = ""
+    versions: str = ""
+    script: str = ""
 
     @property
     def folder(self) -> Path:
@@ -149,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare try explain export doctor report bundle schema clean"
+    with_matrix = "run lock plan prepare init try explain export doctor report bundle schema clean"
     with_reports = "run compare plan prepare try explain doctor report bundle replay clean"
     with_engine = "run compare plan prepare try explain doctor bundle replay clean"
     run = "folder or id of the run (default: the newest)"
@@ -189,8 +193,18 @@ def _parser() -> argparse.ArgumentParser:
     add("bundle", "--for-python", python, metavar="3.N", type=_minor, action="append")
     add_flag("clean", "--yes", "do not ask for confirmation")
     add_flag("clean", "--all", "also remove what runs left whose folder is gone or elsewhere")
+    _add_init(parsers["init"])
     _add_compare(parsers["compare"])
     return top
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only ``init`` has."""
+    parser.epilog = "On a terminal, it asks for what you leave out. It replaces no file."
+    add = parser.add_argument
+    add("--package", help="the package to study", metavar="NAME")
+    add("--versions", help="its versions, the old one first, or a range", metavar="A,B")
+    add("--script", help="what each trial runs; written if there is none", metavar="FILE")
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
