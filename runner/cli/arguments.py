@@ -16,6 +16,7 @@ VERBS = {
     "plan": "show what would run, what must be built and how long it takes",
     "prepare": "build the missing images",
     "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
+    "init": "write a first matrix.yaml about a package, and a script if there is none",
     "try": "run one trial of a cell now, with all its output, and store nothing",
     "list": "print the ids of the cells, one per line",
     "status": "show how far a run is, also while another process executes it",
@@ -115,6 +116,9 @@ class Options(NamedTuple):
     save: Path | None = None
     verbose: bool = False
     quiet: bool = False
+    package: str = ""
+    versions: str = ""
+    script: str = ""
 
     @property
     def folder(self) -> Path:
@@ -214,7 +218,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare list try explain export doctor report bundle schema clean"
+    with_matrix = "run lock plan prepare list init try explain export doctor"
+    with_matrix += " report bundle schema clean"
     with_matrix += " status logs diff"
     with_reports = "run compare plan prepare list try explain doctor report bundle replay clean"
     with_reports += " status logs diff"
@@ -289,7 +294,18 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         "print only warnings, errors and the answer",
     )
     add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
+    _add_init(parsers["init"])
     _add_compare(parsers["compare"])
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only ``init`` has."""
+    asks = "On a terminal, it asks for what you leave out. It replaces no file."
+    parser.epilog = f"{asks}\n\n{parser.epilog}"
+    add = parser.add_argument
+    add("--package", help="the package to study", metavar="NAME")
+    add("--versions", help="its versions, the old one first, or a range", metavar="A,B")
+    add("--script", help="what each trial runs; written if there is none", metavar="FILE")
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:

@@ -134,6 +134,19 @@ def prepare(options: Options) -> Exit:
     return Exit.CELL_FAILED if prepared.missing else Exit.OK
 
 
+def init(options: Options) -> Exit:
+    """Write the files of a first study, and say how to go on."""
+    from runner.cli.init import begin
+
+    matrix, *others = begin(options, input)
+    for path in (matrix, *others):
+        print(one_line(f"wrote {path}"))
+    given = "" if matrix == Path("matrix.yaml") else f" --matrix {shlex.quote(str(matrix))}"
+    print(one_line(f"next: {program.name()} try{given}  (one trial, now)"))
+    print(one_line(f"then: {program.name()} run{given}  (the whole study)"))
+    return Exit.OK
+
+
 def try_cell(options: Options) -> Exit:
     """Run one trial of a cell now, show everything about it, and store nothing."""
     from runner.cli.try_cell import described, only, tried
@@ -338,7 +351,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     **{
         one.__name__: one
         for one in (
-            *(run, compare, lock, plan, prepare, explain, export, doctor),
+            *(init, run, compare, lock, plan, prepare, explain, export, doctor),
             *(bundle, replay, report, schema, module, clean),
         )
     },

@@ -1,12 +1,12 @@
 """The study that a line of ``compare`` describes, written as the text of a matrix.yaml."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from runner.cli import written
 from runner.cli.arguments import Options
 from runner.errors import ConfigError
 from runner.lock.file import lock_path
@@ -17,7 +17,6 @@ from runner.text import cut, listed, one_line, quoted
 
 FOLDER = "compare"
 """Where studies that nobody saved lie, in the folder of all runs."""
-MODELINE = "# yaml-language-server: $schema=./matrix.schema.json\n"
 MEASURED = ("wall_time", "cpu_time", "peak_memory")
 LIMIT = "3%"
 """The loss that ``--gate`` allows in the first metric."""
@@ -29,8 +28,6 @@ FORMS = (
 )
 
 _PACKAGE = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?==(.+)")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_BOOLEANS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +35,7 @@ class _Axis:
     """What differs: the name of the axis, its YAML, and its values as people call them."""
 
     name: str
-    written: str
+    yaml: str
     values: tuple[str, ...]
 
 
@@ -54,7 +51,7 @@ def as_matrix(options: Options) -> Options:
     text = f"{_head(options)}{body}{_policy(options)}"
     path = options.reports / FOLDER / own / "matrix.yaml"
     if options.save is None:
-        _write(path, text)
+        written.write(path, text)
         return options._replace(verb="run", matrix=path, root=Path())
     _save(options.save, text, known=lock_path(path))
     return options._replace(verb="run", matrix=options.save)
@@ -63,12 +60,7 @@ def as_matrix(options: Options) -> Options:
 def _head(options: Options) -> str:
     """Return the first lines: how the study came about, and how to go on with it."""
     line = shlex.join((*options.values, "--", *options.command))
-    return (
-        f"{MODELINE}"
-        f"# matrix-runner compare {one_line(line)}\n"
-        "# Every key is explained in docs/matrix.md; `matrix-runner schema > matrix.schema.json`\n"
-        "# lets your editor know them, too.\n"
-    )
+    return f"{written.HEAD}# matrix-runner compare {one_line(line)}\n"
 
 
 def _study(axis: _Axis, options: Options) -> str:
@@ -83,11 +75,11 @@ def _study(axis: _Axis, options: Options) -> str:
     lines = [
         "format: 1",
         f"name: {_name(axis.name)}",
-        f"title: {_quoted(cut(one_line(title), LONGEST_TITLE))}",
+        f"title: {written.text(cut(one_line(title), LONGEST_TITLE))}",
         "",
         "# What differs. Every other version is compared with the first one, the baseline.",
         "axes:",
-        f"  {axis.written}",
+        f"  {axis.yaml}",
         "",
         *_environment(axis, options),
         "# What each trial runs, in a fresh container without a network.",
@@ -122,7 +114,9 @@ def _axis(values: Sequence[str]) -> _Axis:
         case "python":
             versions = tuple(value.partition("==")[2] for value in values)
             return _Axis(
-                name="python", written=f"python: {{python: {_list(versions)}}}", values=versions
+                name="python",
+                yaml=f"python: {{python: {written.texts(versions)}}}",
+                values=versions,
             )
         case "package":
             return _of_packages(values)
@@ -130,8 +124,10 @@ def _axis(values: Sequence[str]) -> _Axis:
             return _of_revisions(values)
         case _:
             named = {_label(value): value for value in values}
-            written = ", ".join(f"{_quoted(name)}: {_quoted(of)}" for name, of in named.items())
-            return _Axis(name="lock", written=f"lock: {{lock: {{{written}}}}}", values=tuple(named))
+            pairs = ", ".join(
+                f"{written.text(name)}: {written.text(of)}" for name, of in named.items()
+            )
+            return _Axis(name="lock", yaml=f"lock: {{lock: {{{pairs}}}}}", values=tuple(named))
 
 
 def _kind(value: str) -> str | None:
@@ -153,11 +149,11 @@ def _of_packages(values: Sequence[str]) -> _Axis:
     parts = [value.replace("[", "==[").split("==") for value in values]
     names, versions = {part[0] for part in parts}, tuple(part[-1] for part in parts)
     if len(names) == 1 and not any("[" in value for value in values):
-        name = _plain(names.pop())
-        written = f"{name}: {{package: {name}, versions: {_list(versions)}}}"
-        return _Axis(name=parts[0][0], written=written, values=versions)
-    written = f"package: {{packages: {_list(values)}}}"
-    return _Axis(name="package", written=written, values=tuple(values))
+        name = written.key(names.pop())
+        yaml = f"{name}: {{package: {name}, versions: {written.texts(versions)}}}"
+        return _Axis(name=parts[0][0], yaml=yaml, values=versions)
+    yaml = f"package: {{packages: {written.texts(values)}}}"
+    return _Axis(name="package", yaml=yaml, values=tuple(values))
 
 
 def _of_revisions(values: Sequence[str]) -> _Axis:
@@ -167,9 +163,9 @@ def _of_revisions(values: Sequence[str]) -> _Axis:
         raise ConfigError(f"{listed(folders)}: revisions of one project can be compared; name one.")
     revisions = [value.partition("@")[2] for value in values]
     named = {_label(one): one for one in revisions}
-    at = ", ".join(f"{_quoted(name)}: {_quoted(one)}" for name, one in named.items())
-    written = f"project: {{project: {_quoted(folders.pop())}, at: {{{at}}}}}"
-    return _Axis(name="project", written=written, values=tuple(named))
+    at = ", ".join(f"{written.text(name)}: {written.text(one)}" for name, one in named.items())
+    yaml = f"project: {{project: {written.text(folders.pop())}, at: {{{at}}}}}"
+    return _Axis(name="project", yaml=yaml, values=tuple(named))
 
 
 def _label(value: str) -> str:
@@ -190,9 +186,9 @@ def _environment(axis: _Axis, options: Options) -> Iterator[str]:
     yield "# Other packages, as they were when each version was released."
     yield "environment:"
     if options.packages:
-        yield f"  packages: {_list(options.packages)}"
+        yield f"  packages: {written.texts(options.packages)}"
     for name in options.requirements:
-        yield f"  requirements: {_quoted(name)}"
+        yield f"  requirements: {written.text(name)}"
     yield ""
 
 
@@ -226,14 +222,14 @@ def _experiment(words: Sequence[str], script: str | None, files: Sequence[str]) 
     arguments = words if script is None else words[1:]
     literal = [patterns.literal(word) for word in arguments]
     if script is None:
-        yield f"command: {_list(literal)}"
+        yield f"command: {written.texts(literal)}"
     else:
-        yield f"script: {_quoted(script)}"
+        yield f"script: {written.text(script)}"
         if literal:
-            yield f"args: {_list(literal)}"
+            yield f"args: {written.texts(literal)}"
     found = dict.fromkeys((*_named(arguments), *files))
     if found:
-        yield f"files: {_list(found)}"
+        yield f"files: {written.texts(found)}"
 
 
 def _named(words: Iterable[str]) -> Iterator[str]:
@@ -260,10 +256,10 @@ def _metrics(options: Options) -> Iterator[str]:
     yield "metrics:"
     for metric in options.metrics:
         name, _, regex = metric.partition("=")
-        source = f"from: {{stdout: {_quoted(regex)}}}, " if regex else ""
+        source = f"from: {{stdout: {written.text(regex)}}}, " if regex else ""
         if not regex and name in MEASURED:
             source = f"from: {name}, "
-        yield f"  {_plain(name)}: {{{source}better: {options.better}}}"
+        yield f"  {written.key(name)}: {{{source}better: {options.better}}}"
 
 
 def _policy(options: Options) -> str:
@@ -274,38 +270,12 @@ def _policy(options: Options) -> str:
     sign = "-" if options.metrics and options.better == "higher" else "+"
     return (
         "\n# The loss that you would accept. `--gate` stops beyond it, with exit code 4.\n"
-        f'policy: {{{_plain(metric)}: "{sign}{LIMIT}"}}\n'
+        f'policy: {{{written.key(metric)}: "{sign}{LIMIT}"}}\n'
     )
-
-
-# --- text ---
 
 
 def _name(axis: str) -> str:
     return re.sub("[^A-Za-z0-9._-]", "-", f"{FOLDER}-{axis}")[:LONGEST_NAME]
-
-
-def _plain(word: str) -> str:
-    """Return a word of YAML; with quotes if it needs them."""
-    needs_none = _PLAIN.fullmatch(word) and word.lower() not in _BOOLEANS
-    return word if needs_none else _quoted(word)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _list(words: Iterable[str]) -> str:
-    return f"[{', '.join(map(_quoted, words))}]"
-
-
-# --- files ---
-
-
-def _write(path: Path, text: str) -> None:
-    with disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, text.encode(errors="backslashreplace"))
 
 
 def _save(path: Path, text: str, known: Path) -> None:
@@ -314,9 +284,9 @@ def _save(path: Path, text: str, known: Path) -> None:
         raise ConfigError(f"{path} is not in this folder, where its paths begin; save it here.")
     with disk(path):
         if path.exists() or path.is_symlink():
-            if safe.read(path) != text.encode(errors="backslashreplace"):
+            if safe.read(path) != written.content(text):
                 raise ConfigError(f"{path} exists and is another study; save under another name.")
             return
-        _write(path, text)
+        written.write(path, text)
         if known.is_file() and not lock_path(path).exists():
             atomic.write(lock_path(path), safe.read(known))

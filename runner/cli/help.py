@@ -35,6 +35,10 @@ EXAMPLES = {
         ("compare python==3.10 python==3.12 -- bench.py", "two versions of Python"),
         ("compare git:main:uv.lock uv.lock -- bench.py", "two lock files"),
     ),
+    "init": (
+        ("init", "ask what to study"),
+        ("init --package numpy --versions 1.26.4,2.3.1 --script bench.py", "without questions"),
+    ),
     "try": (
         ("try", "one trial of the first cell, with all its output"),
         (f"try {CELL} --quick", "one short trial of another cell"),

@@ -105,3 +105,20 @@ def test_a_script_is_tried_without_a_trace(engine: str, tmp_path: Path) -> None:
     assert "line 2, in f" in out
     assert "  reason: exit code 1: ValueError: 5" in out
     assert not (tmp_path / "reports").exists()
+
+
+@on_every_engine
+def test_a_first_study_runs_as_it_is_written(engine: str, tmp_path: Path) -> None:
+    """Its script works for a package whose module has another name."""
+    words = ("--package", "PySocks", "--versions", "1.7.0,1.7.1", "--script", "bench.py")
+    code, out, err = ended(started(tmp_path, "init", *words))
+    assert (code, err) == (0, ""), out
+    code, out, err = ended(
+        started(tmp_path, "run", "--engine", engine, "--blocks", "1"), timeout_s=300
+    )
+    assert (code, err) == (0, ""), out
+    (folder,) = run_folders(tmp_path)
+    found = folder.results()
+    assert {one.status for one in found} == {Status.OK}
+    metrics = folder.run().matrix.metrics
+    assert all(metric_value(one, metric) for one in found for metric in metrics)
