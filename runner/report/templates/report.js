@@ -25,7 +25,7 @@
   explore();
   environments();
   all("a[download$='.gz']").forEach((link) => (link.onclick = savePlain));
-  addEventListener("beforeprint", () => all("details").forEach((details) => (details.open = true)));
+  addEventListener("beforeprint", () => all("details:not(.how)").forEach((details) => (details.open = true)));
   arrive();
   addEventListener("hashchange", arrive);
 
