@@ -7,13 +7,12 @@ the whole interval is beyond it, or the candidate does not run where the baselin
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Advice, Comparison, Decision, JudgedLimit, Look
 from runner.judge.samples import Samples
 from runner.records import as_id
-from runner.records.study import Better, Cell, Matrix, Metric, PolicyLimit, Scale, Status
+from runner.records.study import Better, Cell, PolicyLimit, Scale, Status
 
 
 def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tuple[Decision, ...]:
@@ -30,7 +29,7 @@ def decide(samples: Samples, look: Look, compared: Iterable[Comparison]) -> tupl
             if broken.advice is Advice.HOLD:
                 continue
         for limit in matrix.policy:
-            asked = Asked(of.id, against.id, limited(limit, matrix), named=True)
+            asked = Asked(of.id, against.id, matrix.limited(limit), named=True)
             one = known.get((of.id, against.id, asked.metric))
             found.append(_judged(samples, limit, one or measure(samples, asked, look.level)))
     return tuple(
@@ -43,17 +42,6 @@ def _candidate(of: Cell, against: Cell) -> str:
     """Return how a cell differs from the one that it would replace: ``tensorflow=2.0.0``."""
     replaced = dict(against.coordinates)
     return as_id((axis, value) for axis, value in of.coordinates if replaced[axis] != value)
-
-
-def limited(limit: PolicyLimit, matrix: Matrix) -> Metric:
-    """Return the metric of a limit. An absolute limit bounds the difference within blocks.
-
-    The margin of such a metric is a share, so the limit itself takes its place.
-    """
-    metric = matrix.metric(limit.metric)
-    if limit.relative or metric.scale is Scale.DIFFERENCE:
-        return metric
-    return replace(metric, scale=Scale.DIFFERENCE, paired=True, margin=abs(limit.change))
 
 
 def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:

@@ -444,6 +444,16 @@ class Matrix(Record):
         """The metric that says most: the first one of the policy, or else the first one."""
         return self.metric(self.policy[0].metric) if self.policy else self.metrics[0]
 
+    def limited(self, limit: PolicyLimit) -> Metric:
+        """Return the metric of a limit. An absolute limit bounds the difference within blocks.
+
+        The margin of a ratio is a share, so the limit itself takes its place.
+        """
+        metric = self.metric(limit.metric)
+        if limit.relative or metric.scale is Scale.DIFFERENCE:
+            return metric
+        return replace(metric, scale=Scale.DIFFERENCE, paired=True, margin=abs(limit.change))
+
     def baseline_cell(self) -> Cell | None:
         """Return the first sound cell of the baseline, or else the first sound cell."""
         wanted = set(self.baseline)

@@ -6,7 +6,6 @@ The page, the summary, the terminal and the exported files all show these.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from runner.judge.policy import limited
 from runner.judge.records import Advice, Comparison, JudgedLimit, Verdict
 from runner.records import Coordinates, as_id, shown
 from runner.records.study import Better, Cell, Metric, PolicyLimit
@@ -169,7 +168,7 @@ def _so_far(evidence: Evidence) -> Iterator[Change]:
             yield Change(
                 of=evidence.cell(of),
                 against=evidence.cell(against),
-                metric=matrix.metric(name) if limit is None else limited(limit, matrix),
+                metric=matrix.metric(name) if limit is None else matrix.limited(limit),
                 old=evidence.summaries[against, name].median,
                 new=evidence.summaries[of, name].median,
                 limit=limit,

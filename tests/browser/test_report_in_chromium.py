@@ -25,6 +25,8 @@ OWNED = "document.body.setAttribute('data-owned','yes')"
 HOSTILE = f'<script>{OWNED}</script><img src=x onerror="{OWNED}"></script><svg onload="{OWNED}">'
 
 WIDE, NARROW = 1280, 400
+PAPER = 718
+"""The width of A4 between usual margins."""
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +335,16 @@ def test_the_page_can_be_printed(chromium: Browser, founding: Path, tmp_path: Pa
     with opened(chromium, founding) as page:
         assert printed(page, tmp_path / "report.pdf") > 1
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_the_tables_fit_on_paper(chromium: Browser, founding: Path) -> None:
+    """Otherwise the browser shrinks everything. How a number was computed is not printed."""
+    with opened(chromium, founding, width=PAPER) as page:
+        page.tab.emulate_media(media="print")
+        page.unfold()
+        assert page.scroll_width <= PAPER
+        assert not page.tab.locator("#answer .how").first.is_visible()
+        assert page.tab.locator("#answer .bar").first.is_visible()
 
 
 def test_hostile_texts_stay_texts(chromium: Browser, tmp_path: Path) -> None:

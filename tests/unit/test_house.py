@@ -46,7 +46,6 @@ PUBLIC = {
     "execute.cleanup",
     "execute.result",
     "judge.estimate",
-    "judge.policy",
     "judge.records",
     "read.pruning",
     "report.environments",

@@ -85,6 +85,8 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
         return Statement(head, "The seed alone determines this metric.")
     false_alarm = compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
     found = "a difference that is not real" if false_alarm else "no clear difference"
+    if compared.verdict is Verdict.EQUIVALENT:
+        found = "no difference beyond the margin"
     sentences = [f"{words.interval_name(estimate)}."]
     if false_alarm:
         sentences.append("Treat verdicts on this metric with caution.")
