@@ -10,8 +10,10 @@ from runner.judge.records import Advice, Comparison, JudgedLimit, Verdict
 from runner.records import Coordinates, as_id, shown
 from runner.records.study import Better, Cell, Metric, PolicyLimit
 from runner.report.evidence import Evidence
+from runner.text import cut
 
 TONES = {Advice.ADOPT: "good", Advice.HOLD: "bad", Advice.CANNOT_TELL: "open"}
+LONGEST_PLACE = 80
 _NO_ANSWER = 3
 
 
@@ -68,6 +70,25 @@ class Change:
         return tuple(
             (axis, shown(one)) for axis, one in self.of.coordinates if replaced.get(axis) == one
         )
+
+    @property
+    def place(self) -> str:
+        """Where it is: what both cells share, a number with the name of its axis."""
+        named = [
+            value if value[:1].isalpha() and value not in {"true", "false"} else f"{axis}={value}"
+            for axis, value in self.shared
+        ]
+        return cut(", ".join(named), LONGEST_PLACE)
+
+    @property
+    def replaced(self) -> str:
+        """What would be replaced: ``1.15.0``, with its axis if that is not the candidate's."""
+        ours = {axis for axis, _ in self.coming}
+        if all(axis in ours for axis, _ in self.going):
+            going = " and ".join(shown(value) for _, value in self.going)
+        else:
+            going = spelt(self.going)
+        return going or ", ".join(shown(value) for _, value in self.against.coordinates)
 
     @property
     def improves(self) -> bool | None:

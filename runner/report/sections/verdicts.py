@@ -9,7 +9,7 @@ from runner.report import figures, words
 from runner.report.changes import Change, asked, by_importance, change
 from runner.report.evidence import Evidence
 from runner.report.records import Figure, Section, Statement, Table
-from runner.report.sections.answer import row
+from runner.report.sections.comparing import row
 from runner.summarise import learning_curves
 from runner.text import counted
 
