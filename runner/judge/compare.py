@@ -25,6 +25,9 @@ from runner.records import units
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status
 
+FEWEST_SHOWN = 3
+"""Blocks: an interval from two reaches from nothing to a multiple."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -92,10 +95,12 @@ def _screening(samples: Samples, look: Look) -> Iterator[Comparison]:
 
 
 def intervals(samples: Samples, level: float) -> Iterator[Interval]:
-    """Yield the intervals of the named comparisons that have one."""
+    """Yield the intervals of the named comparisons that have one worth showing."""
     for one in named(samples.matrix):
         draft = _draft(samples, one, level)
-        if draft.estimate is not None and draft.old is not None and draft.new is not None:
+        if draft.estimate is None or draft.old is None or draft.new is None:
+            continue
+        if draft.estimate.n >= FEWEST_SHOWN:
             yield Interval(
                 of=one.of,
                 against=one.against,

@@ -110,7 +110,7 @@ def test_decided_cells_leave_the_plan(
 def test_a_run_shows_intervals_between_looks_and_verdicts_at_a_look(
     engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing before two blocks, and no verdict that the report does not have."""
+    """Nothing before three blocks, and no verdict that the report does not have."""
     write(engine, MODELS.replace("blocks: 2", "blocks: 5"))
     assert main(["--blocks", "7", "--seed", "1"]) == Exit.OK
     said = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
@@ -118,7 +118,7 @@ def test_a_run_shows_intervals_between_looks_and_verdicts_at_a_look(
     assert len(parts) == 8
     of_two = r"  x, (two|three): \d.\d+ s → \d.\d+ s, .* to .* \({} blocks\)\n"
     found = [len(re.findall(of_two.format(blocks), parts[blocks])) for blocks in range(1, 8)]
-    assert found == [0, 2, 2, 2, 0, 1, 1]  # one of them is decided
+    assert found == [0, 0, 2, 2, 0, 1, 1]  # one of them is decided
     assert "from 5 blocks, look 1 of 4" in parts[5]
     assert "from 5 blocks, look 1 of 4" in parts[7]
     between = "".join(parts[:5]) + parts[6]

@@ -20,15 +20,15 @@ def lines(study: Matrix, numbers: Mapping[str, Sequence[float]], blocks: int) ->
     return interval_lines(study, intervals(study, plan, some))
 
 
-def test_intervals_begin_after_two_blocks_and_narrow() -> None:
-    """One block has no spread. No line has a word of a verdict."""
-    assert lines(matrix(), SLOWER, 1) == []
-    (second,), (fifth,) = (lines(matrix(), SLOWER, blocks) for blocks in (2, 5))
-    assert second.startswith("time, b: 1.05\N{NO-BREAK SPACE}s → 1.55")
-    assert second.endswith("(2 blocks)")
+def test_intervals_begin_after_three_blocks_and_narrow() -> None:
+    """With fewer they say nothing. No line has a word of a verdict."""
+    assert lines(matrix(), SLOWER, 1) == lines(matrix(), SLOWER, 2) == []
+    (third,), (fifth,) = (lines(matrix(), SLOWER, blocks) for blocks in (3, 5))
+    assert third.startswith("time, b: 1.0")
+    assert third.endswith("(3 blocks)")
     plain = fifth.replace("\N{NO-BREAK SPACE}", " ")
     assert plain == "time, b: 1.00 s → 1.50 s, +43 % to +57 % (5 blocks)"
-    assert not VERDICTS.search(second + fifth)
+    assert not VERDICTS.search(third + fifth)
 
 
 def test_an_interval_between_looks_is_as_wide_as_at_one() -> None:
