@@ -140,9 +140,12 @@ def readable() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Return the browser that all tests of this process share, or skip the test."""
+    """Return the browser that all tests of a file share, or skip the test.
+
+    It ends with them: even an idle browser disturbs tests that measure.
+    """
     with launched_or_skip() as browser:
         yield browser
 

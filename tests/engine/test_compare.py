@@ -33,6 +33,7 @@ def test_sorting():
 """
 
 on_every_engine = pytest.mark.parametrize("engine", ["docker", "venv"])
+with_processes = pytest.mark.parametrize("engine", ["venv"])
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_a_script_is_compared_by_its_wall_time(engine: str, tmp_path: Path) -> N
     assert again == found
 
 
-@on_every_engine
+@with_processes
 def test_a_command_is_compared_by_what_it_prints(engine: str, tmp_path: Path) -> None:
     """Its tools come with --with, and the files that it names go along."""
     (tmp_path / "bench").mkdir()
@@ -85,7 +86,7 @@ def test_a_command_is_compared_by_what_it_prints(engine: str, tmp_path: Path) ->
     assert (tmp_path / "study.lock").exists()
 
 
-@on_every_engine
+@with_processes
 def test_a_script_is_tried_without_a_trace(engine: str, tmp_path: Path) -> None:
     """Its traceback is complete, its numbers are shown, and nothing is stored."""
     (tmp_path / "matrix.yaml").write_text(
@@ -107,7 +108,7 @@ def test_a_script_is_tried_without_a_trace(engine: str, tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
-@on_every_engine
+@with_processes
 def test_a_first_study_runs_as_it_is_written(engine: str, tmp_path: Path) -> None:
     """Its script works for a package whose module has another name."""
     words = ("--package", "PySocks", "--versions", "1.7.0,1.7.1", "--script", "bench.py")
