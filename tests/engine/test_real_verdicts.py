@@ -39,8 +39,8 @@ def epoch(steps):
     return time.perf_counter() - wall, time.process_time() - cpu
 
 # Long enough that a burst of other processes for a second or two is a small part of a trial.
-epochs = [epoch(steps) for _ in range(16)]
-fixed = [epoch(0)[1] for _ in range(16)]
+epochs = [epoch(steps) for _ in range(10)]
+fixed = [epoch(0)[1] for _ in range(10)]
 series = {{"wall": [e[0] for e in epochs], "cpu": [e[1] for e in epochs], "fixed": fixed}}
 json.dump({{"format": 1, "series": series}}, open(os.environ["RESULT_PATH"], "w"))
 """
