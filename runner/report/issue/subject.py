@@ -68,11 +68,11 @@ def _badness(comparison: Comparison) -> float:
 
 def verdict(comparison: Comparison) -> str:
     """Return a verdict as a maintainer needs it: ``worse``, ``better``, or not known."""
-    if comparison.identical:
-        return "identical"
     match comparison.verdict:
         case Verdict.LOWER | Verdict.HIGHER:
             return _direction(comparison)
+        case Verdict.EQUIVALENT if comparison.identical:
+            return "identical"
         case Verdict.EQUIVALENT:
             return f"no difference larger than {words.margin(comparison.measured)}"
         case Verdict.CANNOT_TELL:

@@ -19,6 +19,7 @@ from runner.records.study import Matrix, Status
 from runner.report.issue import issue_text
 from runner.runs.checks import Refused
 from runner.runs.folder import RunFolder, StoredRun
+from tests.support import judging
 from tests.support.samples import (
     AS_PUBLISHED,
     failed_result,
@@ -317,3 +318,11 @@ def test_the_command_prints_an_issue_and_rewrites_nothing(
     assert sorted(folder.rglob("*")) == before
     assert main([*run, "--issue", "scikit-learn=1.5.2,model=fores"]) == Exit.CONFIG
     assert "did you mean `scikit-learn=1.5.2,model=forest`?" in capsys.readouterr().err
+
+
+def test_equal_numbers_of_too_few_blocks_are_no_verdict() -> None:
+    """Three equal blocks are not called identical: a comparison needs five."""
+    few = [1.0, 1.1, 1.2, *[None] * 4]
+    text = issue(judging.stored({"a": few, "b": few}), "v=b")
+    assert "none: 3 of the 5 blocks that a comparison needs" in text
+    assert "identical" not in text
