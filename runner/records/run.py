@@ -144,7 +144,7 @@ class TrialResult(Record):
         return too_slow or self.status is Status.ENGINE_LOST
 
     def failed_unexpectedly(self, expected: Status) -> bool:
-        """Whether the trial ended otherwise than expected, and not because of the machine."""
+        """Whether the trial ended unexpectedly, and not because of the machine."""
         return not self.is_lost and self.status not in {Status.OK, expected}
 
     def says_something(self, expected: Status = Status.OK) -> bool:

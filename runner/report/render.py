@@ -246,13 +246,12 @@ def _grid(table: Table, most: int = MOST_ROWS) -> Raw:
     )
 
 
-def _rows(table: Table, view: ReportView, section: str) -> Raw:
+def _rows(table: Table, places: Mapping[str, int], section: str) -> Raw:
     """Return a table as HTML. It may have thousands of rows, so it is written without a template.
 
     Rows and columns carry what they are about, so that the script of the page can select them.
-    In its ``section``, a row with a name has an address.
+    ``places`` numbers the cells. In its ``section``, a row with a name has an address.
     """
-    places = {cell: at for at, cell in enumerate(view.cells)}
     titles = "".join(
         f'<th scope="col"{_attributes(alignment, table.metric_of(at))}>{_plain(title)}</th>'
         for at, (title, alignment) in enumerate(table.headers)
