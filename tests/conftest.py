@@ -3,6 +3,7 @@
 ``pytest --accept-gold`` rewrites the gold files.
 """
 
+import fcntl
 import gc
 import os
 import shutil
@@ -39,24 +40,44 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 
 
-TAKE_TURNS = ("engine", "zoo")
-"""The folders of tests that share an engine and measure on the same cores."""
+OWN_ENGINE = (
+    *("compare", "engine_lost", "founding", "real_verdicts", "remote", "replay", "several_runs"),
+    *("two_users", "untrusted_study", "venv", "zoo"),
+)
+"""The files of engine tests that neither clear nor count what the other files share."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Distribute files with ``-n 2``, but keep the tests that take turns together.
+    """Distribute files with ``-n 2``, but engine tests as two groups.
 
-    They come last, so the other process is done when they begin.
+    The tests of a group share images, and nothing of a group disturbs the other one.
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (only with -n)
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "turns" if file.split("/")[1] in TAKE_TURNS else file
+            if file.split("/")[1] not in {"engine", "zoo"}:
+                return file
+            return "own" if Path(file).stem.removeprefix("test_") in OWN_ENGINE else "shared"
 
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run no other test at the same time as one that is marked ``alone``."""
+    gate, lock = (os.open(path, os.O_RDONLY) for path in (__file__, TESTS))
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX)  # nobody overtakes a test that waits to be alone
+        is_alone = item.get_closest_marker("alone") is not None
+        fcntl.flock(lock, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
+    finally:
+        os.close(gate)
+        os.close(lock)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from runner.records.run import Guards, TrialResult
 from runner.runs.folder import StoredRun, find_run
 from tests.support.trials import plain_environment
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 LOOKS = (7, 14, 28, 56)
 LEVEL = 0.999  # at 95 % one run of CI in twenty would fail
