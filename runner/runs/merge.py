@@ -127,6 +127,15 @@ def why_not(first: Part, other: Part) -> str | None:
     return None
 
 
+def _check(first: Part, others: Iterable[Part]) -> None:
+    """RunFolderError if a run does not belong to the first one."""
+    for one in others:
+        if (reason := why_not(first, one)) is not None:
+            raise RunFolderError(
+                f"{one.folder.path} does not belong to {first.folder.path}: {reason}."
+            )
+
+
 def _named(differences: identity.Differences) -> Iterator[str]:
     """Name what differs, in few words: ``script``, ``data numbers.txt``."""
     for path in differences:
@@ -174,11 +183,7 @@ class MergedRun:
         run does not belong to this one.
         """
         parts = list(parts)
-        for one in parts:
-            if (reason := why_not(self._part, one)) is not None:
-                raise RunFolderError(
-                    f"{one.folder.path} does not belong to {self.folder.path}: {reason}."
-                )
+        _check(self._part, parts)
         taken = _first_of_each(parts, self._part.blocks.keys())
         if not taken:
             return taken
@@ -218,7 +223,11 @@ def _salvaged(folder: RunFolder) -> Part:
 
 @contextlib.contextmanager
 def begun(parts: Sequence[Part], reports: Path) -> Iterator[MergedRun]:
-    """Begin a new run in ``reports`` that parts of one study can be merged into."""
+    """Begin a new run in ``reports`` that parts of one study can be merged into.
+
+    RunFolderError if they do not belong together.
+    """
+    _check(parts[0], parts[1:])
     oldest = min(parts, key=lambda one: (one.run.created_at, one.run.id))
     with contextlib.ExitStack() as at_the_end:
         with occupied(reports, wait=True):  # no other run begins meanwhile

@@ -66,11 +66,23 @@ def _decided(
         notes = ["Even the bad end of every interval is within its limit."]
     else:
         reasons = [one for one in limits if one.judged and one.judged.advice is decision.advice]
-        head += f": {_effects(evidence, reasons, most)}"
-        notes = [_where(limits, decision.advice)]
+        head += f": {_effects(evidence, reasons, most) or 'the hosts differ'}"
+        notes = [] if decision.advices else [_where(limits, decision.advice)]
+    notes += [_by_host(decision)] if decision.advices else []
     notes += [_more_blocks(evidence, limits)] if decision.advice is Advice.CANNOT_TELL else []
     notes += [*_replaced(evidence, limits), *also_changed(evidence, limits)]
     return Statement(f"{head}.", notes=tuple(filter(None, notes)), tone=TONES[decision.advice])
+
+
+def _by_host(decision: Decision) -> str:
+    """Say what the policy says of each host: ``hold on host 1; adopt on host 2 and host 3``."""
+    hosts: dict[Advice, list[str]] = {}
+    for name, advice in decision.advices.items():
+        hosts.setdefault(advice, []).append(name)
+    if len(hosts) == 1:
+        return f"The same on each of {len(decision.advices)} hosts."
+    found = (f"{advice.value} on {some_of(names)}" for advice, names in hosts.items())
+    return f"The hosts differ: {'; '.join(found)}."
 
 
 def _found(evidence: Evidence, changes: Sequence[Change], most: int) -> Statement:
@@ -153,6 +165,8 @@ def _in_one_way(evidence: Evidence, way: str, changes: Sequence[Change], most: i
     texts = [_with_place(evidence, one) for one in ordered[:most]]
     if ordered[most:]:
         cells = counted(len(ordered) - most, "more cell")
+        if changes[0].stratum:
+            cells = f"{len(ordered) - most} more cells and hosts"
         texts.append(f"less for {cells}" if way else f"also {cells}")
     return ", ".join(texts)
 
