@@ -30,6 +30,11 @@ def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> I
     one of them that would be executed.
     """
     yield cell.id
+    if then.machines or folder.plan().shard:
+        kind = "was merged from other runs" if then.machines else "holds a shard"
+        yield f"begins a new run, because {folder.path} {kind}"
+        yield from _trials(cell, now.matrix, plan, ())
+        return
     if then.key == now.key:
         yield (
             f"resumes {folder.path}, unless a base was replaced on the engine: nothing else that "

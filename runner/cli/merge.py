@@ -85,7 +85,8 @@ def _left_out(parts: Sequence[Part]) -> Iterator[str]:
     """Yield what is not taken because it is not whole, and why results do not count."""
     for part in parts:
         if part.halves:
-            yield f"{part.folder.path}: {_blocks(part.halves)} left out, because half is missing"
+            halves = _blocks(list(part.halves))
+            yield f"{part.folder.path}: {halves} left out, because half is missing"
         for one in part.refused[:MOST_NAMED]:
             yield f"{part.folder.path}: {one.name} is not counted, because {one.reason}"
 

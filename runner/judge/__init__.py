@@ -80,7 +80,7 @@ def _with_verdicts(
         claims=tuple(
             judge_claim(part, claim, look)
             for claim in whole.matrix.claims
-            for part in ([whole] if claim.metric is None else parts)  # a status needs no clock
+            for part in (parts if claim.metric and claim.against else [whole])  # or it is a status
         ),
         decisions=joined(
             {part.stratum: decide(part, look, compared[part.stratum]) for part in parts}

@@ -6,7 +6,7 @@ come from anybody. They are only read, and what is taken was parsed and is writt
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +27,9 @@ DEEPEST = 8
 """How many folders may be between a given folder and a run folder."""
 MOST_DIFFERENCES = 3
 
+ReadResults = Callable[[Run, Plan], tuple[tuple[TrialResult, ...], tuple[Refused, ...]]]
+"""Reads the results of a run that count, and which do not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -38,8 +41,8 @@ class Part:
     images: tuple[Image, ...]
     blocks: Mapping[int, tuple[TrialResult, ...]]
     """The results of each whole block."""
-    halves: tuple[int, ...]
-    """The blocks of which it has only some results."""
+    halves: Mapping[int, tuple[TrialResult, ...]]
+    """The results of the other blocks that it has results of."""
     refused: tuple[Refused, ...]
 
     @property
@@ -60,6 +63,10 @@ def read_part(folder: RunFolder) -> Part:
 
     RunFolderError if its run, plan or images cannot be read or were edited.
     """
+    return _read(folder, folder.sound)
+
+
+def _read(folder: RunFolder, read: ReadResults) -> Part:
     run, plan, images = folder.run(), folder.plan(), folder.images()
     if run.format < SEALED:
         raise RunFolderError(
@@ -70,7 +77,7 @@ def read_part(folder: RunFolder) -> Part:
         raise RunFolderError(
             f"{folder.path} is not merged, because {listed(edited)} was edited after it was saved."
         )
-    results, refused = folder.sound(run, plan)
+    results, refused = read(run, plan)
     planned = {trial.slot for trial in plan.trials}
     known = [one for one in results if one.trial.slot in planned]
     whole = whole_blocks(run.matrix, plan, known)
@@ -79,17 +86,17 @@ def read_part(folder: RunFolder) -> Part:
         if len(belonging) > len(set(belonging)):
             raise damaged(folder.path / "run.json", "machines: a block belongs to two of them")
         whole &= set(belonging)  # what belongs to none was not finished
-    blocks: dict[int, list[TrialResult]] = {block: [] for block in sorted(whole)}
-    for one in known:
-        if one.trial.block in blocks:
-            blocks[one.trial.block].append(one)
+    by_block: dict[int, list[TrialResult]] = {}
+    for one in sorted(known, key=lambda one: one.trial.block):
+        by_block.setdefault(one.trial.block, []).append(one)
+    blocks = {block: tuple(found) for block, found in by_block.items()}
     return Part(
         folder=folder,
         run=run,
         plan=plan,
         images=images,
-        blocks={block: tuple(found) for block, found in blocks.items()},
-        halves=tuple(sorted({one.trial.block for one in known} - whole)),
+        blocks={block: found for block, found in blocks.items() if block in whole},
+        halves={block: found for block, found in blocks.items() if block not in whole},
         refused=refused,
     )
 
@@ -153,23 +160,21 @@ class MergedRun:
     """A merged run in a folder that only this process may write to."""
 
     def __init__(self, folder: RunFolder) -> None:
-        """Continue the merged run in a folder. Results of blocks that are not whole are removed.
+        """Continue the merged run in a folder.
 
+        Results that do not count are set aside, and those of blocks that are not whole removed.
         RunFolderError if it is not a merged run, or cannot be read.
         """
+        if not folder.run().machines:
+            raise RunFolderError(
+                f"{folder.path} is not a merged run; leave --into out to make one."
+            )
         self.folder = folder
         folder.sweep()
-        self._part = _salvaged(folder)
-        self._refuse_others()
-        for result in folder.results():
-            if result.trial.block not in self._part.blocks:
+        self._part = _read(folder, folder.salvage)
+        for results in self._part.halves.values():
+            for result in results:
                 folder.remove_result(result.trial.id)
-
-    def _refuse_others(self) -> None:
-        if not self._part.run.machines:
-            raise RunFolderError(
-                f"{self.folder.path} is not a merged run; leave --into out to make one."
-            )
 
     @property
     def part(self) -> Part:
@@ -213,12 +218,6 @@ class MergedRun:
             blocks=dict(sorted({**self._part.blocks, **blocks}.items())),
         )
         return taken
-
-
-def _salvaged(folder: RunFolder) -> Part:
-    """Read a run after files that do not count were renamed."""
-    folder.salvage(folder.run(), folder.plan())
-    return read_part(folder)
 
 
 @contextlib.contextmanager

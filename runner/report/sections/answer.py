@@ -64,13 +64,16 @@ def _restrictions(evidence: Evidence) -> Iterator[str]:
         yield (
             f"Some cells left the plan because everything about them was decided: {some_of(cells)}."
         )
-    for name, state in (judgement.strata or {"": judgement.disturbance}).items():
-        if state.busy:
-            yield (
-                f"{name.capitalize() or 'The host'} was too busy to judge times and rates: "
-                f"{state.stayed} of {counted(state.trials, 'trial')} stayed disturbed. A time with "
-                "a `cpu_time` is judged by that; the others are not judged."
-            )
+    states = judgement.strata or {"the host": judgement.disturbance}
+    if busy := {name: state for name, state in states.items() if state.busy}:
+        names = some_of(list(busy))
+        stayed = sum(state.stayed for state in busy.values())
+        trials = counted(sum(state.trials for state in busy.values()), "trial")
+        yield (
+            f"{names[0].upper()}{names[1:]} {'was' if len(busy) == 1 else 'were'} too busy to "
+            f"judge times and rates: {stayed} of {trials} stayed disturbed. A time with a "
+            "`cpu_time` is judged by that; the others are not judged."
+        )
 
 
 def _as_expected(evidence: Evidence) -> str:
@@ -101,7 +104,9 @@ def _sensitivity(evidence: Evidence) -> Iterator[str]:
         if compared.verdict in {Verdict.LOWER, Verdict.HIGHER}:
             false_alarms.append(title)
     if smallest:
-        yield f"Changes that this machine finds nine times in ten: {', '.join(smallest)}."
+        where = "each host" if evidence.judgement.strata else "this machine"
+        found = some_of(smallest) if evidence.judgement.strata else ", ".join(smallest)
+        yield f"Changes that {where} finds nine times in ten: {found}."
     if false_alarms:
         yield (
             f"Two copies of the baseline differ in {listed(false_alarms)}, so be careful with "

@@ -1,7 +1,7 @@
 """Where the trials ran: environments, host and engine, and how they were measured."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from runner.judge.records import Stratum
 from runner.records.environment import (
@@ -16,10 +16,11 @@ from runner.report.evidence import Evidence
 from runner.report.records import Section, Table, rows
 from runner.report.words import NOTHING, image_sizes, instant
 from runner.system import digest
-from runner.text import counted, memory, shortened
+from runner.text import counted, listed, memory, shortened
 
 ENVIRONMENTS_IN_A_TABLE = 6
 MOST_DIGESTS = 10
+MOST_BLOCKS = 12
 INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
 """Prefixes of the CPU flags that decide which kernels a framework chooses."""
 
@@ -145,12 +146,18 @@ def _stratum(stratum: Stratum) -> tuple[str, ...]:
     remote = f", on another machine ({engine.machine[:8]})" if engine.machine else ""
     return (
         stratum.name,
-        ", ".join(map(str, machine.blocks)),
+        _blocks(machine.blocks),
         stratum.processor or host.cpu_model,
         f"{host.cores}, {memory(host.memory_bytes)}",
         f"{host.system}, kernel {host.kernel}",
         f"{engine.name} {engine.version}{remote}",
     )
+
+
+def _blocks(numbers: Sequence[int]) -> str:
+    some = list(map(str, numbers[:MOST_BLOCKS]))
+    more = len(numbers) - len(some)
+    return listed([*some, *([f"{more:,} more"] if more else [])])
 
 
 def _machine(evidence: Evidence) -> list[tuple[str, str]]:

@@ -76,7 +76,10 @@ def sensitivity(evidence: Evidence) -> Section | None:
         "sensitivity",
         "Sensitivity check (A/A)",
         (_CONTROL.format(cell=checks[0].comparison.of),),
-        tuple(_checked(evidence, one) for one in checks),
+        tuple(_checked(evidence, one) for one in checks[:MOST_DRAWN]),
+        notes=(f"{len(checks) - MOST_DRAWN:,} more checks are not shown.",)
+        if len(checks) > MOST_DRAWN
+        else (),
     )
 
 

@@ -1,9 +1,8 @@
 """Shards and merged runs: whole runs on a small engine, from the command line to the report."""
 
 import json
-import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from runner.errors import Exit
 from runner.records.run import Host, Shard
 from runner.runs.folder import RunFolder
 from runner.system.host import this_host
+from tests.support.reports import without_times
 from tests.support.whole_runs import MATRIX, WatchedEngine, reachable, study
 
 BLOCKS = 7
@@ -79,21 +79,6 @@ def test_a_shard_executes_whole_blocks_of_the_common_plan(engine: WatchedEngine)
     }  # fmt: skip
 
 
-def normal(folder: Path) -> Mapping[str, str]:
-    """Return the files of a report, without what differs between two runs: names and times."""
-    report = json.loads((folder / "report.json").read_text())
-    names = ("report.md", "report.html", "summary.md", "answer.txt", "report.json", "results.csv")
-    found = {name: (folder / name).read_text() for name in (*names, "report.csv", "junit.xml")}
-    names_and_times = "|".join(
-        (
-            *(re.escape(one["started"]) for one in (report["run"], *report["trials"])),
-            re.escape(report["run"]["id"]),
-            r'"seconds":[0-9.e-]+|time="[0-9.]+"|started 20\S+ \S+ UTC|href="data:[^"]*"',
-        )
-    )
-    return {name: re.sub(names_and_times, "...", text) for name, text in found.items()}
-
-
 def test_five_merged_shards_give_the_report_of_one_run(
     engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +89,7 @@ def test_five_merged_shards_give_the_report_of_one_run(
     assert main(["report", "--reports", "whole"]) == Exit.OK
     capsys.readouterr()
     assert main(["merge", "shards"]) == Exit.OK
-    assert normal(latest().path) == normal(latest("whole").path)
+    assert without_times(latest().path) == without_times(latest("whole").path)
 
 
 def on_hosts(
@@ -163,6 +148,15 @@ def test_hosts_that_differ_give_no_decision(
     assert "The hosts differ: hold on host 1; adopt on host 2." in said
     assert main(["report", "--gate"]) == Exit.OK
     assert main(["merge", "shards/1", "shards/2", "--gate"]) == Exit.OK
+
+
+def test_a_run_of_several_machines_is_not_bundled(
+    engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A replay compares two machines."""
+    on_hosts(monkeypatch, 2, 2)
+    assert main(["bundle"]) == Exit.RUN_FOLDER
+    assert "was merged from 2 machines" in capsys.readouterr().err
 
 
 def test_the_gate_holds_for_a_merged_run(
@@ -311,6 +305,45 @@ def test_half_a_block_is_left_out_and_can_be_completed(
     assert len(folders()) == 1
 
 
+def test_a_merge_that_was_killed_is_completed(engine: WatchedEngine) -> None:
+    """What is left of half a block is removed first, so that a block is from one run."""
+    run_shards([1, 2])
+    assert main(["--shard", "2/5", "--reports", "again"]) == Exit.OK
+    assert main(["merge", "shards"]) == Exit.OK
+    merged = latest()
+    (merged.path / "trials/model=one@b2.1.json").unlink()
+    (merged.path / "trials/model=one@b7.1.json").write_text("{")
+    assert main(["merge", "again", "--into", str(merged.path)]) == Exit.OK
+    found = {one.trial.id: one.started_at for one in merged.results()}
+    again = {one.trial.id: one.started_at for one in latest("again").results()}
+    assert {name: found[name] for name in again} == again
+    assert blocks(merged) == {1, 2, 6, 7}
+
+
+def test_a_block_belongs_to_one_machine(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run from elsewhere that says something else is damaged."""
+    run_shards([1])
+    assert main(["merge", "shards"]) == Exit.OK
+    merged = latest()
+    run = merged.run()
+    merged.save(replace(run, machines=(*run.machines, *run.machines)))
+    assert "a block belongs to two of them" in refused(capsys, str(merged.path))
+
+
+def test_merged_runs_can_be_merged(engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block keeps its machine."""
+    on_hosts(monkeypatch, 2, 7)
+    on_host(monkeypatch, "h3")
+    first = latest()
+    assert main(["--shard", "1/2", "--reports", "shards/3"]) == Exit.OK
+    assert main(["merge", str(first.path), "shards/3"]) == Exit.OK
+    assert latest().path != first.path
+    machines = {one.host.id: one.blocks for one in latest().run().machines}
+    assert machines == {"h1": (1, 3, 5, 7), "h2": (2, 4, 6)}
+
+
 def folders() -> list[Path]:
     """Return the merged runs."""
     return list(Path("reports").glob("2*"))
@@ -367,11 +400,16 @@ def test_only_a_merged_run_can_be_added_to(
     assert blocks(latest("shards/1")) == {1, 6}
 
 
-def test_a_merged_run_is_not_continued_by_a_run(engine: WatchedEngine) -> None:
+def test_a_merged_run_is_not_continued_by_a_run(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its missing blocks come from shards, so that each has its machine."""
     run_shards([1])
     assert main(["merge", "shards"]) == Exit.OK
     merged = latest()
+    capsys.readouterr()
+    assert main(["explain", "model=one"]) == Exit.OK
+    assert f"{merged.path.name} was merged from other runs" in capsys.readouterr().out
     assert main(["--seed", "1", "--blocks", "1"]) == Exit.OK
     assert latest().path != merged.path
     assert blocks(merged) == {1, 6}
