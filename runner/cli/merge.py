@@ -73,7 +73,7 @@ def _target(options: Options, parts: Sequence[Part], into: RunFolder | None) -> 
 def _taken(parts: Sequence[Part], taken: Mapping[int, Part]) -> Iterator[str]:
     """Yield which blocks come from which run, and which blocks others had, too."""
     for part in parts:
-        own = [number for number, one in taken.items() if one is part]
+        own = [number for number in part.blocks if taken.get(number) is part]
         others = sorted(part.blocks.keys() - set(own))
         text = f"{part.folder.path}: took {_blocks(own)}" if own else f"{part.folder.path}: nothing"
         if others:
@@ -85,8 +85,7 @@ def _left_out(parts: Sequence[Part]) -> Iterator[str]:
     """Yield what is not taken because it is not whole, and why results do not count."""
     for part in parts:
         if part.halves:
-            halves = _blocks(list(part.halves))
-            yield f"{part.folder.path}: {halves} left out, because half is missing"
+            yield f"{part.folder.path}: left out incomplete {_blocks(list(part.halves))}"
         for one in part.refused[:MOST_NAMED]:
             yield f"{part.folder.path}: {one.name} is not counted, because {one.reason}"
 

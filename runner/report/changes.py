@@ -79,12 +79,12 @@ class Change:
 
     @property
     def place(self) -> str:
-        """Where it is: what both cells share, a number with the name of its axis, and the host."""
+        """Where it is: what both cells share, a number with the name of its axis."""
         named = [
             value if value[:1].isalpha() and value not in {"true", "false"} else f"{axis}={value}"
             for axis, value in self.shared
         ]
-        return ", ".join(filter(None, (cut(", ".join(named), LONGEST_PLACE), self.stratum)))
+        return cut(", ".join(named), LONGEST_PLACE)
 
     @property
     def replaced(self) -> str:

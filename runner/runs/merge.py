@@ -7,6 +7,7 @@ come from anybody. They are only read, and what is taken was parsed and is writt
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -267,11 +268,11 @@ def continued(folder: RunFolder) -> Iterator[MergedRun]:
         yield MergedRun(folder)
 
 
-def _first_of_each(parts: Sequence[Part], known: Iterable[int]) -> Mapping[int, Part]:
+def _first_of_each(parts: Sequence[Part], known: AbstractSet[int]) -> Mapping[int, Part]:
     """Return the run to take each block from: the one whose block ended first."""
     offers: dict[int, list[Part]] = {}
     for part in parts:
-        for number in part.blocks.keys() - set(known):
+        for number in part.blocks.keys() - known:
             offers.setdefault(number, []).append(part)
     return {
         number: min(offered, key=lambda one: (_end(one.blocks[number]), one.run.id, one.run.key))

@@ -82,7 +82,7 @@ def _by_host(decision: Decision) -> str:
     if len(hosts) == 1:
         return f"The same on each of {len(decision.advices)} hosts."
     found = (f"{advice.value} on {some_of(names)}" for advice, names in hosts.items())
-    return f"The hosts differ: {'; '.join(found)}."
+    return f"By host: {'; '.join(found)}."
 
 
 def _found(evidence: Evidence, changes: Sequence[Change], most: int) -> Statement:
@@ -172,10 +172,11 @@ def _in_one_way(evidence: Evidence, way: str, changes: Sequence[Change], most: i
 
 
 def _with_place(evidence: Evidence, one: Change) -> str:
-    place, effect = one.place, _effect(evidence, one)
+    place, effect = f"for {one.place}" if one.place else "", _effect(evidence, one)
+    place = " ".join(filter(None, (place, f"on {one.stratum}" if one.stratum else "")))
     if not place:
         return effect
-    return f"{effect} for {place}" if one.comparison else f"for {place}, {effect}"
+    return f"{effect} {place}" if one.comparison else f"{place}, {effect}"
 
 
 def _title(one: Change) -> str:
@@ -268,7 +269,10 @@ def _carrying(affected: Sequence[Change], others: Sequence[Change]) -> str:
 
 def _subjects(changes: Sequence[Change]) -> str:
     """Name places, or what is compared where there are no places; a few of them."""
-    return some_of(list(dict.fromkeys(one.place or one.of.id for one in changes)))
+    named = (
+        f"{one.place or one.of.id}{f' on {one.stratum}' if one.stratum else ''}" for one in changes
+    )
+    return some_of(list(dict.fromkeys(named)))
 
 
 def _metrics(some: Sequence[Change], every: Sequence[Change]) -> str:

@@ -79,7 +79,7 @@ def _name(evidence: Evidence, one: Change) -> str:
     if one.replaces(evidence.run.matrix.baseline):
         return ", ".join(filter(None, (words.values(one.of), one.stratum)))
     replaced = f"{one.named} against {one.replaced}"
-    return ", ".join(filter(None, (replaced, one.place)))
+    return ", ".join(filter(None, (replaced, one.place, one.stratum)))
 
 
 def _basis(evidence: Evidence, one: Change) -> Iterator[str]:

@@ -140,13 +140,26 @@ def test_each_host_is_judged_by_itself_and_three_hosts_also_together(
 def test_hosts_that_differ_give_no_decision(
     engine: WatchedEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The report says so, and which host says what."""
+    """The report says so, and which host says what, also of a claim and in an issue."""
+    claim = 'text: "Two is slow.", of: {model: two}, against: {model: one}, metric: x, says: higher'
+    with Path("matrix.yaml").open("a") as file:
+        file.write(f"claims: [{{id: slow, {claim}}}]\n")
     on_hosts(monkeypatch, 2, 10, differing=True)
     assert [one["verdict"] for one in facts()["answers"]] == ["cannot tell", "adopt"]
     assert facts()["across"] == []
     said = " ".join(capsys.readouterr().out.split())
-    assert "The hosts differ: hold on host 1; adopt on host 2." in said
+    assert "the hosts differ. By host: hold on host 1; adopt on host 2." in said
     assert main(["report", "--gate"]) == Exit.OK
+    text = (latest().path / "report.md").read_text()
+    assert "Two is slow.\N{RIGHT DOUBLE QUOTATION MARK} The hosts differ." in text
+    assert "Host 1: reproduced." in text
+    assert "Host 2: contradicted on this machine." in text
+    capsys.readouterr()
+    assert main(["report", "--issue", "model=two"]) == Exit.OK
+    issue = capsys.readouterr().out
+    assert "slower than one" in issue
+    assert "on host 1" in issue
+    assert "processor of h1" in issue
     assert main(["merge", "shards/1", "shards/2", "--gate"]) == Exit.OK
 
 
@@ -292,7 +305,7 @@ def test_half_a_block_is_left_out_and_can_be_completed(
     assert main(["merge", "shards"]) == Exit.OK
     said, merged = capsys.readouterr().out, latest()
     assert blocks(merged) == {1, 2, 4, 6}
-    assert "block 3 left out, because half is missing" in said
+    assert "left out incomplete block 3" in said
     assert "blocks 3, 5 and 7 missing" in said
     assert "run --shard 1/2\n" in said
     assert "Not finished yet: 4 of 7 blocks" in (merged.path / "report.md").read_text()
