@@ -187,8 +187,10 @@ def explain(options: Options) -> Exit:
     now = runs.describe(
         matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
     )
-    plan = runs.planned(now, folder if then.key == now.key else None, start)
-    for line in explained(cell, then, now, folder, plan):
+    shard = folder.plan().shard
+    continued = then.key == now.key and shard is None
+    plan = runs.planned(now, folder if continued else None, start)
+    for line in explained(cell, then, now, folder, plan, shard=shard):
         print(one_line(line))
     return Exit.OK
 

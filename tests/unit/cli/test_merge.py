@@ -459,6 +459,8 @@ def test_the_report_of_a_shard_says_what_it_holds(
     assert facts()["look"] is None
     assert main(["status"]) == Exit.OK
     assert "4 of 4 blocks of shard 1/2 complete" in capsys.readouterr().out
+    assert main(["explain", "model=one"]) == Exit.OK
+    assert "holds only shard 1/2" in capsys.readouterr().out
 
 
 def test_all_shards_together_keep_the_plan(engine: WatchedEngine) -> None:
