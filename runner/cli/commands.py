@@ -187,9 +187,9 @@ def explain(options: Options) -> Exit:
     now = runs.describe(
         matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
     )
-    shard = folder.plan().shard
-    continued = then.key == now.key and shard is None
-    plan = runs.planned(now, folder if continued else None, start)
+    is_same = then.key == now.key
+    shard = folder.plan().shard if is_same else None
+    plan = runs.planned(now, folder if is_same and shard is None else None, start)
     for line in explained(cell, then, now, folder, plan, shard=shard):
         print(one_line(line))
     return Exit.OK
