@@ -106,7 +106,7 @@ class Pipeline:
         self._observer.step(f"run {self._folder.path}")
         self._observer.began(self._matrix)
         seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
-        self._observer.planned(self._plan, len(self._plan.trials) - len(trials), seconds)
+        self._observer.planned(self._plan, len(self._plan.own) - len(trials), seconds)
 
     def _builds(self) -> tuple[Environment | ReadyImage, ...]:
         """Return the environments that have no image yet."""
@@ -268,9 +268,12 @@ class Pipeline:
         return f"{stop.reason} `{logs}` prints its log. Run the same command to resume{more}."
 
     def _look(self) -> None:
-        """If a look is due, judge the results and continue with the plan that follows from it."""
+        """If a look is due, judge the results and continue with the plan that follows from it.
+
+        A shard never looks: all shards of a study keep the same plan.
+        """
         complete = complete_blocks(self._plan, self._results)
-        if not may_change(self._plan, complete, self._goal):
+        if self._plan.shard is not None or not may_change(self._plan, complete, self._goal):
             return
         with signals.deferred():  # an interrupted import of scipy cannot be repeated
             judgement = judge(self._matrix, self._plan, self._results)

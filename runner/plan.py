@@ -148,16 +148,16 @@ def looks_of(matrix: Matrix) -> tuple[int, ...]:
 
 
 def pending(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> tuple[Trial, ...]:
-    """Return the planned trials that need an attempt, in order, each as its next attempt.
+    """Return the trials of a run that need an attempt, in order, each as its next attempt.
 
     These are the trials without an attempt that says something about the cell, and those that the
-    machine disturbed and that were not repeated often enough.
+    machine disturbed and that were not repeated often enough. Other shards execute the others.
     """
     attempts = Attempts(results)
     expected = {cell.id: cell.expect for cell in matrix.cells}
     return tuple(
         attempts.next(trial)
-        for trial in plan.trials
+        for trial in plan.own
         if not _settled(attempts.of(trial), plan.guards, expected.get(trial.cell, Status.OK))
     )
 
@@ -259,6 +259,31 @@ def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:
         if all(one.status is Status.ENGINE_LOST for one in attempts.of(trial))
     )
     return min(waiting, default=plan.blocks + 1) - 1
+
+
+def whole_blocks(matrix: Matrix, plan: Plan, results: Iterable[TrialResult]) -> frozenset[int]:
+    """Return the blocks that are complete, with the repeats of what the machine disturbed."""
+    by_block: dict[int, list[TrialResult]] = {}
+    for result in results:
+        by_block.setdefault(result.trial.block, []).append(result)
+    trials: dict[int, list[Trial]] = {}
+    for trial in plan.trials:
+        trials.setdefault(trial.block, []).append(trial)
+    return frozenset(
+        block
+        for block, known in by_block.items()
+        if block in trials
+        and _is_whole(matrix, replace(plan, trials=tuple(trials[block]), shard=None), known)
+    )
+
+
+def _is_whole(matrix: Matrix, block: Plan, known: Sequence[TrialResult]) -> bool:
+    """Whether a plan of one block needs neither another trial nor a repeat."""
+    attempts = Attempts(known)
+    return all(
+        any(one.status is not Status.ENGINE_LOST for one in attempts.of(trial))
+        for trial in block.trials
+    ) and not to_repeat(matrix, block, known[0].trial.block, known)
 
 
 def estimate(

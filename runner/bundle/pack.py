@@ -87,6 +87,11 @@ def run_to_pack(
             f"another process is executing {folder.path}; wait for it, or name another run."
         )
     run = folder.run()
+    if len(run.machines) > 1:
+        raise BundleError(
+            f"{folder.path} was merged from {len(run.machines)} machines, and a bundle contains "
+            "the run of one machine; name one of the merged runs."
+        )
     start = Start(root=path.parent, reports=reports, matrix=path)
     if changed := _changes(run, matrix, start, path):
         fields = ", ".join(sorted({" ".join(field[:2]) for field in changed}))

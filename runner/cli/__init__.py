@@ -21,6 +21,7 @@ LIGHT = {
     "diff": "runner.cli.diff",
     "list": "runner.cli.cells",
     "logs": "runner.cli.logs",
+    "merge": "runner.cli.merge",
     "report": "runner.cli.report",
     "status": "runner.cli.status",
 }

@@ -26,6 +26,7 @@ VERBS = {
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
     "report": "rebuild the report of a run from its folder",
+    "merge": "join runs of the same plan, such as shards from other machines, into one run",
     "bundle": "pack a run and everything it needs into one file, for machines without a network",
     "replay": "run a bundle again, and check whether its results are reproduced",
     "schema": "print the JSON Schema of matrix.yaml, or of report.json",
@@ -44,8 +45,9 @@ LISTS = {
     "requirements",
     "metrics",
     "files",
+    "runs",
 }
-"""The options that can be repeated."""
+"""The options and words that can be repeated."""
 SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
@@ -82,6 +84,9 @@ class Options(NamedTuple):
     new: bool = False
     blocks: int | None = None
     seed: int | None = None
+    shard: str | None = None
+    runs: tuple[str, ...] = ()
+    into: str | None = None
     until: str | None = None
     budget: float | None = None
     gate: bool = False
@@ -222,7 +227,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     with_matrix += " report bundle schema clean"
     with_matrix += " status logs diff"
     with_reports = "run compare plan prepare list try explain doctor report bundle replay clean"
-    with_reports += " status logs diff"
+    with_reports += " status logs diff merge"
     with_engine = "run compare plan prepare try explain doctor bundle replay clean"
     with_selection = "run lock plan prepare list"
     with_changes = "run lock plan prepare list try explain export doctor"
@@ -238,6 +243,9 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     issue = "print an issue about a cell, for the maintainers of the framework; write no report"
     blocks = "total number of blocks"
     seed = "seed of a new run (default: random)"
+    shard = "execute only shard K of N: whole blocks, for `merge` (default: as a scheduler says)"
+    into = "add to a merged run instead of making a new one"
+    joined = "folder or id of a run, or a folder with runs in it"
     quick = "take a first look: one block, few epochs (`quick:`)"
     first = "id of the cell, as `plan` shows it (default: the first)"
     python = "Python version of the other machine (default: same as here); can be repeated"
@@ -245,6 +253,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("try", "cell", first, metavar="CELL", nargs="?")
     add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
+    add("merge", "runs", joined, metavar="RUN", nargs="+")
     add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
     described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
     add("schema", "of", "what the schema describes (default: matrix)", **described)
@@ -262,6 +271,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add_flag("run plan try explain", "--quick", quick)
     add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
     add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
+    add("run compare plan", "--shard", shard, metavar="K/N", type=_shard)
+    add("merge", "--into", into, metavar="RUN")
     add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
     add("run compare", "--until", until, metavar="GOAL")
@@ -276,7 +287,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         const=1,
     )
     add_flag("run compare", "--keep-going", "continue after a block in which every cell failed")
-    add_flag("run compare report", "--gate", "exit with 4 if the policy says hold")
+    add_flag("run compare report merge", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
     add("logs", "--block", "print the trials of block N", metavar="N", type=_count)
     add_flag("logs", "--all", "print all trials of the cell, with those of the A/A control")
@@ -345,6 +356,15 @@ def _minor(text: str) -> str:
 
 def _count(text: str) -> int:
     return int(_matching(r"0*[1-9][0-9]*", text, "a whole number of at least 1"))
+
+
+def _shard(text: str) -> str:
+    """Return a shard as it is written. Only the commands that use it load what it becomes."""
+    found = _matching(r"[1-9][0-9]{0,5}/[1-9][0-9]{0,5}", text, "a shard such as 2/5")
+    number, of = map(int, found.split("/"))
+    if number > of:
+        raise argparse.ArgumentTypeError(f"expected a shard such as 2/5, not {text!r}")
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -17,6 +17,7 @@ from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
 from runner.cli.progress import Progress
 from runner.cli.report import gated, report
+from runner.cli.shard import chosen
 from runner.cli.study import known_lock, outside_of, the_matrix
 from runner.cli.warnings import warnings
 from runner.engines.caches import KIND as CACHE
@@ -51,10 +52,15 @@ from runner.text import counted, listed, memory, one_line, size
 
 def run(options: Options) -> Exit:
     """Run the matrix: lock, prepare, execute block by block, report."""
+    shard = chosen(options, os.environ)
     matrix = the_matrix(options, asks=True)
     start = replace(_start(options), text=text_of(options.matrix, options.changes))
+    if shard is not None:
+        start = replace(start, shard=shard.held_by(start.blocks or matrix.blocks))
     goal = None if options.until is None else read_goal(options.until, matrix)
     with _engine_for_trials(options) as (engine, observer):
+        if shard is not None:
+            observer.note(f"shard {shard.shard}, chosen by {shard.by}")
         _check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
@@ -96,8 +102,11 @@ def lock(options: Options) -> Exit:
 
 def plan(options: Options) -> Exit:
     """Show what would run, what must be built, and how long it takes."""
+    shard = chosen(options, os.environ)
     matrix, locked = the_matrix(options), known_lock(options)
     planned = make_plan(matrix, options.seed or 0, options.blocks)
+    if shard is not None:
+        planned = replace(planned, shard=shard.held_by(planned.blocks))
     images = engines.images(options.engine, this_host().id)
     found = preview.preview(matrix, planned, locked, images)
     if options.json:
@@ -178,8 +187,10 @@ def explain(options: Options) -> Exit:
     now = runs.describe(
         matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
     )
-    plan = runs.planned(now, folder if then.key == now.key else None, start)
-    for line in explained(cell, then, now, folder, plan):
+    is_same = then.key == now.key
+    shard = folder.plan().shard if is_same else None
+    plan = runs.planned(now, folder if is_same and shard is None else None, start)
+    for line in explained(cell, then, now, folder, plan, shard=shard):
         print(one_line(line))
     return Exit.OK
 

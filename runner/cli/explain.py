@@ -6,7 +6,7 @@ from runner.errors import NothingSelectedError
 from runner.plan import pending
 from runner.records.attempts import Attempts
 from runner.records.environment import EnvironmentRequest
-from runner.records.run import Plan, Run, Trial, TrialResult
+from runner.records.run import Plan, Run, Shard, Trial, TrialResult
 from runner.records.study import Cell, Matrix
 from runner.runs.folder import RunFolder
 from runner.runs.identity import differences, labels, short
@@ -23,13 +23,20 @@ def find_cell(matrix: Matrix, named: str) -> Cell:
     raise NothingSelectedError(f"there is no cell {named!r}{hint}\nthe cells are:{known}")
 
 
-def explain(cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan) -> Iterator[str]:
+def explain(
+    cell: Cell, then: Run, now: Run, folder: RunFolder, plan: Plan, *, shard: Shard | None = None
+) -> Iterator[str]:
     """Yield lines that say whether the run in the folder is resumed, and which trials would run.
 
     ``then`` is the run in the folder and ``now`` the run that would begin. ``plan`` belongs to the
-    one of them that would be executed.
+    one of them that would be executed. The folder may hold only a ``shard``.
     """
     yield cell.id
+    if then.machines or shard is not None:
+        kind = "was merged from other runs" if then.machines else f"holds only shard {shard}"
+        yield f"begins a new run, because {folder.path} {kind}"
+        yield from _trials(cell, now.matrix, plan, ())
+        return
     if then.key == now.key:
         yield (
             f"resumes {folder.path}, unless a base was replaced on the engine: nothing else that "

@@ -14,6 +14,7 @@ EXAMPLES = {
         ("", "run matrix.yaml, or resume its newest unfinished run"),
         ("--lf -x", "only what failed last time, until something fails again"),
         ("--quick -s model=sequential", "a first look at some of the cells"),
+        ("--shard 2/5", "only every 5th block, from block 2 on; `merge` joins the shards"),
         ("--until decided --gate", "add blocks until the answer is clear; 4 means hold"),
     ),
     "plan": (
@@ -72,6 +73,10 @@ EXAMPLES = {
         ("report", "rebuild the report of the newest run"),
         ("report reports/reference/founding", "rebuild that of another run"),
         (f"report --issue {CELL}", "print an issue for the maintainers"),
+    ),
+    "merge": (
+        ("merge shards/", "join all runs below shards/ into a new run, and write its report"),
+        ("merge artifacts/ --into reports/latest", "add their blocks to a merged run"),
     ),
     "bundle": (
         ("bundle", "pack the newest run of matrix.yaml"),

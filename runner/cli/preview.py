@@ -44,15 +44,18 @@ def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | 
             if isinstance(entry, Unsupported)
         },
         to_build=None if images is None else (*unbuilt, *absent),
-        seconds=estimate(matrix, plan.trials, (), len(unbuilt) + len(absent)),
+        seconds=estimate(matrix, plan.own, (), len(unbuilt) + len(absent)),
     )
 
 
 def as_text(found: Preview) -> str:
     """Return the preview for a person. A lock may say anything, also to a terminal."""
     matrix, plan = found.matrix, found.plan
-    cells, trials = counted(len(matrix.cells), "cell"), counted(len(plan.trials), "trial")
-    lines = [f"{matrix.name}: {cells}, {trials} in {counted(plan.blocks, 'block')}"]
+    cells, trials = counted(len(matrix.cells), "cell"), counted(len(plan.own), "trial")
+    blocks = counted(plan.blocks, "block")
+    if plan.shard is not None:
+        blocks = f"shard {plan.shard}, {len(plan.own_blocks)} of {blocks}"
+    lines = [f"{matrix.name}: {cells}, {trials} in {blocks}"]
     for cell in matrix.cells:
         notes = [] if cell.expect is Status.OK else [f"expected: {cell.expect.value}"]
         notes += [] if cell.blocks is None else [f"blocks: {cell.blocks}"]
@@ -109,8 +112,7 @@ def as_json(found: Preview) -> str:
             for cell in found.matrix.cells
         ],
         "trials": [
-            {"id": trial.id, "cell": trial.cell, "block": trial.block}
-            for trial in found.plan.trials
+            {"id": trial.id, "cell": trial.cell, "block": trial.block} for trial in found.plan.own
         ],
         "compare": [
             {"of": pair.of, "against": pair.against, "metrics": pair.metrics}

@@ -89,11 +89,12 @@ class Progress:
 
     def planned(self, plan: Plan, done: int, estimate_s: float | None) -> None:
         """Show how much there is to do."""
-        self._total = len(plan.trials)
+        self._total = len(plan.own)
         self._done = done
-        self._id_width = max((len(_name(trial)) for trial in plan.trials), default=0)
-        text = f"{counted(self._total, 'trial')} in {counted(plan.blocks, 'block')}"
-        if controls := sum(trial.control for trial in plan.trials):
+        self._id_width = max((len(_name(trial)) for trial in plan.own), default=0)
+        blocks = len(plan.own_blocks) if plan.shard else plan.blocks
+        text = f"{counted(self._total, 'trial')} in {counted(blocks, 'block')}"
+        if controls := sum(trial.control for trial in plan.own):
             text += f" ({controls} of them of the A/A control)"
         if done:
             text += f", resuming: {done} already done"

@@ -52,9 +52,10 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def gated(code: Exit, folder: RunFolder) -> Exit:
     """Return 4 if the policy says hold for any candidate, else the given code."""
-    from runner.judge import judge  # noqa: PLC0415 (heavy, and only --gate needs it)
+    from runner.judge import judge, strata_of  # noqa: PLC0415 (heavy, and only --gate needs it)
     from runner.judge.records import Advice  # noqa: PLC0415
 
     stored = folder.stored()
-    decisions = judge(stored.run.matrix, stored.plan, stored.results).decisions
+    strata = strata_of(stored.run, stored.results)
+    decisions = judge(stored.run.matrix, stored.plan, stored.results, strata).decisions
     return Exit.HOLD if any(one.advice is Advice.HOLD for one in decisions) else code

@@ -10,7 +10,7 @@ from runner.cli.stored import the_run
 from runner.errors import Exit, RunFolderError
 from runner.plan import complete_blocks, pending
 from runner.records.attempts import Attempts
-from runner.records.run import Plan, TrialResult
+from runner.records.run import Plan, Run, TrialResult
 from runner.records.study import Matrix
 from runner.runs import registry
 from runner.runs.folder import RunFolder
@@ -25,8 +25,8 @@ def status(options: Options) -> Exit:
     results, refused = folder.checked(run, plan)
     waiting = len(pending(run.matrix, plan, results))
     lines = [
-        f"{folder.path}: {_state(folder, waiting)}",
-        *_progress(plan, results, waiting),
+        f"{folder.path}: {_state(folder, waiting, merged=bool(run.machines))}",
+        *_progress(run, plan, results, waiting),
         *_failing(run.matrix, results),
         *(f"refused: {one.name}: {one.reason}" for one in refused),
         *_last(results, datetime.now(timezone.utc)),
@@ -36,10 +36,12 @@ def status(options: Options) -> Exit:
     return Exit.OK
 
 
-def _state(folder: RunFolder, waiting: int) -> str:
+def _state(folder: RunFolder, waiting: int, *, merged: bool) -> str:
     """Return whether a process executes the run now, and whether anything is left to do."""
     if _is_held(folder):
         return "a process is executing it now"
+    if merged and waiting:
+        return "merged, but some blocks are missing; merge their runs into it"
     return "not running; run the same command to resume it" if waiting else "complete"
 
 
@@ -51,17 +53,22 @@ def _is_held(folder: RunFolder) -> bool:
     return False
 
 
-def _progress(plan: Plan, results: Sequence[TrialResult], waiting: int) -> Iterator[str]:
-    complete = complete_blocks(plan, results)
-    yield f"blocks:  {complete} of {counted(plan.blocks, 'block')} complete"
+def _progress(run: Run, plan: Plan, results: Sequence[TrialResult], waiting: int) -> Iterator[str]:
+    complete, blocks = complete_blocks(plan, results), counted(plan.blocks, "block")
+    if plan.shard is not None or run.machines:  # the first blocks may be missing
+        unfinished = {trial.block for trial in pending(run.matrix, plan, results)}
+        complete = len(plan.own_blocks - unfinished)
+    if plan.shard is not None:
+        blocks = f"{counted(len(plan.own_blocks), 'block')} of shard {plan.shard}"
+    yield f"blocks:  {complete} of {blocks} complete"
     disturbed = sum(one.disturbed is not None for one in results)
     lost = sum(one.is_lost for one in results)
     notes = [
         f"{count} {word}" for count, word in ((disturbed, "disturbed"), (lost, "lost")) if count
     ]
     more = f" ({', '.join(notes)})" if notes else ""
-    trials = counted(len(plan.trials), "trial")
-    yield f"trials:  {len(plan.trials) - waiting} of {trials} done{more}"
+    trials = counted(len(plan.own), "trial")
+    yield f"trials:  {len(plan.own) - waiting} of {trials} done{more}"
 
 
 def _failing(matrix: Matrix, results: Sequence[TrialResult]) -> Iterator[str]:

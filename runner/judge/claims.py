@@ -43,7 +43,13 @@ def judge_claim(samples: Samples, claim: Claim, look: Look) -> JudgedClaim:
         asked = Asked(claim.of, claim.against, metric, named=True)
         compared = measure(samples, asked, look.level)
         verdict, evidence = _of_comparison(claim, compared)
-    return JudgedClaim(claim=claim, verdict=verdict, evidence=evidence, comparison=compared)
+    return JudgedClaim(
+        claim=claim,
+        verdict=verdict,
+        evidence=evidence,
+        comparison=compared,
+        stratum=samples.stratum,
+    )
 
 
 def _of_status(samples: Samples, claim: Claim) -> Ruling:

@@ -41,7 +41,8 @@ class Asked:
 
 def compare(samples: Samples, look: Look) -> tuple[Comparison, ...]:
     """Make all comparisons of a run: the named ones in their order, then the screening."""
-    return (*_with_holm(samples, look), *_screening(samples, look))
+    found = [measure(samples, one, look.level) for one in named(samples.matrix)]
+    return (*with_holm(found, look), *_screening(samples, look))
 
 
 def named(matrix: Matrix) -> list[Asked]:
@@ -71,9 +72,8 @@ def _screened(matrix: Matrix) -> list[Asked]:
     ]
 
 
-def _with_holm(samples: Samples, look: Look) -> Iterator[Comparison]:
-    """Make the named comparisons, and withdraw differences that are only one among many."""
-    found = [measure(samples, one, look.level) for one in named(samples.matrix)]
+def with_holm(found: Sequence[Comparison], look: Look) -> Iterator[Comparison]:
+    """Yield named comparisons, without the differences that are only one among many."""
     adjusted = statistics.holm([one.estimate.p if one.estimate else 1.0 for one in found])
     for one, p in zip(found, adjusted, strict=True):
         yield one if p < 1 - look.level else _withdrawn(one, f"{len(found)} named comparisons")
@@ -166,6 +166,7 @@ def _draft(samples: Samples, asked: Asked, level: float, *, control: bool = Fals
         verdict=Verdict.NO_COMPARISON,
         reason="",
         changes={},
+        stratum=samples.stratum,
     )
     if isinstance(judged, str):
         return replace(draft, reason=judged)
@@ -199,8 +200,9 @@ def _draft(samples: Samples, asked: Asked, level: float, *, control: bool = Fals
     elif not theirs:
         reason = _missing(samples, asked.against, against)
     elif n < FEWEST_BLOCKS:
-        reason = f"{n} of the {FEWEST_BLOCKS} blocks that a comparison needs; add blocks with "
-        reason += "--blocks"
+        where = " on each host" if samples.stratum else ""
+        reason = f"{n} of the {FEWEST_BLOCKS} blocks that a comparison needs{where}; add blocks "
+        reason += "with --blocks"
     elif estimate is None:
         reason = "the numbers are too large for arithmetic"
     else:

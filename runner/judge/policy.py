@@ -57,6 +57,7 @@ def _broken(samples: Samples, of: Cell, against: Cell) -> JudgedLimit | None:
         against=against.id,
         advice=Advice.HOLD if failed == len(ours) else Advice.CANNOT_TELL,
         reason=f"{failed} of {len(ours)} trials did not end ok, but the baseline runs",
+        stratum=samples.stratum,
     )
 
 
@@ -81,6 +82,7 @@ def _judged(samples: Samples, limit: PolicyLimit, compared: Comparison) -> Judge
         reason=reason,
         comparison=compared,
         bound=bound,
+        stratum=samples.stratum,
     )
 
 

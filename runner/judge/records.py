@@ -5,10 +5,10 @@ sign. On the scale of differences, they are in the metric's unit.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-from runner.records.run import Plan
+from runner.records.run import Machine, Plan
 from runner.records.study import Claim, Metric, PolicyLimit, Scale
 
 
@@ -43,6 +43,23 @@ DECIDED = frozenset({Verdict.LOWER, Verdict.HIGHER, Verdict.EQUIVALENT})
 
 FEWEST_BLOCKS = 5
 """With fewer common blocks, or fewer trials on a side, nothing is compared."""
+
+FEWEST_HOSTS = 3
+"""With fewer hosts, nothing is said across hosts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """A host with one engine and one processor, which is judged by itself.
+
+    ``machine`` has the blocks of the stratum. The processor is that of its trials; ``None`` if all
+    trials of a run are one stratum, whatever they report.
+    """
+
+    name: str
+    host: int
+    machine: Machine
+    processor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +131,7 @@ class Comparison:
     ``named`` comparisons were named before the run, the others are screened. ``measured`` is the
     metric of the numbers: it differs from ``metric`` if CPU time replaces wall time. ``changes``
     holds the change in each block, ``old`` and ``new`` are the medians of the compared numbers of
-    ``against`` and ``of``.
+    ``against`` and ``of``. ``stratum`` is the name of its stratum if the run has several.
     """
 
     of: str
@@ -133,6 +150,7 @@ class Comparison:
     negligible: bool = False
     outlier_sensitive: bool = False
     forecast: Forecast | None = None
+    stratum: str = ""
 
     @property
     def scale(self) -> Scale:
@@ -168,6 +186,7 @@ class JudgedClaim:
     verdict: ClaimVerdict
     evidence: tuple[str, ...]
     comparison: Comparison | None = None
+    stratum: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,15 +203,20 @@ class JudgedLimit:
     reason: str
     comparison: Comparison | None = None
     bound: float | None = None
+    stratum: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the policy says of one candidate, such as ``tensorflow=2.0.0``."""
+    """What the policy says of one candidate, such as ``tensorflow=2.0.0``.
+
+    It must hold on every stratum. ``advices`` has the advice of each, if there are several.
+    """
 
     candidate: str
     advice: Advice
     limits: tuple[JudgedLimit, ...]
+    advices: Mapping[str, Advice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,8 +259,21 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcrossHosts:
+    """A comparison whose changes are the means of hosts, by number: so many ``of`` all hosts."""
+
+    comparison: Comparison
+    hosts: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """All verdicts of a run at its latest look; ``look`` is ``None`` before the first."""
+    """All verdicts of a run at its latest look; ``look`` is ``None`` before the first.
+
+    Of a run with several strata, comparisons, checks and claims are those of each stratum, and
+    ``strata`` has their disturbances by name; ``disturbance`` counts the trials of all.
+    """
 
     look: Look | None
     next_look: int | None
@@ -247,6 +284,12 @@ class Judgement:
     decisions: tuple[Decision, ...]
     disturbance: Disturbance
     divergences: tuple[Divergence, ...]
+    strata: Mapping[str, Disturbance] = field(default_factory=dict)
+    across: tuple[AcrossHosts, ...] = ()
+
+    def disturbance_of(self, stratum: str) -> Disturbance:
+        """Return how the machine disturbed the trials of a stratum."""
+        return self.strata.get(stratum, self.disturbance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Samples:
     results: Mapping[tuple[str, bool], tuple[TrialResult, ...]]
     """By cell and whether it is the control, in the order of the blocks."""
     disturbance: Disturbance
+    stratum: str = ""
     known: dict[tuple[str, bool, Metric], Numbers] = field(default_factory=dict)
     """What ``numbers`` has returned, since the baseline is compared with every cell."""
 
@@ -51,7 +52,9 @@ class Samples:
         return self.known[key]
 
 
-def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int) -> Samples:
+def gather(
+    matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: int, stratum: str = ""
+) -> Samples:
     """Return the results of the first ``blocks`` blocks that say something about their cell."""
     planned = {trial.slot for trial in plan.trials if trial.block <= blocks}
     expected = {cell.id: cell.expect for cell in matrix.cells}
@@ -62,7 +65,7 @@ def gather(matrix: Matrix, plan: Plan, results: Iterable[TrialResult], blocks: i
         if one.says_something(expected.get(one.trial.cell, Status.OK)):
             grouped.setdefault((one.trial.cell, one.trial.control), []).append(one)
     by_cell = {key: tuple(found) for key, found in grouped.items()}
-    return Samples(matrix, by_cell, _disturbance(plan, known, counting))
+    return Samples(matrix, by_cell, _disturbance(plan, known, counting), stratum)
 
 
 def _disturbance(

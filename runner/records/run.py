@@ -51,12 +51,33 @@ class Guards(Record):
     most_disturbed: float = 0.3
 
 
+@dataclass(frozen=True, slots=True)
+class Shard(Record):
+    """The share of a plan that one of several runs executes: every ``of``-th block, written 2/5."""
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the number is between 1 and ``of``."""
+        if not 1 <= self.number <= self.of:
+            raise ValueError(f"there is no shard {self}")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def holds(self, block: int) -> bool:
+        """Whether the block is one of the shard."""
+        return (block - self.number) % self.of == 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Record):
     """The ordered trials of a run.
 
     ``looks`` are the numbers of complete blocks after which verdicts are read. ``left`` maps each
-    decided cell that left the plan to its last block.
+    decided cell that left the plan to its last block. A run with a ``shard`` executes only the
+    blocks of the shard; the plan is whole all the same.
     """
 
     format: int = FORMAT
@@ -66,6 +87,18 @@ class Plan(Record):
     looks: tuple[int, ...] = ()
     guards: Guards = Guards()
     left: Mapping[str, int] = field(default_factory=dict)
+    shard: Shard | None = None
+
+    @property
+    def own(self) -> tuple[Trial, ...]:
+        """The trials that the run executes: those of its shard, or else all."""
+        shard = self.shard
+        return tuple(one for one in self.trials if shard is None or shard.holds(one.block))
+
+    @property
+    def own_blocks(self) -> frozenset[int]:
+        """The blocks of these trials."""
+        return frozenset(one.block for one in self.own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +249,25 @@ class Host(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Machine(Record):
+    """A machine that executed ``blocks`` of a merged run, with what its own run knew about it.
+
+    ``key`` is the key of that run.
+    """
+
+    key: str
+    host: Host
+    engine: EngineFacts
+    bases: Mapping[str, Base]
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Record):
-    """What is known when a run begins. Two runs with the same ``key`` can be continued as one."""
+    """What is known when a run begins. Two runs with the same ``key`` can be continued as one.
+
+    A merged run has ``machines``. Its own host, engine and bases are those of the first of them.
+    """
 
     format: int = FORMAT
     id: str
@@ -241,6 +291,8 @@ class Run(Record):
     """What its images are built on, by ``Environment.base_key``; empty before format 7."""
     bundle: str | None = None
     """The digest of the bundle that is replayed."""
+    machines: tuple[Machine, ...] = ()
+    """Where the blocks of a merged run were executed, each block on one machine."""
 
     @property
     def input_digests(self) -> Mapping[str, str]:
@@ -255,8 +307,9 @@ class Start:
     """How the user wants a run to start.
 
     ``root`` is the folder of the matrix, and ``matrix`` is its file, if there is one. The run
-    folder keeps its ``text``. Without ``seed`` the run chooses one, and without ``blocks`` the
-    matrix decides. A replay never continues a run that has another seed.
+    folder keeps its ``text``. Without ``seed`` the run chooses one, or takes one that all shards of
+    its study have in common. Without ``blocks`` the matrix decides. Neither a replay nor a shard
+    continues a run that has another seed.
     """
 
     root: Path
@@ -264,6 +317,7 @@ class Start:
     new: bool = False
     blocks: int | None = None
     seed: int | None = None
+    shard: Shard | None = None
     replay: bool = False
     matrix: Path | None = None
     text: str | None = None

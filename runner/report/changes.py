@@ -35,9 +35,15 @@ class Change:
     judged: JudgedLimit | None = None
 
     @property
-    def key(self) -> tuple[str, str, Metric | None]:
-        """The two cells and the metric."""
-        return self.of.id, self.against.id, self.metric
+    def key(self) -> tuple[str, str, str, Metric | None]:
+        """The two cells, the stratum and the metric."""
+        return self.of.id, self.against.id, self.stratum, self.metric
+
+    @property
+    def stratum(self) -> str:
+        """The name of the host that it was judged on, if the run has several."""
+        known = self.comparison or self.judged
+        return known.stratum if known else ""
 
     @property
     def coming(self) -> Coordinates:
@@ -137,10 +143,10 @@ def asked(evidence: Evidence) -> tuple[Change, ...]:
         return tuple(_so_far(evidence))
     limits = [_limited(evidence, one) for one in _limits(evidence)]
     known = {one.key for one in limits}
-    broken = {one.key[:2] for one in limits if one.metric is None}
+    broken = {one.key[:3] for one in limits if one.metric is None}
     named = [change(evidence, one) for one in evidence.judgement.comparisons if one.named]
     others = [one for one in named if one.key not in known]
-    return (*limits, *(one for one in others if one.is_answered or one.key[:2] not in broken))
+    return (*limits, *(one for one in others if one.is_answered or one.key[:3] not in broken))
 
 
 def change(evidence: Evidence, compared: Comparison) -> Change:
@@ -154,7 +160,7 @@ def change(evidence: Evidence, compared: Comparison) -> Change:
 
 def _medians(evidence: Evidence, compared: Comparison) -> tuple[float | None, float | None]:
     """Return the compared medians; if nothing could be compared, those of all trials."""
-    if compared.usable is not None or compared.measured != compared.metric:
+    if compared.usable is not None or compared.measured != compared.metric or compared.stratum:
         return compared.old, compared.new
     ids = compared.against, compared.of
     old, new = (evidence.summaries[cell, compared.metric.name].median for cell in ids)

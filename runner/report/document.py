@@ -32,6 +32,40 @@ class RunFacts(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts(Record):
+    """A host that executed blocks, and is judged by itself."""
+
+    name: str
+    id: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    engine: str
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcrossFacts(Record):
+    """A comparison across hosts: the mean of their mean changes, with a t interval over hosts.
+
+    ``hosts`` has the mean change of each host, by its number.
+    """
+
+    cell: str
+    against: str
+    metric: str
+    scale: str
+    change: float
+    low: float
+    high: float
+    level: float
+    n: int
+    verdict: str
+    hosts: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookFacts(Record):
     """The look at which the verdicts were read."""
 
@@ -91,11 +125,12 @@ class ChangeFacts(Record):
     ``old`` and ``new`` are medians, ``low`` and ``high`` the ends of the interval. ``judged_by`` is
     the metric that was compared. ``blocks`` has the change in each block, if it is paired.
     ``named`` changes were named before the run; the others are a screening. ``limit`` is that of
-    the policy, on the scale of the change.
+    the policy, on the scale of the change. ``host`` names the host that it was judged on.
     """
 
     cell: str
     against: str
+    host: str
     metric: str
     judged_by: str
     named: bool
@@ -155,6 +190,7 @@ class TrialFacts(Record):
     id: str
     cell: str
     block: int
+    host: str
     attempt: int
     control: bool
     counts: bool
@@ -174,11 +210,13 @@ class ReportDocument(Record):
     title: str
     question: str
     run: RunFacts
+    hosts: tuple[HostFacts, ...]
     look: LookFacts | None
     exploring: ExploringFacts
     metrics: tuple[MetricFacts, ...]
     answers: tuple[AnswerFacts, ...]
     changes: tuple[ChangeFacts, ...]
+    across: tuple[AcrossFacts, ...]
     cells: tuple[CellFacts, ...]
     environments: tuple[EnvironmentFacts, ...]
     trials: tuple[TrialFacts, ...]

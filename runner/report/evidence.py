@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.judge import judge
-from runner.judge.records import Comparison, Judgement
+from runner.judge import judge, strata_of
+from runner.judge.records import Comparison, Judgement, Stratum
 from runner.records.attempts import Attempts
 from runner.records.environment import Environment, EnvironmentRequest, Image
 from runner.records.run import Host, Plan, Reading, Run, TrialResult
@@ -37,6 +37,8 @@ class Evidence:
     planned: Mapping[str, int]
     logs: Mapping[str, str]
     judgement: Judgement
+    strata: tuple[Stratum, ...]
+    """The machines that are judged separately: one unless the run was merged."""
     every: tuple[TrialResult, ...]
     """Every attempt, also of the control, in order of its start."""
     lost: tuple[TrialResult, ...]
@@ -109,6 +111,7 @@ class Evidence:
 def gather(stored: StoredRun) -> Evidence:
     """Sort a stored run."""
     run, plan = stored.run, stored.plan
+    strata = strata_of(run, stored.results)
     planned = {trial.slot for trial in plan.trials if not trial.control}
     trials = Counter(cell for cell, _, _ in planned)
     results = [one for one in stored.results if one.trial.slot in planned]
@@ -125,7 +128,8 @@ def gather(stored: StoredRun) -> Evidence:
         summaries={(one.cell, one.metric): one for one in summarise(run.matrix, results)},
         planned=trials,
         logs=stored.logs,
-        judgement=judge(run.matrix, plan, stored.results),
+        judgement=judge(run.matrix, plan, stored.results, strata),
+        strata=strata,
         done=_done(plan, stored.results),
         every=stored.results,
         lost=tuple(one for one in stored.results if one.status is Status.ENGINE_LOST),

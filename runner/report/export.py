@@ -5,10 +5,11 @@ import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from xml.etree import ElementTree as ET
 
 from runner.judge.estimate import quantiles
-from runner.judge.records import Advice
+from runner.judge.records import Advice, Stratum
 from runner.records import as_id, shown
 from runner.records.attempts import Attempts
 from runner.records.environment import EnvironmentRequest
@@ -17,11 +18,13 @@ from runner.records.study import Cell, Scale
 from runner.report import words
 from runner.report.changes import Change, asked, by_candidate, change
 from runner.report.document import (
+    AcrossFacts,
     AnswerFacts,
     CellFacts,
     ChangeFacts,
     EnvironmentFacts,
     ExploringFacts,
+    HostFacts,
     LookFacts,
     MetricFacts,
     NumberFacts,
@@ -84,6 +87,7 @@ def document(evidence: Evidence, view: ReportView) -> ReportDocument:
         title=view.title,
         question=view.question,
         run=_run(evidence),
+        hosts=tuple(_host(evidence, one) for one in evidence.strata),
         look=None
         if look is None
         else LookFacts(number=look.number, of=look.of, blocks=look.blocks, level=look.level),
@@ -99,6 +103,7 @@ def document(evidence: Evidence, view: ReportView) -> ReportDocument:
             for some, said in zip(by_candidate(changes), answer.statements, strict=False)
         ),
         changes=tuple(_changes(evidence, changes)),
+        across=tuple(_across(evidence)),
         cells=tuple(_cell(evidence, one, list(environments)) for one in evidence.cells),
         environments=tuple(_environments(evidence)),
         trials=tuple(_trials(evidence)),
@@ -121,6 +126,21 @@ def _run(evidence: Evidence) -> RunFacts:
         trials=len(plan.trials),
         done=len(evidence.done),
         quick=run.matrix.is_quick,
+    )
+
+
+def _host(evidence: Evidence, stratum: Stratum) -> HostFacts:
+    engine = stratum.machine.engine
+    host = evidence.machine if len(evidence.strata) == 1 else stratum.machine.host
+    return HostFacts(
+        name=stratum.name,
+        id=engine.machine or host.id,
+        processor=stratum.processor or host.cpu_model,
+        cores=host.cores,
+        memory_bytes=host.memory_bytes,
+        system=host.system,
+        engine=f"{engine.name} {engine.version}",
+        blocks=stratum.machine.blocks,
     )
 
 
@@ -162,15 +182,11 @@ def _change(evidence: Evidence, one: Change, *, named: bool) -> ChangeFacts:
     estimate = compared.usable if compared else None
     reason = compared.reason if compared else "not judged yet"
     scale = measured.scale if measured else Scale.RATIO
-
-    def share(number: float) -> float:
-        if scale is Scale.DIFFERENCE:
-            return number
-        return math.expm1(min(number, 700.0))  # beyond, it is too large for a number
-
+    share = partial(_share, scale)
     return ChangeFacts(
         cell=one.of.id,
         against=one.against.id,
+        host=one.stratum or evidence.strata[0].name,
         metric=metric.name if metric else "",
         judged_by=measured.name if measured else "",
         named=named,
@@ -189,6 +205,34 @@ def _change(evidence: Evidence, one: Change, *, named: bool) -> ChangeFacts:
         if compared and named
         else {},
     )
+
+
+def _share(scale: Scale, number: float) -> float:
+    """Return a change as report.json writes it."""
+    if scale is Scale.DIFFERENCE:
+        return number
+    return math.expm1(min(number, 700.0))  # beyond, it is too large for a number
+
+
+def _across(evidence: Evidence) -> Iterator[AcrossFacts]:
+    for one in evidence.judgement.across:
+        compared, estimate = one.comparison, one.comparison.estimate
+        if estimate is None:
+            continue
+        share = partial(_share, compared.scale)
+        yield AcrossFacts(
+            cell=compared.of,
+            against=compared.against,
+            metric=compared.metric.name,
+            scale=compared.scale.value,
+            change=share(estimate.mean),
+            low=share(estimate.low),
+            high=share(estimate.high),
+            level=estimate.level,
+            n=estimate.n,
+            verdict=words.verdict(evidence, compared),
+            hosts={host: share(number) for host, number in compared.changes.items()},
+        )
 
 
 def _limit(one: Change, scale: Scale) -> float | None:
@@ -237,11 +281,13 @@ def _trials(evidence: Evidence) -> Iterator[TrialFacts]:
     planned = {trial.slot for trial in evidence.plan.trials}
     known = (one for one in evidence.every if one.trial.slot in planned)
     counting = {one.trial.id for one in Attempts(known).counting()}
+    hosts = {block: one.name for one in evidence.strata for block in one.machine.blocks}
     for one in evidence.every:
-        yield _trial(evidence, one, counts=one.trial.id in counting and not one.is_lost)
+        counts = one.trial.id in counting and not one.is_lost
+        yield _trial(evidence, one, hosts.get(one.trial.block, ""), counts=counts)
 
 
-def _trial(evidence: Evidence, one: TrialResult, *, counts: bool) -> TrialFacts:
+def _trial(evidence: Evidence, one: TrialResult, host: str, *, counts: bool) -> TrialFacts:
     numbers = {
         metric.name: number
         for metric in evidence.run.matrix.metrics
@@ -251,6 +297,7 @@ def _trial(evidence: Evidence, one: TrialResult, *, counts: bool) -> TrialFacts:
         id=one.trial.id,
         cell=one.trial.cell,
         block=one.trial.block,
+        host=host,
         attempt=one.trial.attempt,
         control=one.trial.control,
         counts=counts,
@@ -269,7 +316,18 @@ def _trial(evidence: Evidence, one: TrialResult, *, counts: bool) -> TrialFacts:
 def changes_csv(document: ReportDocument) -> str:
     """Return report.csv: one line for each change."""
     columns = [
-        *("cell", "against", "metric", "judged_by", "named", "scale", "old", "new", "change"),
+        *(
+            "cell",
+            "against",
+            "host",
+            "metric",
+            "judged_by",
+            "named",
+            "scale",
+            "old",
+            "new",
+            "change",
+        ),
         *("low", "high", "level", "n", "limit", "verdict", "reason"),
     ]
     rows = ([getattr(one, column) for column in columns] for one in document.changes)
@@ -284,7 +342,17 @@ def results_csv(document: ReportDocument) -> str:
     axes = list(dict.fromkeys(axis for cell in document.cells for axis in cell.values))
     values = {cell.id: cell.values for cell in document.cells}
     metrics = [metric.name for metric in document.metrics]
-    own = ("block", "attempt", "control", "counts", "status", "reason", "disturbed", "started")
+    own = (
+        "block",
+        "host",
+        "attempt",
+        "control",
+        "counts",
+        "status",
+        "reason",
+        "disturbed",
+        "started",
+    )
     rows = (
         [
             *(values.get(one.cell, {}).get(axis) for axis in axes),
@@ -356,7 +424,8 @@ def _ended(suite: ET.Element, evidence: Evidence, cell: Cell) -> None:
 
 def _judged(suite: ET.Element, evidence: Evidence, one: Change) -> None:
     title = one.metric.title if one.metric else ""
-    name = _plain(f"{title}: {one.of.id} against {one.against.id}")
+    where = f" on {one.stratum}" if one.stratum else ""
+    name = _plain(f"{title}: {one.of.id} against {one.against.id}{where}")
     case = ET.SubElement(suite, "testcase", classname="changes", name=name)
     verdict = words.verdict_of(evidence, one.judged, one.comparison)
     effect = (

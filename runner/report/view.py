@@ -61,6 +61,9 @@ def _compared(evidence: Evidence) -> str:
             listed = f"{len(values)} values from {values[0]} to {values[-1]}"
         axes.append(f"{axis.name} ({listed})")
     of = f" of {' and '.join(axes)}" if axes else ""
+    if len(evidence.strata) > 1:
+        hosts = counted(len({one.host for one in evidence.strata}), "host")
+        return f"{counted(len(cells), 'cell')}{of}, compared on {hosts}, each judged by itself."
     return (
         f"{counted(len(cells), 'cell')}{of}, compared on one host: {machine.cpu_model}, "
         f"{counted(machine.cores, 'core')}, {memory(machine.memory_bytes)} of memory, "
@@ -82,7 +85,12 @@ def _meanings(evidence: Evidence) -> Iterator[str]:
 
 def _progress(evidence: Evidence) -> str:
     """Say how far the run is."""
-    planned, done = {trial.slot for trial in evidence.plan.trials}, evidence.done
+    plan = evidence.plan
+    planned, done = {trial.slot for trial in plan.own}, evidence.done
+    share = ""
+    if plan.shard is not None:
+        some = f"{len(plan.own_blocks)} of the {counted(plan.blocks, 'block')}"
+        share = f"This is shard {plan.shard}, which holds {some} of the study. "
     blocks = {block for _, block, _ in planned}
     unfinished = {block for _, block, _ in planned - done}
     trials = f"{len(done):,} of {counted(len(planned), 'trial')} done"
@@ -95,7 +103,7 @@ def _progress(evidence: Evidence) -> str:
         )
     else:
         progress = f"Finished: {counted(len(blocks), 'block')}, {trials}"
-    return progress
+    return share + progress
 
 
 def _quick(evidence: Evidence) -> Iterator[str]:

@@ -381,7 +381,7 @@ def replaced(evidence: Evidence, comparison: Comparison | None) -> str:
     """Say which quantity a metric was judged by, and why; nothing if by its own."""
     if comparison is None or comparison.measured == comparison.metric:
         return ""
-    state = evidence.judgement.disturbance
+    state = evidence.judgement.disturbance_of(comparison.stratum)
     return (
         f"{comparison.metric.title} is judged by {comparison.measured.title}, because "
         f"{state.stayed} of {counted(state.trials, 'trial')} stayed disturbed."

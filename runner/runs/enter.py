@@ -160,13 +160,13 @@ def _kept(asked: Matrix, matrix: Matrix, plan: Plan, start: Start) -> Iterator[s
 def _same(run: Run, start: Start, note: Note) -> Run | None:
     """Return the newest run with the same key, and note the runs that cannot be read.
 
-    A replay does not continue a run with another seed.
+    A shard continues only that shard. Neither it nor a replay continues a run with another seed.
     """
-    seed = start.seed if start.replay else None
+    seed = _seed(run, start) if start.replay or start.shard else None
     for folder in run_folders(start.reports):
         try:
             earlier = folder.run()
-            if earlier.key == run.key and seed in {None, folder.plan().seed}:
+            if earlier.key == run.key and _is_continued(folder.plan(), seed, start):
                 if not (edited := folder.edited()):
                     return earlier
                 note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
@@ -175,11 +175,25 @@ def _same(run: Run, start: Start, note: Note) -> Run | None:
     return None
 
 
+def _is_continued(plan: Plan, seed: int | None, start: Start) -> bool:
+    return plan.shard == start.shard and seed in {None, plan.seed}
+
+
+def _seed(run: Run, start: Start) -> int | None:
+    """Return the seed that was asked for, or the one that all shards have; else None."""
+    if start.seed is None and start.shard is not None:
+        return identity.common_seed(run)
+    return start.seed
+
+
 def planned(run: Run, folder: RunFolder | None, start: Start) -> Plan:
     """Plan the run. One that continues in ``folder`` keeps its seed and never loses a block."""
     blocks = run.matrix.blocks if start.blocks is None else start.blocks
     if folder is not None:
         earlier = folder.plan()
-        return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
-    seed = int.from_bytes(os.urandom(4), "big") if start.seed is None else start.seed
-    return make_plan(run.matrix, seed, blocks)
+        plan = make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
+    else:
+        seed = _seed(run, start)
+        seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+        plan = make_plan(run.matrix, seed, blocks)
+    return replace(plan, shard=start.shard)

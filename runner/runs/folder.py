@@ -176,6 +176,16 @@ class RunFolder:
         The disk or somebody else changed them, since we never write half a file. Their trials count
         as not executed. A refused result has its new name.
         """
+        results, refused = self.sound(run, plan)
+        return results, tuple(map(self._set_aside, refused))
+
+    def _set_aside(self, refused: Refused) -> Refused:
+        path = self._folder("trials") / refused.name
+        with disk(path):
+            return replace(refused, name=path.replace(path.with_name(f"{path.name}.damaged")).name)
+
+    def sound(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+        """Read the results of a run that count, and which do not count or are damaged."""
         wanted = expected(run, plan, {one.id for one in self.images()})
         results: list[TrialResult] = []
         refused: list[Refused] = []
@@ -186,11 +196,15 @@ class RunFolder:
                 found = Refused(path.name, "it is damaged")
             if isinstance(found, TrialResult):
                 results.append(found)
-                continue
-            with disk(path):
-                aside = path.replace(path.with_name(f"{path.name}.damaged"))
-            refused.append(replace(found, name=aside.name))
+            else:
+                refused.append(found)
         return _by_start(results), tuple(refused)
+
+    def remove_result(self, trial: str) -> None:
+        """Remove a result; its log stays."""
+        path = self._folder("trials") / f"{file_name(trial)}.json"
+        with disk(path):
+            path.unlink(missing_ok=True)
 
     def edited(self) -> tuple[str, ...]:
         """Return the names of the files, except results, that were edited after they were saved."""
@@ -246,6 +260,8 @@ class RunFolder:
         plan, plan_edited = files.examine(self.path / FILES[Plan], Plan)
         images, images_edited = self._examined_images()
         results, refused = self._checked(expected(run, plan, {one.id for one in images}))
+        if run.machines:  # several machines executed blocks at the same time
+            results = tuple(sorted(results, key=lambda one: one.trial.block))
         edited = {Run: run_edited, Plan: plan_edited, Images: images_edited}
         return StoredRun(
             run=run,

@@ -2,7 +2,8 @@
 
 The key covers everything that can change a measurement: cells with their parameters and limits,
 environments, their bases, the script, data files, our own files in the container, the host and the
-engine. Claims, policy, expected statuses and the number of blocks are not part of it.
+engine. Claims, policy, expected statuses and the number of blocks are not part of it. Runs of one
+study on several machines differ only in their machines: the host, the engine and the bases.
 """
 
 from collections.abc import Mapping
@@ -23,13 +24,37 @@ from runner.system.stored import leaves
 
 def key(run: Run) -> str:
     """Return the digest of everything that can change a measurement."""
-    return digest.of_content(_fields(run))
+    return digest.of_content({**_study(run), **_machine(run)})
 
 
-def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | None, str | None]]:
-    """Return both values of each field that differs, by its path; None for a missing field."""
+def study_key(run: Run) -> str:
+    """Return the digest of everything but the machine: the same on every host."""
+    return digest.of_content(_study(run))
+
+
+def common_seed(run: Run) -> int:
+    """Return the seed of 32 bits that runs of this study have on every host."""
+    return int(digest.of_content(["seed", study_key(run)])[:8], 16)
+
+
+Differences = Mapping[tuple[str, ...], tuple[str | None, str | None]]
+"""Both values of each field that differs, by its path; None for a missing field."""
+
+
+def differences(then: Run, now: Run) -> Differences:
+    """Return what differs between two runs in what the key covers."""
+    before, after = ({**_study(run), **_machine(run)} for run in (then, now))
+    return _differing(before, after)
+
+
+def differences_of_studies(then: Run, now: Run) -> Differences:
+    """Return the differences between two runs, apart from their machines."""
+    return _differing(_study(then), _study(now))
+
+
+def _differing(then: Mapping[str, object], now: Mapping[str, object]) -> Differences:
     before, after = (
-        {path: shown(value) for path, value in leaves(_fields(run))} for run in (then, now)
+        {path: shown(value) for path, value in leaves(fields)} for fields in (then, now)
     )
     return {
         path: (before.get(path), after.get(path))
@@ -38,8 +63,8 @@ def differences(then: Run, now: Run) -> Mapping[tuple[str, ...], tuple[str | Non
     }
 
 
-def _fields(run: Run) -> Mapping[str, object]:
-    """Return the fields that the key covers, with names for people."""
+def _study(run: Run) -> Mapping[str, object]:
+    """Return the fields that the key covers and that no machine changes, with names for people."""
     matrix, named = run.matrix, labels(run.lock)
     return {
         "name": matrix.name,
@@ -58,12 +83,18 @@ def _fields(run: Run) -> Mapping[str, object]:
         "environments": {named[entry.request]: _environment(entry) for entry in run.lock.entries},
         **_experiment(run),
         "matrix-runner": dict(run.own_digests),
+        "base": matrix.base,
+        **({"bundle": run.bundle} if run.bundle else {}),
+    }
+
+
+def _machine(run: Run) -> Mapping[str, object]:
+    """Return the fields that the key covers and that depend on the machine."""
+    return {
         "host": run.host.id,
         "engine": _engine(run.engine),
         **({"engine's machine": run.engine.machine} if run.engine.machine else {}),
-        "base": matrix.base,
         "bases": {python: base.digest for python, base in run.bases.items()},
-        **({"bundle": run.bundle} if run.bundle else {}),
     }
 
 

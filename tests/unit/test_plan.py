@@ -21,12 +21,13 @@ from runner.plan import (
     pending,
     quick,
     to_repeat,
+    whole_blocks,
     why_stop,
 )
 from runner.plan import select as select_cells
 from runner.records import Scalar
 from runner.records.environment import EnvironmentRequest, Requirement
-from runner.records.run import Plan, Trial, TrialResult
+from runner.records.run import Plan, Shard, Trial, TrialResult
 from runner.records.study import Axis, AxisKind, Cell, Experiment, Limits, Matrix, Status
 
 VERSIONS = ("1.15.0", "2.0.0", "2.10.1")
@@ -382,3 +383,32 @@ def test_a_command_stops_if_trials_fail(statuses: str, rule: StopRule, reason: s
     if stop is not None:
         assert stop.reason.startswith(str(reason))
         assert stop.cell == executed[-1].trial.cell
+
+
+# --- shards --------------------------------------------------------------------------------------
+
+
+def test_a_shard_executes_only_its_blocks_of_the_whole_plan() -> None:
+    """The order and the seeds of a block do not depend on the shard."""
+    plan = make_plan(MATRIX, seed=1)
+    shard = replace(plan, shard=Shard(2, 3))
+    waiting = pending(MATRIX, shard, ())
+    assert {trial.block for trial in waiting} == shard.own_blocks == {2, 5}
+    assert waiting == tuple(trial for trial in plan.trials if trial.block in {2, 5})
+
+
+def test_a_block_is_whole_if_nothing_of_it_is_missing_or_will_be_repeated() -> None:
+    """A lost trial is missing; a disturbed one is repeated first."""
+    plan = make_plan(MATRIX, seed=1, blocks=4)
+    results = [make_result(trial) for trial in plan.trials]
+    assert whole_blocks(MATRIX, plan, results) == {1, 2, 3, 4}
+    first = {one.trial.block: at for at, one in reversed(list(enumerate(results)))}
+    changed = [*results]
+    changed[first[2]] = replace(results[first[2]], status=Status.ENGINE_LOST)
+    changed[first[3]] = replace(results[first[3]], disturbed="other processes took the core")
+    changed[first[4]] = replace(results[first[4]], status=Status.FAILED)
+    assert whole_blocks(MATRIX, plan, changed[1:]) == {4}
+    assert whole_blocks(MATRIX, plan, changed) == {1, 4}
+    again = replace(results[first[3]].trial, attempt=2)
+    assert whole_blocks(MATRIX, plan, [*changed, make_result(again)]) == {1, 3, 4}
+    assert whole_blocks(MATRIX, replace(plan, shard=Shard(1, 2)), results) == {1, 2, 3, 4}

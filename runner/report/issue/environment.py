@@ -115,11 +115,19 @@ def _also_different(evidence: Evidence, subject: Subject) -> Iterator[str]:
 
 def machine(evidence: Evidence, subject: Subject) -> Iterator[Part]:
     """Yield the machine, how the engine limited a trial, and how noisy it was."""
-    run, host = evidence.run, evidence.machine
-    engine, limits = run.engine, run.matrix.limits_of(subject.cell)
+    run, host, engine = evidence.run, evidence.machine, evidence.run.engine
+    for stratum in evidence.strata:
+        if subject.worst is not None and stratum.name == subject.worst.stratum:
+            host, engine = stratum.machine.host, stratum.machine.engine
+    limits = run.matrix.limits_of(subject.cell)
     flags = [flag for flag in host.cpu_flags if flag.startswith(INSTRUCTIONS)]
     chosen = () if subject.always_fails else named_metrics(evidence, subject)
-    checks = [one for one in evidence.judgement.checks if one.comparison.metric.name in chosen]
+    where = subject.worst.stratum if subject.worst else ""
+    checks = [
+        one
+        for one in evidence.judgement.checks
+        if one.comparison.metric.name in chosen and one.comparison.stratum == where
+    ]
     items = (
         ("CPU", host.cpu_model),
         ("vector instructions", ", ".join(flags) or "none of avx, avx2, fma, avx512"),

@@ -98,7 +98,8 @@ def _found(evidence: Evidence, subject: Subject) -> str:
     old, new = sides(evidence, subject)
     before, after = (words.with_unit(one, worst.measured) for one in (worst.old, worst.new))
     numbers = f"{worst.measured.title}: {before} with {old}, {after} with {new}"
-    found = f"{words.finding(evidence, worst)}. {words.basis(evidence, worst)}"
+    where = f" on {worst.stratum}" if worst.stratum else ""
+    found = f"{words.finding(evidence, worst)}{where}. {words.basis(evidence, worst)}"
     screened = "" if worst.named else " This is a screening, and no verdict."
     return f"{numbers[0].upper()}{numbers[1:]}. {found[0].upper()}{found[1:]}{screened}"
 

@@ -54,7 +54,11 @@ def subject_of(evidence: Evidence, cell: Cell) -> Subject:
         other=other,
         failing=failing,
         always_fails=bool(failing) and len(failing) == len(settled),
-        comparisons={one.metric.name: one for one in found if one.against == against},
+        comparisons={
+            one.metric.name: one
+            for one in found
+            if one.against == against and worst is not None and one.stratum == worst.stratum
+        },
         worst=worst,
     )
 

@@ -66,11 +66,23 @@ def _decided(
         notes = ["Even the bad end of every interval is within its limit."]
     else:
         reasons = [one for one in limits if one.judged and one.judged.advice is decision.advice]
-        head += f": {_effects(evidence, reasons, most)}"
-        notes = [_where(limits, decision.advice)]
+        head += f": {_effects(evidence, reasons, most) or 'the hosts differ'}"
+        notes = [] if decision.advices else [_where(limits, decision.advice)]
+    notes += [_by_host(decision)] if decision.advices else []
     notes += [_more_blocks(evidence, limits)] if decision.advice is Advice.CANNOT_TELL else []
     notes += [*_replaced(evidence, limits), *also_changed(evidence, limits)]
     return Statement(f"{head}.", notes=tuple(filter(None, notes)), tone=TONES[decision.advice])
+
+
+def _by_host(decision: Decision) -> str:
+    """Say what the policy says of each host: ``hold on host 1; adopt on host 2 and host 3``."""
+    hosts: dict[Advice, list[str]] = {}
+    for name, advice in decision.advices.items():
+        hosts.setdefault(advice, []).append(name)
+    if len(hosts) == 1:
+        return f"The same on each of {len(decision.advices)} hosts."
+    found = (f"{advice.value} on {some_of(names)}" for advice, names in hosts.items())
+    return f"By host: {'; '.join(found)}."
 
 
 def _found(evidence: Evidence, changes: Sequence[Change], most: int) -> Statement:
@@ -153,15 +165,18 @@ def _in_one_way(evidence: Evidence, way: str, changes: Sequence[Change], most: i
     texts = [_with_place(evidence, one) for one in ordered[:most]]
     if ordered[most:]:
         cells = counted(len(ordered) - most, "more cell")
+        if changes[0].stratum:
+            cells = f"{len(ordered) - most} more cells and hosts"
         texts.append(f"less for {cells}" if way else f"also {cells}")
     return ", ".join(texts)
 
 
 def _with_place(evidence: Evidence, one: Change) -> str:
-    place, effect = one.place, _effect(evidence, one)
+    place, effect = f"for {one.place}" if one.place else "", _effect(evidence, one)
+    place = " ".join(filter(None, (place, f"on {one.stratum}" if one.stratum else "")))
     if not place:
         return effect
-    return f"{effect} for {place}" if one.comparison else f"for {place}, {effect}"
+    return f"{effect} {place}" if one.comparison else f"{place}, {effect}"
 
 
 def _title(one: Change) -> str:
@@ -254,7 +269,10 @@ def _carrying(affected: Sequence[Change], others: Sequence[Change]) -> str:
 
 def _subjects(changes: Sequence[Change]) -> str:
     """Name places, or what is compared where there are no places; a few of them."""
-    return some_of(list(dict.fromkeys(one.place or one.of.id for one in changes)))
+    named = (
+        f"{one.place or one.of.id}{f' on {one.stratum}' if one.stratum else ''}" for one in changes
+    )
+    return some_of(list(dict.fromkeys(named)))
 
 
 def _metrics(some: Sequence[Change], every: Sequence[Change]) -> str:

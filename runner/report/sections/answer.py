@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from runner.judge.records import FEWEST_BLOCKS, Look, Verdict
+from runner.judge.records import FEWEST_BLOCKS, AcrossHosts, Look, Verdict
 from runner.report import words
 from runner.report.changes import Change, asked
 from runner.report.evidence import Evidence
@@ -10,6 +10,8 @@ from runner.report.records import Section, Statement
 from runner.report.sections.advice import answers, some_of
 from runner.report.sections.comparing import tables
 from runner.text import counted, listed, unbroken
+
+MOST_ACROSS = 12
 
 
 def answer(evidence: Evidence) -> Section:
@@ -19,13 +21,18 @@ def answer(evidence: Evidence) -> Section:
         return Section(
             "answer",
             "Answer",
-            statements=(*answers(evidence, changes), _how_sure(evidence)),
+            statements=(
+                *answers(evidence, changes),
+                *_across_hosts(evidence),
+                _how_sure(evidence),
+            ),
             tables=tables(evidence, changes),
             key=True,
         )
     return Section(
         "answer",
         "So far",
+        statements=tuple(_across_hosts(evidence)),
         tables=tables(evidence, changes),
         notes=(_why_no_verdict(evidence, changes),),
         key=True,
@@ -38,13 +45,13 @@ def answer(evidence: Evidence) -> Section:
 def _how_sure(evidence: Evidence) -> Statement:
     """Say what the intervals mean, what this machine can find, and what is not included."""
     judgement = evidence.judgement
-    sentences = [_intervals(judgement.look)] if judgement.look else []
+    sentences = [_intervals(judgement.look, len(judgement.strata))] if judgement.look else []
     sentences += [*_sensitivity(evidence), _as_expected(evidence)]
     return Statement("How sure?", " ".join(sentences), tuple(_restrictions(evidence)))
 
 
 def _restrictions(evidence: Evidence) -> Iterator[str]:
-    judgement, plan, state = evidence.judgement, evidence.plan, evidence.judgement.disturbance
+    judgement, plan = evidence.judgement, evidence.plan
     since = judgement.complete - judgement.look.blocks if judgement.look else 0
     if since:
         following = counted(judgement.next_look or 0, "block")
@@ -57,11 +64,15 @@ def _restrictions(evidence: Evidence) -> Iterator[str]:
         yield (
             f"Some cells left the plan because everything about them was decided: {some_of(cells)}."
         )
-    if state.busy:
+    states = judgement.strata or {"the host": judgement.disturbance}
+    if busy := {name: state for name, state in states.items() if state.busy}:
+        names = some_of(list(busy))
+        stayed = sum(state.stayed for state in busy.values())
+        trials = counted(sum(state.trials for state in busy.values()), "trial")
         yield (
-            f"The host was too busy to judge times and rates: {state.stayed} of "
-            f"{counted(state.trials, 'trial')} stayed disturbed. A time with a `cpu_time` is "
-            "judged by that; the others are not judged."
+            f"{names[0].upper()}{names[1:]} {'was' if len(busy) == 1 else 'were'} too busy to "
+            f"judge times and rates: {stayed} of {trials} stayed disturbed. A time with a "
+            "`cpu_time` is judged by that; the others are not judged."
         )
 
 
@@ -72,11 +83,12 @@ def _as_expected(evidence: Evidence) -> str:
     return "All cells ended as expected."
 
 
-def _intervals(look: Look) -> str:
+def _intervals(look: Look, hosts: int) -> str:
     level = unbroken(f"{look.level * 100:.4g} %")
     which = f", look {look.number} of {look.of}" if look.of > 1 else ""
     blocks = counted(look.blocks, "block")
-    return f"The ranges are {level} intervals from {blocks}{which}."
+    where = f" on {hosts} hosts, each for its host alone" if hosts else ""
+    return f"The ranges are {level} intervals from {blocks}{where}{which}."
 
 
 def _sensitivity(evidence: Evidence) -> Iterator[str]:
@@ -87,16 +99,40 @@ def _sensitivity(evidence: Evidence) -> Iterator[str]:
         if compared.usable is None or compared.identical or check.smallest is None:
             continue
         title = compared.measured.title
+        title += f" on {compared.stratum}" if compared.stratum else ""
         smallest.append(f"{title} {words.amount(check.smallest, compared.measured)}")
         if compared.verdict in {Verdict.LOWER, Verdict.HIGHER}:
             false_alarms.append(title)
     if smallest:
-        yield f"Changes that this machine finds nine times in ten: {', '.join(smallest)}."
+        where = "each host" if evidence.judgement.strata else "this machine"
+        found = some_of(smallest) if evidence.judgement.strata else ", ".join(smallest)
+        yield f"Changes that {where} finds nine times in ten: {found}."
     if false_alarms:
         yield (
             f"Two copies of the baseline differ in {listed(false_alarms)}, so be careful with "
             f"{'it' if len(false_alarms) == 1 else 'them'}."
         )
+
+
+def _across_hosts(evidence: Evidence) -> Iterator[Statement]:
+    """Say what three hosts or more show together, one line for each comparison."""
+    found = evidence.judgement.across
+    if not found:
+        return
+    lines = [_across(evidence, one) for one in found[:MOST_ACROSS]]
+    if more := len(found) - len(lines):
+        lines.append(f"{counted(more, 'more comparison')}: see report.json.")
+    levels = {words.interval_name(one) for found_ in found if (one := found_.comparison.estimate)}
+    text = (
+        "Each host counts once, with its mean change. The ranges are "
+        f"{listed(sorted(levels))}s over hosts."
+    )
+    yield Statement("Across hosts.", text, tuple(lines))
+
+
+def _across(evidence: Evidence, one: AcrossHosts) -> str:
+    some = f"{one.hosts} of {one.of} hosts" if one.hosts < one.of else f"{one.hosts} hosts"
+    return f"{words.headline(evidence, one.comparison)}: {some}."
 
 
 def _are(count: int, noun: str) -> str:
@@ -109,6 +145,13 @@ def _are(count: int, noun: str) -> str:
 def _why_no_verdict(evidence: Evidence, changes: Sequence[Change]) -> str:
     """Say in one sentence why there is no verdict."""
     judgement, complete = evidence.judgement, evidence.judgement.complete
+    shard = evidence.plan.shard
+    if shard is not None and judgement.look is None:
+        return (
+            f"No verdict: this is shard {shard}, with {len(evidence.plan.own_blocks)} of "
+            f"{counted(evidence.plan.blocks, 'block')}. `merge` joins the shards of a study and "
+            "gives the verdicts."
+        )
     if not changes:
         return (
             "Nothing is compared, so there is no verdict. Name what to compare under `compare:`, "

@@ -77,9 +77,9 @@ def row(evidence: Evidence, one: Change, *, screened: bool = False) -> Row:
 def _name(evidence: Evidence, one: Change) -> str:
     """Name the cell, and the one it is compared with unless that is the baseline."""
     if one.replaces(evidence.run.matrix.baseline):
-        return words.values(one.of)
+        return ", ".join(filter(None, (words.values(one.of), one.stratum)))
     replaced = f"{one.named} against {one.replaced}"
-    return ", ".join(filter(None, (replaced, one.place)))
+    return ", ".join(filter(None, (replaced, one.place, one.stratum)))
 
 
 def _basis(evidence: Evidence, one: Change) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Where the trials ran: environments, host and engine, and how they were measured."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from runner.judge.records import Stratum
 from runner.records.environment import (
     Environment,
     EnvironmentRequest,
@@ -15,10 +16,11 @@ from runner.report.evidence import Evidence
 from runner.report.records import Section, Table, rows
 from runner.report.words import NOTHING, image_sizes, instant
 from runner.system import digest
-from runner.text import counted, memory, shortened
+from runner.text import counted, listed, memory, shortened
 
 ENVIRONMENTS_IN_A_TABLE = 6
 MOST_DIGESTS = 10
+MOST_BLOCKS = 12
 INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
 """Prefixes of the CPU flags that decide which kernels a framework chooses."""
 
@@ -122,31 +124,66 @@ def host(evidence: Evidence) -> Section:
         "host",
         "Host and engine",
         tables=(
-            Table("Machine", ("item", "value"), rows(_machine(evidence))),
+            *_machines(evidence),
             Table("Run and digests", ("item", "value"), rows(_digests(evidence.run))),
         ),
     )
 
 
+def _machines(evidence: Evidence) -> tuple[Table, ...]:
+    """Show the machine; several ones side by side."""
+    if len(evidence.strata) == 1:
+        return (Table("Machine", ("item", "value"), rows(_machine(evidence))),)
+    columns = ("host", "blocks", "processor", "cores, memory", "system", "engine")
+    found = (_stratum(one) for one in evidence.strata)
+    limits = Table("Limits", ("item", "value"), rows([_limits(evidence)]))
+    return Table("Machines", columns, rows(found)), limits
+
+
+def _stratum(stratum: Stratum) -> tuple[str, ...]:
+    machine, host = stratum.machine, stratum.machine.host
+    engine = machine.engine
+    remote = f", on another machine ({engine.machine[:8]})" if engine.machine else ""
+    return (
+        stratum.name,
+        _blocks(machine.blocks),
+        stratum.processor or host.cpu_model,
+        f"{host.cores}, {memory(host.memory_bytes)}",
+        f"{host.system}, kernel {host.kernel}",
+        f"{engine.name} {engine.version}{remote}",
+    )
+
+
+def _blocks(numbers: Sequence[int]) -> str:
+    some = list(map(str, numbers[:MOST_BLOCKS]))
+    more = len(numbers) - len(some)
+    return listed([*some, *([f"{more:,} more"] if more else [])])
+
+
 def _machine(evidence: Evidence) -> list[tuple[str, str]]:
     machine, host = evidence.machine, evidence.run.host
-    engine, limits = evidence.run.engine, evidence.run.matrix.limits
+    engine = evidence.run.engine
     flags = [flag for flag in machine.cpu_flags if flag.startswith(INSTRUCTIONS)]
     runner = f"may be a different one: {host.cpu_model}, {host.system}"
-    bound = "without swap" if engine.name != "venv" or engine.cgroup else "(not enforced)"
-    allowed = (
-        f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} {bound}, "
-        f"{counted(limits.pids, 'process', 'processes')}, {limits.timeout_s:,g} s"
-    )
     return [
         ("CPU", machine.cpu_model),
         ("vector instructions", ", ".join(flags) or "none of avx, avx2, fma, avx512"),
         ("cores, memory", f"{machine.cores}, {memory(machine.memory_bytes)}"),
         ("system", f"{machine.system}, kernel {machine.kernel}"),
         *_engine(engine),
-        ("limits of a trial", allowed),
+        _limits(evidence),
         *(() if evidence.here else (("runner's machine", runner),)),
     ]
+
+
+def _limits(evidence: Evidence) -> tuple[str, str]:
+    engine, limits = evidence.run.engine, evidence.run.matrix.limits
+    bound = "without swap" if engine.name != "venv" or engine.cgroup else "(not enforced)"
+    allowed = (
+        f"{counted(limits.cpus, 'core')}, {memory(limits.memory_bytes)} {bound}, "
+        f"{counted(limits.pids, 'process', 'processes')}, {limits.timeout_s:,g} s"
+    )
+    return "limits of a trial", allowed
 
 
 def _engine(engine: EngineFacts) -> list[tuple[str, str]]:

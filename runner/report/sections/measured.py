@@ -67,6 +67,8 @@ def cells(evidence: Evidence) -> Section:
         "Each number is the median over the ok trials of a cell; the range below it runs from the "
         f"smallest to the largest. {_directions(matrix.metrics)}"
     )
+    if len(evidence.strata) > 1:
+        lead += " The trials of all hosts are shown together here, but never judged together."
     if evidence.judgement.disturbance.stayed:
         lead += " The times and rates of disturbed trials are shown here, but never judged."
     some = [

@@ -1,5 +1,7 @@
 """Published numbers beside ours, and published claims with their verdicts."""
 
+from collections.abc import Sequence
+
 from runner.judge.records import ClaimVerdict, JudgedClaim
 from runner.records.study import Cell, Published
 from runner.report import words
@@ -19,11 +21,14 @@ def claims(evidence: Evidence) -> Section | None:
     matrix = evidence.run.matrix
     if not matrix.claims:
         return None
-    judged = {one.claim.id: one for one in evidence.judgement.claims}
+    judged: dict[str, list[JudgedClaim]] = {}
+    for one in evidence.judgement.claims:
+        judged.setdefault(one.claim.id, []).append(one)
+    hosts = "this host" if len(evidence.strata) == 1 else "these hosts"
     return Section(
         "claims",
         "Published claims",
-        ("These verdicts hold for this host and these inputs, not for every machine.",),
+        (f"These verdicts hold for {hosts} and these inputs, not for every machine.",),
         tuple(
             _judged(evidence, judged[claim.id])
             if claim.id in judged
@@ -34,10 +39,24 @@ def claims(evidence: Evidence) -> Section | None:
     )
 
 
-def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
-    claim, compared = judged.claim, judged.comparison
-    head = f"{_quoted(claim.text)} {_VERDICTS[judged.verdict]}."
-    sentences = []
+def _judged(evidence: Evidence, judged: Sequence[JudgedClaim]) -> Statement:
+    """Say whether a claim holds; if it was judged on several hosts, also on which."""
+    found = [_found(evidence, one) for one in judged]
+    verdicts = {_VERDICTS[one.verdict] for one in judged}
+    same = verdicts.pop() if len(verdicts) == 1 else "The hosts differ"
+    head = f"{_quoted(judged[0].claim.text)} {same}."
+    if len(judged) == 1:
+        return Statement(head, found[0])
+    notes = (
+        f"{one.stratum.capitalize()}: {_VERDICTS[one.verdict].lower()}. {text}"
+        for one, text in zip(judged, found, strict=True)
+    )
+    return Statement(head, notes=tuple(notes))
+
+
+def _found(evidence: Evidence, judged: JudgedClaim) -> str:
+    """Return what was published and what was found, with the evidence."""
+    claim, compared, sentences = judged.claim, judged.comparison, []
     if compared is not None:
         size = claim.published_change(compared.scale)
         if claim.published is not None and size is not None:
@@ -48,7 +67,7 @@ def _judged(evidence: Evidence, judged: JudgedClaim) -> Statement:
         found = words.headline(evidence, compared)
         basis = f"; {words.basis(evidence, compared)}" if compared.usable else "."
         sentences.append(f"Here: {found}{basis}")
-    return Statement(head, " ".join([*sentences, *judged.evidence]))
+    return " ".join([*sentences, *judged.evidence])
 
 
 def _quoted(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from runner.judge.records import Check, Verdict
+from runner.judge.records import Check, Comparison, Verdict
 from runner.records.study import Metric
 from runner.report import figures, words
 from runner.report.changes import Change, asked, by_importance, change
@@ -42,7 +42,7 @@ def _figures(evidence: Evidence, found: Sequence[Change]) -> Iterator[Figure]:
     names = set[str]()
     for metric, rows in _by_metric(found).items():
         labelled = [
-            (words.pair(evidence, one.comparison), one.comparison)
+            (_label(evidence, one.comparison), one.comparison)
             for one in rows[:MOST_DRAWN]
             if one.comparison
         ]
@@ -53,6 +53,10 @@ def _figures(evidence: Evidence, found: Sequence[Change]) -> Iterator[Figure]:
         figure = figures.changes(name, metric, labelled)
         if figure is not None:
             yield figure
+
+
+def _label(evidence: Evidence, compared: Comparison) -> str:
+    return ", ".join(filter(None, (words.pair(evidence, compared), compared.stratum)))
 
 
 def _by_metric(found: Sequence[Change]) -> dict[Metric, list[Change]]:
@@ -72,16 +76,20 @@ def sensitivity(evidence: Evidence) -> Section | None:
         "sensitivity",
         "Sensitivity check (A/A)",
         (_CONTROL.format(cell=checks[0].comparison.of),),
-        tuple(_checked(evidence, one) for one in checks),
+        tuple(_checked(evidence, one) for one in checks[:MOST_DRAWN]),
+        notes=(f"{len(checks) - MOST_DRAWN:,} more checks are not shown.",)
+        if len(checks) > MOST_DRAWN
+        else (),
     )
 
 
 def _checked(evidence: Evidence, check: Check) -> Statement:
     compared, metric = check.comparison, check.comparison.measured
+    title = ", ".join(filter(None, (metric.title, compared.stratum)))
     if (estimate := compared.usable) is None:
-        return Statement(f"{metric.title}: no check", f"Reason: {compared.reason}.")
+        return Statement(f"{title}: no check", f"Reason: {compared.reason}.")
     if compared.identical:
-        head = f"{metric.title}: identical in both copies"
+        head = f"{title}: identical in both copies"
         return Statement(head, "The seed alone determines this metric.")
     false_alarm = compared.verdict in {Verdict.LOWER, Verdict.HIGHER}
     found = "a difference that is not real" if false_alarm else "no clear difference"
@@ -96,7 +104,7 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
             f"{words.amount(check.smallest, metric)}."
         )
     span = words.interval(evidence.run.matrix, estimate, metric)
-    return Statement(f"{metric.title}: {found} ({span})", " ".join(sentences))
+    return Statement(f"{title}: {found} ({span})", " ".join(sentences))
 
 
 def learning(evidence: Evidence) -> Section | None:

@@ -232,7 +232,8 @@
 
   function explore() {
     const usable = report.cells.filter((cell) => trialsOf.get(cell.id).some((trial) => Object.keys(trial.numbers).length));
-    if (usable.length < 2 || !metrics.size) return;
+    // An interval over the blocks of several hosts would be too narrow.
+    if (usable.length < 2 || !metrics.size || report.hosts.length > 1) return;
     const baseline = element("select", { name: "baseline" }, ...usable.map((cell) => new Option(cell.id, cell.id)));
     const metric = element("select", { name: "metric" }, ...report.metrics.map((one) => new Option(one.title, one.name)));
     const margin = element("input", { type: "number", min: 0, step: "any", size: 6 });
