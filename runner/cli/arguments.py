@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from runner import __version__
 from runner.cli.help import Parser, epilog, one_of, unknown_verb, unknown_words
+from runner.records import MOST_BLOCKS
 from runner.system import program
 
 VERBS = {
@@ -260,8 +261,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
     add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
     add_flag("run plan try explain", "--quick", quick)
-    add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
-    add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
+    add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_blocks)
+    add("run compare plan try explain", "--seed", seed, metavar="N", type=_seed)
     add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
     add("run compare", "--until", until, metavar="GOAL")
@@ -278,7 +279,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add_flag("run compare", "--keep-going", "continue after a block in which every cell failed")
     add_flag("run compare report", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
-    add("logs", "--block", "print the trials of block N", metavar="N", type=_count)
+    add("logs", "--block", "print the trials of block N", metavar="N", type=_blocks)
     add_flag("logs", "--all", "print all trials of the cell, with those of the A/A control")
     add_flag("plan", "--json", "print JSON")
     add("export", "--format", "default: requirements.txt", choices=EXPORTS, type=one_of(EXPORTS))
@@ -344,7 +345,18 @@ def _minor(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    return int(_matching(r"0*[1-9][0-9]*", text, "a whole number of at least 1"))
+    return int(_matching(r"0*[1-9][0-9]{0,8}", text, "a whole number of at least 1"))
+
+
+def _blocks(text: str) -> int:
+    expected = f"a whole number from 1 to {MOST_BLOCKS:,}"
+    if not re.fullmatch(r"0*[1-9][0-9]{0,4}", text) or int(text) > MOST_BLOCKS:
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    return int(_matching(r"-?[0-9]{1,18}", text, "a whole number of at most 18 digits"))
 
 
 def _seconds(text: str) -> float:

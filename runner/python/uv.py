@@ -13,7 +13,7 @@ from runner.errors import PackagesError
 from runner.python import addresses, confinement
 from runner.records.environment import IndexSettings
 from runner.system import child, places, tempdir
-from runner.text import without_password
+from runner.text import why, without_password
 
 # The environment variables that uv may see: how to reach the index, and where files belong.
 # Others (VIRTUAL_ENV, UV_RESOLUTION, PYTHONPATH, ...) could change what is resolved.
@@ -213,7 +213,7 @@ def _completed(
             "package index, then try again."
         ) from error
     except OSError as error:
-        raise PackagesError(f"uv could not start to {purpose}: {error}.") from error
+        raise PackagesError(f"uv could not start to {purpose}: {why(error)}.") from error
 
 
 def _confined(work: Path, program: Path, build: Build) -> list[str]:

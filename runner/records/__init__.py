@@ -24,6 +24,9 @@ requests say whether source packages are built, and locked packages whether they
 CPU time and the peak memory of the script alone.
 """
 
+MOST_BLOCKS = 10_000
+"""Planning more blocks than this would take all memory."""
+
 Value = str | int | float | bool
 """A value on an axis. Only parameters may be floats: YAML reads the version ``1.10`` as 1.1."""
 

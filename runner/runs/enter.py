@@ -26,7 +26,7 @@ from runner.runs.folder import (
 )
 from runner.system import alive, digest, git
 from runner.system.retry import Note
-from runner.text import listed
+from runner.text import listed, why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,8 @@ def digests_of_inputs(matrix: Matrix, root: Path) -> Mapping[str, str]:
         return {name: digest.of_input(root, name) for name in matrix.experiment.inputs}
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"a file of the experiment cannot be read ({error}); fix this and repeat the command."
+            f"a file of the experiment cannot be read ({why(error)}); fix this and repeat the "
+            "command."
         ) from error
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import EngineError
+from runner.text import why
 
 LOCAL = "unix:///var/run/docker.sock"
 PODMAN = "podman/podman.sock"
@@ -75,8 +76,8 @@ def _of_context(context: str) -> Address:
         url, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify", False)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise EngineError(
-            f"the Docker context {context} cannot be read in {folder} ({error}): choose another "
-            "context with `docker context use`, or name an engine in DOCKER_HOST."
+            f"the Docker context {context} cannot be read in {folder} ({why(error)}): choose "
+            "another context with `docker context use`, or name an engine in DOCKER_HOST."
         ) from error
     tls = folder / "tls" / key / "docker"
     certificates = tls if os.access(tls, os.F_OK) else None

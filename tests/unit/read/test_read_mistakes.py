@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "10:7: limit: there is no value; write one, or remove the key",
     ),
     "key that is a number": ("1: x", '10:1: a key must be text; quote it: "1"'),
-    "key that is a list": ("? [a]\n: b", "10:3: a key must be text"),
+    "key that is a list": ("? [a]\n: b", "10:3: a key must be text; write `key: value`"),
     "merge key": (
         "limits: {<<: {cpus: 1}}",
         (
@@ -565,7 +565,7 @@ def test_an_input_is_a_regular_file_in_the_folder_of_the_matrix(tmp_path: Path) 
                 (33, f'"out" {LEADS_OUT}'),
                 (38, f'"up/secret" {LEADS_OUT}'),
                 (49, '"fifo" is not a file; name each file'),
-                (55, '"loop" cannot be read: Too many levels of symbolic links'),
+                (55, '"loop" cannot be read: Too many levels of symbolic links; check the file'),
             ]
         )
     ]
@@ -626,7 +626,7 @@ FILES = {
         b"a: [1\nb: 2\n",
         (
             ":2:2: this is not YAML: did not find expected ',' or ']', "
-            "while parsing a flow sequence that begins on line 1"
+            "while parsing a flow sequence that begins on line 1; correct it"
         ),
     ),
     "two colons": (
