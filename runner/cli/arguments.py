@@ -50,6 +50,7 @@ LISTS = {
 SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
+DIRECTIONS = ("lower", "higher")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 exit codes:
@@ -247,8 +248,16 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
     add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
-    described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
-    add("schema", "of", "what the schema describes (default: matrix)", **described)
+    described = "what the schema describes (default: matrix)"
+    add(
+        "schema",
+        "of",
+        described,
+        choices=SCHEMAS,
+        type=one_of(SCHEMAS),
+        nargs="?",
+        default=SCHEMAS[0],
+    )
     add("help", "verb", "the verb to explain", metavar="VERB", nargs="?")
     add("diff", "first", "a cell, or the folder or id of a run", metavar="A")
     add("diff", "second", "another one of the same kind", metavar="B")
@@ -331,7 +340,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     add("--with", help=packages, metavar="PACKAGE", dest="packages", action="append", nargs="?")
     add("-r", help=argparse.SUPPRESS, metavar="FILE", dest="requirements", action="append")
     add("--metric", help=metric, metavar="NAME[=REGEX]", dest="metrics", action="append")
-    add("--better", help=better, choices=("lower", "higher"))
+    add("--better", help=better, choices=DIRECTIONS, type=one_of(DIRECTIONS))
     add("--files", help=files, metavar="PATTERN", action="append")
     add("--save", help=save, metavar="FILE", type=Path)
 

@@ -33,7 +33,7 @@ _IN_GIT = re.compile(r"git:([^:]+):([^:]+)")
 
 
 def _no_engine(name: str) -> str:
-    raise EngineError(f"no engine was asked for the image {name}.")
+    raise EngineError(f"no engine was asked for the image {name}; start one.")
 
 
 class Outside:

@@ -110,7 +110,8 @@ def _exported(written: str, content: Content) -> str:
             files={name: text.decode() for name, text in content.items()},
         )
     except PackagesError as error:  # what is wrong with these files is not the index's fault
-        raise ConfigError(f"{str(error).removesuffix(uv.ADVICE)}.") from error
+        reason = str(error).removesuffix(uv.ADVICE)
+        raise ConfigError(f"{reason}; run `uv lock` to make it again.") from error
     if not answer.found:
         raise ConfigError(
             f"uv could not read {written}: {answer.reason}; run `uv lock` to make it again."

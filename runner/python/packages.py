@@ -203,7 +203,9 @@ def _listed(record: Path) -> Iterator[tuple[str, str]]:
         with record.open(encoding="utf-8", errors="replace", newline="") as file:
             yield from ((row[0], row[1]) for row in csv.reader(file) if len(row) > 1)
     except csv.Error as error:
-        raise PackagesError(f"{record.parent.name} has a list of files that is damaged.") from error
+        raise PackagesError(
+            f"{record.parent.name} has a list of files that is damaged. Use another version."
+        ) from error
 
 
 def _is_code(path: str) -> bool:
@@ -299,7 +301,7 @@ def _package(entry: Mapping[str, Any]) -> Package:
         return Package(name=name, version=version, hashes=checks, source=not wheels)
     except ValueError as error:
         raise PackagesError(
-            f"the package index names a package that cannot be: {error}."
+            f"the package index names a package that cannot be: {error}. Use another index."
         ) from error
 
 

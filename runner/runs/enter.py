@@ -170,7 +170,10 @@ def _same(run: Run, start: Start, note: Note) -> Run | None:
             if earlier.key == run.key and seed in {None, folder.plan().seed}:
                 if not (edited := folder.edited()):
                     return earlier
-                note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
+                note(
+                    f"{folder.path} is not continued, because it was edited ({listed(edited)}); "
+                    "restore it."
+                )
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")
     return None

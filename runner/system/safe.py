@@ -109,7 +109,7 @@ def _opened(path: str | Path, flags: int, folder: int | None = None) -> int:
     try:
         number = os.open(path, flags, 0o644, dir_fd=folder)
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
             message = "is a link, which is not followed"
             raise IrregularError(errno.ELOOP, message, str(path)) from error
         raise

@@ -75,8 +75,9 @@ def _of_context(context: str) -> Address:
         endpoint = stored["Endpoints"]["docker"]
         url, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify", False)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or why(error)
         raise EngineError(
-            f"the Docker context {context} cannot be read in {folder} ({why(error)}): choose "
+            f"the Docker context {context} cannot be read in {folder} ({reason}): choose "
             "another context with `docker context use`, or name an engine in DOCKER_HOST."
         ) from error
     tls = folder / "tls" / key / "docker"
