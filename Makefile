@@ -17,7 +17,7 @@ test: $(VENV)/ready-to-test    ## lint, types and all tests; some need an engine
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PYTEST) --durations=20 tests/unit tests/faults tests/fuzz tests/statistics tests/browser \
+	$(PYTEST) --durations=20 tests/unit tests/messages tests/faults tests/fuzz tests/statistics tests/browser \
 		tests/index tests/engine tests/zoo
 
 test-faults: $(VENV)/ready-to-test  ## every kind of fault at 20 moments, then 1,000 trials under faults

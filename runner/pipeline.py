@@ -242,8 +242,8 @@ class Pipeline:
         if seconds <= left_s:
             return None
         return (
-            f"Block {block[0].block} would take about {seconds:.0f} s, but only {left_s:.0f} s of "
-            "the budget are left. Run the same command to resume."
+            f"Block {block[0].block} would take about {seconds:.0f} s, but the budget has only "
+            f"{left_s:.0f} s left. Run the same command to resume."
         )
 
     def _execute_block(self, study: Study, trials: Sequence[Trial]) -> None:

@@ -78,7 +78,7 @@ def _wanted(matrix: Matrix, selections: Sequence[str]) -> dict[str, list[str]]:
         patterns = [value.strip() for value in values.split(",")]
         if not name or not all(patterns):
             problems.append(
-                f"selection {selection!r} is not of the form axis=value[,value...], "
+                f"selection {selection!r} is not of the form axis=value[,value...]; write one "
                 "such as tensorflow=2.*"
             )
         elif name not in axes:

@@ -84,6 +84,17 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
+def why(error: Exception) -> str:
+    """Return why something failed, as a part of a sentence: without numbers and names of Python."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8"
+    if isinstance(error, KeyError):
+        return f"the key {quoted(str(error.args[0]))} is missing"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean `x`?`` for the most similar known word, or an empty text."""
     import difflib  # noqa: PLC0415  needed only after a mistake

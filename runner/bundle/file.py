@@ -34,7 +34,7 @@ from runner.errors import BundleError
 from runner.records import Record, patterns
 from runner.records.environment import Base
 from runner.system import archive, digest, safe, stored, tempdir
-from runner.text import size
+from runner.text import size, why
 
 FORMAT = 2
 """The format of bundle.json. 1: the first. 2: environments may have a base of their own."""
@@ -97,7 +97,7 @@ def writing(path: Path) -> Iterator["Writer"]:
             (folder / path.name).replace(path)
     except OSError as error:
         raise BundleError(
-            f"{path} cannot be written ({error}); fix this and run the command again."
+            f"{path} cannot be written ({why(error)}); fix this and run the command again."
         ) from error
 
 
@@ -168,7 +168,7 @@ def opened(path: Path) -> Iterator["Bundle"]:
         _unpack(path, folder)
         inside = [one for one in folder.iterdir() if (one / MANIFEST).is_file()]
         if len(inside) != 1:
-            raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}.")
+            raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}; name another file.")
         yield Bundle(inside[0])
 
 
@@ -184,7 +184,10 @@ def _unpack(path: Path, folder: Path) -> None:
         with archive.opened(path, compressed=True) as tar:
             for entry in tar:
                 if not entry.isfile() or not _is_inside(entry.name):
-                    raise BundleError(f"{path} is not a bundle: it must not hold {entry.name!r}.")
+                    raise BundleError(
+                        f"{path} is not a bundle: it must not hold {entry.name!r}; get another "
+                        "copy."
+                    )
                 files, unpacked_bytes = files + 1, unpacked_bytes + entry.size
                 if files > MOST_FILES or unpacked_bytes > most_bytes:
                     raise BundleError(
@@ -193,7 +196,9 @@ def _unpack(path: Path, folder: Path) -> None:
                     )
                 target = folder / entry.name
                 if target.exists():
-                    raise BundleError(f"{path} is not a bundle: it holds {entry.name!r} twice.")
+                    raise BundleError(
+                        f"{path} is not a bundle: it holds {entry.name!r} twice; get another copy."
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source = tar.extractfile(entry)
                 if source is not None:
@@ -201,7 +206,7 @@ def _unpack(path: Path, folder: Path) -> None:
                         shutil.copyfileobj(source, file, PIECE_BYTES)
     except (*UNREADABLE, EOFError, zlib.error) as error:
         raise BundleError(
-            f"{path} cannot be unpacked ({error}); free some disk space, or get another copy."
+            f"{path} cannot be unpacked ({why(error)}); free some disk space, or get another copy."
         ) from error
 
 
@@ -232,7 +237,9 @@ class Bundle:
     def file(self, name: str) -> Path:
         """Return the path of a file in the bundle; BundleError if the bundle has no such file."""
         if name not in self.manifest.files:
-            raise BundleError(f"the bundle needs {name!r}, but does not contain it.")
+            raise BundleError(
+                f"the bundle needs {name!r}, but does not contain it; get another copy."
+            )
         return self.folder / name
 
     @property
@@ -248,7 +255,9 @@ def _manifest(folder: Path) -> tuple[Manifest, str]:
         content = safe.read(path, limit=LARGEST_MANIFEST_BYTES)
         return stored.parse(Manifest, content, FORMAT), hashlib.sha256(content).hexdigest()
     except OSError as error:
-        raise BundleError(f"{folder} is not a bundle ({error}).") from error
+        raise BundleError(
+            f"{folder} is not a bundle ({why(error)}); name another folder."
+        ) from error
     except stored.NewerFormatError as error:
         raise BundleError(f"{path} {error} The bundle's replay.sh does that.") from error
     except stored.InvalidError as error:

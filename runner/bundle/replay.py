@@ -15,6 +15,7 @@ from runner.plan import quick
 from runner.prepare import observed
 from runner.prepare.recipe import dockerfile, image_key, ready, to_build, used
 from runner.read import Locked, read, text_of
+from runner.records import MOST_BLOCKS
 from runner.records.environment import Base, Environment, Lock
 from runner.records.run import Run, Start
 from runner.records.study import Cell, Matrix, Status
@@ -26,8 +27,6 @@ REPLAYS = "replays"
 """The folder of replays among the runs: a replay never resumes the run that was bundled."""
 
 MOST_REPEATS = 2
-MOST_BLOCKS = 10_000
-"""Planning more blocks than this would take all memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +54,18 @@ def bundled_study(bundle: Bundle) -> BundledStudy:
         bundle.file(name if PurePosixPath(name).is_absolute() else f"{STUDY}/{name}")
     if images := ready(matrix, lock):
         labels = listed([one.request.label for one in images])
-        raise BundleError(f"a replay runs no other container images than its own ({labels}).")
+        raise BundleError(
+            f"a replay runs no other container images than its own ({labels}); run the study "
+            "itself."
+        )
     if absent := missing(matrix, lock):
         labels = listed([request.label for request in absent])
         raise BundleError(f"the bundle's lock has no entry for {labels}; get another copy.")
     blocks = matrix.blocks if run is None else run.plan.blocks
     if not all(1 <= one <= MOST_BLOCKS for one in (blocks, matrix.blocks, matrix.looks)):
         raise BundleError(
-            f"the bundle's numbers of blocks are not all between 1 and {MOST_BLOCKS}."
+            f"the bundle's numbers of blocks are not all between 1 and {MOST_BLOCKS:,}; get "
+            "another copy."
         )
     return BundledStudy(matrix=matrix, lock=lock, path=path, run=run)
 

@@ -20,6 +20,7 @@ from runner import __version__
 from runner.errors import PackagesError
 from runner.prepare.recipe import dockerfile
 from runner.system import child, tempdir
+from runner.text import why
 
 NAME = "matrix-runner"
 TIMEOUT_S = 900.0
@@ -80,8 +81,8 @@ def save_own_wheel(folder: Path) -> Path:
             _add(wheel, name, "".join([*record, f"{name},,\n"]).encode())
     except (OSError, metadata.PackageNotFoundError) as error:
         raise PackagesError(
-            f"the runner's own wheel cannot be made ({error}); install matrix-runner and run the "
-            "command again."
+            f"the runner's own wheel cannot be made ({why(error)}); install matrix-runner and run "
+            "the command again."
         ) from error
     return path
 
@@ -133,7 +134,7 @@ def _pip(arguments: Sequence[str], purpose: str, folder: Path) -> None:
     try:
         done = child.run(command, timeout_s=TIMEOUT_S, folder=folder)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagesError(f"pip could not {purpose}: {error}.") from error
+        raise PackagesError(f"pip could not {purpose}: {why(error)}.") from error
     if done.returncode:
         last = (done.stderr.strip() or "no reason given").splitlines()[-1]
         raise PackagesError(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from runner import __version__
 from runner.cli.help import Parser, epilog, one_of, unknown_verb, unknown_words
+from runner.records import MOST_BLOCKS
 from runner.system import program
 
 VERBS = {
@@ -51,6 +52,7 @@ LISTS = {
 SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
+DIRECTIONS = ("lower", "higher")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 exit codes:
@@ -255,8 +257,16 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
     add("merge", "runs", joined, metavar="RUN", nargs="+")
     add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
-    described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
-    add("schema", "of", "what the schema describes (default: matrix)", **described)
+    described = "what the schema describes (default: matrix)"
+    add(
+        "schema",
+        "of",
+        described,
+        choices=SCHEMAS,
+        type=one_of(SCHEMAS),
+        nargs="?",
+        default=SCHEMAS[0],
+    )
     add("help", "verb", "the verb to explain", metavar="VERB", nargs="?")
     add("diff", "first", "a cell, or the folder or id of a run", metavar="A")
     add("diff", "second", "another one of the same kind", metavar="B")
@@ -269,8 +279,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
     add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
     add_flag("run plan try explain", "--quick", quick)
-    add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
-    add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
+    add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_blocks)
+    add("run compare plan try explain", "--seed", seed, metavar="N", type=_seed)
     add("run compare plan", "--shard", shard, metavar="K/N", type=_shard)
     add("merge", "--into", into, metavar="RUN")
     add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
@@ -289,7 +299,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add_flag("run compare", "--keep-going", "continue after a block in which every cell failed")
     add_flag("run compare report merge", "--gate", "exit with 4 if the policy says hold")
     add("report", "--issue", issue, metavar="CELL")
-    add("logs", "--block", "print the trials of block N", metavar="N", type=_count)
+    add("logs", "--block", "print the trials of block N", metavar="N", type=_blocks)
     add_flag("logs", "--all", "print all trials of the cell, with those of the A/A control")
     add_flag("plan", "--json", "print JSON")
     add("export", "--format", "default: requirements.txt", choices=EXPORTS, type=one_of(EXPORTS))
@@ -341,7 +351,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     add("--with", help=packages, metavar="PACKAGE", dest="packages", action="append", nargs="?")
     add("-r", help=argparse.SUPPRESS, metavar="FILE", dest="requirements", action="append")
     add("--metric", help=metric, metavar="NAME[=REGEX]", dest="metrics", action="append")
-    add("--better", help=better, choices=("lower", "higher"))
+    add("--better", help=better, choices=DIRECTIONS, type=one_of(DIRECTIONS))
     add("--files", help=files, metavar="PATTERN", action="append")
     add("--save", help=save, metavar="FILE", type=Path)
 
@@ -355,7 +365,18 @@ def _minor(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    return int(_matching(r"0*[1-9][0-9]*", text, "a whole number of at least 1"))
+    return int(_matching(r"0*[1-9][0-9]{0,8}", text, "a whole number of at least 1"))
+
+
+def _blocks(text: str) -> int:
+    expected = f"a whole number from 1 to {MOST_BLOCKS:,}"
+    if not re.fullmatch(r"0*[1-9][0-9]{0,4}", text) or int(text) > MOST_BLOCKS:
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    return int(_matching(r"-?[0-9]{1,18}", text, "a whole number of at most 18 digits"))
 
 
 def _shard(text: str) -> str:

@@ -288,5 +288,6 @@ def _save(path: Path, text: str, known: Path) -> None:
                 raise ConfigError(f"{path} exists and is another study; save under another name.")
             return
         written.write(path, text)
+    with disk(known):
         if known.is_file() and not lock_path(path).exists():
             atomic.write(lock_path(path), safe.read(known))

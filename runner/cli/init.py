@@ -73,7 +73,7 @@ def _checked(found: Mapping[str, str]) -> _Answers:
             patterns.fits(one, patterns.VERSION) for one in versions
         ):
             raise ConfigError(
-                f"{quoted(found['versions'])} are no versions to compare; give two or more, such "
+                f"{quoted(found['versions'])} cannot be compared; give two or more versions, such "
                 'as 1.26.4,2.3.1, or a range such as ">=1.22,<2.3".'
             )
     path = PurePosixPath(script)

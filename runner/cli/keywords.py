@@ -19,6 +19,7 @@ from runner.errors import ConfigError, NothingSelectedError
 from runner.plan import only
 from runner.records import shown
 from runner.records.study import Cell, Matrix
+from runner.system import program
 from runner.text import did_you_mean, quoted
 
 MOST_WORDS = 500
@@ -54,9 +55,8 @@ def matching(matrix: Matrix, written: str) -> Matrix:
             known = dict.fromkeys(
                 shown(value) for cell in matrix.cells for _, value in cell.coordinates
             )
-            raise NothingSelectedError(
-                f"-k: {quoted(name)} matches no cell{did_you_mean(name, known)}"
-            )
+            hint = did_you_mean(name, known) or f"; `{program.name()} list` prints the cells"
+            raise NothingSelectedError(f"-k: {quoted(name)} matches no cell{hint}")
     cells = [
         cell
         for cell in matrix.cells

@@ -33,7 +33,9 @@ def _chosen(folder: RunFolder, cell: str, options: Options) -> Sequence[TrialRes
     ]
     if not results:
         where = "" if options.block is None else f" in block {options.block}"
-        raise NothingSelectedError(f"no trial of {cell}{where} has ended in {folder.path} yet.")
+        raise NothingSelectedError(
+            f"no trial of {cell}{where} has ended in {folder.path} yet; wait for one."
+        )
     if options.all:
         return results
     own = [one for one in results if not one.trial.control] or results

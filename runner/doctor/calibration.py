@@ -97,7 +97,9 @@ def overhead(
         outcome = engine.execute(launch, lambda _: None)
         parsed = parse_outcome(outcome, launch, [SECONDS])
         if parsed.status is not Status.OK:
-            raise EngineError(f"a container that only counts failed: {parsed.reason}")
+            raise EngineError(
+                f"a container that only counts failed: {parsed.reason}. Restart the engine."
+            )
         core, variables = launch.cores[-1], {"RESULT_PATH": str(result)}
         command = [str(interpreter.path), "-I", "-c", ON_CORE % core, str(script)]
         if child.output(command, timeout_s=TIMEOUT_S, environment=variables) is None:

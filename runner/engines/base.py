@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from runner.errors import EngineError
 from runner.python.interpreters import Interpreter, executable
 from runner.system import archive, child, digest, tempdir
+from runner.text import why
 
 # The libraries that manylinux wheels may expect (PEP 513, 571, 599), beyond those Python links.
 WHEEL_LIBRARIES = (
@@ -67,8 +68,9 @@ def fingerprint(interpreter: Interpreter) -> str:
         return digest.of_content([ASSEMBLY, interpreter.version, *map(digest.of_file, files)])
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(
-            f"the interpreter {interpreter.path} cannot be examined: {error}. Fix that, or name a "
-            "base image with `environment: {base: <image>}` in the matrix."
+            f"the interpreter {interpreter.path} cannot be examined: {why(error)}. Fix that, or "
+            "name "
+            "a base image with `environment: {base: <image>}` in the matrix."
         ) from error
 
 
@@ -106,7 +108,7 @@ def assemble(interpreter: Interpreter, target: Path) -> None:
             _add_link(tar, "lib", "usr/lib")
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(
-            f"no base could be assembled from {interpreter.path}: {error}. Name a base image "
+            f"no base could be assembled from {interpreter.path}: {why(error)}. Name a base image "
             "with `environment: {base: <image>}` in the matrix."
         ) from error
 
@@ -126,8 +128,8 @@ def copy(interpreter: Interpreter, target: Path) -> None:
         _compiled(interpreter, library, str(library))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(
-            f"the interpreter {interpreter.path} could not be copied to {target}: {error}. Fix "
-            "that, or use a container engine."
+            f"the interpreter {interpreter.path} could not be copied to {target}: {why(error)}. "
+            "Fix that, or use a container engine."
         ) from error
 
 
@@ -154,7 +156,7 @@ def unpack(tar: Path, python: str, target: Path) -> None:
             archive.unpack(packed, target, name_of)
     except UNREADABLE as error:
         raise EngineError(
-            f"the base in {tar} could not be unpacked: {error}. Get the bundle again."
+            f"the base in {tar} could not be unpacked: {why(error)}. Get the bundle again."
         ) from error
 
 

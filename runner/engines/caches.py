@@ -11,6 +11,7 @@ from runner.engines.venv.cache import cache, former_folders
 from runner.errors import RunFolderError
 from runner.python import uv
 from runner.system import tempdir
+from runner.text import why
 
 KIND = "cache"
 
@@ -63,5 +64,6 @@ def remove(thing: Owned) -> None:
         return
     except OSError as error:
         raise RunFolderError(
-            f"the cache {path} cannot be removed ({error}); fix this and run the command again."
+            f"the cache {path} cannot be removed ({why(error)}); fix this and run the command "
+            "again."
         ) from error

@@ -27,6 +27,7 @@ from runner.runs.folder import RunFolder
 from runner.system import safe, tempdir
 from runner.system.cores import Turns
 from runner.system.retry import retry
+from runner.text import why
 
 REMOVAL_WAITS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
 
@@ -73,7 +74,8 @@ def _stage(study: Study, engine: Engine, image: str) -> None:
             engine.stage(study.run, image, copies)
     except OSError as error:  # about one of our files: an engine raises an EngineError
         raise EngineError(
-            f"a file of the experiment cannot be copied ({error}); fix this and repeat the command."
+            f"a file of the experiment cannot be copied ({why(error)}); fix this and repeat the "
+            "command."
         ) from error
 
 

@@ -14,12 +14,12 @@ from dataclasses import replace
 from scipy import special  # not scipy.stats, whose import takes longer than a whole report
 
 from runner.judge.records import Estimate, Forecast
+from runner.records import MOST_BLOCKS
 
 CROSS_CHECK_FROM = 7  # pairs: with fewer, the signed-rank test cannot reject anything
 POWER = 0.9
 FORECAST_RANGES = ((28, 0.75, 1.5), (14, 0.66, 1.85), (0, 0.56, 2.7))
 """From that many pairs on, true need / forecast lies in that range in 80 of 100 runs."""
-_MOST_BLOCKS = 10_000
 _MOST_EXACT = 50  # pairs that the signed-rank test counts exactly, as in scipy
 _ROUNDING = 1e-12
 _LARGEST = 1e70  # tests square variances
@@ -182,7 +182,7 @@ def _needed(estimate: Estimate, half_width: float) -> int | None:
     share = (1 + estimate.level) / 2
     normal = float(special.ndtri(share))
     least = max(estimate.n + 1, math.floor((normal * estimate.sd / half_width) ** 2))
-    if least > _MOST_BLOCKS:
+    if least > MOST_BLOCKS:
         return None
     return next(
         n

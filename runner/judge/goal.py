@@ -5,7 +5,7 @@ import re
 from runner.errors import ConfigError
 from runner.judge.records import Goal
 from runner.records.study import Matrix, Scale
-from runner.text import did_you_mean
+from runner.text import did_you_mean, listed
 
 DECIDED = "decided"
 
@@ -22,7 +22,7 @@ def read_goal(text: str, matrix: Matrix) -> Goal:
     name, number, per_cent = written.groups()
     scales = {metric.name: metric.scale for metric in matrix.metrics}
     if name not in scales:
-        hint = did_you_mean(name, scales)
+        hint = did_you_mean(name, scales) or f"; its metrics are {listed(list(scales))}"
         raise ConfigError(f"--until: the matrix has no metric {name!r}{hint}")
     if scales[name] is Scale.DIFFERENCE:
         return Goal(metric=name, half_width=float(number))

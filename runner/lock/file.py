@@ -59,7 +59,7 @@ class _StoredLock(Record):
 
 def lock_path(matrix_path: Path) -> Path:
     """Return the path of a matrix's lock: ``X.lock`` beside ``X.yaml``."""
-    return matrix_path.with_suffix(".lock")
+    return matrix_path.parent / f"{matrix_path.stem}.lock"
 
 
 def read_lock(path: Path) -> Lock:

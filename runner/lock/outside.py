@@ -27,13 +27,13 @@ from runner.records.environment import (
 )
 from runner.system import digest, git, safe
 from runner.system.context import context_digest
-from runner.text import quoted
+from runner.text import listed, quoted
 
 _IN_GIT = re.compile(r"git:([^:]+):([^:]+)")
 
 
 def _no_engine(name: str) -> str:
-    raise EngineError(f"no engine was asked for the image {name}.")
+    raise EngineError(f"no engine was asked for the image {name}; start one.")
 
 
 class Outside:
@@ -58,12 +58,8 @@ class Outside:
         self._known, self._asks = known, asks
         self._ask_engine = ask_engine
         ours = (matrix, lock_path(matrix), reports)
-        here = self._folder.resolve()
-        self.ours = [
-            one.resolve().relative_to(here).as_posix()
-            for one in ours
-            if one.resolve().is_relative_to(here)
-        ]
+        here, places = safe.resolved(self._folder), map(safe.resolved, ours)
+        self.ours = [one.relative_to(here).as_posix() for one in places if one.is_relative_to(here)]
         self._contents: dict[str, Content] = {}
         self._projects: dict[str, projects.Source] = {}
         self._digests: dict[tuple[SourceKind, str], str] = {}
@@ -124,8 +120,8 @@ class Outside:
 
     def _context(self, written: str) -> str:
         """Return the digest of the context of a Dockerfile."""
-        folder = (self._folder / written).resolve()
-        if not folder.is_relative_to(self._folder.resolve()):
+        folder = safe.resolved(self._folder / written)
+        if not folder.is_relative_to(safe.resolved(self._folder)):
             raise ConfigError(f"{written} leads out of the folder of the matrix; copy it there.")
         try:
             return context_digest(folder)
@@ -162,13 +158,15 @@ def _read(folder: Path, written: str) -> Content:
             return {one: revision.content(where) for one, where in paths.items()}
         return {one: safe.read(safe.inside(folder, where)) for one, where in paths.items()}
     except FileNotFoundError as error:
-        missing = error.filename or error
-        raise ConfigError(f"there is no file {missing}; check the path of {written}.") from None
+        absent = f"there is no file {listed([*paths.values()], 'or')}; check the path"
+        raise ConfigError(f"{written}: {error if in_git else absent}.") from None
     except safe.OutsideError:
         raise ConfigError(
             f"{written} leads out of the folder of the matrix; move it, or name a commit: "
             f"`git:HEAD:{written}`."
         ) from None
+    except git.RevisionError as error:
+        raise ConfigError(f"{written}: {error}.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{written} cannot be read: {reason}.") from None
+        raise ConfigError(f"{written} cannot be read: {reason}; check the file.") from None

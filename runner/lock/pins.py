@@ -23,7 +23,7 @@ from runner.python import toml, uv
 from runner.python.index import File, Files, named
 from runner.python.interpreters import Interpreter, machine_platform
 from runner.records.environment import REFUSE, Environment, EnvironmentRequest, Package
-from runner.text import quoted, without_comment
+from runner.text import quoted, why, without_comment
 
 UV_LOCK, PROJECT = "uv.lock", "pyproject.toml"
 EXPORT_TIMEOUT_S = 60.0
@@ -81,7 +81,14 @@ def read_pins(written: str, content: Content) -> Pins:
             return _from_pylock(written, toml.loads(text))
         return _from_requirements(written, text)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"{written} cannot be read as a lock file ({error}).") from error
+        raise ConfigError(f"{written} cannot be read as a lock file: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    """Return why a file is no lock file, and what to do."""
+    if isinstance(error, TypeError | AttributeError | RecursionError):
+        return "its parts are not those of a lock file; export it again"
+    return why(error) if ";" in why(error) else f"{why(error)}; export it again"
 
 
 def is_lock_file(path: str) -> bool:
@@ -103,9 +110,12 @@ def _exported(written: str, content: Content) -> str:
             files={name: text.decode() for name, text in content.items()},
         )
     except PackagesError as error:  # what is wrong with these files is not the index's fault
-        raise ConfigError(f"{str(error).removesuffix(uv.ADVICE)}.") from error
+        reason = str(error).removesuffix(uv.ADVICE)
+        raise ConfigError(f"{reason}; run `uv lock` to make it again.") from error
     if not answer.found:
-        raise ConfigError(f"uv could not read {written}: {answer.reason}.")
+        raise ConfigError(
+            f"uv could not read {written}: {answer.reason}; run `uv lock` to make it again."
+        )
     return answer.text
 
 
@@ -114,7 +124,9 @@ def _exported(written: str, content: Content) -> str:
 
 def _from_pylock(written: str, document: Mapping[str, Any]) -> Pins:
     if str(document["lock-version"]).partition(".")[0] != "1":
-        raise ValueError(f"its format {document['lock-version']} is newer than PEP 751")
+        raise ValueError(
+            f"its format {document['lock-version']} is newer than PEP 751; export it in format 1.0"
+        )
     return Pins(
         written=written,
         every=tuple(_packaged(one) for one in document.get("packages", ())),
@@ -128,8 +140,7 @@ def _packaged(entry: Mapping[str, Any]) -> Pin:
     files = [_file(one) for one in (*wheels, *([source] if source else ()))]
     if not files or "version" not in entry:
         raise ValueError(
-            f"{name} comes from a folder, a repository or a URL; only packages from an index can "
-            "be installed"
+            f"{name} comes from a folder, a repository or a URL; use only packages from an index"
         )
     return Pin(
         name=canonicalize_name(name),
@@ -168,13 +179,15 @@ def _pinned(line: str) -> Pin:
         raise ValueError(f"{quoted(line)} has an option that is not supported; keep only `--hash`")
     hashes = frozenset(one.partition("sha256:")[2] for one in options if "sha256:" in one)
     if options and not hashes:
-        raise ValueError(f"{quoted(words)} has no sha256 among its hashes")
+        raise ValueError(f"{quoted(words)} has no sha256 among its hashes; add it")
     try:
         wanted = Requirement(words.replace(" --", ""))
         (version,) = (one.version for one in wanted.specifier if one.operator in {"==", "==="})
         Version(version)
     except (InvalidRequirement, InvalidVersion, ValueError) as error:
-        raise ValueError(f"{quoted(words)} has no exact version such as numpy==1.26.4") from error
+        raise ValueError(
+            f"{quoted(words)} has no exact version; write one such as numpy==1.26.4"
+        ) from error
     return Pin(
         name=canonicalize_name(wanted.name),
         version=version,

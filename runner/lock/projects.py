@@ -24,7 +24,7 @@ from runner.python.uv import Build
 from runner.records.environment import IndexSettings
 from runner.system import atomic, digest, git, safe, tempdir
 from runner.system.git_objects import LARGEST_FOLDER, LARGEST_OBJECT, MOST_FILES, File
-from runner.text import one_line, quoted, shortened, size
+from runner.text import one_line, quoted, shortened, size, why
 
 WORKTREE = "worktree"
 """The sources as they lie in the folder. A branch of this name is ``refs/heads/worktree``."""
@@ -114,8 +114,9 @@ def wheel(
             return _build(root, source, interpreter, build, kept)
     except (OSError, RuntimeError, ValueError) as error:
         raise PackagesError(
-            f"the wheel of {_label(source)} cannot be kept ({error}); free some disk space, or set "
-            "XDG_CACHE_HOME to a folder that you can write."
+            f"the wheel of {_label(source)} cannot be kept ({why(error)}); free some disk space, "
+            "or "
+            "set XDG_CACHE_HOME to a folder that you can write."
         ) from error
 
 
@@ -130,7 +131,7 @@ def _read(
             revision = git.revision(root, at)
             files = revision.files(project)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"project {quoted(project)} at {quoted(at)}: {error}.") from error
+        raise ConfigError(f"project {quoted(project)} at {quoted(at)}: {why(error)}.") from error
     files = {path: file for path, file in files.items() if not _is_left_out(project, path, without)}
     if not any(name in files for name in BUILT_FROM):
         raise ConfigError(

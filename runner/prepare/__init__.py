@@ -42,6 +42,7 @@ from runner.records.study import Matrix
 from runner.system import tempdir
 from runner.system.parallel import in_parallel
 from runner.system.retry import retry
+from runner.text import why
 
 SaveLog = Callable[[str, str], Path]
 """Saves the log of a failed build under the environment's label and returns its path."""
@@ -214,8 +215,8 @@ def write_context(
         shutil.copyfile(dockerfile(), folder / DOCKERFILE)
     except OSError as error:
         raise PackagesError(
-            f"the build context of {environment.request.label} cannot be written ({error}); free "
-            "disk space, or name another folder with TMPDIR or --context."
+            f"the build context of {environment.request.label} cannot be written ({why(error)}); "
+            "free disk space, or name another folder with TMPDIR or --context."
         ) from error
     return BuildContext(
         folder=folder,

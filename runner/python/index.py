@@ -256,4 +256,10 @@ def _failed(address: Address, name: str, reason: str) -> PackagesError:
 
 def _words(error: Exception) -> str:
     """Return what happened, in one line: requests nests the causes in a long text."""
+    causes: list[object] = [error]
+    for one in causes:  # it grows meanwhile
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror
+        if isinstance(one, Exception):
+            causes += [getattr(one, "reason", None), one.__cause__, *one.args[:1]]
     return shortened(one_line(str(error)), 200).rstrip(".")

@@ -197,7 +197,10 @@ def _candidates(wanted: Collection[tuple[str, str]] = _USUAL) -> Iterator[Candid
         programs=[*map(str, preferred), *others],
     )
     if not answer.found:
-        raise PackagesError(f"uv could not list the interpreters of this machine: {answer.reason}.")
+        raise PackagesError(
+            f"uv could not list the interpreters of this machine: {answer.reason}. Check that "
+            "`uv python list` works."
+        )
     entries = [
         (".".join(entry["version"].split(".")[:2]), Path(entry["path"]))
         for entry in json.loads(answer.text)

@@ -24,7 +24,7 @@ from runner.records.environment import (
     SourceKind,
 )
 from runner.system import atomic, child, digest, safe, tempdir
-from runner.text import listed
+from runner.text import listed, why
 
 INSTALL_TIMEOUT_S = 900.0
 BYTECODE_TIMEOUT_S = 300.0
@@ -75,7 +75,7 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
         try:
             _copy_plain(folder / "built", site)
         except OSError as error:
-            raise _failed(environment, f"what was built cannot be copied ({error})") from error
+            raise _failed(environment, f"what was built cannot be copied ({why(error)})") from error
 
 
 def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
@@ -203,7 +203,9 @@ def _listed(record: Path) -> Iterator[tuple[str, str]]:
         with record.open(encoding="utf-8", errors="replace", newline="") as file:
             yield from ((row[0], row[1]) for row in csv.reader(file) if len(row) > 1)
     except csv.Error as error:
-        raise PackagesError(f"{record.parent.name} has a list of files that is damaged.") from error
+        raise PackagesError(
+            f"{record.parent.name} has a list of files that is damaged. Use another version."
+        ) from error
 
 
 def _is_code(path: str) -> bool:
@@ -299,7 +301,7 @@ def _package(entry: Mapping[str, Any]) -> Package:
         return Package(name=name, version=version, hashes=checks, source=not wheels)
     except ValueError as error:
         raise PackagesError(
-            f"the package index names a package that cannot be: {error}."
+            f"the package index names a package that cannot be: {error}. Use another index."
         ) from error
 
 
@@ -322,10 +324,12 @@ def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
     try:
         done = child.run([*command, "."], timeout_s=BYTECODE_TIMEOUT_S, folder=site)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagesError(f"the packages of {label} could not be compiled: {error}.") from error
+        raise PackagesError(
+            f"the packages of {label} could not be compiled: {why(error)}. Try again."
+        ) from error
     if done.returncode not in (0, 1):  # 1: some files are for other Pythons
         last = done.stderr.strip().rpartition("\n")[2]
-        raise PackagesError(f"the packages of {label} could not be compiled: {last}.")
+        raise PackagesError(f"the packages of {label} could not be compiled: {last}. Try again.")
     _date_files(site)
 
 

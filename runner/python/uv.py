@@ -13,7 +13,7 @@ from runner.errors import PackagesError
 from runner.python import addresses, confinement
 from runner.records.environment import IndexSettings
 from runner.system import child, places, tempdir
-from runner.text import without_password
+from runner.text import why, without_password
 
 # The environment variables that uv may see: how to reach the index, and where files belong.
 # Others (VIRTUAL_ENV, UV_RESOLUTION, PYTHONPATH, ...) could change what is resolved.
@@ -54,6 +54,8 @@ NOTHING_FOUND = 1
 
 ADVICE = ". Check the network, the package index and the free disk space, then try again."
 
+NO_CACHE = "Failed to initialize cache"
+"""How uv says that it cannot write its cache."""
 SILENT_INDEX = ("Failed to fetch", "error sending request", "could not be queried", "returned a ")
 """How uv mentions an index that failed or refused in an answer that then means nothing.
 
@@ -213,7 +215,9 @@ def _completed(
             "package index, then try again."
         ) from error
     except OSError as error:
-        raise PackagesError(f"uv could not start to {purpose}: {error}.") from error
+        raise PackagesError(
+            f"uv could not start to {purpose}: {why(error)}. Reinstall uv."
+        ) from error
 
 
 def _confined(work: Path, program: Path, build: Build) -> list[str]:
@@ -249,6 +253,10 @@ def understand(code: int, output: str, words: str, purpose: str) -> Answer:
     hints = error.split("\nhint: ")[1:]
     why = [hint.splitlines()[0] for hint in hints if any(sign in hint for sign in SILENT_INDEX)]
     reason = (why[0] if why else conclusion(error) or f"exit code {code}").rstrip(".")
+    if NO_CACHE in reason:
+        raise PackagesError(
+            f"uv could not {purpose}: {reason}. Set XDG_CACHE_HOME to a folder that you can write."
+        )
     raise PackagesError(f"uv could not {purpose}: {reason}{ADVICE}")
 
 

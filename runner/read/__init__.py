@@ -46,6 +46,7 @@ from runner.records.study import (
     PolicyLimit,
     Published,
 )
+from runner.system import safe
 from runner.text import quoted
 
 __all__ = ["Locked", "Outside", "json_schema", "read", "text_of"]
@@ -144,7 +145,7 @@ def _wheels_problems(document: Document, folder: Path) -> Iterator[Problem]:
     index = document.environment.index
     if index is None or index.wheels is None:
         return
-    target, here = (folder / index.wheels).resolve(), folder.resolve()
+    target, here = safe.resolved(folder / index.wheels), safe.resolved(folder)
     if not target.is_relative_to(here) or not target.is_dir():
         sentence = f"{quoted(index.wheels)} is no folder in the folder of this file; check the path"
         yield Problem(("environment", "index", "wheels"), sentence)

@@ -204,7 +204,9 @@ def _of_versions(name: str, section: VersionsAxis, document: Document, outside: 
 
 def _of_images(name: str, section: ImageAxis) -> Axis:
     if isinstance(section.image, str) is not bool(section.versions):
-        raise ConfigError("`{version}` in `image` and the key `versions` need each other.")
+        raise ConfigError(
+            "`{version}` in `image` and the key `versions` need each other; add the missing one."
+        )
     if not isinstance(section.image, str):
         return _named(name, AxisKind.IMAGE, section.image)
     versions = tuple(section.versions or ())
@@ -260,7 +262,9 @@ def axis_problems(document: Document, axes: Sequence[Axis]) -> Iterator[Problem]
     for kind in (AxisKind.PYTHON, AxisKind.BASE, *SOURCES):
         twice = [axis.name for axis in axes if axis.kind is kind][1:]
         for name in twice:
-            yield Problem(("axes", name), f"only one axis can be of the kind `{kind.value}`")
+            yield Problem(
+                ("axes", name), f"only one axis can be of the kind `{kind.value}`; merge them"
+            )
     yield from repeated(
         (("axes", axis.name, "variable"), axis.variable) for axis in axes if axis.variable
     )

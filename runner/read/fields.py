@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from runner.read.yaml import Date
-from runner.records import Scalar, Value, patterns, shown
+from runner.records import MOST_BLOCKS, Scalar, Value, patterns, shown
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _TEXT = r"\S"
@@ -246,6 +246,7 @@ Requirement = Annotated[
     StringConstraints(pattern=patterns.REQUIREMENT, max_length=patterns.REQUIREMENT_LENGTH),
 ]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Blocks = Annotated[int, Field(ge=1, le=MOST_BLOCKS)]
 AxisValue = Annotated[
     Value, PlainValidator(_axis_value), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]

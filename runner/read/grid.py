@@ -101,7 +101,7 @@ class Grid:
             problems.append(Problem(path, f"this must name a single cell; {_give(missing)}"))
         cell = self.id(given)
         if not problems and not self.problems and cell not in self.cells:
-            sentence = f"there is no cell {cell}; it is excluded, or not included"
+            sentence = f"there is no cell {cell}; it is excluded, or not included: name another"
             problems.append(Problem(path, sentence))
         return problems
 

@@ -114,7 +114,8 @@ def file_trouble(file: str, folder: Path) -> str | None:
     except (IsADirectoryError, safe.IrregularError):
         return f"{quoted(file)} is not a file; name each file"
     except (OSError, ValueError) as error:
-        return f"{quoted(file)} cannot be read: {getattr(error, 'strerror', None) or error}"
+        reason = getattr(error, "strerror", None) or error
+        return f"{quoted(file)} cannot be read: {reason}; check the file"
     return None
 
 

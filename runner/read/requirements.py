@@ -5,7 +5,7 @@ from pathlib import Path
 from runner.errors import ConfigError
 from runner.records.patterns import EXPECTED, REQUIREMENT, fits
 from runner.system import safe
-from runner.text import quoted, without_comment
+from runner.text import quoted, why, without_comment
 
 
 def read_lines(folder: Path, name: str) -> tuple[str, ...]:
@@ -13,7 +13,7 @@ def read_lines(folder: Path, name: str) -> tuple[str, ...]:
     try:
         text = safe.read(safe.inside(folder, name)).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{name} cannot be read: {error}.") from error
+        raise ConfigError(f"{name} cannot be read: {why(error)}; correct the file.") from error
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         plain = without_comment(line)

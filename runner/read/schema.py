@@ -232,7 +232,7 @@ class IncludeSection(_Section):
 
     expect: _Status | None = _optional("The status that these cells should end with.")
     timeout: f.Duration | None = _optional("Time limit of these cells, such as 60s.")
-    blocks: f.Count | None = _optional("The number of blocks that contain these cells.")
+    blocks: f.Blocks | None = _optional("The number of blocks that contain these cells.")
     parameters: dict[f.Label, f.Parameter] | None = _optional(
         "Parameters to add or replace in these cells."
     )
@@ -492,7 +492,7 @@ class Document(_Section):
         "Comparisons named before the run. Default: each value of the first axis against the "
         "baseline."
     )
-    blocks: f.Count = _optional("How often each cell runs.", 7)
+    blocks: f.Blocks = _optional("How often each cell runs.", 7)
     looks: Annotated[int, Field(ge=1, le=4)] = _optional(
         "How often you may look at the verdicts: after `blocks` blocks, after twice as "
         "many, and so on. With 1, intervals are narrower and no blocks can be added.",

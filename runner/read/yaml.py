@@ -129,7 +129,9 @@ def _with(
     if isinstance(node, yaml.SequenceNode) and re.fullmatch("[0-9]{1,6}", head):
         items, index = list(node.value), int(head)
         if index >= len(items):
-            raise _BadValueError(f"the list has only {len(items)} entries, counted from 0")
+            raise _BadValueError(
+                f"the list has only {len(items)} entries, counted from 0; name one of them"
+            )
         items[index], at = _inner(items[index], rest, value, (*path, index))
         return yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark), at
     if not isinstance(node, yaml.MappingNode):
@@ -215,7 +217,7 @@ def _root(text: str) -> yaml.Node:
         sentence = f"the character {found} is not allowed in YAML; remove it"
         raise _BadFileError(sentence, _end(text[: error.position])) from None
     except yaml.YAMLError as error:
-        raise _BadFileError(f"this is not YAML: {error}") from None
+        raise _BadFileError(f"this is not YAML: {error}; correct it") from None
     if root is None:
         raise _BadFileError("the file is empty; begin it with `format: 1`")
     return root
@@ -237,7 +239,7 @@ def _check_bounds(text: str) -> None:
 def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _BadFileError:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return _BadFileError(f"this is not YAML: {error.problem}")
+        return _BadFileError(f"this is not YAML: {error.problem}; correct it")
     place = (mark.line + 1, mark.column + 1)
     if "nesting depth" in (error.problem or ""):  # libyaml's own bound, which is met first
         return _BadFileError(_TOO_DEEP, (place[0], DEEPEST + 1))
@@ -249,7 +251,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> _BadFileError:
     if error.context and error.context_mark and error.context_mark.line != mark.line:
         sentence += f", {error.context} that begins on line {error.context_mark.line + 1}"
     hints = [hint for words, hint in _HINTS.items() if words in (error.problem or "")]
-    return _BadFileError("; ".join([sentence, *hints[:1]]), place)
+    return _BadFileError("; ".join([sentence, *(hints[:1] or ["correct it"])]), place)
 
 
 def _place(at: yaml.Node | yaml.Event) -> Place:
@@ -316,7 +318,7 @@ class _Reader:
 
 def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise _BadValueError("a key must be text")
+        raise _BadValueError("a key must be text; write `key: value`")
     if node.tag == _TAG + "merge":
         raise _BadValueError(
             "merge keys (`<<`) are not supported; write out the entries, or use an alias for all "

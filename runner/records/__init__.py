@@ -25,6 +25,9 @@ CPU time and the peak memory of the script alone. 10: plans have a shard, and ru
 executed their blocks.
 """
 
+MOST_BLOCKS = 10_000
+"""Planning more blocks than this would take all memory."""
+
 Value = str | int | float | bool
 """A value on an axis. Only parameters may be floats: YAML reads the version ``1.10`` as 1.1."""
 

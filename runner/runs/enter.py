@@ -26,7 +26,7 @@ from runner.runs.folder import (
 )
 from runner.system import alive, digest, git
 from runner.system.retry import Note
-from runner.text import listed
+from runner.text import listed, why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,8 @@ def digests_of_inputs(matrix: Matrix, root: Path) -> Mapping[str, str]:
         return {name: digest.of_input(root, name) for name in matrix.experiment.inputs}
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"a file of the experiment cannot be read ({error}); fix this and repeat the command."
+            f"a file of the experiment cannot be read ({why(error)}); fix this and repeat the "
+            "command."
         ) from error
 
 
@@ -169,7 +170,10 @@ def _same(run: Run, start: Start, note: Note) -> Run | None:
             if earlier.key == run.key and _is_continued(folder.plan(), seed, start):
                 if not (edited := folder.edited()):
                     return earlier
-                note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
+                note(
+                    f"{folder.path} is not continued, because it was edited ({listed(edited)}); "
+                    "restore it."
+                )
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")
     return None

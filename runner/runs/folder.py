@@ -394,6 +394,8 @@ def find_run(reports: Path, named: str | None) -> RunFolder:
         with disk(path):
             if (path / "run.json").is_file():
                 return RunFolder(path.resolve())
+    with disk(reports), contextlib.suppress(FileNotFoundError):
+        next(reports.iterdir(), None)  # otherwise there may be runs
     raise RunFolderError(problem)
 
 

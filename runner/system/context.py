@@ -14,6 +14,7 @@ from typing import IO
 
 from runner.errors import ImageBuildError
 from runner.system import digest, safe
+from runner.text import why
 
 DOCKERFILE, IGNORED = "Dockerfile", ".dockerignore"
 ALWAYS_SENT = {DOCKERFILE, IGNORED}
@@ -34,7 +35,7 @@ def write_context(folder: Path, target: IO[bytes]) -> str:
             entries = [_add(tar, folder, name) for name in _names(folder)]
     except (OSError, ValueError) as error:
         raise ImageBuildError(
-            f"the build context {folder} cannot be used: {error}. Correct this, or name it in "
+            f"the build context {folder} cannot be used: {why(error)}. Correct this, or name it in "
             f"{folder / IGNORED}."
         ) from error
     return f"sha256:{digest.of_content(entries)}"

@@ -25,7 +25,7 @@ from runner.system.git_objects import (
     new_hash,
     variables,
 )
-from runner.text import did_you_mean, quoted
+from runner.text import did_you_mean, quoted, why
 
 LARGEST_INDEX = 1 << 28
 LONGEST_REVISION = 200
@@ -71,7 +71,7 @@ class Revision:
         """
         found = self._entry(self._inside(path))
         if found is None:
-            raise FileNotFoundError(f"{self.name} has no file {quoted(path)}")
+            raise FileNotFoundError(f"{self.name} has no file {quoted(path)}; check the path")
         if found.kind not in {"file", "executable"}:
             raise RevisionError(f"{quoted(path)} is a {found.kind} in {self.name}: name a file")
         try:
@@ -90,7 +90,7 @@ class Revision:
         inside = self._inside(path)
         found = self._entry(inside)
         if found is None:
-            raise FileNotFoundError(f"{self.name} has no folder {quoted(path)}")
+            raise FileNotFoundError(f"{self.name} has no folder {quoted(path)}; check the path")
         if found.kind != "folder":
             raise RevisionError(f"{quoted(path)} is a {found.kind} in {self.name}: name a folder")
         try:
@@ -164,9 +164,12 @@ def revision(folder: Path, name: str) -> Revision:
     try:
         top, own = git_folder.find(folder.resolve())
     except FileNotFoundError as error:
-        raise RevisionError(f"{name} cannot be read: {folder} is in no git repository") from error
+        raise RevisionError(
+            f"{name} cannot be read: {folder} is in no git repository; name a folder or file "
+            "without it"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise RevisionError(f"the git repository of {folder} cannot be read: {error}") from error
+        raise _unreadable(folder, error) from error
     start, steps = written.group("start", "steps")
     try:
         common = git_folder.trusted(top, own)
@@ -174,10 +177,11 @@ def revision(folder: Path, name: str) -> Revision:
         objects = Objects(common / "objects", git_folder.length(own, common, first))
         found = objects.commit(f"{first}{steps}") if first else None
     except (OSError, ValueError, RuntimeError, RunFolderError) as error:
-        raise RevisionError(f"{name} cannot be read in {top}: {error}") from error
+        raise RevisionError(f"{name} cannot be read in {top}: {why(error)}") from error
     if found is None and (not first or reference is None):
         known = did_you_mean(start, dict.fromkeys(git_folder.names(common)))
-        raise RevisionError(f"{top} has no branch, tag or commit {quoted(start)}{known}")
+        hint = known or "; `git branch --all` and `git tag` list the names"
+        raise RevisionError(f"{top} has no branch, tag or commit {quoted(start)}{hint}")
     if found is None:
         raise RevisionError(
             f"{top} has no commit {name}: if it is a shallow clone, `git fetch --unshallow` gets "
@@ -199,7 +203,7 @@ def top(folder: Path) -> Path | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RuntimeError) as error:
-        raise RevisionError(f"the git repository of {folder} cannot be read: {error}") from error
+        raise _unreadable(folder, error) from error
 
 
 def working_files(folder: Path) -> tuple[str, ...]:
@@ -225,10 +229,15 @@ def working_files(folder: Path) -> tuple[str, ...]:
                 variables(ours) | settings,
             )
     except (OSError, ValueError, RuntimeError, RunFolderError) as error:
-        raise RevisionError(f"the git repository of {folder} cannot be read: {error}") from error
+        raise _unreadable(folder, error) from error
     if answer is None:
         raise RevisionError(f"git cannot list the files of {folder}; check that it is installed")
     return tuple(sorted({os.fsdecode(name) for name in answer.split(b"\0") if name}))
+
+
+def _unreadable(folder: Path, error: Exception) -> RevisionError:
+    reason = why(error) if ";" in why(error) else f"{why(error)}; `git fsck` may say more"
+    return RevisionError(f"the git repository of {folder} cannot be read: {reason}")
 
 
 def _copy(source: Path, target: Path) -> None:

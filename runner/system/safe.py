@@ -52,6 +52,14 @@ def tail(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+def resolved(path: Path) -> Path:
+    """Return a path without links; one that leads in a circle stays as it is.
+
+    ``Path.resolve`` raises RuntimeError for a circle in Python before 3.13.
+    """
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def lock_file(name: str | Path, *, folder: int | None = None, make: bool) -> Iterator[int]:
     """Open a file to lock it, in an open folder if there is one; ``make`` makes a missing file."""
@@ -101,7 +109,7 @@ def _opened(path: str | Path, flags: int, folder: int | None = None) -> int:
     try:
         number = os.open(path, flags, 0o644, dir_fd=folder)
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
             message = "is a link, which is not followed"
             raise IrregularError(errno.ELOOP, message, str(path)) from error
         raise

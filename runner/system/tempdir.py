@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runner.errors import RunFolderError
 from runner.system import safe
+from runner.text import why
 
 PREFIX = "matrix-runner-"
 LOCK = ".occupied"
@@ -37,7 +38,8 @@ def folder(parent: Path | None = None) -> Iterator[Path]:
             (outer / "content").mkdir()
         except OSError as error:
             raise RunFolderError(
-                f"cannot make a temporary folder ({error}); free some disk space, or set TMPDIR to "
+                f"cannot make a temporary folder ({why(error)}); free some disk space, or set "
+                "TMPDIR to "
                 "another folder."
             ) from error
         yield outer / "content"

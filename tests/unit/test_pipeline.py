@@ -418,7 +418,8 @@ def test_an_edited_run_is_not_continued(
     path = Path("reports/latest", name).resolve()
     path.write_text(path.read_text().replace('"digest": "', '"digest": "0'))
     assert main(["--blocks", "1"]) == Exit.OK
-    assert f"is not continued, because it was edited ({name})." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"is not continued, because it was edited ({name}); restore it." in said
     assert len(folders()) == 2
 
 

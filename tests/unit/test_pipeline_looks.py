@@ -172,7 +172,7 @@ def test_no_block_begins_that_would_exceed_the_budget(
     write(engine)
     assert main(["--budget", "1s"]) == Exit.OK  # a first guess is half a minute a trial
     assert engine.executed == []
-    assert "of the budget are left" in capsys.readouterr().out
+    assert "but the budget has only" in capsys.readouterr().out
     assert main([]) == Exit.OK
     assert len(engine.executed) == 8
 

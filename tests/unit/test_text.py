@@ -13,6 +13,7 @@ from runner.text import (
     printable,
     quoted,
     size,
+    why,
 )
 
 
@@ -89,3 +90,19 @@ def test_a_quoted_address_has_no_password() -> None:
     """A message can end up in a log that everybody reads."""
     assert quoted("https://me:s3cret@host/simple") == '"https://host/simple"'
     assert quoted("a@b") == '"a@b"'
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a"), "a: No such file or directory"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("nobody knows"), "nobody knows"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "it is not UTF-8"),
+        (KeyError("format"), 'the key "format" is missing'),
+        (ValueError("it is odd"), "it is odd"),
+    ],
+)
+def test_an_error_of_python_becomes_a_reason(error: Exception, said: str) -> None:
+    """Nobody reads `[Errno 2]` or the quotes of a KeyError."""
+    assert why(error) == said

@@ -16,6 +16,7 @@ from runner.engines.docker.address import Address, engine_address
 from runner.engines.protocol import ANSWER_S, Engine
 from runner.errors import EngineError
 from runner.records.environment import Image
+from runner.text import why
 
 CHUNK_BYTES = 1 << 16
 LARGEST_BYTES = 1 << 26
@@ -51,7 +52,7 @@ def _images_at(path: str, machine: str) -> tuple[Image, ...]:
     try:
         head, _, body = _response(path, request.encode()).partition(b"\r\n\r\n")
     except OSError as error:
-        raise EngineError(f"no engine answers on {path} ({error}): start Docker.") from error
+        raise EngineError(f"no engine answers on {path} ({why(error)}): start Docker.") from error
     status = head.partition(b"\r\n")[0]
     if not status.endswith(b" 200 OK"):
         raise EngineError(

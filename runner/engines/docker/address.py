@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import EngineError
+from runner.text import why
 
 LOCAL = "unix:///var/run/docker.sock"
 PODMAN = "podman/podman.sock"
@@ -74,9 +75,10 @@ def _of_context(context: str) -> Address:
         endpoint = stored["Endpoints"]["docker"]
         url, verify = str(endpoint["Host"]), not endpoint.get("SkipTLSVerify", False)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or why(error)
         raise EngineError(
-            f"the Docker context {context} cannot be read in {folder} ({error}): choose another "
-            "context with `docker context use`, or name an engine in DOCKER_HOST."
+            f"the Docker context {context} cannot be read in {folder} ({reason}): choose "
+            "another context with `docker context use`, or name an engine in DOCKER_HOST."
         ) from error
     tls = folder / "tls" / key / "docker"
     certificates = tls if os.access(tls, os.F_OK) else None

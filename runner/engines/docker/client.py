@@ -179,6 +179,8 @@ def cause(error: BaseException) -> str:
         if isinstance(link, OSError) and link.strerror:
             return link.strerror
         link = link.__cause__ or link.__context__
+    if "Invalid bind address" in str(error):
+        return "this is no address of an engine"
     text = (
         str(getattr(error, "explanation", None) or error).strip(" \"'()").removesuffix(": unknown")
     )  # containerd's kind of error

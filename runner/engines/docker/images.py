@@ -30,6 +30,7 @@ from runner.records.environment import Base, BaseKind, Image
 from runner.records.run import EngineFacts
 from runner.system import archive, digest, tempdir
 from runner.system.cores import online
+from runner.text import why
 
 PODMAN = "podman"
 RUNS_COMMANDS = "would run commands during a build: use one that was built without ONBUILD"
@@ -430,7 +431,8 @@ def _copy_plain(file: Path, target: IO[bytes], base: Base) -> None:
                 _add(plain, plain_name, _part(tar, name), most)
     except (*UNREADABLE, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError(
-            f"{file} is not an archive of the base {base.name} ({error}); get the bundle again."
+            f"{file} is not an archive of the base {base.name} ({why(error)}); get the bundle "
+            "again."
         ) from error
 
 

@@ -39,6 +39,7 @@ from runner.records.run import EngineFacts
 from runner.system import digest, safe, tempdir
 from runner.system.cores import ALLOWED
 from runner.system.host import this_host
+from runner.text import why
 
 LABEL = "label.json"
 NAME = "python "
@@ -222,8 +223,8 @@ class VenvEngine:
                 raise FileNotFoundError("the environment or the inputs were replaced")
         except OSError as error:
             raise EngineLostError(
-                f"the trial {launch.trial} could not be executed ({error}). Fix this and run the "
-                "same command to resume (finished trials are kept)."
+                f"the trial {launch.trial} could not be executed ({why(error)}). Fix this and run "
+                "the same command to resume (finished trials are kept)."
             ) from error
         failed = code != 0 and in_time and not out_of_memory
         return Outcome(
@@ -369,5 +370,5 @@ class VenvEngine:
                 self._environments.remove(Path(thing.id))
         except OSError as error:
             raise EngineError(
-                f"{thing.id} cannot be removed ({error}). Fix this and run the command again."
+                f"{thing.id} cannot be removed ({why(error)}). Fix this and run the command again."
             ) from error

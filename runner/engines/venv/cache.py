@@ -19,6 +19,7 @@ from runner.python.interpreters import Interpreter
 from runner.python.interpreters import executable as named
 from runner.records.environment import Image
 from runner.system import archive, digest, places, safe, stored, tempdir
+from runner.text import why
 
 CACHE = "MATRIX_RUNNER_CACHE"
 RECORD = "image.json"
@@ -69,8 +70,8 @@ class Environments:
                 tempdir.sweep(folder)
         except OSError as error:
             raise EngineError(
-                f"environments cannot be kept in {self.folder} ({error}). Set {CACHE} to another "
-                "folder."
+                f"environments cannot be kept in {self.folder} ({why(error)}). Set {CACHE} to "
+                "another folder."
             ) from error
         closed = [path for path in self.folder.parents if not path.stat().st_mode & 0o001]
         if closed and os.geteuid() == 0:

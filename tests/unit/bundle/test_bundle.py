@@ -543,11 +543,11 @@ def test_a_bundle_of_other_images_is_refused(
         (_stored("run", lambda one: one["lock"].update(entries=[])), f"no entry for {LABEL}"),
         (
             _stored("run", lambda one: one["matrix"].update(looks=0)),
-            "not all between 1 and 10000",
+            "not all between 1 and 10,000",
         ),
         (
             _stored("plan", lambda one: one.update(blocks=10**9)),
-            "not all between 1 and 10000",
+            "not all between 1 and 10,000",
         ),
         (_absolute_script, "are of another study than its matrix and lock"),
         (

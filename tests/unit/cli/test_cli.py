@@ -77,10 +77,12 @@ def test_a_command_line_becomes_options(words: str, options: Options) -> None:
         ("plan --new", "unrecognized arguments: --new"),
         ("--rep x", "unrecognized arguments: --rep x"),
         ("plan --blocks", "expected one argument"),
-        ("plan --blocks 0", "expected a whole number of at least 1, not '0'"),
-        ("--blocks two", "expected a whole number of at least 1, not 'two'"),
-        ("--blocks 1.5", "expected a whole number of at least 1, not '1.5'"),
-        ("--seed x", "invalid int value: 'x'"),
+        ("plan --blocks 0", "expected a whole number from 1 to 10,000, not '0'"),
+        ("--blocks two", "expected a whole number from 1 to 10,000, not 'two'"),
+        ("--blocks 1.5", "expected a whole number from 1 to 10,000, not '1.5'"),
+        ("--blocks 10001", "expected a whole number from 1 to 10,000, not '10001'"),
+        ("--max-fail 0", "expected a whole number of at least 1, not '0'"),
+        ("--seed x", "expected a whole number of at most 18 digits, not 'x'"),
     ],
 )
 def test_a_wrong_option_is_refused(

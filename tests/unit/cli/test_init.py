@@ -104,8 +104,8 @@ def test_a_matrix_is_never_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     ("package", "versions", "script", "said"),
     [
         ("a b", "1,2", "b.py", "is not the name of a package"),
-        ("a", "1", "b.py", "are no versions to compare"),
-        ("a", "1,x y", "b.py", "are no versions to compare"),
+        ("a", "1", "b.py", "cannot be compared"),
+        ("a", "1,x y", "b.py", "cannot be compared"),
         ("a", "1,2", "../b.py", "is no script in this folder"),
         ("a", "1,2", "b.sh", "is no script in this folder"),
     ],

@@ -167,7 +167,7 @@ def test_two_axes_of_python_are_refused(tmp_path: Path) -> None:
     """A cell has one interpreter."""
     text = 'format: 1\nname: k\naxes:\n  a: {python: ["3.8"]}\n  b: {python: ["3.9"]}'
     assert problems_of(tmp_path, text + REST) == [
-        "5:6: axes.b: only one axis can be of the kind `python`"
+        "5:6: axes.b: only one axis can be of the kind `python`; merge them"
     ]
 
 

@@ -1,0 +1,63 @@
+"""Engines that are missing or too small."""
+
+from runner.errors import Exit
+from tests.messages.message import Message, Section
+from tests.messages.world import after, study, unreachable, variables, without
+
+ENGINES = Section(
+    title="Engines",
+    messages=(
+        Message(
+            line="run",
+            given=study("limits: {cpus: 999}"),
+            place="limits.cpus",
+            says="limits.cpus is 999, but the engine has only ...; lower it in the matrix.",
+        ),
+        Message(
+            line="run",
+            given=study("limits: {memory: 999g}"),
+            place="limits.memory",
+            says="limits.memory is 999 GiB, but the engine has only ... GiB; lower it in the matrix.",
+        ),
+        Message(
+            line="run --engine docker",
+            given=after(study(), unreachable),
+            code=Exit.ENGINE,
+            place="unix:///nonexistent/docker.sock",
+            says="no Docker engine answers at unix:///nonexistent/docker.sock (No such file or directory): start Docker, or name an engine in DOCKER_HOST.",
+        ),
+        Message(
+            line="run --engine docker",
+            given=after(study(), unreachable, variables(DOCKER_HOST="tcp://127.0.0.1:1")),
+            code=Exit.ENGINE,
+            place="tcp://127.0.0.1:1",
+            says="no Docker engine answers at tcp://127.0.0.1:1 (Connection refused): start Docker, or name an engine in DOCKER_HOST.",
+        ),
+        Message(
+            line="run --engine docker",
+            given=after(study(), unreachable, variables(DOCKER_HOST="carrier-pigeon://here")),
+            code=Exit.ENGINE,
+            place="carrier-pigeon://here",
+            says="no Docker engine answers at carrier-pigeon://here (this is no address of an engine): start Docker, or name an engine in DOCKER_HOST.",
+        ),
+        Message(
+            line="run --engine docker",
+            given=after(
+                study(),
+                unreachable,
+                without("DOCKER_HOST"),
+                variables(DOCKER_CONTEXT="gone", DOCKER_CONFIG="/nonexistent"),
+            ),
+            code=Exit.ENGINE,
+            place="/nonexistent/contexts",
+            says="the Docker context gone cannot be read in /nonexistent/contexts (No such file or directory): choose another context with `docker context use`, or name an engine in DOCKER_HOST.",
+        ),
+        Message(
+            line="clean --engine docker",
+            given=after(study(), unreachable),
+            code=Exit.ENGINE,
+            place="unix:///nonexistent/docker.sock",
+            says="no Docker engine answers at unix:///nonexistent/docker.sock (No such file or directory): start Docker, or name an engine in DOCKER_HOST.",
+        ),
+    ),
+)
