@@ -1,11 +1,13 @@
 """The command ``status``: how far a run is, from its folder alone. It changes nothing there."""
 
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 from runner.cli.arguments import Options
+from runner.cli.fitted import fitted
 from runner.cli.stored import the_run
 from runner.errors import Exit, RunFolderError
 from runner.plan import complete_blocks, pending
@@ -32,7 +34,7 @@ def status(options: Options) -> Exit:
         *_last(results, datetime.now(timezone.utc)),
     ]
     for line in lines:
-        print(one_line(line))
+        print(fitted(one_line(line), sys.stdout, len("blocks:  ")))
     return Exit.OK
 
 
