@@ -62,7 +62,7 @@ def test_an_answer_names_the_next_look_or_the_page(engine: WatchedEngine) -> Non
     )
     for said, step in (
         ("adopt        x, two", page),
-        (f"{OPEN} x, two", f"{blocks} the intervals"),
+        (f"{OPEN} x, two", blocks),
         (f"{OPEN} x, two\n  {HOPELESS}, after 8 blocks, ...", page),
     ):
         (folder.path / ANSWER).write_text(said)
