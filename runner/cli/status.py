@@ -33,8 +33,8 @@ def status(options: Options) -> Exit:
         *(f"refused: {one.name}: {one.reason}" for one in refused),
         *_last(results, datetime.now(timezone.utc)),
     ]
-    for line in lines:
-        print(fitted(one_line(line), sys.stdout, len("blocks:  ")))
+    for at, line in enumerate(lines):
+        print(fitted(one_line(line), sys.stdout, len("blocks:  ") if at else None))
     return Exit.OK
 
 

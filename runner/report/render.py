@@ -18,7 +18,7 @@ from urllib.parse import quote
 import tabulate
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from runner.report import drawing
+from runner.report import drawing, words
 from runner.report.records import Figure, ReportView, Row, Section, Statement, Table
 from runner.runs.files import file_name
 from runner.text import cut, one_line
@@ -148,7 +148,9 @@ def _change(row: Row) -> str:
         return f"{verdict:12} {cell}: {' '.join(row.basis)}"
     effect = " ".join(change.split("\n"))
     allowed = "margin" if limit.startswith("\N{PLUS-MINUS SIGN}") else "limit"
-    said = f"{verdict:12} {metric}, {cell}: {effect}, {old} \N{RIGHTWARDS ARROW} {new}"
+    said = f"{verdict:12} {metric}, {cell}: {effect}"
+    if {old, new} != {words.NOTHING}:
+        said += f", {old} \N{RIGHTWARDS ARROW} {new}"
     return f"{said}, {allowed} {limit}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.engines.venv.cache import CACHE
 from runner.errors import Exit
 from runner.python import uv
 from tests.support.documented import FOLLOWED, blocks
@@ -97,7 +98,9 @@ def founding(folder: Path) -> Path:
     """Copy the founding study and its published run into a folder; return the folder."""
     for name in ("matrix.yaml", "matrix.lock"):
         shutil.copy(ROOT / name, folder)
-    (folder / "experiments").symlink_to(ROOT / "experiments")
+    for name in ("mnist_softmax.py", "data/mnist.npz"):
+        (folder / "experiments" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "experiments" / name, folder / "experiments" / name)
     reports = folder / "reports"
     for path in (reports / "reference" / "founding", reports / "20261125-175958-founding"):
         shutil.copytree(ROOT / "reports" / "reference" / "founding", path)
@@ -132,8 +135,9 @@ def locked(folder: Path, version: str) -> dict[str, str]:
     return {"pyproject.toml": text, "uv.lock": (folder / "uv.lock").read_text()}
 
 
-def test_the_readme(tmp_path: Path) -> None:
+def test_the_readme(tmp_path: Path, readable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of two Pythons with all the commands that are often used."""
+    monkeypatch.setenv(CACHE, str(readable / "readme"))
     (tmp_path / "sums.py").write_text("print(sum(range(10**5)))\n")
     done = follow("README.md", tmp_path, processes=True)
     assert len(done) == 7
