@@ -1,6 +1,6 @@
-"""``python -m tests.support.sessions`` writes docs/sessions.md: what terminals really show.
+"""``python -m tests.support.recordings`` writes docs/recordings.md: what terminals really show.
 
-With ``--columns 120``, ``--plain`` (NO_COLOR) or ``--pipe``, it prints the same sessions instead,
+With ``--columns 120``, ``--plain`` (NO_COLOR) or ``--pipe``, it prints the same recordings instead,
 with the colour of each line before it. The trials are processes, and a busy machine is ignored.
 """
 
@@ -15,14 +15,14 @@ from pathlib import Path
 from tests.support.studies import CALM, ROOT
 from tests.support.terminal import Recording, environment, recorded
 
-PAGE = ROOT / "docs" / "sessions.md"
+PAGE = ROOT / "docs" / "recordings.md"
 HEAD = """\
 # What a terminal shows
 
-These sessions were recorded on a terminal of 80 columns, with trials as processes. Each is what a
-person sees in the end: while a trial runs, a last line shows its time and the newest line that it
-printed. `python -m tests.support.sessions` makes this page. It ignores that the machine is busy, so
-its numbers are no measurements.
+These recordings show a terminal of 80 columns, with trials as processes. Each is what a person
+sees in the end: while a trial runs, a last line shows its time and the newest line that it printed.
+`python -m tests.support.recordings` makes this page. It ignores that the machine is busy, so its
+numbers are no measurements.
 """
 BENCH = """\
 import random
@@ -51,19 +51,21 @@ FAILING = "sortedcontainers=2.4.0,kind=broken"
 PAIR = "sortedcontainers==2.3.0 sortedcontainers==2.4.0"
 COMPARE = f"matrix-runner compare {PAIR} --engine venv -- bench.py"
 RUN = "matrix-runner --engine venv"
-MARK = "<!-- not run: `python -m tests.support.sessions` recorded it -->"
-PLACE = "/home/me/projects/demo"
+MARK = "<!-- not run: `python -m tests.support.recordings` recorded it -->"
+PLACE = "~/projects/sortedlists"
 """Shown instead of the temporary folder, and as long, so that the same lines are broken."""
 OWN = """\
 from runner.system import alive, cores
 for module in (alive, cores):
-    module.PREFIX = "sessions-" + module.PREFIX
+    module.PREFIX = "recordings-" + module.PREFIX
 """
 """Do not wait for other runs of this machine."""
 
 
-def sessions(folder: Path, columns: int, *, colour: bool, pipe: bool) -> Iterator[tuple[str, str]]:
-    """Yield the title of each session with its text."""
+def recordings(
+    folder: Path, columns: int, *, colour: bool, pipe: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the title of each recording with its text."""
     programs = folder / "bin"
     programs.mkdir()
     own = programs / "matrix-runner"
@@ -105,7 +107,7 @@ def _shown(line: str, made: Recording) -> str:
 
 
 def main() -> int:
-    """Write the page, or print the sessions as other terminals show them."""
+    """Write the page, or print the recordings as other terminals show them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--columns", type=int, default=0)
     parser.add_argument("--plain", action="store_true")
@@ -115,7 +117,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         parts = [] if not is_page else [HEAD]
-        for title, text in sessions(
+        for title, text in recordings(
             Path(folder), given.columns or 80, colour=not given.plain, pipe=given.pipe
         ):
             shown = text
