@@ -64,6 +64,29 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + ELLIPSIS
 
 
+def wrapped(text: str, width: int, hang: int | None = None) -> list[str]:
+    """Return a line as lines that a terminal of this width need not break.
+
+    It breaks only at spaces, so that paths and commands can be copied. Later lines are indented by
+    ``hang`` spaces, by default a little more than the first.
+    """
+    import textwrap  # noqa: PLC0415  not needed by --version and --help
+
+    if len(text) <= width:
+        return [text]
+    if hang is None:
+        hang = len(text) - len(text.lstrip(" ")) + 2
+    lines = textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    return lines or [""]
+
+
 def without_password(text: str) -> str:
     """Return the text without the user and the password of an address in it."""
     return re.sub(r"(\w://)[^/\s@]*@", r"\1", text)
@@ -123,7 +146,9 @@ def unbroken(text: str) -> str:
 
 
 def size(count: int) -> str:
-    """Return a size on disk, in decimal units: ``851 MB``, ``1.20 GB``."""
+    """Return a size on disk, in decimal units: ``61 kB``, ``851 MB``, ``1.20 GB``."""
+    if 0 < count < 10**6:
+        return f"{max(count / 10**3, 1):,.0f} kB"
     if count < 10**9:
         return f"{count / 10**6:,.0f} MB"
     return f"{count / 10**9:,.2f} GB"

@@ -112,9 +112,10 @@ def _discard_output(stream: int = 1) -> None:
 
 def _complain(text: str) -> None:
     """Print to stderr why the program ends. If that fails, the exit code still says it."""
-    from runner.text import printable  # noqa: PLC0415  only a failure needs it
+    from runner.cli.fitted import fitted  # noqa: PLC0415  only a failure needs these
+    from runner.text import printable  # noqa: PLC0415
 
     try:
-        print(printable(text), file=sys.stderr)
+        print(fitted(printable(text), sys.stderr), file=sys.stderr)
     except OSError:
         _discard_output(2)

@@ -15,6 +15,8 @@ from runner.cli import preview
 from runner.cli.arguments import Options
 from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
+from runner.cli.fitted import fitted
+from runner.cli.next_steps import next_steps
 from runner.cli.progress import Progress
 from runner.cli.report import gated, report
 from runner.cli.shard import chosen
@@ -74,6 +76,8 @@ def run(options: Options) -> Exit:
             code = Pipeline(
                 execution, engine, observer, goal, options.budget, stop_rule=stop_rule
             ).run()
+            for line in next_steps(execution.folder):
+                observer.step(line)
             return gated(code, execution.folder) if options.gate else code
 
 
@@ -112,9 +116,9 @@ def plan(options: Options) -> Exit:
     if options.json:
         print(preview.as_json(found))
     else:
-        print(preview.as_text(found))
+        print(fitted(preview.as_text(found), sys.stdout, len("measures: ")))
         for warning in warnings(matrix, planned, this_host().cores, options.folder):
-            print(f"warning:  {warning}")
+            print(fitted(f"warning:  {warning}", sys.stdout, len("warning:  ")))
     return Exit.OK
 
 
@@ -230,7 +234,7 @@ def doctor(options: Options) -> Exit:
         name = f"doctor (process {os.getpid()})"
         at_the_end.enter_context(cores.Turns([cores.highest()], name, print).turn())
         for check in examine(matrix, locked, machine, engine, options.reports):
-            print(one_line(as_text(check)), flush=True)
+            print(fitted(one_line(as_text(check)), sys.stdout), flush=True)
             sound = sound and check.sound is not False
     return Exit.OK if sound else Exit.CELL_FAILED
 

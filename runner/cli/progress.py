@@ -14,18 +14,20 @@ from runner.records.environment import Image
 from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Metric, Status
 from runner.summarise import metric_value
-from runner.text import counted, cut, duration, one_line, size
+from runner.text import counted, cut, duration, one_line, shortened, size
 
 # ruff: noqa: ARG002 (not every line shows everything that the event carries)
 
 _INDENT = " " * 8
 _LEAST_ROOM = 22
+_NUMBER_WIDTH = 24
+"""The room for what a trial measured: ``time per epoch 1.22 s``."""
 TONES = {
     "green": ("Upgrade to ", "adopt ", "faster "),
     "red": ("Do not upgrade ", "hold ", "slower "),
-    "yellow": ("Not clear yet ", "cannot tell "),
+    "magenta": ("Not clear yet ", "cannot tell "),
 }
-"""How lines of an answer begin, by their colour."""
+"""How lines of an answer begin, by their colour: each can be read on black and on white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class Progress:
         self._spent_s = 0.0
         self._expected_end: float | None = None
         self._metrics: tuple[Metric, ...] = ()
+        self._cells: tuple[Cell, ...] = ()
+        self._names: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
         self._screen = screen_for(stream, self._current, clock, live=not quiet)
 
     def __enter__(self) -> Observer:
@@ -79,7 +84,8 @@ class Progress:
         self._screen.write((text, ""))
 
     def began(self, matrix: Matrix) -> None:
-        """Remember the metrics to show."""
+        """Remember the metrics to show, and the cells."""
+        self._cells = matrix.cells
         self._metrics = matrix.metrics if self._verbose else (matrix.headline,)
 
     def step(self, text: str) -> None:
@@ -91,7 +97,7 @@ class Progress:
         """Show how much there is to do."""
         self._total = len(plan.own)
         self._done = done
-        self._id_width = max((len(_name(trial)) for trial in plan.own), default=0)
+        self._name_cells(plan)
         blocks = len(plan.own_blocks) if plan.shard else plan.blocks
         text = f"{counted(self._total, 'trial')} in {counted(blocks, 'block')}"
         if controls := sum(trial.control for trial in plan.own):
@@ -103,6 +109,24 @@ class Progress:
             text += f", about {duration(estimate_s)}" + (" left" if done else "")
         if not self._quiet:
             self._screen.write((text, "bold"))
+
+    def _name_cells(self, plan: Plan) -> None:
+        """Name cells by their ids, or by their values alone where the ids leave no room."""
+        self._names = {}
+        self._id_width = self._longest(plan)
+        others = len(f"{self._count(0)}   b{plan.blocks}  {0:6.1f} s  ok  ")
+        if self._cells and self._id_width + others + _NUMBER_WIDTH > self._screen.width:
+            from runner.report.words import values  # noqa: PLC0415 (only narrow lines need words)
+
+            self._names = {cell.id: values(cell) for cell in self._cells}
+            self._id_width = self._longest(plan)
+
+    def _longest(self, plan: Plan) -> int:
+        return max((len(self._name(trial)) for trial in plan.trials), default=0)
+
+    def _name(self, trial: Trial) -> str:
+        name = self._names.get(trial.cell) or trial.cell
+        return f"{name} (A/A control)" if trial.control else name
 
     def image_started(self, label: str) -> None:
         """Show that an image is being built."""
@@ -120,7 +144,7 @@ class Progress:
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
         """Make the trial the current activity."""
         number = self._done + (trial.slot not in self._finished)
-        name = f"{self._count(number)} {_name(trial)}  b{trial.block}{_again(trial)}"
+        name = f"{self._count(number)} {self._name(trial)}  b{trial.block}{_again(trial)}"
         self._activity = _Activity(name, self._clock())
 
     def trial_output(self, trial: Trial, line: str) -> None:
@@ -143,21 +167,25 @@ class Progress:
         took = f"{result.duration_s:6.1f} s" if result.duration_s is not None else " " * 8
         word, style = _outcome(result.status, cell.expect)
         head = (
-            f"{self._count(self._done)} {_name(trial):{self._id_width}}  b{trial.block}"
-            f"{_again(trial)}  {took}  "
+            f"{self._count(self._done)} {self._name(trial):{self._id_width}}  b{trial.block}"
+            f"  {took}  "
         )
-        room = self._screen.width - len(head + word)
-        left = _part(self._left(), room)
-        said = _part(self._number(result), room - len(left))
-        self._screen.write((head, ""), (word, style), (said, ""), (left, "dim"))
-        if result.reason:
-            reason = cut(one_line(result.reason), self._screen.width - len(_INDENT))
-            self._screen.write((_INDENT + reason, style))
+        is_known = result.reason is not None and self._reasons.get(trial.cell) == result.reason
+        number = "as before" if is_known else self._number(result)
+        said = f"{_again(trial)}{'  ' if number else ''}{number}"
+        left = f"  {self._left()}"
+        if len(head + word + said + left) > self._screen.width:
+            left = ""
+        self._screen.write((head, ""), (word, style), (said, ""), (left.rstrip(), "dim"))
+        if result.reason and not is_known:
+            self._reasons[trial.cell] = result.reason
+            reason = shortened(one_line(result.reason))
+            self._screen.write((_INDENT + reason, "dim" if style == "dim" else ""))
         if result.occupied_by:
             head = f"{_INDENT}went ahead although this process held its cores: "
-            self._screen.write((head + one_line(result.occupied_by), "yellow"))
+            self._screen.write((head + one_line(result.occupied_by), ""))
         if result.disturbed:
-            self._screen.write((f"{_INDENT}disturbed: {result.disturbed}", "yellow"))
+            self._screen.write((f"{_INDENT}disturbed", "magenta"), (f": {result.disturbed}", ""))
 
     def intervals(self, lines: Sequence[str]) -> None:
         """Show the intervals so far."""
@@ -167,7 +195,7 @@ class Progress:
     def answered(self, lines: Sequence[str]) -> None:
         """Show the verdicts in their colours."""
         for line in lines:
-            self._screen.write((line, _tone(line)))
+            self._screen.write(*_toned(line))
 
     def block_finished(self, block: int, blocks: int) -> None:
         """Show that the report has news."""
@@ -213,10 +241,6 @@ class Progress:
         return f"[{number:{len(str(self._total))}}/{self._total}]"
 
 
-def _name(trial: Trial) -> str:
-    return f"{trial.cell} (A/A control)" if trial.control else trial.cell
-
-
 def _again(trial: Trial) -> str:
     return f", attempt {trial.attempt}" if trial.attempt > 1 else ""
 
@@ -226,12 +250,14 @@ def _part(text: str, room: int) -> str:
     return f"  {cut(text, room - 2)}" if text and room >= _LEAST_ROOM else ""
 
 
-def _tone(line: str) -> str:
-    """Return the colour of a line of the answer, whose first words are an advice or a verdict."""
+def _toned(line: str) -> tuple[Piece, Piece]:
+    """Return a line of the answer with its first words, an advice or a verdict, in their colour."""
     for style, beginnings in TONES.items():
-        if line.startswith(beginnings):
-            return style
-    return ""
+        for beginning in beginnings:
+            if line.startswith(beginning):
+                end = line.partition(":")[0] if beginning[0].isupper() else beginning
+                return (end, style), (line[len(end) :], "")
+    return (line, ""), ("", "")
 
 
 def _outcome(status: Status, expected: Status) -> Piece:
@@ -240,5 +266,5 @@ def _outcome(status: Status, expected: Status) -> Piece:
         ok = status is Status.OK
         return (status.value, "green") if ok else (f"{status.value} as expected", "dim")
     if status is Status.OK:
-        return f"ok, but {expected.value} was expected", "yellow"
+        return f"ok, but {expected.value} was expected", "magenta"
     return status.value, "red"

@@ -2,9 +2,11 @@
 
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
 from runner.cli.arguments import Options
+from runner.cli.fitted import fitted
 from runner.cli.stored import the_run
 from runner.errors import ConfigError, Exit, NothingSelectedError
 from runner.report import answer
@@ -22,8 +24,8 @@ def report(options: Options) -> Exit:
         with _without_garbage_collection():
             path = write_report(folder)
         for line in answer(folder):
-            print(one_line(line))
-        print(f"report: {one_line(str(path))}")
+            print(fitted(one_line(line), sys.stdout))
+        print(fitted(f"report: {one_line(str(path))}", sys.stdout))
     return gated(Exit.OK, folder) if options.gate else Exit.OK
 
 

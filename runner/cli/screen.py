@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from runner.text import one_line
+from runner.text import one_line, wrapped
 
 HEARTBEAT_S = 30.0
 POLL_S = 1.0
@@ -103,7 +103,16 @@ class _LiveScreen:
         def line() -> text.Text:
             return text.Text(one_line(current() or ""), no_wrap=True, overflow="ellipsis")
 
-        self._assemble = text.Text.assemble
+        def broken(*pieces: Piece) -> Iterator[text.Text]:
+            """Yield lines that the terminal need not break: it would do so inside of words."""
+            whole, at = text.Text.assemble(*pieces), 0
+            for part in wrapped(whole.plain, self.width):
+                body = part.lstrip(" ")
+                start = whole.plain.index(body, at)
+                at = start + len(body)
+                yield text.Text(" " * (len(part) - len(body))) + whole[start:at]
+
+        self._broken = broken
         self._console = console.Console(file=stream, force_terminal=True)
         self._live = live.Live(
             console=self._console,
@@ -128,7 +137,8 @@ class _LiveScreen:
     def write(self, *pieces: Piece) -> None:
         cleaned = [(one_line(text), style) for text, style in pieces]
         with _unwritable_ignored():
-            self._console.print(self._assemble(*cleaned), soft_wrap=True)
+            for line in self._broken(*cleaned):
+                self._console.print(line, soft_wrap=True)
             self._live.refresh()
 
     def announce(self, text: str) -> None:

@@ -1,11 +1,13 @@
 """The command ``status``: how far a run is, from its folder alone. It changes nothing there."""
 
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 from runner.cli.arguments import Options
+from runner.cli.fitted import fitted
 from runner.cli.stored import the_run
 from runner.errors import Exit, RunFolderError
 from runner.plan import complete_blocks, pending
@@ -31,8 +33,8 @@ def status(options: Options) -> Exit:
         *(f"refused: {one.name}: {one.reason}" for one in refused),
         *_last(results, datetime.now(timezone.utc)),
     ]
-    for line in lines:
-        print(one_line(line))
+    for at, line in enumerate(lines):
+        print(fitted(one_line(line), sys.stdout, len("blocks:  ") if at else None))
     return Exit.OK
 
 

@@ -16,11 +16,11 @@ def disturbance(reading: Reading | None, guards: Guards) -> str | None:
     if reading.core_busy_s is not None and reading.cpu_s is not None:
         foreign = (reading.core_busy_s - reading.cpu_s) / core_seconds
         if foreign > guards.foreign_share:
-            return f"other processes took {foreign:.0%} of the measured core"
+            return f"other processes took {foreign * 100:.0f} % of the measured core"
     if reading.core_steal_s is not None:
         stolen = reading.core_steal_s / core_seconds
         if stolen > guards.steal_share:
-            return f"the hypervisor took {stolen:.0%} of the measured core"
+            return f"the hypervisor took {stolen * 100:.0f} % of the measured core"
     if reading.throttled_s:
         return f"the container was throttled for {reading.throttled_s:.1f} s"
     if reading.swapped_in_pages:

@@ -14,8 +14,13 @@ from runner.runs.folder import RunFolder, StoredRun
 
 REPORT = "report.md"
 ANSWER = "answer.txt"
+PAGE = "report.html"
+OPEN = "cannot tell "
+"""How a line of the answer begins about a change that is not decided."""
+HOPELESS = "Even the last look"
+"""How the answer says that more blocks would not help."""
 OTHERS = (
-    *("report.html", "summary.md", ANSWER, "report.json", "report.csv", "results.csv"),
+    *(PAGE, "summary.md", ANSWER, "report.json", "report.csv", "results.csv"),
     "junit.xml",
 )
 
@@ -23,7 +28,7 @@ OTHERS = (
 def current(folder: RunFolder) -> Path | None:
     """Return the path of a report that this version wrote after everything that it is made from."""
     mark = f'content="matrix-runner {__version__}"'
-    is_ours = mark.encode() in folder.beginning("report.html")
+    is_ours = mark.encode() in folder.beginning(PAGE)
     return folder.path / REPORT if is_ours and folder.is_older_than(REPORT, *OTHERS) else None
 
 
@@ -65,7 +70,7 @@ def contents(stored: StoredRun) -> dict[str, str]:
         **{render.image_path(one): one.drawing.file() for one in report.figures},
         "summary.md": render.summary(report),
         ANSWER: render.terminal(report),
-        "report.html": render.html_page(report, export.downloads(stored, files)),
+        PAGE: render.html_page(report, export.downloads(stored, files)),
         REPORT: render.markdown(report),
     }
 

@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import html
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,8 +18,8 @@ from urllib.parse import quote
 import tabulate
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from runner.report import drawing
-from runner.report.records import Figure, ReportView, Row, Section, Table
+from runner.report import drawing, words
+from runner.report.records import Figure, ReportView, Row, Section, Statement, Table
 from runner.runs.files import file_name
 from runner.text import cut, one_line
 
@@ -32,7 +31,6 @@ LARGEST_SUMMARY = 60_000
 LARGEST_PLAIN = 30_000
 """Of a file inside the page, in bytes."""
 TERMINAL = ("failures", "answer")
-WIDTH = 100
 BAR_TITLE = "interval and limit"
 
 _HASH = r"(?<!\w)(?=[0-9]*[a-f])[0-9a-f]{7,40}(?!\w)"  # GitHub links the commit of that name
@@ -115,42 +113,45 @@ def html_page(view: ReportView, downloads: Iterable[Download] = ()) -> str:
 
 
 def terminal(view: ReportView) -> str:
-    """Return what failed, the answer and its numbers as plain text, ``WIDTH`` columns wide."""
+    """Return what failed, the answer and its numbers as plain text: one line for each thought.
+
+    Whoever shows it breaks the lines. The numbers come before what is said about all of them.
+    """
     lines = [line for one in view.sections if one.name in TERMINAL for line in _lines(one)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _lines(section: Section) -> Iterator[str]:
+    about_all = [one for one in section.statements if one.text]
     for statement in section.statements:
-        yield _wrapped(statement.head)
-        yield from (_wrapped(text, "  ") for text in (statement.text, *statement.notes) if text)
+        if statement not in about_all or not section.tables:
+            yield from _said(statement)
     for table in section.tables:
         if not table.folded:
-            yield from (_change(row.texts) for row in table.rows)
+            yield from map(_change, table.rows)
         elif table.rows:
             yield f"{table.caption}: see the report"
-    yield from map(_wrapped, section.notes)
+    for statement in about_all if section.tables else ():
+        yield from _said(statement)
+    yield from section.notes
 
 
-def _change(texts: Sequence[str]) -> str:
-    """Return a row of old and new as one or two lines, the verdict first."""
-    cell, metric, old, new, change, limit, verdict = texts
+def _said(statement: Statement) -> Iterator[str]:
+    yield statement.head
+    yield from (f"  {text}" for text in (statement.text, *statement.notes) if text)
+
+
+def _change(row: Row) -> str:
+    """Return a row of old and new as one line, the verdict first."""
+    cell, metric, old, new, change, limit, verdict = row.texts
+    if not row.metric:  # it has no numbers, because its trials did not end as they should
+        return f"{verdict:12} {cell}: {' '.join(row.basis)}"
     effect = " ".join(change.split("\n"))
     allowed = "margin" if limit.startswith("\N{PLUS-MINUS SIGN}") else "limit"
-    said = f"{verdict:12} {metric}, {cell}: {effect}, {old} \N{RIGHTWARDS ARROW} {new}"
-    said += f", {allowed} {limit}"
-    return _wrapped(said, "  ", first="")
-
-
-def _wrapped(text: str, indent: str = "", first: str | None = None) -> str:
-    return textwrap.fill(
-        one_line(text),
-        WIDTH,
-        initial_indent=indent if first is None else first,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    said = f"{verdict:12} {metric}, {cell}: {effect}"
+    if {old, new} != {words.NOTHING}:
+        said += f", {old} \N{RIGHTWARDS ARROW} {new}"
+    return f"{said}, {allowed} {limit}"
 
 
 def issue(view: object) -> str:

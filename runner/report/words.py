@@ -14,6 +14,7 @@ from runner.judge.records import Comparison, Estimate, JudgedLimit, Verdict
 from runner.records import Value, shown, units
 from runner.records.environment import EnvironmentRequest
 from runner.records.study import AxisKind, Better, Cell, Matrix, Metric, Scale, Status
+from runner.report import HOPELESS
 from runner.report.evidence import Evidence
 from runner.report.records import Row, Table
 from runner.summarise import Summary, depends_on_speed
@@ -418,7 +419,7 @@ def forecast(evidence: Evidence, comparison: Comparison) -> str:
     title = comparison.measured.title
     if needed > last:
         return (
-            f"Even the last look, after {counted(int(last), 'block')}, would probably not narrow "
+            f"{HOPELESS}, after {counted(int(last), 'block')}, would probably not narrow "
             f"the interval of {title} to {width}; that takes about {counted(needed, 'block')}."
         )
     return (

@@ -1,24 +1,26 @@
-"""The commands of the pages by task work as they are written there, in an empty folder."""
+"""The commands of the documents work as they are written there, in an empty folder.
+
+``tests/unit/test_documents.py`` checks that every other command says why no test runs it.
+"""
 
 import os
-import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from runner.engines.venv.cache import CACHE
 from runner.errors import Exit
 from runner.python import uv
+from tests.support.documented import FOLLOWED, blocks
 from tests.support.public_index import index_or_skip
 from tests.support.repositories import ask, commit
 from tests.support.studies import CALM, ROOT
 
 pytestmark = [pytest.mark.engine, pytest.mark.index, pytest.mark.usefixtures("programs_engine")]
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"`([\w.-]+\.(?:py|yaml))`")
 ALLOWED = {"--gate": {Exit.OK, Exit.HOLD}, "doctor": {Exit.OK, Exit.CELL_FAILED}}
 """What a command may also end with: the answer of a policy, and a machine that is not quiet."""
 BENCH = "import toolz\n\nprint(toolz.first(range(10)))\n"
@@ -31,46 +33,60 @@ dependencies = ["toolz=={version}"]
 """
 
 
-def parts(page: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each block of a page: its language, the file that the text before it names, its text.
+PROCESSES = """
+from runner import engines
+connect = engines.connect
+engines.connect = lambda name, *others: connect("venv" if name == "auto" else name, *others)
+from runner.system import alive, cores
+for module in (alive, cores):
+    module.PREFIX = "documentation-" + module.PREFIX
+"""
+"""Take processes where a command leaves the engine open: they start faster.
 
-    A block belongs to the last file that the paragraph before it names.
-    """
-    text, end = (ROOT / "docs" / page).read_text(encoding="utf-8"), 0
-    for block in BLOCK.finditer(text):
-        named = FILE.findall(text[end : block.start()].rsplit("\n\n", 2)[-2])
-        end = block.end()
-        yield block[1], named[-1] if named else "", block[2]
+They wait for no other run, because nothing reads what they measure.
+"""
+PYTHON = """\
+#!/bin/sh
+if [ "$1 $2" = "-m runner" ]; then shift 2; exec "{ours}" "$@"; fi
+exec "{python}" "$@"
+"""
 
 
-def follow(page: str, folder: Path) -> list[str]:
+def follow(page: str, folder: Path, *, processes: bool = False) -> list[str]:
     """Write the files of a page and run its commands in order; return the commands."""
+    assert page in FOLLOWED
+    install(folder / ".bin", PROCESSES if processes else "")
     done = []
-    for language, name, text in parts(page):
-        if language == "console":
-            for line in re.findall(r"^\$ (.+)$", text, re.MULTILINE):
-                done += [line] if line == "pip install matrix-runner" else [run(line, folder)]
-        elif name:
-            (folder / name).write_text(text)
+    for block in blocks(ROOT / page):
+        if block.commands and not block.reason:
+            done += [run(line, folder) for line in block.commands]
+        elif block.file and not block.commands:
+            (folder / block.file).write_text(block.text)
     return done
 
 
-def run(line: str, folder: Path) -> str:
-    """Run a line in a shell that finds our program, as after its installation.
+def install(own: Path, first: str) -> None:
+    """Write our program into a folder of programs, as after its installation.
 
     It ignores that other tests keep the machine busy.
     """
-    own = folder / ".bin"
-    own.mkdir(exist_ok=True)
-    program = own / "matrix-runner"
-    program.write_text(f"#!{sys.executable}\n{CALM}")
-    program.chmod(0o755)
+    own.mkdir(parents=True)
+    program, python = own / "matrix-runner", own / "python"
+    program.write_text(f"#!{sys.executable}\n{first}{CALM}")
+    python.write_text(PYTHON.replace("{ours}", str(program)).replace("{python}", sys.executable))
+    for path in (program, python):
+        path.chmod(0o755)
+
+
+def run(line: str, folder: Path) -> str:
+    """Run a line in a shell that finds our program; return the line."""
     ended = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
         env={
             **os.environ,
-            "PATH": f"{own}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder),
+            "PATH": f"{folder / '.bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
         },
         capture_output=True,
@@ -84,10 +100,23 @@ def run(line: str, folder: Path) -> str:
     return line
 
 
+def founding(folder: Path) -> Path:
+    """Copy the founding study and its published run into a folder; return the folder."""
+    for name in ("matrix.yaml", "matrix.lock"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("mnist_softmax.py", "data/mnist.npz"):
+        (folder / "experiments" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "experiments" / name, folder / "experiments" / name)
+    reports = folder / "reports"
+    for path in (reports / "reference" / "founding", reports / "20261125-175958-founding"):
+        shutil.copytree(ROOT / "reports" / "reference" / "founding", path)
+    return folder
+
+
 def test_the_first_five_minutes(tmp_path: Path) -> None:
     """From nothing to a report."""
     index_or_skip()
-    assert len(follow("start.md", tmp_path)) == 5
+    assert len(follow("docs/start.md", tmp_path)) == 4
     assert (tmp_path / "reports" / "latest" / "report.html").exists()
 
 
@@ -98,7 +127,7 @@ def test_a_lock_bump(tmp_path: Path) -> None:
     commit(tmp_path, {**locked(tmp_path, "0.12.0"), "bench.py": BENCH})
     ask(tmp_path, "checkout", "--quiet", "-b", "bump")
     commit(tmp_path, locked(tmp_path, "1.0.0"))
-    assert follow("lock-bump.md", tmp_path) == ["matrix-runner --gate"]
+    assert follow("docs/lock-bump.md", tmp_path) == ["matrix-runner --gate"]
     report = (tmp_path / "reports" / "latest" / "report.md").read_text()
     assert "Changed: toolz 0.12.0" in report
 
@@ -110,3 +139,28 @@ def locked(folder: Path, version: str) -> dict[str, str]:
     command = [uv.binary(), "lock", "--quiet", "--project", str(folder)]
     subprocess.run(command, check=True, cwd=folder, env=os.environ)
     return {"pyproject.toml": text, "uv.lock": (folder / "uv.lock").read_text()}
+
+
+def test_the_readme(tmp_path: Path, readable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study of two Pythons with all the commands that are often used."""
+    monkeypatch.setenv(CACHE, str(readable / "readme"))
+    (tmp_path / "sums.py").write_text("print(sum(range(10**5)))\n")
+    done = follow("README.md", tmp_path, processes=True)
+    assert len(done) == 7
+    assert done[-1].startswith("python -m runner logs python=3.12")
+    assert len(list(tmp_path.glob("reports/2*/report.html"))) == 3
+
+
+def test_a_script_by_hand(tmp_path: Path) -> None:
+    """It finds the copy of our module beside it."""
+    assert len(follow("docs/experiments.md", tmp_path)) == 2
+    assert (tmp_path / "trial.py").exists()
+
+
+@pytest.mark.parametrize(("page", "count"), [("docs/running.md", 4), ("docs/faults.md", 1)])
+def test_commands_about_a_run_that_is_over(tmp_path: Path, page: str, count: int) -> None:
+    """They need no engine: completion, an issue, and why a trial would run."""
+    (tmp_path / ".config" / "fish" / "completions").mkdir(parents=True)
+    assert len(follow(page, founding(tmp_path))) == count
+    if page == "docs/running.md":
+        assert (tmp_path / "issue.md").read_text().startswith("#")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from runner.cli.arguments import VERBS, parse
+from tests.support.documented import FOLLOWED, GUIDES, blocks, marks, our_arguments
+from tests.support.studies import ROOT
 
-ROOT = Path(__file__).parents[2]
-GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FOLDERS = (ROOT, ROOT / "runner")
 """A path in a document starts at one of these."""
 
@@ -37,6 +37,33 @@ def headings(path: Path) -> set[str]:
     """Return the anchors that GitHub makes for the headings of a document."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_every_command_is_run_or_says_why_not(guide: Path) -> None:
+    """``<!-- not run: ... -->`` stands before a block of commands that no test runs."""
+    is_followed = guide.relative_to(ROOT).as_posix() in FOLLOWED
+    found = list(blocks(guide))
+    for block in found:
+        assert not block.commands or block.language == "console", block.text
+        assert not block.commands or is_followed or len(block.reason.split()) >= 3, block.text
+        assert block.commands or not block.reason, block.text
+    assert marks(guide) == sum(bool(block.reason) for block in found)
+    assert not is_followed or any(block.commands and not block.reason for block in found)
+
+
+def test_every_command_of_ours_can_be_parsed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its verb and its options exist, in a block, in a sentence and in a workflow."""
+    lines = [arguments for guide in GUIDES for arguments in our_arguments(guide)]
+    assert len(lines) > 50
+    refused = []
+    for arguments in lines:
+        try:
+            parse(arguments)
+        except SystemExit as end:
+            if end.code:
+                refused.append((arguments, capsys.readouterr().err))
+    assert refused == []
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])

@@ -3,6 +3,7 @@
 import pytest
 
 from runner.text import (
+    NO_BREAK_SPACE,
     counted,
     cut,
     did_you_mean,
@@ -14,6 +15,7 @@ from runner.text import (
     quoted,
     size,
     why,
+    wrapped,
 )
 
 
@@ -64,7 +66,8 @@ def test_durations_have_a_natural_unit(seconds: float, expected: str) -> None:
 
 def test_sizes_have_a_natural_unit() -> None:
     """Disks are counted in decimal units and memory in binary ones."""
-    assert [size(one) for one in (851_000_000, 1_200_000_000)] == ["851 MB", "1.20 GB"]
+    sizes = (0, 61_234, 851_000_000, 1_200_000_000)
+    assert [size(one) for one in sizes] == ["0 MB", "61 kB", "851 MB", "1.20 GB"]
     assert [memory(one << 20) for one in (512, 4096, 1536)] == ["512 MiB", "4 GiB", "1.5 GiB"]
 
 
@@ -106,3 +109,20 @@ def test_a_quoted_address_has_no_password() -> None:
 def test_an_error_of_python_becomes_a_reason(error: Exception, said: str) -> None:
     """Nobody reads `[Errno 2]` or the quotes of a KeyError."""
     assert why(error) == said
+
+
+def test_lines_are_broken_only_at_spaces() -> None:
+    """A path or a command can be copied whole, and no-break spaces stay."""
+    path = f"reports/{'x' * 40}/matrix.lock"
+    assert wrapped("short", 20) == ["short"]
+    assert wrapped(f"missing from {path}", 20) == ["missing from", f"  {path}"]
+    assert wrapped("failing: one cell of many failed", 20, 9) == [
+        "failing: one cell of",
+        "         many failed",
+    ]
+    assert wrapped(f"  took 5{NO_BREAK_SPACE}s in all", 9) == [
+        "  took",
+        f"    5{NO_BREAK_SPACE}s",
+        "    in",
+        "    all",
+    ]

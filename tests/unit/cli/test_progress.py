@@ -26,6 +26,7 @@ from runner.records.environment import Base, BaseKind, EnvironmentRequest, Image
 from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Cell, Status
 from tests.support.samples import founding_run
+from tests.support.terminal import seen_on
 
 ROOT = Path(__file__).parents[3]
 
@@ -155,8 +156,20 @@ def test_a_disturbed_trial_is_shown_and_so_is_its_repeat(stream: StringIO, clock
     assert stream.getvalue().splitlines()[1:] == [
         "[1/1] tf=2.0.0,model=sequential  b1    52.1 s  ok",
         "        disturbed: pages were swapped in",
-        "[1/1] tf=2.0.0,model=sequential  b1, attempt 2    52.1 s  ok",
+        "[1/1] tf=2.0.0,model=sequential  b1    52.1 s  ok, attempt 2",
     ]
+
+
+def test_a_failure_that_repeats_is_told_once(stream: StringIO, clock: Clock) -> None:
+    """Its reason is shown again only if it is another one."""
+    seen = Progress(stream, clock)
+    seen.planned(PLAN, 0, None)
+    failing = [trial for trial in PLAN.trials if trial.cell == CELLS[0].id]
+    for trial, reason in zip(failing, ("no memory", "no memory", "no disk"), strict=False):
+        seen.trial_finished(make_result(trial, Status.FAILED, reason), CELLS[0])
+    text = stream.getvalue()
+    assert text.count("no memory") == text.count("no disk") == 1
+    assert text.count("failed  as before") == 1
 
 
 def test_a_resumed_run_continues_its_count(stream: StringIO, clock: Clock) -> None:
@@ -270,7 +283,7 @@ def test_untrusted_text_cannot_control_a_terminal(stream: StringIO, clock: Clock
     )
     seen.note(HOSTILE)
     lines = stream.getvalue().split("\n")
-    assert all(line.isprintable() and len(line) <= 160 for line in lines)
+    assert all(line.isprintable() and len(line) <= 250 for line in lines)
     assert lines[1].startswith(f"[ 1/12] {CELLS[0].id}  b1  {CLEANED}  31 s")
     assert lines[3].endswith("yyy…")
     assert lines[4] == CLEANED
@@ -332,10 +345,10 @@ def test_rich_is_not_loaded_without_a_terminal() -> None:
 
 
 @contextlib.contextmanager
-def terminal() -> Iterator[tuple[TextIO, list[bytes]]]:
-    """Yield a pseudo-terminal of 100 columns and a list that gets its output at the end."""
+def terminal(columns: int = 100) -> Iterator[tuple[TextIO, list[bytes]]]:
+    """Yield a pseudo-terminal and a list that gets its output at the end."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 100, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
     written: list[bytes] = []
 
     def read() -> None:
@@ -403,11 +416,47 @@ def test_an_answer_has_the_colours_of_its_advice(
     if plain:
         environment.setenv("NO_COLOR", "1")
     with terminal() as (stream, written), Progress(stream) as seen:
-        seen.answered(["Do not upgrade to b (hold).", "adopt  time", "cannot tell  time", "why"])
+        seen.answered(
+            ["Do not upgrade to b (hold): slow.", "adopt  time", "cannot tell  time", "why"]
+        )
     text = b"".join(written).decode()
-    for code, line in ((31, "Do not upgrade to b (hold)."), (32, "adopt  time"), (33, "cannot t")):
-        assert (f"\x1b[{code}m{line}" in text) is not plain
-        assert line in text
+    for code, words in ((31, "Do not upgrade to b (hold)"), (32, "adopt "), (35, "cannot tell ")):
+        assert (f"\x1b[{code}m{words}\x1b[0m" in text) is not plain
+        assert words in text
+
+
+def test_a_narrow_terminal_shows_whole_words_and_the_metric(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """Cells have shorter names there; no line is broken inside of a word, and none is left."""
+    environment.setenv("COLUMNS", "80")
+    matrix = founding_run().matrix
+    first = Trial(cell=matrix.cells[0].id, block=1, position=1, seed=1)
+    done = replace(make_result(first), series={"epoch_seconds": (9.0, 9.0, 1.22)})
+    with terminal(80) as (stream, written), Progress(stream) as seen:
+        seen.began(matrix)
+        seen.planned(replace(PLAN, trials=(first, replace(first, control=True))), 0, 600.0)
+        seen.note("Trials run as processes, which do not contain a hostile script at all times.")
+        seen.note(
+            "locking 2 environments missing from reports/compare/tf-bf5ddb52-x12345/matrix.lock"
+        )
+        seen.trial_started(first, matrix.cells[0], IMAGE)
+        seen.trial_output(first, "epoch 50/50")
+        seen.trial_finished(done, matrix.cells[0])
+        seen.trial_finished(
+            make_result(replace(first, control=True), Status.FAILED, "no " * 30), matrix.cells[0]
+        )
+    number = "time per epoch 1.22\N{NO-BREAK SPACE}s"
+    assert seen_on(80, b"".join(written)) == (
+        "2 trials in 4 blocks (1 of them of the A/A control), about 10 min",
+        "Trials run as processes, which do not contain a hostile script at all times.",
+        "locking 2 environments missing from",
+        "  reports/compare/tf-bf5ddb52-x12345/matrix.lock",
+        f"[1/2] 1.15.0, sequential                b1    52.1 s  ok  {number}",
+        "[2/2] 1.15.0, sequential (A/A control)  b1    52.1 s  failed",
+        f"        {' '.join(['no'] * 24)}",
+        f"          {' '.join(['no'] * 6)}",
+    )
 
 
 def test_no_color_is_honoured(environment: pytest.MonkeyPatch) -> None:

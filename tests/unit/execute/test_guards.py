@@ -36,11 +36,11 @@ def test_a_calm_machine_disturbs_nothing() -> None:
 @pytest.mark.parametrize(
     ("reading", "said"),
     [
-        (replace(CALM, core_busy_s=101.0), "other processes took 6% of the measured core"),
-        (replace(CALM, core_steal_s=1.5), "the hypervisor took 2% of the measured core"),
+        (replace(CALM, core_busy_s=101.0), "other processes took 6 % of the measured core"),
+        (replace(CALM, core_steal_s=1.5), "the hypervisor took 2 % of the measured core"),
         (replace(CALM, throttled_s=0.2), "the container was throttled for 0.2 s"),
         (replace(CALM, swapped_in_pages=3), "3 pages were swapped in"),
-        (replace(CALM, cpus=(0, 1), cpu_s=95.0, core_busy_s=106.0), "other processes took 6% of"),
+        (replace(CALM, cpus=(0, 1), cpu_s=95.0, core_busy_s=106.0), "other processes took 6 % of"),
     ],
 )
 def test_the_reason_names_what_the_machine_did(reading: Reading, said: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from runner.report.drawing import Bar, Drawing, dot, text
 from runner.report.records import Excerpt, Figure, ReportView, Row, Section, Statement, Table
-from runner.report.render import Download, html_page, markdown
+from runner.report.render import Download, html_page, markdown, terminal
 from tests.support.reports import view_of
 from tests.support.samples import founding_stored
 
@@ -132,3 +132,24 @@ def test_a_decision_has_its_tone_and_its_numbers(founding: ReportView, page: str
     assert table.rows[0].texts[0] == "2.0.0, sequential"
     assert table.rows[0].texts[2].endswith("\N{NO-BREAK SPACE}s")
     assert all(row.bar for row in table.rows)
+
+
+def test_a_terminal_gets_whole_lines_and_the_numbers_before_how_sure_they_are() -> None:
+    """What could not be judged has no empty arrow, and a cell without numbers has its reason."""
+    rows = (
+        Row(("b, x", "time", "1 s", "2 s", "2x slower\n(1x to 3x)", "+5 %", "hold"), metric="t"),
+        Row(("b, y", "time", "—", "—", "not judged", "+5 %", "cannot tell"), metric="t"),
+        Row(("b, z", "does it run?", *["—"] * 4, "hold"), basis=("2 of 2 trials failed.",)),
+    )
+    columns = ("cell", "metric", "old", "new", "change", "limit", "verdict")
+    statements = (Statement("Do not.", notes=("Because.",)), Statement("How sure?", "Quite " * 30))
+    section = Section("answer", "Answer", (), statements, (Table("t", columns, rows),))
+    assert terminal(ReportView("r", "q", (), (section,))).splitlines() == [
+        "Do not.",
+        "  Because.",
+        "hold         time, b, x: 2x slower (1x to 3x), 1 s → 2 s, limit +5 %",
+        "cannot tell  time, b, y: not judged, limit +5 %",
+        "hold         b, z: 2 of 2 trials failed.",
+        "How sure?",
+        f"  {'Quite ' * 30}",
+    ]
