@@ -1,7 +1,6 @@
 """The scripts of the workflows, as an ordinary user executes them in a fresh clone."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,42 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.actions import Job
+from tests.support.actions import Job, checked_out
 from tests.support.public_index import index_or_skip
-from tests.support.repositories import ask, commit
-from tests.support.studies import ROOT
 
 pytestmark = [pytest.mark.engine, pytest.mark.index]
 
 USER = 4713
-LOCKED = "experiments/lock_bump/requirements.txt"
-NEWER = (
-    "sortedcontainers==2.4.0 "
-    "--hash=sha256:a163dcaede0f1c021485e957a39245190e74249897e2ae4b2aa38595db237ee0\n"
-)
 
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """Return a clone as it is checked out for a pull request: a merge with its two parents.
-
-    It contains the working tree as it is. It lies where other users may enter, and is theirs.
-    """
+    """Return the checkout of a pull request. It lies where other users may enter, and is theirs."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="actions-") as folder:
-        origin, checkout = Path(folder, "origin"), Path(folder, "home", "project")
-        files = ask(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-        for name in filter(None, files.split("\0")):
-            if (ROOT / name).is_file() and not name.startswith("reports/"):
-                (origin / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, origin / name, follow_symlinks=False)
-        ask(origin, "init", "--quiet", "--initial-branch=main")
-        commit(origin, {})
-        ask(origin, "checkout", "--quiet", "-b", "bump")
-        commit(origin, {LOCKED: NEWER})
-        ask(origin, "checkout", "--quiet", "main")
-        ask(origin, "merge", "--quiet", "--no-ff", "--no-edit", "bump")
-        checkout.parent.mkdir()
-        ask(checkout.parent, "clone", "--quiet", "--depth=2", f"file://{origin}", str(checkout))
+        checkout = checked_out(Path(folder))
         Path(folder).chmod(0o755)
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", f"{USER}:{USER}", str(checkout.parent)], check=True)
@@ -69,7 +45,7 @@ def test_a_pull_request_that_changes_a_lock_file(clone: Path) -> None:
         },
     )
     outputs = job.execute("matrix-pull-request.yml", "upgrade")["matrix"]["outputs"]
-    assert job.scripts == [
+    assert list(job.seconds) == [
         "Install matrix-runner",
         "Run the matrix",
         "Write the summary and the outputs",

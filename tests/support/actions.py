@@ -6,7 +6,9 @@ executed step by step; those of others (checkout, cache, artifacts) are only rem
 
 import os
 import re
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,14 @@ from typing import Any
 
 import yaml
 
+from tests.support.repositories import ask, commit
+from tests.support.studies import ROOT
+
+LOCK_FILE = "experiments/lock_bump/requirements.txt"
+NEWER = (
+    "sortedcontainers==2.4.0 "
+    "--hash=sha256:a163dcaede0f1c021485e957a39245190e74249897e2ae4b2aa38595db237ee0\n"
+)
 Context = dict[str, Any]
 _EXPRESSION = re.compile(r"\$\{\{ *(.+?) *\}\}")
 
@@ -29,8 +39,8 @@ class Job:
     variables: Mapping[str, str] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     """The actions of others, in order."""
-    scripts: list[str] = field(default_factory=list)
-    """The names of the steps that were executed."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """The steps that were executed, by name, and how long each took."""
     log: str = ""
     is_failed: bool = False
 
@@ -96,7 +106,6 @@ class Job:
         self, step: Context, variables: Mapping[str, str], action: Path
     ) -> Mapping[str, str]:
         """Execute a script in bash; return its outputs."""
-        self.scripts.append(step["name"])
         script, output = self.home / "script.sh", self.home / "GITHUB_OUTPUT"
         script.write_text(step["run"], encoding="utf-8")
         output.write_text("")
@@ -104,6 +113,7 @@ class Job:
         summary.touch()
         for path in (script, output, summary):
             self._hand_over(path)
+        began = time.monotonic()
         done = subprocess.run(
             [*self._as_user(), "bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
             cwd=self.workspace,
@@ -124,6 +134,7 @@ class Job:
             text=True,
             check=False,
         )
+        self.seconds[step["name"]] = time.monotonic() - began
         self.log += done.stdout
         self.is_failed |= done.returncode != 0
         lines = output.read_text(encoding="utf-8").splitlines()
@@ -161,3 +172,25 @@ def looked_up(name: str, context: Context) -> str:
     for part in name.split("."):
         value = value.get(part, "") if isinstance(value, dict) else ""
     return str(value)
+
+
+def checked_out(folder: Path) -> Path:
+    """Check out a pull request that changes a lock file, as GitHub does; return the checkout.
+
+    It is the merge into the working tree as it is, with both parents. Above it is an empty home.
+    """
+    origin, checkout = folder / "origin", folder / "home" / "project"
+    files = ask(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("reports/"):
+            (origin / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, origin / name, follow_symlinks=False)
+    ask(origin, "init", "--quiet", "--initial-branch=main")
+    commit(origin, {})
+    ask(origin, "checkout", "--quiet", "-b", "bump")
+    commit(origin, {LOCK_FILE: NEWER})
+    ask(origin, "checkout", "--quiet", "main")
+    ask(origin, "merge", "--quiet", "--no-ff", "--no-edit", "bump")
+    checkout.parent.mkdir()
+    ask(checkout.parent, "clone", "--quiet", "--depth=2", f"file://{origin}", str(checkout))
+    return checkout

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.ci.github import outputs
+from runner.ci.github import artifact, outputs
 from runner.ci.github.api import GitHub, RefusedError, UnavailableError
+from runner.ci.github.artifact import Artifact
 from runner.errors import ConfigError
 from runner.records import Record
 from runner.report.render import escape
@@ -88,16 +89,17 @@ def finished(variables: Mapping[str, str]) -> Finished:
 
 
 def write(folder: Path, run: Finished, note: Note) -> None:
-    """Write the report in a folder as a comment, in place of an older one of the same workflow.
+    """Write the report that was downloaded to a folder as a comment.
 
-    A note says why there is no comment: a run without a report, a pull request that was closed or
-    has newer commits, or a token that may not comment. DamagedError if the files are no report,
-    ServiceError if GitHub does not answer.
+    It takes the place of an older comment of the same workflow. A note says why there is no
+    comment: a run without a report, a pull request that was closed or has newer commits, or a token
+    that may not comment. DamagedError if it is no report, ServiceError if GitHub does not answer.
     """
-    if not folder.is_dir() or not any(folder.iterdir()):
+    found = artifact.read(folder)
+    if found is None:
         note("The run left no report, so there is nothing to comment.")
         return
-    text = body(folder, run)
+    text = body(found, run)
     github = GitHub(run.api, run.repository, run.token)
     try:
         # From the start each time: a comment may be there although its request failed.
@@ -106,17 +108,16 @@ def write(folder: Path, run: Finished, note: Note) -> None:
         note(f"There is no comment: {error}")
 
 
-def body(folder: Path, run: Finished) -> str:
+def body(found: Artifact, run: Finished) -> str:
     """Return the comment: its mark and the verdict, and then the summary, made harmless."""
-    document = outputs.read_report(folder / outputs.REPORT)
-    summary = harmless(outputs.read_summary(folder / outputs.SUMMARY_FILE))
+    document = outputs.parsed(found.report, found.path / artifact.REPORT)
     said = WORDS.get(outputs.verdict(document), "No verdict")
     address = f"{run.server}/{run.repository}/actions/runs/{run.run_id}"
     head = (
         f"{_mark(run)}\n**{said}** for {run.head_sha[:12]}: {escape(document.title)} "
         f"([run {run.run_id}]({address}))\n\n"
     )
-    return _cut(head + summary)
+    return _cut(head + harmless(found.summary))
 
 
 def harmless(text: str) -> str:

@@ -1,5 +1,6 @@
 """What a step of GitHub Actions passes on: its summary and its outputs."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,14 +9,12 @@ from runner.judge.records import Advice
 from runner.report.document import FORMAT, ReportDocument
 from runner.runs.files import damaged, disk
 from runner.runs.folder import find_run
-from runner.system import digest, safe, stored
+from runner.system import safe, stored
 from runner.text import one_line
 
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 """Variables with the names of the files that a step adds to."""
 REPORT, SUMMARY_FILE, PAGE = "report.json", "summary.md", "report.html"
-LARGEST_REPORT = 1 << 26
-LARGEST_SUMMARY = 1 << 18
 NO_REPORT = "No report was written. The log of this step says why."
 
 
@@ -25,28 +24,27 @@ def write(reports: Path, variables: Mapping[str, str]) -> None:
     try:
         run = find_run(reports, None).path
         outputs["run"] = str(run)
-        outputs["verdict"] = verdict(read_report(run / REPORT))
-        outputs["digest"] = f"sha256:{digest.of_file(run / REPORT)}"
+        with disk(run):
+            report = safe.read(run / REPORT)
+            summary = safe.read(run / SUMMARY_FILE).decode(errors="replace")
+        outputs["verdict"] = verdict(parsed(report, run / REPORT))
+        outputs["digest"] = f"sha256:{hashlib.sha256(report).hexdigest()}"
         outputs["report"] = str(run / PAGE)
-        summary = read_summary(run / SUMMARY_FILE)
     except RunFolderError as error:
         summary = f"{NO_REPORT}\n\n{one_line(str(error))}\n"
     _add(variables, SUMMARY, summary)
     _add(variables, OUTPUT, "".join(f"{name}={one_line(text)}\n" for name, text in outputs.items()))
 
 
-def read_report(path: Path) -> ReportDocument:
-    """Read a report.json that anybody may have written; DamagedError if it is not one."""
+def parsed(report: bytes, path: Path) -> ReportDocument:
+    """Return what a report.json holds, which anybody may have written.
+
+    DamagedError, which names the path, if it does not follow report.schema.json.
+    """
     try:
-        return stored.parse(ReportDocument, safe.read(path, limit=LARGEST_REPORT), FORMAT)
-    except (OSError, stored.InvalidError, stored.NewerFormatError) as error:
+        return stored.parse(ReportDocument, report, FORMAT)
+    except (stored.InvalidError, stored.NewerFormatError) as error:
         raise damaged(path, str(error)) from error
-
-
-def read_summary(path: Path) -> str:
-    """Read a summary.md that anybody may have written."""
-    with disk(path):
-        return safe.read(path, limit=LARGEST_SUMMARY).decode(errors="replace")
 
 
 def verdict(document: ReportDocument) -> str:

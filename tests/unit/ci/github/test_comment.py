@@ -3,14 +3,16 @@
 import json
 import os
 import re
-import shutil
+import stat
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
+from runner.ci.github.artifact import LARGEST_ARCHIVE, LARGEST_REPORT, LARGEST_SUMMARY
 from runner.ci.github.comment import LARGEST_COMMENT, harmless
 from runner.cli import main
 from runner.errors import Exit
@@ -45,10 +47,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    """Return a folder with the report of a run."""
-    for name in ("report.json", "summary.md"):
-        shutil.copy(REFERENCE / name, tmp_path)
+    """Return a folder with the archive of a run."""
+    pack(tmp_path)
     return tmp_path
+
+
+def pack(folder: Path, **changed: bytes | None) -> None:
+    """Write the archive as it is uploaded, with other contents or without a file."""
+    with zipfile.ZipFile(folder / "artifact.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("report.json", "summary.md"):
+            content = changed.get(name.partition(".")[0], (REFERENCE / name).read_bytes())
+            if content is not None:
+                archive.writestr(name, content)
 
 
 def commented(folder: Path) -> Exit:
@@ -67,7 +77,7 @@ def test_a_pull_request_gets_a_comment(
     head = text.splitlines()[1]
     assert text.startswith(f"{MARK}\n**Hold** for 5ca1ab1e5ca1: MNIST, one softmax layer")
     assert head.endswith("([run 1234](https://github.example/owner/project/actions/runs/1234))")
-    assert text.endswith((artifact / "summary.md").read_text())
+    assert text.endswith((REFERENCE / "summary.md").read_text())
 
 
 def test_the_next_run_updates_it(server: FakeGitHub, artifact: Path) -> None:
@@ -201,39 +211,56 @@ def test_missing_variables_are_named(
 # --- hostile files ---
 
 
-def planted_link(folder: Path) -> None:
-    """Have the summary lead to a file of the machine."""
-    (folder / "summary.md").unlink()
-    (folder / "summary.md").symlink_to("/etc/hostname")
+def a_link(folder: Path) -> None:
+    """Have the archive be a link to another one."""
+    (folder / "artifact.zip").rename(folder.parent / "artifact.zip")
+    (folder / "artifact.zip").symlink_to(folder.parent / "artifact.zip")
 
 
-def planted_pipe(folder: Path) -> None:
-    """Have the report be something that nobody ever writes to."""
-    (folder / "report.json").unlink()
-    os.mkfifo(folder / "report.json")
+def a_pipe(folder: Path) -> None:
+    """Have the archive be something that nobody ever writes to."""
+    (folder / "artifact.zip").unlink()
+    os.mkfifo(folder / "artifact.zip")
+
+
+def a_link_inside(folder: Path) -> None:
+    """Have the summary be a link to a file of the machine, as zip archives store links."""
+    with zipfile.ZipFile(folder / "artifact.zip", "w") as archive:
+        entry = zipfile.ZipInfo("report.json")
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(entry, "/etc/hostname")
+        archive.writestr("../summary.md", "")
 
 
 def other_fields(folder: Path) -> None:
     """Have the report lack a field and have another one."""
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((REFERENCE / "report.json").read_text())
     report["secret"] = report.pop("title")
-    (folder / "report.json").write_text(json.dumps(report))
+    pack(folder, report=json.dumps(report).encode())
+
+
+def cut_short(folder: Path) -> None:
+    """Have the archive end too early."""
+    content = (folder / "artifact.zip").read_bytes()
+    (folder / "artifact.zip").write_bytes(content[:-100])
 
 
 @pytest.mark.parametrize(
     "plant",
     [
-        planted_link,
-        planted_pipe,
+        a_link,
+        a_pipe,
+        a_link_inside,
         other_fields,
-        lambda folder: (folder / "report.json").write_text("[" * 100_000),
-        lambda folder: (folder / "report.json").write_bytes(b"\0" * ((1 << 26) + 1)),
-        lambda folder: (folder / "summary.md").write_bytes(b"x" * ((1 << 18) + 1)),
-        lambda folder: (folder / "summary.md").unlink(),
+        cut_short,
+        lambda folder: pack(folder, report=b"[" * 100_000),
+        lambda folder: pack(folder, report=b"\0" * (LARGEST_REPORT + 1)),
+        lambda folder: pack(folder, summary=b"x" * (LARGEST_SUMMARY + 1)),
+        lambda folder: pack(folder, summary=None),
+        lambda folder: (folder / "artifact.zip").write_bytes(os.urandom(LARGEST_ARCHIVE + 1)),
     ],
-    ids=["link", "pipe", "schema", "deep", "large report", "large summary", "missing"],
 )
-def test_files_that_are_no_report_are_refused(
+def test_archives_without_a_report_are_refused(
     server: FakeGitHub, artifact: Path, capsys: pytest.CaptureFixture[str], plant: object
 ) -> None:
     """Before anything is sent."""
@@ -241,7 +268,9 @@ def test_files_that_are_no_report_are_refused(
     plant(artifact)
     server.of_commit = [pull_request(5)]
     assert commented(artifact) is Exit.RUN_FOLDER
-    assert "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "artifact.zip" in err
+    assert "Traceback" not in err
     assert server.requests == []
 
 
@@ -301,11 +330,11 @@ def test_the_title_is_harmless_and_a_long_summary_is_cut(
     server: FakeGitHub, artifact: Path
 ) -> None:
     """The verdict stays: it comes first."""
-    report = json.loads((artifact / "report.json").read_text())
+    report = json.loads((REFERENCE / "report.json").read_text())
     report["title"] = "@maintainer](https://evil.example) <img>\n# Adopt"
     report["answers"] = [{**report["answers"][0], "verdict": "@maintainer"}]
-    (artifact / "report.json").write_text(json.dumps(report))
-    (artifact / "summary.md").write_text("@x " * 30_000 + "\n" + "line\n" * 20_000)
+    summary = "line\n" * 2_000 + "@x " * 30_000
+    pack(artifact, report=json.dumps(report).encode(), summary=summary.encode())
     server.of_commit = [pull_request(5)]
     assert commented(artifact) is Exit.OK
     (text,) = server.texts(5)
