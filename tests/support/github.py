@@ -1,4 +1,7 @@
-"""A small GitHub on loopback: the pull requests of a commit or a branch, and their comments."""
+"""A small GitHub on loopback.
+
+It knows the pull requests of a commit or a branch, their comments, and the runs of a workflow.
+"""
 
 import json
 import re
@@ -28,6 +31,8 @@ class FakeGitHub:
     of_commit: list[Any] = field(default_factory=list)
     of_branch: dict[str, list[Any]] = field(default_factory=dict)
     comments: dict[int, list[Any]] = field(default_factory=dict)
+    weekly: list[Any] = field(default_factory=list)
+    """The scheduled runs of matrix.yml that succeeded, the newest first."""
     answers: list[tuple[int, object]] = field(default_factory=list)
     refuses_to_write: int | None = None
     """The status with which every change is refused, as for a token of a fork."""
@@ -48,22 +53,28 @@ class FakeGitHub:
         """Return the status and the body of the answer to a request."""
         if self.answers:
             return self.answers.pop(0)
+        return self._changed(method, target, body) if method != "GET" else self._listed(target)
+
+    def _listed(self, target: str) -> tuple[int, object]:
         url = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         path = url.path.removeprefix(f"/repos/{REPOSITORY}/")
-        if method != "GET":
-            return self._changed(method, path, body)
         if found := re.fullmatch(r"issues/(\d+)/comments", path):
             return 200, _page(self.comments.get(int(found[1]), []), query)
         if path == f"commits/{SHA}/pulls":
             return 200, _page(self.of_commit, query)
+        if (path, query.get("event")) == ("actions/workflows/matrix.yml/runs", "schedule"):
+            return 200, {"workflow_runs": self.weekly[: int(query["per_page"])]}
         if path == "pulls" and query.get("state") == "open":
             return 200, _page(self.of_branch.get(query["head"], []), query)
         return 404, {"message": "Not Found"}
 
-    def _changed(self, method: str, path: str, body: Any) -> tuple[int, object]:
+    def _changed(self, method: str, target: str, body: Any) -> tuple[int, object]:
+        path = target.removeprefix(f"/repos/{REPOSITORY}/")
         if self.refuses_to_write:
             return self.refuses_to_write, {"message": "Resource not accessible by integration"}
+        if (method, path) == ("PUT", "actions/workflows/matrix.yml/enable"):
+            return 204, b""
         if method == "PATCH" and (found := re.fullmatch(r"issues/comments/(\d+)", path)):
             every = (one for some in self.comments.values() for one in some)
             next(one for one in every if one["id"] == int(found[1]))["body"] = body["body"]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from runner.ci import github
 from runner.ci.github import Wanted
 from runner.cli import main
 from runner.errors import Exit
+from tests.support.actions import Job
+from tests.support.github import REPOSITORY, TOKEN, FakeGitHub, serving
 from tests.support.studies import ROOT
 
 ACTIONS = (ROOT / "action.yml", ROOT / "comment" / "action.yml")
@@ -113,6 +116,54 @@ def test_no_expression_stands_in_a_script() -> None:
         steps += document.get("runs", {}).get("steps", ())
         assert steps
         assert [step for step in steps if "${{" in step.get("run", "")] == []
+
+
+# --- scripts that ask GitHub ---
+
+
+def scheduled(server: FakeGitHub, home: Path, job: str) -> Job:
+    """Execute a job of the weekly workflow against a small GitHub."""
+    missing = [one for one in ("curl", "jq") if shutil.which(one) is None]
+    if missing:
+        pytest.skip(f"{missing} are not installed")
+    executed = Job(
+        workspace=ROOT,
+        home=home,
+        context={"github": {"token": TOKEN, "event_name": "schedule"}},
+        variables={"GITHUB_API_URL": server.address, "GITHUB_REPOSITORY": REPOSITORY},
+    )
+    executed.execute("matrix.yml", job)
+    return executed
+
+
+@pytest.mark.parametrize(
+    ("days", "said", "warns"),
+    [
+        (None, "No weekly run has succeeded yet.\n", False),
+        (6, "The last successful weekly run is 6 days old.\n", False),
+        (70, "The last successful weekly run is 70 days old.\n", True),
+    ],
+)
+def test_the_age_of_the_weekly_run(
+    tmp_path: Path, days: int | None, said: str, *, warns: bool
+) -> None:
+    """It is in the summary, and an old run also gives a warning."""
+    with serving() as server:
+        if days is not None:
+            then = datetime.now(timezone.utc) - timedelta(days=days, hours=1)
+            server.weekly = [{"run_started_at": f"{then:%Y-%m-%dT%H:%M:%SZ}"}]
+        job = scheduled(server, tmp_path, "age")
+    assert (job.is_failed, job.summary) == (False, said), job.log
+    assert job.log.startswith("::warning title=The weekly run is 70 days old::") is warns
+
+
+def test_the_weekly_run_enables_itself(tmp_path: Path) -> None:
+    """With one request, and nothing else."""
+    with serving() as server:
+        job = scheduled(server, tmp_path, "keep-alive")
+    assert not job.is_failed, job.log
+    path = f"/repos/{REPOSITORY}/actions/workflows/matrix.yml/enable"
+    assert server.requests == [f"PUT {path}"]
 
 
 # --- other projects ---
