@@ -54,7 +54,9 @@ def test_every_command_is_run_or_says_why_not(guide: Path) -> None:
 
 def test_every_command_of_ours_can_be_parsed(capsys: pytest.CaptureFixture[str]) -> None:
     """Its verb and its options exist, in a block, in a sentence and in a workflow."""
-    lines = [arguments for guide in GUIDES for arguments in our_arguments(guide)]
+    mistaken = "messages.md"  # its commands show what happens to mistakes
+    guides = [guide for guide in GUIDES if guide.name != mistaken]
+    lines = [arguments for guide in guides for arguments in our_arguments(guide)]
     assert len(lines) > 50
     refused = []
     for arguments in lines:
