@@ -1,7 +1,7 @@
 """A Docker daemon that tests may stop, kill and restart.
 
-It runs in its own network, mount and process namespaces. So everything that it started dies with
-it, and the daemon of this machine is not affected.
+It runs in its own network, name, mount and process namespaces. So everything that it started dies
+with it, and the daemon of this machine is not affected.
 """
 
 import os
@@ -26,7 +26,7 @@ POSSIBLE = os.geteuid() == 0 and all(map(shutil.which, PROGRAMS))
 REASON = "a second Docker daemon needs root, dockerd, setpriv, unshare and nsenter"
 
 NAMESPACES = (
-    "setpriv --pdeathsig KILL -- unshare --net --mount --pid --fork --kill-child --mount-proc"
+    "setpriv --pdeathsig KILL -- unshare --net --uts --mount --pid --fork --kill-child --mount-proc"
 )
 FIRST_PROCESS = """
 import signal
@@ -35,7 +35,7 @@ while True:
     signal.pause()
 """
 COMMAND = """
-nsenter --target {target} --net --mount --pid
+nsenter --target {target} --net --uts --mount --pid
 dockerd --host {address} --bridge none --iptables=false --config-file {folder}/config.json
         --data-root {storage}
         --exec-root {runtime}/exec --pidfile {runtime}/pid
@@ -117,6 +117,12 @@ class Daemon:
                         [*command, *self.arguments], stdout=log, stderr=log
                     )
             time.sleep(0.1)
+
+    @property
+    def machine(self) -> int:
+        """The first process of its machine."""
+        assert self._machine is not None
+        return _child(self._machine)
 
     def connect_network(self, target: int) -> None:
         """Connect the machine of the process ``target`` to a network. By default it has none."""

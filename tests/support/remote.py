@@ -34,14 +34,15 @@ basicConstraints = CA:false
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 extendedKeyUsage = serverAuth,clientAuth
-subjectAltName = IP:127.0.0.1,IP:{address}
+subjectAltName = {addresses}
 """
 
 
-def make_certificates(folder: Path, address: str) -> None:
+def make_certificates(folder: Path, *addresses: str) -> None:
     """Make ca.pem, cert.pem and key.pem for a client, and those of an engine in ``engine/``."""
     (folder / "engine").mkdir(parents=True)
-    (folder / "extensions").write_text(EXTENSIONS.format(address=address))
+    names = ",".join(f"IP:{one}" for one in ("127.0.0.1", *addresses))
+    (folder / "extensions").write_text(EXTENSIONS.format(addresses=names))
     lines = [AUTHORITY.format(name="authority", to="ca.pem")]
     for place in ("", "engine/"):
         lines += [
@@ -76,16 +77,17 @@ class RemoteDaemon(Daemon):
         """Make the cable. It disappears with the machine."""
         end = f"mr{os.getpid()}"
         with suppress(subprocess.CalledProcessError):  # it exists already
-            _ip(f"link add {end}a type veth peer name {end}b netns {target}")
-            _ip(f"addr add {self.here}/30 dev {end}a")
-            _ip(f"link set {end}a up")
+            run_ip(f"link add {end}a type veth peer name {end}b netns {target}")
+            run_ip(f"addr add {self.here}/30 dev {end}a")
+            run_ip(f"link set {end}a up")
             inside = f"nsenter --target {target} --net "
-            _ip(f"addr add {self.there}/30 dev {end}b", inside)
-            _ip(f"link set {end}b up", inside)
-            _ip("link set lo up", inside)
+            run_ip(f"addr add {self.there}/30 dev {end}b", inside)
+            run_ip(f"link set {end}b up", inside)
+            run_ip("link set lo up", inside)
 
 
-def _ip(arguments: str, prefix: str = "") -> None:
+def run_ip(arguments: str, prefix: str = "") -> None:
+    """Run the program ip, perhaps behind another one that enters namespaces."""
     subprocess.run(shlex.split(f"{prefix}ip {arguments}"), check=True, capture_output=True)
 
 
