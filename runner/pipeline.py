@@ -81,8 +81,7 @@ class Pipeline:
             return self._nothing_left()
         self._announce()
         try:
-            with reserved(self._engine.cores(), self._matrix.cpus, self._machine) as cores:
-                self._execute_all(cores)
+            self._execute_missing()
         except EngineError:
             with contextlib.suppress(RunFolderError):
                 self._note_report(self._write_report())
@@ -119,6 +118,11 @@ class Pipeline:
         """What distinguishes the cores of an engine elsewhere from those of this machine."""
         facts = self._engine.describe()
         return "" if runs_here(self._run.host, facts) else f"{facts.machine or facts.kernel}/"
+
+    def _execute_missing(self) -> None:
+        """Execute what is missing on the engine."""
+        with reserved(self._engine.cores(), self._matrix.cpus, self._machine) as cores:
+            self._execute_all(cores)
 
     def _execute_all(self, cores: tuple[int, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
@@ -226,14 +230,20 @@ class Pipeline:
                 return
             self._keep_off(study.cores)  # other runs may have begun since
             self._execute_block(study, block)
-            self._look()
-            self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)
-            if (stop := self._why_stop()) is not None:
-                self._observer.note(self._told(stop))
+            if not self._finish_block(number):
                 return
-            self._observer.block_finished(number, self._plan.blocks)
-            self._say_more()
             trials = tuple(trial for trial in self._missing() if trial.block > number)
+
+    def _finish_block(self, number: int) -> bool:
+        """Judge and report after a block; return whether the command goes on."""
+        self._look()
+        self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)
+        if (stop := self._why_stop()) is not None:
+            self._observer.note(self._told(stop))
+            return False
+        self._observer.block_finished(number, self._plan.blocks)
+        self._say_more()
+        return True
 
     def _shortage(self, block: Sequence[Trial]) -> str | None:
         """Return why the block may not start: it would probably end after the budget."""

@@ -27,6 +27,7 @@ from runner.engines.caches import caches
 from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit
+from runner.execute import check_limits
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
 from runner.judge import read_goal
@@ -39,7 +40,7 @@ from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
 from runner.records.environment import Lock, ReadyImage, Unsupported
-from runner.records.run import EngineFacts, Start
+from runner.records.run import Start
 from runner.records.study import Matrix, Status
 from runner.runs import enter as runs
 from runner.runs import registry
@@ -47,7 +48,7 @@ from runner.runs.folder import RunFolder, newest_run
 from runner.system import alive, cores, program, tempdir
 from runner.system.host import check_cpu, runs_here, this_host
 from runner.system.retry import Note
-from runner.text import counted, listed, memory, one_line, size
+from runner.text import counted, listed, one_line, size
 
 # ruff: noqa: PLC0415 (a command imports what only it needs, so that the others start fast)
 
@@ -63,7 +64,7 @@ def run(options: Options) -> Exit:
     with _engine_for_trials(options) as (engine, observer):
         if shard is not None:
             observer.note(f"shard {shard.shard}, chosen by {shard.by}")
-        _check_limits(matrix, engine.describe())
+        check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
         described = runs.describe(
@@ -166,7 +167,7 @@ def try_cell(options: Options) -> Exit:
 
     matrix = only(the_matrix(options, asks=True), options.cell)
     with _engine_for_trials(options) as (engine, observer):
-        _check_limits(matrix, engine.describe())
+        check_limits(matrix, engine.describe())
         locked = _locked(options, matrix, observer, engine)
         result = tried(matrix, locked, options, engine, observer)
         for line in described(result, matrix):
@@ -268,7 +269,7 @@ def replay(options: Options) -> Exit:
 
     with opened(options.bundle) as packed, _engine_for_trials(options) as (engine, observer):
         study = bundled_study(packed)
-        _check_limits(study.matrix, engine.describe())
+        check_limits(study.matrix, engine.describe())
         bases = provide_images(packed, study, engine, observer)
         start = replay_start(study, _start(options))
         described = runs.describe(
@@ -410,21 +411,6 @@ def _engine_or_error(
     except EngineError as error:
         return error
     return at_the_end.enter_context(closing(connected))
-
-
-def _check_limits(matrix: Matrix, engine: EngineFacts) -> None:
-    """Refuse limits that exceed the engine, before anything is built."""
-    if matrix.cpus > engine.cpus:
-        raise ConfigError(
-            f"limits.cpus is {matrix.cpus}, but the engine has only {engine.cpus}; lower it in the "
-            "matrix."
-        )
-    most_bytes = max(matrix.limits_of(cell).memory_bytes for cell in matrix.cells)
-    if most_bytes > engine.memory_bytes:
-        raise ConfigError(
-            f"limits.memory is {memory(most_bytes)}, but the engine has only "
-            f"{memory(engine.memory_bytes)}; lower it in the matrix."
-        )
 
 
 def _locked(

@@ -12,22 +12,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from runner.engines.protocol import Engine, Launch, Reads
-from runner.errors import EngineError, EngineLostError, NoSpaceError
+from runner.errors import ConfigError, EngineError, EngineLostError, NoSpaceError
 from runner.execute.guards import disturbance
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER, MATCHED, TRIAL
 from runner.observer import Observer
 from runner.prepare import Prepared
 from runner.records.environment import Lock, Unsupported
-from runner.records.run import Guards, Trial, TrialResult
+from runner.records.run import EngineFacts, Guards, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
-from runner.runs.folder import RunFolder
 from runner.system import safe, tempdir
 from runner.system.cores import Turns
 from runner.system.retry import retry
-from runner.text import why
+from runner.text import memory, why
 
 REMOVAL_WAITS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
 
@@ -47,6 +47,28 @@ class Study:
     cores: tuple[int, ...]
     """The cores that trials are measured on."""
     turns: Turns
+
+
+class Journal(Protocol):
+    """Where results are saved: a run folder, or what a worker of a cluster sends."""
+
+    def save_result(self, result: TrialResult, log: str) -> None:
+        """Save a result and its log."""
+
+
+def check_limits(matrix: Matrix, engine: EngineFacts) -> None:
+    """Refuse limits that exceed the engine, before anything is built."""
+    if matrix.cpus > engine.cpus:
+        raise ConfigError(
+            f"limits.cpus is {matrix.cpus}, but the engine has only {engine.cpus}; lower it in the "
+            "matrix."
+        )
+    most_bytes = max(matrix.limits_of(cell).memory_bytes for cell in matrix.cells)
+    if most_bytes > engine.memory_bytes:
+        raise ConfigError(
+            f"limits.memory is {memory(most_bytes)}, but the engine has only "
+            f"{memory(engine.memory_bytes)}; lower it in the matrix."
+        )
 
 
 @contextmanager
@@ -116,7 +138,7 @@ def clear(engine: Engine, run: str) -> None:
 
 
 def execute(
-    study: Study, trials: Iterable[Trial], engine: Engine, folder: RunFolder, observer: Observer
+    study: Study, trials: Iterable[Trial], engine: Engine, journal: Journal, observer: Observer
 ) -> Iterator[TrialResult]:
     """Execute trials whose inputs are staged, and yield each result once it is saved.
 
@@ -133,7 +155,7 @@ def execute(
             failure = error
             lost = ParsedResult(status=Status.ENGINE_LOST, reason=str(error))
             result, log = lost.of(trial, began), ""
-        retry(partial(folder.save_result, result, log), NoSpaceError, observer.note)
+        retry(partial(journal.save_result, result, log), NoSpaceError, observer.note)
         observer.trial_finished(result, cell)
         yield result
         if failure is not None:

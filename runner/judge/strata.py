@@ -18,7 +18,7 @@ def strata_of(run: Run, results: Iterable[TrialResult]) -> tuple[Stratum, ...]:
     A stratum is a host with its engine, its bases and its processor. The hosts are numbered.
     """
     processors = _processors(results)
-    if not run.machines:
+    if not any(machine.blocks for machine in run.machines):
         alone = Machine(
             key=run.key,
             host=run.host,

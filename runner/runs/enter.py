@@ -71,18 +71,23 @@ def describe(
         script_digest=None if experiment.script is None else digests[experiment.script],
         file_digests={name: digests[name] for name in experiment.files},
         data_digests={name: digests[name] for name in experiment.data},
-        own_digests={
-            "launcher": digest.of_file(LAUNCHER),
-            "trial": digest.of_file(TRIAL),
-            "recipe": recipe_digest(),
-            **({"matched": digest.of_file(MATCHED)} if matrix.matched else {}),
-        },
+        own_digests=own_digests(matrix),
         host=host,
         engine=engine,
         bases={key: bases[key] for key in sorted(keys & bases.keys())},
         bundle=bundle,
     )
     return replace(run, key=identity.key(run))
+
+
+def own_digests(matrix: Matrix) -> Mapping[str, str]:
+    """Return the digests of our own files that reach a container."""
+    return {
+        "launcher": digest.of_file(LAUNCHER),
+        "trial": digest.of_file(TRIAL),
+        "recipe": recipe_digest(),
+        **({"matched": digest.of_file(MATCHED)} if matrix.matched else {}),
+    }
 
 
 def _files(matrix: Matrix, start: Start) -> Iterator[Path]:
@@ -120,6 +125,14 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                 # A comparison that is named after the run has begun could be picked by its result.
                 matrix = replace(run.matrix, compare=earlier.matrix.compare or run.matrix.compare)
                 run = replace(run, id=earlier.id, created_at=earlier.created_at, matrix=matrix)
+                if earlier.machines:  # the first of them stands for the others
+                    run = replace(
+                        run,
+                        machines=earlier.machines,
+                        host=earlier.host,
+                        engine=earlier.engine,
+                        bases=earlier.bases,
+                    )
             folder = RunFolder(start.reports / run.id)
             if not at_the_end.enter_context(occupied(folder.path)):
                 raise RunFolderError(

@@ -242,19 +242,22 @@ def begun(parts: Sequence[Part], reports: Path) -> Iterator[MergedRun]:
 def _begin(folder: RunFolder, oldest: Part, parts: Sequence[Part]) -> None:
     """Save everything but the blocks."""
     commits = {one.run.git_commit for one in parts}
-    machine = _machine_of(oldest.run)
     run = replace(
         oldest.run,
         format=FORMAT,
         id=folder.path.name,
         git_commit=oldest.run.git_commit if len(commits) == 1 else None,
-        machines=(machine,),
     )
     text = next(filter(None, (one.folder.matrix_text() for one in (oldest, *parts))), None)
     if text is not None:
         folder.save_matrix(text)
     folder.save(replace(oldest.plan, format=FORMAT, shard=None))
-    folder.save(replace(run, key=identity.study_key(run)))
+    folder.save(as_merged(run))
+
+
+def as_merged(run: Run) -> Run:
+    """Return a run as one that takes blocks of several machines, and has none yet."""
+    return replace(run, key=identity.study_key(run), machines=(_machine_of(run),))
 
 
 @contextlib.contextmanager

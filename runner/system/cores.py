@@ -77,6 +77,11 @@ def reserved(available: Sequence[int], count: int, machine: str = "") -> Iterato
     yield groups[0]
 
 
+def claimed(sockets: contextlib.ExitStack, name: str) -> bool:
+    """Whether this process got a name that only one process can have, until the sockets close."""
+    return _taken(sockets, f"{PREFIX}{name}")
+
+
 def _taken(sockets: contextlib.ExitStack, name: str) -> bool:
     """Whether this process got the name. Where such names do not exist, it always does."""
     one = sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
