@@ -27,6 +27,7 @@ VERBS = {
     "export": "print the packages of a cell as requirements.txt or pylock.toml, with hashes",
     "doctor": "check whether this machine can run the matrix, and how precisely it measures",
     "report": "rebuild the report of a run from its folder",
+    "worker": "execute blocks of `run --cluster` on this host, for a Dask scheduler",
     "merge": "join runs of the same plan, such as shards from other machines, into one run",
     "bundle": "pack a run and everything it needs into one file, for machines without a network",
     "replay": "run a bundle again, and check whether its results are reproduced",
@@ -91,6 +92,8 @@ class Options(NamedTuple):
     shard: str | None = None
     runs: tuple[str, ...] = ()
     into: str | None = None
+    cluster: str | None = None
+    scheduler: str = ""
     until: str | None = None
     budget: float | None = None
     gate: bool = False
@@ -236,7 +239,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     with_matrix += " status logs diff"
     with_reports = "run compare plan prepare list try explain doctor report bundle replay ci clean"
     with_reports += " status logs diff merge"
-    with_engine = "run compare plan prepare try explain doctor bundle replay clean"
+    with_engine = "run compare plan prepare try explain doctor bundle replay clean worker"
     with_selection = "run lock plan prepare list"
     with_changes = "run lock plan prepare list try explain export doctor"
     run = "folder or id of the run (default: the newest)"
@@ -252,6 +255,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     blocks = "total number of blocks"
     seed = "seed of a new run (default: random)"
     shard = "execute only shard K of N: whole blocks, for `merge` (default: as a scheduler says)"
+    cluster = "execute the blocks on the workers of the Dask scheduler at this address"
+    scheduler = "address of the Dask scheduler: tls://HOST:PORT"
     into = "add to a merged run instead of making a new one"
     joined = "folder or id of a run, or a folder with runs in it"
     quick = "take a first look: one block, few epochs (`quick:`)"
@@ -290,6 +295,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_blocks)
     add("run compare plan try explain", "--seed", seed, metavar="N", type=_seed)
     add("run compare plan", "--shard", shard, metavar="K/N", type=_shard)
+    add("run compare", "--cluster", cluster, metavar="URL")
+    add("worker", "scheduler", scheduler, metavar="URL")
     add("merge", "--into", into, metavar="RUN")
     add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")

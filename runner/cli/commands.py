@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ from runner.execute import check_limits
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
 from runner.judge import read_goal
+from runner.judge.records import Goal
 from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
@@ -61,6 +63,8 @@ def run(options: Options) -> Exit:
     if shard is not None:
         start = replace(start, shard=shard.held_by(start.blocks or matrix.blocks))
     goal = None if options.until is None else read_goal(options.until, matrix)
+    if options.cluster is not None:
+        return _run_on_cluster(options, matrix, start, goal)
     with _engine_for_trials(options) as (engine, observer):
         if shard is not None:
             observer.note(f"shard {shard.shard}, chosen by {shard.by}")
@@ -80,6 +84,44 @@ def run(options: Options) -> Exit:
             for line in next_steps(execution.folder):
                 observer.step(line)
             return gated(code, execution.folder) if options.gate else code
+
+
+def _run_on_cluster(options: Options, matrix: Matrix, start: Start, goal: Goal | None) -> Exit:
+    """Run the matrix on the workers of a cluster; the engine here only packs environments."""
+    from runner.cluster import ClusterPipeline, connect
+    from runner.runs.merge import as_merged
+
+    if options.shard is not None:
+        raise ConfigError("--cluster executes all blocks; leave --shard out.")
+    with closing(connect(str(options.cluster))) as cluster, _engine(options) as (engine, observer):
+        locked = _locked(options, matrix, observer, engine)
+        bases = find_bases(matrix, locked, engine)
+        described = as_merged(
+            runs.describe(matrix, locked, start, this_host(), engine.describe(), bases=bases)
+        )
+        with runs.entered(described, start, observer.note) as execution:
+            stop_rule = StopRule(max_fail=options.max_fail, keep_going=options.keep_going)
+            code = ClusterPipeline(
+                execution,
+                engine,
+                observer,
+                cluster,
+                goal=goal,
+                budget_s=options.budget,
+                stop_rule=stop_rule,
+            ).run()
+            return gated(code, execution.folder) if options.gate else code
+
+
+def worker(options: Options) -> Exit:
+    """Execute blocks for a scheduler until it goes away."""
+    from runner.cluster import serve
+
+    with _engine_for_trials(options) as (engine, observer):
+        name = platform.node()
+        observer.note(f"engine: {engine.describe().name} {engine.describe().version}")
+        serve(options.scheduler, name, engine, options.engine, observer)
+    return Exit.OK
 
 
 def compare(options: Options) -> Exit:
@@ -211,11 +253,9 @@ def export(options: Options) -> Exit:
     if entry is None:
         raise ConfigError(f"{cell.id} is not locked yet; run `{program.name()} lock` first.")
     if isinstance(entry, Unsupported):
-        raise ConfigError(f"{cell.id} has no environment: {entry.reason}. Choose another cell.")
+        raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
     if isinstance(entry, ReadyImage):
-        raise ConfigError(
-            f"{cell.id} runs in an image; its packages are not locked here. Choose another cell."
-        )
+        raise ConfigError(f"{cell.id} runs in an image; its packages are not locked here.")
     if options.format == "pylock.toml":
         print(as_pylock(entry, Index(configured(entry.request.index)).files), end="")
     else:
@@ -370,7 +410,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
         one.__name__: one
         for one in (
             *(init, run, compare, lock, plan, prepare, explain, export, doctor),
-            *(bundle, replay, report, schema, module, clean),
+            *(bundle, replay, report, schema, module, clean, worker),
         )
     },
 }

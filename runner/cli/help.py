@@ -15,6 +15,7 @@ EXAMPLES = {
         ("--lf -x", "only what failed last time, until something fails again"),
         ("--quick -s model=sequential", "a first look at some of the cells"),
         ("--shard 2/5", "only every 5th block, from block 2 on; `merge` joins the shards"),
+        ("--cluster tls://scheduler:8786", "the blocks on other hosts; see docs/scale.md"),
         ("--until decided --gate", "add blocks until the answer is clear; 4 means hold"),
     ),
     "plan": (
@@ -74,6 +75,7 @@ EXAMPLES = {
         ("report reports/reference/founding", "rebuild that of another run"),
         (f"report --issue {CELL}", "print an issue for the maintainers"),
     ),
+    "worker": (("worker tls://scheduler:8786", "execute blocks here for that scheduler"),),
     "merge": (
         ("merge shards/", "join all runs below shards/ into a new run, and write its report"),
         ("merge artifacts/ --into reports/latest", "add their blocks to a merged run"),

@@ -10,7 +10,7 @@ from runner.engines.protocol import Owned
 from runner.engines.venv.cache import cache, former_folders
 from runner.errors import RunFolderError
 from runner.python import uv
-from runner.system import tempdir
+from runner.system import places, tempdir
 from runner.text import why
 
 KIND = "cache"
@@ -31,6 +31,7 @@ def _folders(machine: str) -> Iterator[Path]:
         if _is_own_folder(cache(machine)):  # others may fill a shared cache
             yield from (cache(machine) / name for name in ("environments", "interpreters"))
         yield from former_folders()
+        yield places.cache() / "parts"  # what a worker of a cluster got
 
 
 def _is_own_folder(path: Path) -> bool:

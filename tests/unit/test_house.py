@@ -31,6 +31,7 @@ LEVELS = (
     ("runs",),
     ("execute", "report"),
     ("bundle", "ci", "doctor", "pipeline"),
+    ("cluster",),
     ("cli",),
     ("__main__",),
 )
@@ -57,7 +58,7 @@ PUBLIC = {
 }
 """The modules of a verb's folder that others import besides the verb itself."""
 
-MOST_ROOMS = 27
+MOST_ROOMS = 28
 
 OWNERS = {
     "docker": {
@@ -74,6 +75,8 @@ OWNERS = {
         "engines.docker.ready",
         "python.index",
     },
+    "dask": {"cluster.dask"},
+    "distributed": {"cluster.dask"},
     "urllib3": {"engines.docker.client", "python.index"},
     "packaging": {
         *("lock.choose", "lock.outside", "lock.pins", "lock.projects", "lock.ranges"),
@@ -109,6 +112,7 @@ OWNERS = {
 """The only modules that import a package; a package that is not listed is imported by none."""
 
 HEAVY = {
+    "distributed",
     "docker",
     "jinja2",
     "numpy",
