@@ -5,7 +5,7 @@ VENV := .venv
 RUNNER := $(VENV)/bin/python -m runner
 PYTEST := $(VENV)/bin/pytest -n 2 --no-loadscope-reorder
 
-.PHONY: report quick test test-faults test-fuzz lint docs clean
+.PHONY: report quick test test-faults test-fuzz test-cluster lint docs clean
 
 report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 50 to 90 minutes
 	$(RUNNER) --matrix matrix.yaml
@@ -26,6 +26,9 @@ test-faults: $(VENV)/ready-to-test  ## every kind of fault at 20 moments, then 1
 
 test-fuzz: $(VENV)/ready-to-test    ## 100,000 inputs to everything that reads files
 	$(VENV)/bin/python -m tests.fuzz --inputs 100000
+
+test-cluster: $(VENV)/ready-to-test ## three hosts, of which one is killed and one is cut off
+	$(VENV)/bin/python -m tests.cluster
 
 lint: $(VENV)/ready-to-test    ## lint, types and unit tests; needs neither engine nor index
 	$(VENV)/bin/ruff check .
