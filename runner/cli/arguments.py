@@ -18,6 +18,7 @@ VERBS = {
     "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
     "init": "write a first matrix.yaml about a package, and a script if there is none",
     "try": "run one trial of a cell now, with all its output, and store nothing",
+    "shell": "open a shell in the environment of a cell, with everything that a trial has",
     "list": "print the ids of the cells, one per line",
     "status": "show how far a run is, also while another process executes it",
     "logs": "print what the newest trial of a cell printed",
@@ -218,14 +219,14 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare list init try explain export doctor"
+    with_matrix = "run lock plan prepare list init try shell explain export doctor"
     with_matrix += " report bundle schema clean"
     with_matrix += " status logs diff"
-    with_reports = "run compare plan prepare list try explain doctor report bundle replay clean"
-    with_reports += " status logs diff"
-    with_engine = "run compare plan prepare try explain doctor bundle replay clean"
+    with_reports = "run compare plan prepare list try shell explain doctor report bundle replay"
+    with_reports += " clean status logs diff"
+    with_engine = "run compare plan prepare try shell explain doctor bundle replay clean"
     with_selection = "run lock plan prepare list"
-    with_changes = "run lock plan prepare list try explain export doctor"
+    with_changes = "run lock plan prepare list try shell explain export doctor"
     run = "folder or id of the run (default: the newest)"
     engine = "where trials run (default: auto, the first engine that answers)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
@@ -242,7 +243,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     first = "id of the cell, as `plan` shows it (default: the first)"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
-    add("try", "cell", first, metavar="CELL", nargs="?")
+    add("try shell", "cell", first, metavar="CELL", nargs="?")
     add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
     add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
@@ -259,9 +260,9 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add(with_selection, "-k", keyword, metavar="EXPR", dest="keyword")
     add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
     add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
-    add_flag("run plan try explain", "--quick", quick)
+    add_flag("run plan try shell explain", "--quick", quick)
     add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_count)
-    add("run compare plan try explain", "--seed", seed, metavar="N", type=int)
+    add("run compare plan try shell explain", "--seed", seed, metavar="N", type=int)
     add_flag("run compare replay", "--new", "begin a new run instead of resuming one")
     add_flag("run prepare", "--locked", "fail if the lock is incomplete; resolve nothing")
     add("run compare", "--until", until, metavar="GOAL")
@@ -294,6 +295,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         "print only warnings, errors and the answer",
     )
     add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
+    ends = "It ends with the exit code of the shell, or with one of `help` if none could begin."
+    parsers["shell"].epilog = f"{ends}\n\n{parsers['shell'].epilog}"
     _add_init(parsers["init"])
     _add_compare(parsers["compare"])
 

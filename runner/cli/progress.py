@@ -47,10 +47,12 @@ class Progress:
         *,
         quiet: bool = False,
         verbose: bool = False,
+        live: bool = True,
     ) -> None:
         """Print everything, or with ``quiet`` only notes and failures.
 
-        With ``verbose``, the line of each trial has every metric, and not only what counts most.
+        Without ``live``, a terminal gets no line that changes. With ``verbose``, the line of each
+        trial has every metric, and not only what counts most.
         """
         self._clock = clock
         self._quiet = quiet
@@ -64,7 +66,7 @@ class Progress:
         self._spent_s = 0.0
         self._expected_end: float | None = None
         self._metrics: tuple[Metric, ...] = ()
-        self._screen = screen_for(stream, self._current, clock, live=not quiet)
+        self._screen = screen_for(stream, self._current, clock, live=live and not quiet)
 
     def __enter__(self) -> Observer:
         self._screen.open()
