@@ -228,7 +228,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     with_selection = "run lock plan prepare list"
     with_changes = "run lock plan prepare list try shell explain export doctor"
     run = "folder or id of the run (default: the newest)"
-    engine = "where trials run (default: auto, the first engine that answers)"
+    engine = "where trials run (default: auto: Docker or podman if one is set up, else venv)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
     keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
     change = "use another value of the matrix, as if it were in the file; can be repeated"

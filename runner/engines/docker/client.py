@@ -53,9 +53,10 @@ def client_at(where: Address) -> tuple[docker.DockerClient, Tunnel | None]:
         why = (tunnel and tunnel.last_error()) or cause(error)
         if tunnel is not None:
             tunnel.close()
+        engine = "podman" if where.is_podman else "Docker engine"
         place = "its usual socket" if where.url == LOCAL else where
         raise EngineError(
-            f"no Docker engine answers at {place} ({why}): {_advice(where, error)}."
+            f"no {engine} answers at {place} ({why}): {_advice(where, error)}."
         ) from error
 
 
@@ -121,6 +122,8 @@ def _tls(address: Address) -> TLSConfig | bool:
 
 def _advice(address: Address, error: BaseException) -> str:
     text = str(error)
+    if address.is_podman and address.socket:
+        return "start its service (`systemctl --user start podman.socket`)"
     if "Permission denied" in text and address.socket:
         return "add yourself to the group `docker`, or use an engine of your own"
     if address.url.startswith("ssh://"):

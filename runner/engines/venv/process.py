@@ -39,23 +39,18 @@ def run(
     It gets these variables and no others, and reads what is typed on a ``console``.
     """
     first = child.program(command[0]) or command[0]  # the trial has another PATH
-    spec = {
-        "command": [first, *command[1:]],
-        "cores": cores,
-        "cgroups": list(map(str, cgroups)),
-        "processes": processes,
-    }
     with contextlib.ExitStack() as cleanup:
         stdin, send = cleanup.enter_context(_pipe()) if console else (None, None)
+        spec = {
+            "command": [first, *command[1:]],
+            "cores": cores,
+            "cgroups": list(map(str, cgroups)),
+            "processes": processes,
+            "stdin": stdin,
+        }
         with signals.deferred():
             program = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    subreaper.__file__,
-                    json.dumps({**spec, "stdin": stdin}),
-                ],
+                [sys.executable, "-I", "-S", subreaper.__file__, json.dumps(spec)],
                 bufsize=0,
                 cwd="/",
                 env=variables,
