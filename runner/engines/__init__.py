@@ -59,8 +59,8 @@ def _first(found: Sequence[Pointer], ask: Callable[[Address | None], T], note: N
         except EngineError as error:
             errors.append(f"{one.clause}, but {error}")
         else:
-            for error in errors:
-                note(f"{error} Trials run on {one.address}.")
+            for problem in errors:
+                note(f"{problem} Trials run on {one.address}.")
             return answer
         if time.monotonic() - began >= ANSWER_S:  # it is there, but silent: nobody waits twice
             break

@@ -16,6 +16,8 @@ from runner.errors import EngineError
 USUAL = "/var/run/docker.sock"
 LOCAL = f"unix://{USUAL}"
 PODMAN = "podman/podman.sock"
+RUNTIME = "/run"
+"""The folder of podman's socket for all users; each user has another folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ def podman_address() -> Address | None:
 
 def _podman_sockets() -> list[Address]:
     own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    paths = (Path(folder, PODMAN) for folder in (own, "/run"))
+    paths = (Path(folder, PODMAN) for folder in (own, RUNTIME))
     return [
         Address(url=f"unix://{one}", is_podman=True) for one in paths if os.access(one, os.F_OK)
     ]

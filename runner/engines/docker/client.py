@@ -122,9 +122,7 @@ def _tls(address: Address) -> TLSConfig | bool:
 
 def _advice(address: Address, error: BaseException) -> str:
     text = str(error)
-    if address.is_podman and address.socket:
-        return "start its service (`systemctl --user start podman.socket`)"
-    if "Permission denied" in text and address.socket:
+    if "Permission denied" in text and address.socket and not address.is_podman:
         return "add yourself to the group `docker`, or use an engine of your own"
     if address.url.startswith("ssh://"):
         return "check that ssh connects without asking anything and finds `docker` there"
@@ -137,7 +135,8 @@ def _advice(address: Address, error: BaseException) -> str:
         )
     if address.context is not None:
         return "start it, or choose another context with `docker context use`"
-    return "start Docker, or name an engine in DOCKER_HOST"
+    podman = "start its service (`systemctl --user start podman.socket`)"
+    return podman if address.is_podman else "start Docker, or name an engine in DOCKER_HOST"
 
 
 @contextlib.contextmanager
