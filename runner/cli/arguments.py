@@ -232,7 +232,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
     keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
     change = "use another value of the matrix, as if it were in the file; can be repeated"
-    failed = "use only cells that ended unexpectedly in the newest run of this matrix"
+    failed = "use only cells that ended unexpectedly when they last ran"
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
