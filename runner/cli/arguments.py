@@ -295,7 +295,9 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         "print only warnings, errors and the answer",
     )
     add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
-    ends = "It ends with the exit code of the shell, or with one of `help` if none could begin."
+    ends = (
+        f"The exit code is that of the shell, or one of `{program.name()} help` before it begins."
+    )
     parsers["shell"].epilog = f"{ends}\n\n{parsers['shell'].epilog}"
     _add_init(parsers["init"])
     _add_compare(parsers["compare"])

@@ -394,8 +394,8 @@ def _engine(
     options: Options, progress: Progress | None = None
 ) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, and show progress until the command ends."""
-    usual = Progress(sys.stdout, quiet=options.quiet, verbose=options.verbose)
-    with progress or usual as observer:
+    progress = progress or Progress(sys.stdout, quiet=options.quiet, verbose=options.verbose)
+    with progress as observer:
         tempdir.sweep()
         cores.keep_off_measured()
         with alive.shown():  # so that ``clean`` keeps the images
