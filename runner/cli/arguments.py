@@ -19,6 +19,7 @@ VERBS = {
     "compare": "compare two versions with one line, without a file: compare A B -- SCRIPT",
     "init": "write a first matrix.yaml about a package, and a script if there is none",
     "try": "run one trial of a cell now, with all its output, and store nothing",
+    "shell": "open a shell in the environment of a cell, with everything that a trial has",
     "list": "print the ids of the cells, one per line",
     "status": "show how far a run is, also while another process executes it",
     "logs": "print what the newest trial of a cell printed",
@@ -234,20 +235,22 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     def add_flag(of: str, name: str, text: str) -> None:
         add(of, name, text, action="store_true")
 
-    with_matrix = "run lock plan prepare list init try explain export doctor"
+    with_matrix = "run lock plan prepare list init try shell explain export doctor"
     with_matrix += " report bundle schema ci clean"
     with_matrix += " status logs diff"
-    with_reports = "run compare plan prepare list try explain doctor report bundle replay ci clean"
+    with_reports = (
+        "run compare plan prepare list try shell explain doctor report bundle replay ci clean"
+    )
     with_reports += " status logs diff merge"
-    with_engine = "run compare plan prepare try explain doctor bundle replay clean worker"
+    with_engine = "run compare plan prepare try shell explain doctor bundle replay clean worker"
     with_selection = "run lock plan prepare list"
-    with_changes = "run lock plan prepare list try explain export doctor"
+    with_changes = "run lock plan prepare list try shell explain export doctor"
     run = "folder or id of the run (default: the newest)"
-    engine = "where trials run (default: auto, the first engine that answers)"
+    engine = "where trials run (default: auto: Docker or podman if one is set up, else venv)"
     select = "use only the matching cells; VALUE,VALUE and globs work; can be repeated"
     keyword = "use only cells that match EXPR: names, globs, `and`, `or`, `not`, parentheses"
     change = "use another value of the matrix, as if it were in the file; can be repeated"
-    failed = "use only cells that ended unexpectedly in the newest run of this matrix"
+    failed = "use only cells that ended unexpectedly when they last ran"
     until = "add blocks until GOAL is reached: METRIC:±2%% for precision, or `decided`"
     budget = "begin no block that would end later than this: 90s, 30m or 2h from now"
     context = "write the build contexts there and print their build commands; build nothing"
@@ -264,7 +267,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     target = "`github` writes workflows; the others are steps of them"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
-    add("try", "cell", first, metavar="CELL", nargs="?")
+    add("try shell", "cell", first, metavar="CELL", nargs="?")
     add("explain export logs", "cell", "id of the cell, as `plan` shows it", metavar="CELL")
     add("report bundle status logs", "run", run, metavar="RUN", nargs="?")
     add("merge", "runs", joined, metavar="RUN", nargs="+")
@@ -291,9 +294,9 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add(with_selection, "-k", keyword, metavar="EXPR", dest="keyword")
     add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
     add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
-    add_flag("run plan try explain", "--quick", quick)
+    add_flag("run plan try shell explain", "--quick", quick)
     add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_blocks)
-    add("run compare plan try explain", "--seed", seed, metavar="N", type=_seed)
+    add("run compare plan try shell explain", "--seed", seed, metavar="N", type=_seed)
     add("run compare plan", "--shard", shard, metavar="K/N", type=_shard)
     add("run compare", "--cluster", cluster, metavar="URL")
     add("worker", "scheduler", scheduler, metavar="URL")
@@ -330,6 +333,10 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         "print only warnings, errors and the answer",
     )
     add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
+    ends = (
+        f"The exit code is that of the shell, or one of `{program.name()} help` before it begins."
+    )
+    parsers["shell"].epilog = f"{ends}\n\n{parsers['shell'].epilog}"
     _add_init(parsers["init"])
     _add_ci(parsers["ci"])
     _add_compare(parsers["compare"])

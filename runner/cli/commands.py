@@ -205,7 +205,8 @@ def init(options: Options) -> Exit:
 
 def try_cell(options: Options) -> Exit:
     """Run one trial of a cell now, show everything about it, and store nothing."""
-    from runner.cli.try_cell import described, only, tried
+    from runner.cli.one_cell import only
+    from runner.cli.try_cell import described, tried
 
     matrix = only(the_matrix(options, asks=True), options.cell)
     with _engine_for_trials(options) as (engine, observer):
@@ -215,6 +216,20 @@ def try_cell(options: Options) -> Exit:
         for line in described(result, matrix):
             observer.note(line)
     return Exit.OK if result.status is matrix.cells[0].expect else Exit.CELL_FAILED
+
+
+def shell(options: Options) -> int:
+    """Open a shell in the environment of a cell; return the exit code of the shell."""
+    from runner.cli.console import Console
+    from runner.cli.one_cell import only
+    from runner.cli.shell import opened
+
+    matrix = only(the_matrix(options, asks=True), options.cell)
+    # The output of the shell is on stdout, and everything that we say on stderr.
+    with _engine_for_trials(options, Progress(sys.stderr, live=False)) as (engine, observer):
+        check_limits(matrix, engine.describe())
+        locked = _locked(options, matrix, observer, engine)
+        return opened(matrix, locked, options, engine, observer, console=Console())
 
 
 def explain(options: Options) -> Exit:
@@ -404,12 +419,12 @@ def _remove(engine: Engine | EngineError, options: Options, found: Review) -> No
         registry.sweep()
 
 
-COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
+COMMANDS: Mapping[str, Callable[[Options], int]] = {
     "try": try_cell,  # a word of Python
     **{
         one.__name__: one
         for one in (
-            *(init, run, compare, lock, plan, prepare, explain, export, doctor),
+            *(init, run, compare, lock, plan, prepare, shell, explain, export, doctor),
             *(bundle, replay, report, schema, module, clean, worker),
         )
     },
@@ -420,10 +435,12 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
 
 
 @contextlib.contextmanager
-def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
+def _engine_for_trials(
+    options: Options, progress: Progress | None = None
+) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, warn about an unsuitable CPU, and clean up after killed runs."""
     machine = this_host()
-    with _engine(options) as (engine, observer):
+    with _engine(options, progress) as (engine, observer):
         if runs_here(machine, engine.describe()) and (warning := check_cpu(machine)):
             observer.note(warning)
         clean_up(engine, observer.note)
@@ -431,9 +448,12 @@ def _engine_for_trials(options: Options) -> Iterator[tuple[Engine, Observer]]:
 
 
 @contextlib.contextmanager
-def _engine(options: Options) -> Iterator[tuple[Engine, Observer]]:
+def _engine(
+    options: Options, progress: Progress | None = None
+) -> Iterator[tuple[Engine, Observer]]:
     """Connect to the engine, and show progress until the command ends."""
-    with Progress(sys.stdout, quiet=options.quiet, verbose=options.verbose) as observer:
+    progress = progress or Progress(sys.stdout, quiet=options.quiet, verbose=options.verbose)
+    with progress as observer:
         tempdir.sweep()
         cores.keep_off_measured()
         with alive.shown():  # so that ``clean`` keeps the images

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from runner.cli import written
 from runner.cli.arguments import Options
 from runner.errors import ConfigError
+from runner.judge.records import FEWEST_BLOCKS
 from runner.lock.file import lock_path
 from runner.records import patterns
 from runner.runs.files import disk
@@ -20,6 +21,7 @@ FOLDER = "compare"
 MEASURED = ("wall_time", "cpu_time", "peak_memory")
 LIMIT = "3%"
 """The loss that ``--gate`` allows in the first metric."""
+USUAL_BLOCKS = 7
 LONGEST_NAME, LONGEST_TITLE = 63, 200
 SCRIPT_ENDING, TEST_PROGRAM = ".py", "pytest"
 FORMS = (
@@ -47,8 +49,8 @@ def as_matrix(options: Options) -> Options:
     """
     axis = _axis(options.values)
     body = _study(axis, options)
-    own = f"{axis.name}-{digest.of_content(body)[:8]}"
-    text = f"{_head(options)}{body}{_policy(options)}"
+    own = f"{axis.name}-{digest.of_content(f'{body}{_blocks(USUAL_BLOCKS)}')[:8]}"
+    text = f"{_head(options)}{body}{_blocks(_first_look(options.blocks))}{_policy(options)}"
     path = options.reports / FOLDER / own / "matrix.yaml"
     if options.save is None:
         written.write(path, text)
@@ -87,10 +89,23 @@ def _study(axis: _Axis, options: Options) -> str:
         "",
         *_metrics(options),
         "",
-        "# How often each version runs, in random order. Add blocks to narrow the intervals.",
-        "blocks: 7",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _first_look(blocks: int | None) -> int:
+    """Return after how many blocks verdicts are read first: at the end of fewer than usual.
+
+    It is in the study before its first trial, and a run that began keeps its looks.
+    """
+    wanted = blocks or USUAL_BLOCKS
+    return wanted if FEWEST_BLOCKS <= wanted < USUAL_BLOCKS else USUAL_BLOCKS
+
+
+def _blocks(blocks: int) -> str:
+    """Return the number of blocks. No measurement depends on it."""
+    why = "# How often each version runs, in random order. Add blocks to narrow the intervals."
+    return f"{why}\nblocks: {blocks}\n"
 
 
 # --- what differs ---

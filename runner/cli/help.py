@@ -45,6 +45,10 @@ EXAMPLES = {
         ("try", "one trial of the first cell, with all its output"),
         (f"try {CELL} --quick", "one short trial of another cell"),
     ),
+    "shell": (
+        ("shell", "look around in the environment of the first cell"),
+        (f"shell {CELL} < commands.sh > output.txt", "run commands in that of another one"),
+    ),
     "list": (
         ("list", "the ids of all cells"),
         ("list -k 'sequential and not 1.15*'", "those that match an expression"),

@@ -49,10 +49,12 @@ class Progress:
         *,
         quiet: bool = False,
         verbose: bool = False,
+        live: bool = True,
     ) -> None:
         """Print everything, or with ``quiet`` only notes and failures.
 
-        With ``verbose``, the line of each trial has every metric, and not only what counts most.
+        Without ``live``, a terminal gets no line that changes. With ``verbose``, the line of each
+        trial has every metric, and not only what counts most.
         """
         self._clock = clock
         self._quiet = quiet
@@ -69,7 +71,7 @@ class Progress:
         self._cells: tuple[Cell, ...] = ()
         self._names: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
-        self._screen = screen_for(stream, self._current, clock, live=not quiet)
+        self._screen = screen_for(stream, self._current, clock, live=live and not quiet)
 
     def __enter__(self) -> Observer:
         self._screen.open()

@@ -32,6 +32,8 @@ def _too_few_blocks(matrix: Matrix, plan: Plan) -> Iterator[str]:
         return
     gives = "1 block gives" if plan.blocks == 1 else f"{plan.blocks} give"
     problem = f"a comparison needs {FEWEST_BLOCKS} blocks, so {gives} no verdict"
+    if plan.blocks >= FEWEST_BLOCKS:
+        problem = f"verdicts are first read after {plan.looks[0]} blocks, so {gives} none"
     if matrix.is_quick:
         yield f"{problem}; run without --quick for verdicts"
         return

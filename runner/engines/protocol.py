@@ -6,6 +6,7 @@ raises, as an ``EngineError``.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -173,6 +174,24 @@ class Owned:
     run: str | None = None
 
 
+class Console(Protocol):
+    """What a shell on an engine is connected to: the user's terminal, or a script of commands."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the shell needs a terminal of its own."""
+
+    def typing(self, send: Callable[[bytes], None]) -> AbstractContextManager[None]:
+        """Send what the user types, from another thread, until the end of the block.
+
+        These are the messages that the launcher reads (``launcher.run_shell``). ``send`` may raise
+        an OSError if nobody reads them any more.
+        """
+
+    def show(self, out: bytes | None, errors: bytes | None) -> None:
+        """Show what came on the two streams of the launcher."""
+
+
 class Engine(Protocol):
     """Builds images and executes trials."""
 
@@ -244,6 +263,13 @@ class Engine(Protocol):
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         """Execute one trial to its end; ``watch`` gets each line of its log as it comes."""
+
+    def open_shell(self, launch: Launch, console: Console) -> int:
+        """Run a shell in the place of a trial; return its exit code, and leave nothing of it.
+
+        It has everything that the trial would have, and no more rights. It ends at the latest when
+        this process does.
+        """
 
     def owned(self) -> tuple[Owned, ...]:
         """Return everything that this user's runs on this machine left there, and their images.

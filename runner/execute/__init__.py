@@ -21,7 +21,7 @@ from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER, MATCHED, TRIAL
 from runner.observer import Observer
 from runner.prepare import Prepared
-from runner.records.environment import Lock, Unsupported
+from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import EngineFacts, Guards, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
 from runner.system import safe, tempdir
@@ -172,9 +172,27 @@ def attempt(
     cell = study.matrix.cell(trial.cell)
     image = study.prepared.images.get(cell.request)
     if image is None:
-        return _without_image(study, cell).of(trial, datetime.now(timezone.utc)), ""
+        return without_image(study, cell).of(trial, datetime.now(timezone.utc)), ""
+    launch = launch_of(study, trial, image)
+    with study.turns.turn() as turn:
+        outcome = engine.execute(launch, watch)
+    parsed = parse_outcome(outcome, launch, study.matrix.metrics)
+    result = replace(
+        parsed.of(trial, outcome.started_at),
+        image=image.id,
+        duration_s=outcome.duration_s,
+        disturbed=disturbance(parsed.reading, study.guards),
+        waited_s=turn.waited_s,
+        occupied_by=turn.occupied_by,
+    )
+    return result, outcome.log
+
+
+def launch_of(study: Study, trial: Trial, image: Image) -> Launch:
+    """Return the launch of a trial in the image of its cell."""
+    cell = study.matrix.cell(trial.cell)
     limits = study.matrix.limits_of(cell)
-    launch = Launch(
+    return Launch(
         run=study.run,
         trial=trial.id,
         image=image.id,
@@ -191,21 +209,9 @@ def attempt(
         matched=study.matrix.matched,
         variables=dict(cell.variables),
     )
-    with study.turns.turn() as turn:
-        outcome = engine.execute(launch, watch)
-    parsed = parse_outcome(outcome, launch, study.matrix.metrics)
-    result = replace(
-        parsed.of(trial, outcome.started_at),
-        image=image.id,
-        duration_s=outcome.duration_s,
-        disturbed=disturbance(parsed.reading, study.guards),
-        waited_s=turn.waited_s,
-        occupied_by=turn.occupied_by,
-    )
-    return result, outcome.log
 
 
-def _without_image(study: Study, cell: Cell) -> ParsedResult:
+def without_image(study: Study, cell: Cell) -> ParsedResult:
     """Return why a cell has no image."""
     entry = study.lock.entry(cell.request)
     if isinstance(entry, Unsupported):

@@ -7,8 +7,8 @@ labels, are never touched.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,7 +17,7 @@ from runner.engines.protocol import Engine, Owned
 from runner.errors import RunFolderError
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
-from runner.system import alive
+from runner.system import alive, tempdir
 from runner.system.retry import Note
 from runner.text import counted, listed
 
@@ -31,17 +31,30 @@ def clean_up(engine: Engine, note: Note) -> None:
     things = [thing for thing in engine.owned() if thing.run is not None]
     folders = registry.folders()
     for run in sorted({str(thing.run) for thing in things} & folders.keys()):
-        if not _is_in_sight(folders[run]):
-            continue
-        # The folder of another user cannot be occupied.
-        with suppress(RunFolderError), occupied(folders[run]) as is_dead:
-            if is_dead and not alive.is_shown(run):
+        with _dead(run, folders[run]) as is_dead:
+            if is_dead:
                 left = [thing for thing in things if thing.run == run]
                 for thing in left:
                     engine.discard(thing)
                 kinds = Counter(thing.kind for thing in left)
                 removed = listed([counted(number, kind) for kind, number in kinds.items()])
                 note(f"removed {removed} that a dead run left on the engine: {folders[run]}")
+
+
+@contextmanager
+def _dead(run: str, folder: Path) -> Iterator[bool]:
+    """Return whether a run is certainly dead, and keep it so."""
+    with ExitStack() as at_the_end:
+        is_dead = _is_gone(folder)
+        if not is_dead and _is_in_sight(folder):
+            with suppress(RunFolderError):  # the folder of another user cannot be occupied
+                is_dead = at_the_end.enter_context(occupied(folder))
+        yield is_dead and not alive.is_shown(run)
+
+
+def _is_gone(folder: Path) -> bool:
+    """Whether the folder of a try or a shell is gone: it is removed once its process has ended."""
+    return tempdir.is_temporary(folder) and not _is_in_sight(folder)
 
 
 def _is_in_sight(folder: Path) -> bool:
@@ -94,8 +107,10 @@ def review(
         if thing.run is None or everything:
             return None
         folder = folders.get(thing.run)
-        is_here = folder is not None and folder.parent == reports.resolve() and _is_in_sight(folder)
-        return None if is_here else Kept.ELSEWHERE
+        if folder is None:
+            return Kept.ELSEWHERE
+        is_here = folder.parent == reports.resolve() and _is_in_sight(folder)
+        return None if is_here or _is_gone(folder) else Kept.ELSEWHERE
 
     reasons = [reason(thing) for thing in things]
     kept = Counter(one for one in reasons if one is not None)

@@ -9,7 +9,8 @@ time limit, reads the kernel's counters before and after, and writes one framed 
 
 While it waits for a quiet core, it first writes lines ``MATRIX-WAITING <seconds> <of seconds>``.
 Every engine uses this file. It never judges: ``runner/execute`` reads the document. A number that
-the kernel does not provide is null.
+the kernel does not provide is null. If the spec has the key ``terminal``, it runs a shell for a
+person instead of the command, and measures nothing (``run_shell``).
 
 No process of the same user can write to its streams (``set_dumpable``). In a container it is the
 first process. The kernel lets no other process in the container kill or stop it, so if it is
@@ -85,6 +86,8 @@ def main() -> None:
     cores = own_cores()
     cgroup = spec.get("cgroup", CGROUP)
     work = lay_out(spec)
+    if "terminal" in spec:
+        sys.exit(run_shell(spec, cores, work))
     waited, foreign_share = wait_for_quiet(spec["quiet"], cores)
     reserve = b"x" * RESERVE_BYTES
     before = counters(cgroup, cores)
@@ -403,6 +406,147 @@ class LogRelay:
                 write_all(2, b"\n[... %d bytes left out ...]\n" % self.left_out)
             write_all(2, bytes(self.tail))
             return self.left_out
+
+
+# --- a shell -------------------------------------------------------------------------------------
+
+
+def run_shell(spec: Dict[str, Any], cores: Set[int], work: str) -> int:
+    """Run a shell instead of the command until it ends, or our stdin; return its exit code.
+
+    It has a terminal of its own if ``terminal`` is true. Our stdin has lines of JSON:
+    ``{"input": text}`` with a character for each byte, where no text ends the input, and
+    ``{"size": [rows, columns]}``.
+    """
+    import shutil  # noqa: PLC0415 (a trial does not need it)
+
+    variables = prepared(spec, cores)[1]
+    path = variables["PATH"] = path_with_python(variables.get("PATH", os.defpath))
+    program = shutil.which("bash", path=path) or shutil.which("sh", path=path)
+    if program is None:
+        write_all(2, b"there is no shell (bash or sh) in this image\n")
+        return 127
+    command = [program, "--norc"] if program.endswith("bash") else [program]
+    child, keys = (start_in_terminal if spec["terminal"] else start_on_pipe)(
+        command, work, variables
+    )
+    prefer_as_oom_victim(child.pid)
+    exit_codes = []  # type: List[int]
+    ended, ending = os.pipe()
+
+    def watch() -> None:
+        exit_codes.append(wait(child.pid))
+        os.close(ending)
+
+    threading.Thread(target=watch, daemon=True).start()
+    converse(keys, ended, spec["terminal"])
+    kill_all(child.pid, spec["own_pid_namespace"])
+    os.read(ended, 1)
+    exit_code = child.returncode = exit_codes[0]
+    while spec["terminal"] and show(keys):
+        continue
+    return exit_code if exit_code >= 0 else 128 - exit_code
+
+
+def path_with_python(path: str) -> str:
+    """Return where programs are looked for, so that ``python`` is the interpreter of trials."""
+    import shutil  # noqa: PLC0415 (a trial does not need it)
+
+    found = shutil.which("python", path=path)
+    if found is not None and os.path.realpath(found) == os.path.realpath(sys.executable):
+        return path
+    return os.pathsep.join((os.path.dirname(sys.executable), path))
+
+
+def start_in_terminal(
+    command: List[str], work: str, variables: Dict[str, str]
+) -> "Tuple[subprocess.Popen[bytes], int]":
+    """Start the command in a new terminal; return it and the side of the terminal's user."""
+    import fcntl  # noqa: PLC0415 (a trial does not need them)
+    import termios  # noqa: PLC0415
+
+    keys, terminal = os.openpty()
+    child = subprocess.Popen(
+        command,
+        cwd=work,
+        env=variables,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        # Ctrl-C then reaches its processes. No thread runs yet.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+    )
+    os.close(terminal)
+    os.set_blocking(keys, False)
+    return child, keys
+
+
+def start_on_pipe(
+    command: List[str], work: str, variables: Dict[str, str]
+) -> "Tuple[subprocess.Popen[bytes], int]":
+    """Start the command with our output; return it and the pipe that it reads."""
+    given, keys = os.pipe()
+    child = subprocess.Popen(command, cwd=work, env=variables, stdin=given, start_new_session=True)
+    os.close(given)
+    os.set_blocking(keys, False)
+    return child, keys
+
+
+def converse(keys: int, ended: int, is_terminal: bool) -> None:
+    """Relay input to a shell, and what its terminal shows, until ``ended`` or our stdin closes."""
+    line, pending, is_open = b"", b"", True
+    sources = [0, ended] + ([keys] if is_terminal else [])
+    while True:
+        ready, free, _ = select.select(sources, [keys] if pending else [], [])
+        if ended in ready:
+            return
+        if 0 in ready:
+            chunk = os.read(0, 65536)
+            if not chunk:
+                return
+            *lines, line = (line + chunk).split(b"\n")
+            for message in map(json.loads, map(bytes.decode, lines)):
+                resize(keys, message.get("size"))
+                pending += message.get("input", "").encode("latin-1")
+                is_open = is_open and message.get("input") != ""
+        if keys in ready and not show(keys):
+            sources.remove(keys)
+        if keys in free:
+            pending = pending[type_in(keys, pending) :]
+        if not is_open and not pending and keys >= 0:
+            os.close(keys)
+            sources, keys = [one for one in sources if one != keys], -1
+
+
+def resize(terminal: int, size: Optional[List[int]]) -> None:
+    """Give a terminal another size, if there is one."""
+    import fcntl  # noqa: PLC0415 (a trial does not need them)
+    import struct  # noqa: PLC0415
+    import termios  # noqa: PLC0415
+
+    if size is not None:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
+
+
+def show(terminal: int) -> bool:
+    """Relay to stdout what a terminal shows; return False if nothing is left."""
+    try:
+        chunk = os.read(terminal, 65536)
+    except OSError:  # nothing now, or all its programs have closed it
+        return False
+    write_all(1, chunk)
+    return bool(chunk)
+
+
+def type_in(keys: int, content: bytes) -> int:
+    """Send input to the shell without waiting; return the number of bytes that are dealt with."""
+    try:
+        return os.write(keys, content)
+    except BlockingIOError:
+        return 0
+    except OSError:  # nobody reads it any more
+        return len(content)
 
 
 # --- what the script wrote -----------------------------------------------------------------------

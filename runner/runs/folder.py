@@ -373,12 +373,16 @@ def run_folders(reports: Path) -> tuple[RunFolder, ...]:
 
 def newest_run(matrix: Matrix, reports: Path) -> tuple[RunFolder, Run] | None:
     """Return the newest readable run of a matrix with this name."""
+    return next(runs_of(matrix, reports), None)
+
+
+def runs_of(matrix: Matrix, reports: Path) -> Iterator[tuple[RunFolder, Run]]:
+    """Yield the readable runs of a matrix with this name, the newest first."""
     for folder in run_folders(reports):
         with contextlib.suppress(RunFolderError):
             run = folder.run()
             if run.matrix.name == matrix.name:
-                return folder, run
-    return None
+                yield folder, run
 
 
 def find_run(reports: Path, named: str | None) -> RunFolder:

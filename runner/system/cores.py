@@ -128,6 +128,7 @@ class Turns:
         self._machine = machine
         self._patience_s = patience_s
         self._refused: str | None = None
+        self._named: set[tuple[int, str]] = set()
         self._others_waited = False
 
     @contextlib.contextmanager
@@ -161,7 +162,7 @@ class Turns:
 
     def _take(self, core: int, held: "list[_Held]", deadline: float) -> str | None:
         """Wait for a core, and hold it; return who holds it if that does not end in time."""
-        address, said = self._address(core), None
+        address = self._address(core)
         while True:
             try:
                 held.append(_Held(address, self._name))
@@ -175,9 +176,9 @@ class Turns:
                 if self._refused == holder or time.monotonic() >= deadline:
                     self._refused = holder
                     return holder
-                if said != holder:
+                if (core, holder) not in self._named:  # or each trial would repeat it
                     self._note(f"waiting for core {core}, on which {holder} measures")
-                    said = holder
+                    self._named.add((core, holder))
                 _wait_for_end(connection, deadline)
             time.sleep(RETRY_S)  # so that nobody can keep us busy
 

@@ -18,6 +18,7 @@ from runner.text import why
 
 PREFIX = "matrix-runner-"
 LOCK = ".occupied"
+CONTENT = "content"
 
 
 @contextmanager
@@ -35,14 +36,19 @@ def folder(parent: Path | None = None) -> Iterator[Path]:
             claim = outer / ".claim"
             fcntl.flock(cleanup.enter_context(safe.lock_file(claim, make=True)), fcntl.LOCK_EX)
             claim.rename(outer / LOCK)  # so nobody sees the lock before it is taken
-            (outer / "content").mkdir()
+            (outer / CONTENT).mkdir()
         except OSError as error:
             raise RunFolderError(
                 f"cannot make a temporary folder ({why(error)}); free some disk space, or set "
                 "TMPDIR to "
                 "another folder."
             ) from error
-        yield outer / "content"
+        yield outer / CONTENT
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path lies in a folder of ours. If that is gone, its process has ended."""
+    return path.match(f"{PREFIX}*/{CONTENT}/*")
 
 
 def sweep(parent: Path | None = None) -> None:

@@ -18,6 +18,7 @@ from runner.records.environment import BaseKind, Image
 from runner.records.run import SANDBOXES
 from runner.records.study import Limits, Status
 from runner.system.context import context_digest
+from tests.support.consoles import CommandsConsole, TypedConsole
 from tests.support.fakes import FakeEngine
 from tests.support.trials import (
     INTERPRETER,
@@ -29,6 +30,7 @@ from tests.support.trials import (
     launch,
     plain_environment,
     requested,
+    stage,
 )
 
 HANGS = """
@@ -274,6 +276,35 @@ def test_a_link_is_staged_as_its_target(engine: Engine, image: Image, tmp_path: 
     engine.stage(RUN, image.id, {"launcher.py": LAUNCHER, "study/script.py": tmp_path / "link.py"})
     outcome = engine.execute(launch(image.id), lambda _: None)
     assert parse_outcome(outcome, launch(image.id), METRICS).values == {"x": 1.5}
+
+
+def test_a_shell_has_everything_of_a_trial(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """It runs commands from its input, in the place of a trial, and ends like the last one."""
+    stage(engine, image.id, tmp_path, NUMBER)
+    console = CommandsConsole(
+        "cd $DATA_DIR && cd - && python script.py\n"
+        "for file in $RESULT_PATH $PARAMS_PATH; do python -m json.tool --compact $file; done\n"
+        "exit 7"
+    )
+    assert engine.open_shell(launch(image.id), console) == 7, console.errors
+    assert '{"format":1,"values":{"x":1.5}}' in console.out
+    assert '"seed":7,"parameters":{"epochs":3}' in console.out
+    assert "container" not in [one.kind for one in engine.owned() if one.run == RUN]
+
+
+def test_a_shell_has_a_terminal(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """It has the size of the user's, and Ctrl-C only interrupts the program in it."""
+    stage(engine, image.id, tmp_path, NUMBER)
+    sleep = "import os, time; print(os.get_terminal_size(), 'asleep', flush=True); time.sleep(60)"
+    console = TypedConsole(
+        ("$ ", f'python -c "{sleep}"\n'),
+        ("lines=33) asleep", "\x03"),
+        ("$ ", "echo goes $((40 + 2)); exit 3\n"),
+    )
+    prompted = replace(launch(image.id), variables={"PS1": "$ "})
+    assert engine.open_shell(prompted, console) == 3, console.out
+    assert "columns=77" in console.out
+    assert "goes 42" in console.out
 
 
 REACHES = """

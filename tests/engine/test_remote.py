@@ -68,6 +68,13 @@ def make_context(monkeypatch: pytest.MonkeyPatch, folder: Path, daemon: RemoteDa
     monkeypatch.delenv("DOCKER_HOST", raising=False)
 
 
+def open_shell(folder: Path) -> None:
+    """Run commands in a shell on the engine."""
+    commands = "python script.py && python -m json.tool --compact $RESULT_PATH; exit 7"
+    code, out, err = ended(started(folder, "shell"), typed=commands)
+    assert (code, out, err) == (7, '{"format":1,"values":{"x":1.5}}\n', "")
+
+
 @pytest.mark.usefixtures("over_tls")
 def test_no_path_of_this_machine_reaches_an_engine(
     recorder: Recorder, daemon: RemoteDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -78,6 +85,7 @@ def test_no_path_of_this_machine_reaches_an_engine(
     code, out, err = ended(started(tmp_path))
     assert (code, err) == (0, ""), out + err
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    open_shell(tmp_path)
     (folder,) = run_folders(tmp_path)
     assert folder.run().engine.machine is not None
     assert {one.reading and one.reading.processor for one in results(tmp_path).values()} == {
@@ -193,6 +201,7 @@ def test_an_engine_behind_ssh(
     code, out, err = ended(started(tmp_path))
     assert (code, err) == (0, ""), out + err
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    open_shell(tmp_path)
     options = "-T -o ConnectTimeout=30 -o ServerAliveInterval=15"
     arguments = f"{options} -l me -p 2222 -- there docker system dial-stdio"
     assert set(fake_ssh.read_text().splitlines()) == {arguments}

@@ -122,7 +122,7 @@ def test_a_bundle_of_containers_is_replayed_by_processes(
     cache.chmod(0o755)
     try:
         variables = {"MATRIX_RUNNER_CACHE": str(cache), "DOCKER_HOST": "unix:///nonexistent"}
-        checked(replayed(unpacked, tmp_path, variables), tmp_path)
+        checked(replayed(unpacked, tmp_path, variables, "--engine", "venv"), tmp_path)
         (facts,) = cache.glob("*/environments/*/image.json")
         interpreter = (facts.parent / "bin" / "python").readlink()
         assert facts.parents[2] / "interpreters" in interpreter.parents

@@ -505,19 +505,21 @@ def own_cache(readable: Path, monkeypatch: pytest.MonkeyPatch, venv_engines: Mak
 
 @pytest.mark.usefixtures("own_cache")
 def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
-    """The same commands work, and say that no engine answers."""
+    """The same commands work. Only the user replaces an engine that does not answer."""
     write_study(tmp_path, PLAIN, NUMBER)
     code, out, err = ended(started(tmp_path))
+    assert (code, out) == (5, "")
+    assert err.endswith("To run trials as processes, use --engine venv.\n")
+    code, out, err = ended(started(tmp_path, "--engine", "venv"))
     assert (code, err) == (0, ""), out
     note = out.splitlines()[0]
-    assert note.startswith("no Docker engine answers at unix:///nonexistent/docker.sock")
-    assert "Trials run as processes. Isolation: " in note
+    assert note.startswith("Trials run as processes. Isolation: ")
     assert {result.status for result in results(tmp_path).values()} == {Status.OK}
     report = (run_folders(tmp_path)[0].path / "report.md").read_text()
     assert note.partition("Isolation: ")[2] in report
     assert "venv does not contain a hostile script." in report
 
-    code, out, _ = ended(started(tmp_path, "plan"))
+    code, out, _ = ended(started(tmp_path, "plan", "--engine", "venv"))
     assert (code, "to build: nothing" in out) == (0, True)
     code, out, _ = ended(started(tmp_path, "--engine", "venv"))
     assert (code, "nothing is left to do" in out) == (0, True)
@@ -525,9 +527,9 @@ def test_a_run_needs_no_container_engine(tmp_path: Path) -> None:
     assert "would not run: ended ok" in out
     code, out, _ = ended(started(tmp_path, "explain", "size=1", "--engine", "docker"))
     assert "engine: venv (" in out
-    code, out, _ = ended(started(tmp_path, "clean", "--yes"))
+    code, out, _ = ended(started(tmp_path, "clean", "--yes", "--engine", "venv"))
     assert (code, "image     plain Python" in out) == (0, True)
-    code, out, _ = ended(started(tmp_path, "clean", "--yes"))
+    code, out, _ = ended(started(tmp_path, "clean", "--yes", "--engine", "venv"))
     assert "nothing to remove" in out
 
 

@@ -16,12 +16,14 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 from runner.engines.protocol import (
     PACKED,
     BuildContext,
+    Console,
     ImageRequest,
     Launch,
     Outcome,
@@ -30,7 +32,7 @@ from runner.engines.protocol import (
 from runner.engines.streams import TrialOutput
 from runner.errors import EngineError, EngineLostError, ImageBuildError
 from runner.inside import ISOLATED
-from runner.inside.launcher import read_result
+from runner.inside.launcher import read_result, write_all
 from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Environment, Image
@@ -203,6 +205,29 @@ class FakeEngine:
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
+
+    def open_shell(self, launch: Launch, console: Console) -> int:
+        inputs = self._staged[launch.run]
+        with tempfile.TemporaryDirectory() as place:
+            spec = launch.trial_spec(
+                inputs=str(inputs),
+                temporary=place,
+                output=place,
+                own_pid_namespace=False,
+                terminal=console.is_terminal,
+            )
+            with subprocess.Popen(
+                [sys.executable, *ISOLATED, f"{inputs}/launcher.py", spec],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+            ) as launcher:
+                assert launcher.stdin is not None
+                assert launcher.stdout is not None
+                with console.typing(partial(write_all, launcher.stdin.fileno())):
+                    while chunk := os.read(launcher.stdout.fileno(), 65536):
+                        console.show(chunk, None)
+                return launcher.wait()
 
     def owned(self) -> tuple[Owned, ...]:
         volumes = (Owned(kind="volume", id=run, label=run, run=run) for run in sorted(self._staged))

@@ -45,15 +45,18 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", CALM, *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def ended(program: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str, str]:
-    """Wait for the program, and return exit code, stdout and stderr."""
-    out, err = program.communicate(timeout=timeout_s)
+def ended(
+    program: subprocess.Popen[str], timeout_s: float = 120, typed: str = ""
+) -> tuple[int, str, str]:
+    """Wait for the program, and return exit code, stdout and stderr. It reads what is typed."""
+    out, err = program.communicate(typed, timeout=timeout_s)
     return program.returncode, out, err
 
 

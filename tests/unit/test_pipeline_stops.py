@@ -95,9 +95,29 @@ def test_lf_runs_only_what_failed(
     assert main(["list", "--lf"]) == Exit.OK
     assert capsys.readouterr().out == "model=broken\n"
     assert main(["plan", "--lf", "-s", "model=one"]) == Exit.NOTHING_SELECTED
-    assert "none of these cells ended unexpectedly in reports/" in capsys.readouterr().err
+    said = "none of these cells ended unexpectedly when it last ran in reports; run without --lf."
+    assert said in capsys.readouterr().err
     script = Path("script.py").read_text().replace('== "broken"', '== "mended"')
     declare(THREE, script)
     assert main(["--lf"]) == Exit.OK
     assert cells() == {"model=broken"}
     assert main(["--lf"]) == Exit.NOTHING_SELECTED
+
+
+def test_lf_selects_the_same_after_an_interruption(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cell that had no trial yet is still one that failed when it last ran."""
+    study(engine, MATRIX.replace("[one, two]", "[one, broken, worse]"))
+    script = Path("script.py").read_text().replace('== "broken"', '!= "one"')
+    Path("script.py").write_text(script)
+    assert main(["--blocks", "1"]) == Exit.CELL_FAILED
+    engine.interrupted_at_trial = len(engine.executed) + 1
+    assert main(["--lf", "--new"]) == Exit.INTERRUPTED
+    assert len(results()) == 1
+    capsys.readouterr()
+    assert main(["list", "--lf"]) == Exit.OK
+    assert capsys.readouterr().out == "model=broken\nmodel=worse\n"
+    engine.interrupted_at_trial = None
+    assert main(["--lf", "--keep-going"]) == Exit.CELL_FAILED
+    assert len(results()) == 4

@@ -14,8 +14,11 @@ from pathlib import Path
 from runner.errors import EngineError
 from runner.text import why
 
-LOCAL = "unix:///var/run/docker.sock"
+USUAL = "/var/run/docker.sock"
+LOCAL = f"unix://{USUAL}"
 PODMAN = "podman/podman.sock"
+RUNTIME = "/run"
+"""The folder of podman's socket for all users; each user has another folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +27,14 @@ class Address:
 
     ``context`` is the Docker context that gives the address. ``certificates`` is the folder of the
     client's certificates, and ``verify`` is whether the engine's own certificate is checked.
+    ``is_podman`` is whether podman is expected there.
     """
 
     url: str
     context: str | None = None
     certificates: Path | None = None
     verify: bool = True
+    is_podman: bool = False
 
     @property
     def socket(self) -> str | None:
@@ -39,6 +44,34 @@ class Address:
 
     def __str__(self) -> str:
         return self.url if self.context is None else f"{self.url}, the context {self.context},"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Something that points to a container engine, as a clause, and where that engine should be.
+
+    Without an address, it is where the docker program looks (``engine_address``).
+    """
+
+    clause: str
+    address: Address | None = None
+
+
+def pointers() -> list[Pointer]:
+    """Return what points to Docker or podman here.
+
+    A setting of the user counts alone. Without one, each socket in a usual place does, whether or
+    not anything listens there.
+    """
+    if os.environ.get("DOCKER_HOST"):
+        return [Pointer("DOCKER_HOST is set")]
+    if context := _context():
+        return [Pointer(f"the Docker context {context} is chosen")]
+    if os.environ.get("CONTAINER_HOST"):
+        return [Pointer("CONTAINER_HOST is set", podman_address())]
+    docker = Pointer(f"{USUAL} exists", Address(url=LOCAL))
+    podman = [Pointer(f"{one.socket} exists", one) for one in _podman_sockets()]
+    return [docker, *podman] if os.access(USUAL, os.F_OK) else podman
 
 
 def engine_address() -> Address:
@@ -51,8 +84,14 @@ def engine_address() -> Address:
         verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
         folder = os.environ.get("DOCKER_CERT_PATH") or (_settings() if verify else None)
         return Address(url=url, certificates=Path(folder) if folder else None, verify=verify)
+    context = _context()
+    return Address(url=LOCAL) if context is None else _of_context(context)
+
+
+def _context() -> str | None:
+    """Return the context in use, if it is another one than the default."""
     context = os.environ.get("DOCKER_CONTEXT") or _chosen_context()
-    return Address(url=LOCAL) if context in {None, "", "default"} else _of_context(str(context))
+    return None if context in {None, "", "default"} else context
 
 
 def _settings() -> Path:
@@ -85,8 +124,19 @@ def _of_context(context: str) -> Address:
     return Address(url=url, context=context, certificates=certificates, verify=verify)
 
 
-def podman_address() -> str | None:
-    """Return podman's address on this machine, the user's own first; None if it does not listen."""
+def podman_address() -> Address | None:
+    """Return where podman is looked for: CONTAINER_HOST, else DOCKER_HOST, else its own sockets.
+
+    The user's own socket comes first. None is where the docker program would look.
+    """
+    if url := os.environ.get("CONTAINER_HOST"):
+        return Address(url=url, is_podman=True)
+    return None if os.environ.get("DOCKER_HOST") else next(iter(_podman_sockets()), None)
+
+
+def _podman_sockets() -> list[Address]:
     own = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    sockets = (Path(folder, PODMAN) for folder in (own, "/run"))
-    return next((f"unix://{path}" for path in sockets if os.access(path, os.W_OK)), None)
+    paths = (Path(folder, PODMAN) for folder in (own, RUNTIME))
+    return [
+        Address(url=f"unix://{one}", is_podman=True) for one in paths if os.access(one, os.F_OK)
+    ]

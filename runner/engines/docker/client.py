@@ -53,9 +53,10 @@ def client_at(where: Address) -> tuple[docker.DockerClient, Tunnel | None]:
         why = (tunnel and tunnel.last_error()) or cause(error)
         if tunnel is not None:
             tunnel.close()
+        engine = "podman" if where.is_podman else "Docker engine"
         place = "its usual socket" if where.url == LOCAL else where
         raise EngineError(
-            f"no Docker engine answers at {place} ({why}): {_advice(where, error)}."
+            f"no {engine} answers at {place} ({why}): {_advice(where, error)}."
         ) from error
 
 
@@ -121,7 +122,7 @@ def _tls(address: Address) -> TLSConfig | bool:
 
 def _advice(address: Address, error: BaseException) -> str:
     text = str(error)
-    if "Permission denied" in text and address.socket:
+    if "Permission denied" in text and address.socket and not address.is_podman:
         return "add yourself to the group `docker`, or use an engine of your own"
     if address.url.startswith("ssh://"):
         return "check that ssh connects without asking anything and finds `docker` there"
@@ -134,7 +135,8 @@ def _advice(address: Address, error: BaseException) -> str:
         )
     if address.context is not None:
         return "start it, or choose another context with `docker context use`"
-    return "start Docker, or name an engine in DOCKER_HOST"
+    podman = "start its service (`systemctl --user start podman.socket`)"
+    return podman if address.is_podman else "start Docker, or name an engine in DOCKER_HOST"
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
 """One container: run it to its end, or until its time is up."""
 
 import contextlib
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import docker
 import docker.errors
@@ -11,7 +13,6 @@ from docker.models.containers import Container
 
 from runner.engines.docker.client import engine_at_work, interrupt
 from runner.engines.protocol import GRACE_S
-from runner.engines.streams import TrialOutput
 
 VARIABLES = {"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"}  # noqa: S108
 """The variables of every container; the image's own ones are kept, too."""
@@ -20,12 +21,12 @@ VARIABLES = {"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"}  # no
 def run_to_end(
     client: docker.DockerClient,
     container: Container,
-    output: TrialOutput,
+    add: Callable[[bytes | None, bytes | None], None],
     *,
     step: str,
     longest_s: float,
 ) -> bool:
-    """Start a container, collect its output, and return whether it had to be killed."""
+    """Start a container, pass on its two streams, and return whether it had to be killed."""
     stream = client.api.attach(str(container.id), stdout=True, stderr=True, stream=True, demux=True)
     # The stream's own ``close`` leaves the socket open, and fails on ssh.
     response = stream._response  # type: ignore[attr-defined]  # noqa: SLF001
@@ -45,12 +46,31 @@ def run_to_end(
         with engine_at_work(step, passing=True):
             container.start()
         for document, log in stream:
-            output.add(document, log)
+            add(document, log)
     finally:
         timer.cancel()
         ended.set()
         response.close()
     return overdue.is_set()
+
+
+@contextlib.contextmanager
+def stdin_of(
+    client: docker.DockerClient, container: Container
+) -> Iterator[Callable[[bytes], None]]:
+    """Return what sends bytes to the stdin of a container, which is closed at the end.
+
+    The connection is a second one, because a TLS connection cannot be read and written at once.
+    """
+    attached: Any = client.api.attach_socket(str(container.id), {"stdin": 1, "stream": 1})
+    connection: socket.socket = getattr(attached, "_sock", attached)  # it wraps Unix sockets
+    try:
+        yield connection.sendall
+    finally:
+        with contextlib.suppress(OSError):  # the container has closed it
+            connection.shutdown(socket.SHUT_RDWR)
+        attached._response.close()  # noqa: SLF001 (it holds the socket open)
+        connection.close()
 
 
 @contextlib.contextmanager

@@ -242,7 +242,7 @@ class ReadyImages(DockerImages):
                 )
             try:
                 overdue = run_to_end(
-                    self._client, container, output, step=f"start {python}", longest_s=TRY_S
+                    self._client, container, output.add, step=f"start {python}", longest_s=TRY_S
                 )
                 code = container.wait(timeout=TRY_S)["StatusCode"]
             finally:

@@ -9,7 +9,8 @@ import signal
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from docker.types import Mount
 
 from runner.engines.docker import labels
 from runner.engines.docker.client import engine_at_work
-from runner.engines.docker.containers import VARIABLES, may_be_gone, run_to_end
+from runner.engines.docker.containers import VARIABLES, may_be_gone, run_to_end, stdin_of
 from runner.engines.docker.hardening import NOBODY, hardening
 from runner.engines.docker.ready import ReadyImages
 from runner.engines.docker.ssh import Tunnel
-from runner.engines.protocol import GRACE_S, Launch, Outcome, Owned
+from runner.engines.protocol import GRACE_S, Console, Launch, Outcome, Owned
 from runner.engines.streams import TrialOutput
 from runner.errors import EngineLostError
 from runner.inside import ISOLATED
@@ -121,23 +122,16 @@ class DockerEngine(ReadyImages):
         """Execute one trial to its end in its own container, and remove the container."""
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
-        with engine_at_work(f"execute {launch.trial}"):
-            with signals.deferred():
-                container = self._create(launch)
-                self._check_inputs(container, self._volumes[launch.run])
-            try:
-                output = TrialOutput(launch.limits, watch, launch.document_bytes)
-                overdue = run_to_end(
-                    self._client,
-                    container,
-                    output,
-                    step=f"start {launch.trial}",
-                    longest_s=launch.longest_s,
-                )
-                exit_code, out_of_memory, trouble = _ending(container, overdue)
-            finally:
-                with may_be_gone():
-                    container.remove(v=True, force=True)
+        output = TrialOutput(launch.limits, watch, launch.document_bytes)
+        with engine_at_work(f"execute {launch.trial}"), self._container(launch) as container:
+            overdue = run_to_end(
+                self._client,
+                container,
+                output.add,
+                step=f"start {launch.trial}",
+                longest_s=launch.longest_s,
+            )
+            exit_code, out_of_memory, trouble = _ending(container, overdue)
         return Outcome(
             exit_code=exit_code,
             out_of_memory=out_of_memory,
@@ -149,14 +143,48 @@ class DockerEngine(ReadyImages):
             trouble=trouble,
         )
 
-    def _create(self, launch: Launch) -> Container:
+    def open_shell(self, launch: Launch, console: Console) -> int:
+        """Run a shell in the container that the trial would have, and remove the container."""
+        with (
+            engine_at_work("run a shell"),
+            self._container(launch, terminal=console.is_terminal) as container,
+            stdin_of(self._client, container) as send,
+            console.typing(send),
+        ):
+            overdue = run_to_end(
+                self._client,
+                container,
+                console.show,
+                step="start a shell",
+                longest_s=launch.longest_s,
+            )
+            exit_code, _, trouble = _ending(container, overdue)
+        if exit_code is None or trouble is not None:
+            raise EngineLostError(f"{trouble}; open another shell.")
+        return exit_code
+
+    @contextmanager
+    def _container(self, launch: Launch, **for_a_shell: bool) -> Iterator[Container]:
+        """Create a container with its inputs, and remove it at the end."""
+        with signals.deferred():
+            container = self._create(launch, for_a_shell)
+            self._check_inputs(container, self._volumes[launch.run])
+        try:
+            yield container
+        finally:
+            with may_be_gone():
+                container.remove(v=True, force=True)
+
+    def _create(self, launch: Launch, for_a_shell: Mapping[str, bool]) -> Container:
+        """Create the container of a trial, or of a shell, which reads its stdin."""
         folders = {"inputs": "/inputs", "temporary": "/tmp", "output": "/out"}  # noqa: S108
         inputs = self._mount(launch.run, self._volumes[launch.run], read_only=True)
         return self._client.containers.create(
             launch.image,
             # Nothing that a base image starts or checks by itself may disturb the measurement.
             entrypoint=[self._python_of(launch.image), *ISOLATED, "/inputs/launcher.py"],
-            command=[launch.trial_spec(own_pid_namespace=True, **folders)],
+            command=[launch.trial_spec(own_pid_namespace=True, **folders, **for_a_shell)],
+            stdin_open=bool(for_a_shell),
             healthcheck={"test": ["NONE"]},
             labels={**self._labels(launch.run), labels.TRIAL: launch.trial},
             mounts=[inputs, *self._volumes_of(launch.image, launch.run)],

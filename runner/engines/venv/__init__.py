@@ -21,6 +21,7 @@ from runner.engines.base import assemble, fingerprint
 from runner.engines.protocol import (
     PACKED,
     BuildContext,
+    Console,
     ImageRequest,
     Launch,
     Outcome,
@@ -217,7 +218,7 @@ class VenvEngine:
         try:
             needed = self._needed(launch)
             with self._trial_folder(launch) as folder:
-                code, in_time = self._run(launch, folder, output)
+                code, in_time = self._run(launch, folder, output.add)
                 out_of_memory = self._group(folder).ran_out_of_memory()
             if self._needed(launch) != needed:
                 raise FileNotFoundError("the environment or the inputs were replaced")
@@ -238,6 +239,18 @@ class VenvEngine:
             trouble=self._trouble(code, output) if failed else None,
             launcher_exposed=True,
         )
+
+    def open_shell(self, launch: Launch, console: Console) -> int:
+        """Run a shell in the sandbox that the trial would have, and remove its folders."""
+        try:
+            self._needed(launch)
+            with self._trial_folder(launch) as folder:
+                code, _ = self._run(launch, folder, console.show, console)
+        except OSError as error:
+            raise EngineLostError(
+                f"the shell could not run ({error}). Fix this and open another one."
+            ) from error
+        return 128 - code if code < 0 else code
 
     def _needed(self, launch: Launch) -> list[int]:
         """Return the inodes of the folders that a trial reads; EngineLostError if one is gone.
@@ -279,8 +292,17 @@ class VenvEngine:
         self._group(folder).remove()
         self._environments.remove(folder)
 
-    def _run(self, launch: Launch, folder: Path, output: TrialOutput) -> tuple[int, bool]:
-        """Run the launcher in the sandbox; return its exit code and whether it ended in time."""
+    def _run(
+        self,
+        launch: Launch,
+        folder: Path,
+        add: Callable[[bytes | None, bytes | None], None],
+        console: Console | None = None,
+    ) -> tuple[int, bool]:
+        """Run the launcher in the sandbox; return its exit code and whether it ended in time.
+
+        ``add`` gets what it prints. With a ``console`` it runs a shell.
+        """
         environment = self._environments.path(launch.image)
         python = environment / "bin" / "python"
         interpreter = python.readlink()
@@ -292,13 +314,15 @@ class VenvEngine:
             output=folder / "out",
         )
         inside = self._sandbox.inside(folders)
+        for_a_shell = {} if console is None else {"terminal": console.is_terminal}
         spec = launch.trial_spec(
             inputs=str(inside.inputs),
             temporary=str(inside.temporary),
             output=str(inside.output),
             own_pid_namespace=self._sandbox.own_pid_namespace,
-            parent_on_stdin=True,
+            parent_on_stdin=console is None,
             cgroup=str(folder / "cgroup"),
+            **for_a_shell,
         )
         variables = {  # the same ones as in a container
             "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -315,11 +339,12 @@ class VenvEngine:
         return process.run(
             [*wrapper, str(python), *ISOLATED, f"{inside.inputs}/launcher.py", spec],
             variables,
-            output,
+            add,
             cores=launch.cores,
             cgroups=self._group(folder).folders.values(),
             processes=processes,
             timeout_s=launch.longest_s,
+            console=console,
         )
 
     def _trouble(self, code: int, output: TrialOutput) -> str | None:

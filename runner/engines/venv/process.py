@@ -7,12 +7,14 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
-from runner.engines.streams import TrialOutput
+from runner.engines.protocol import Console
 from runner.engines.venv import subreaper
+from runner.inside.launcher import write_all
 from runner.system import child, signals
 
 DRAIN_S = 5.0  # for reading what is left in the streams of a dead process
@@ -23,25 +25,29 @@ CHUNK_BYTES = 1 << 16
 def run(
     command: Sequence[str],
     variables: Mapping[str, str],
-    output: TrialOutput,
+    add: Callable[[bytes | None, bytes | None], None],
     *,
     cores: Sequence[int],
     cgroups: Iterable[Path] = (),
     processes: int | None = None,
     timeout_s: float,
+    console: Console | None = None,
 ) -> tuple[int, bool]:
     """Run a command with its descendants; return its exit code and whether it ended in time.
 
-    ``processes`` limits the processes of its user. It gets these variables and no others.
+    ``add`` gets what comes on its two streams, and ``processes`` limits the processes of its user.
+    It gets these variables and no others, and reads what is typed on a ``console``.
     """
     first = child.program(command[0]) or command[0]  # the trial has another PATH
-    spec = {
-        "command": [first, *command[1:]],
-        "cores": cores,
-        "cgroups": list(map(str, cgroups)),
-        "processes": processes,
-    }
     with contextlib.ExitStack() as cleanup:
+        stdin, send = cleanup.enter_context(_pipe()) if console else (None, None)
+        spec = {
+            "command": [first, *command[1:]],
+            "cores": cores,
+            "cgroups": list(map(str, cgroups)),
+            "processes": processes,
+            "stdin": stdin,
+        }
         with signals.deferred():
             program = subprocess.Popen(
                 [sys.executable, "-I", "-S", subreaper.__file__, json.dumps(spec)],
@@ -52,21 +58,34 @@ def run(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                pass_fds=() if stdin is None else (stdin,),
             )
             cleanup.enter_context(program)
             cleanup.callback(_end, program)
         selector = cleanup.enter_context(selectors.DefaultSelector())
         document, log = cast("tuple[IO[bytes], IO[bytes]]", (program.stdout, program.stderr))
-        selector.register(document, selectors.EVENT_READ, lambda chunk: output.add(chunk, None))
-        selector.register(log, selectors.EVENT_READ, lambda chunk: output.add(None, chunk))
+        selector.register(document, selectors.EVENT_READ, lambda chunk: add(chunk, None))
+        selector.register(log, selectors.EVENT_READ, lambda chunk: add(None, chunk))
         end = os.pidfd_open(program.pid)
         cleanup.callback(os.close, end)
         selector.register(end, selectors.EVENT_READ)
-        in_time = _relay(selector, timeout_s)
+        with console.typing(send) if console and send else contextlib.nullcontext():
+            in_time = _relay(selector, timeout_s)
         selector.unregister(end)
         _end(program)
         _relay(selector, DRAIN_S)
     return program.returncode, in_time
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, Callable[[bytes], None]]]:
+    """Return the end of a pipe that a program can read, and what sends bytes to it."""
+    read, write = os.pipe()
+    try:
+        yield read, partial(write_all, write)
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 def _relay(selector: selectors.BaseSelector, timeout_s: float) -> bool:

@@ -51,6 +51,9 @@ def start(spec: dict[str, Any]) -> NoReturn:
         if spec["processes"] is not None:
             resource.setrlimit(resource.RLIMIT_NPROC, (spec["processes"], spec["processes"]))
         os.sched_setaffinity(0, spec["cores"])
+        if spec["stdin"] is not None:
+            os.dup2(spec["stdin"], 0)
+            os.close(spec["stdin"])
         os.execvp(spec["command"][0], spec["command"])  # noqa: S606
     except (OSError, ValueError) as error:
         os.write(2, f"subreaper: {spec['command'][0]}: {error}\n".encode())

@@ -10,6 +10,7 @@ from runner.cli.arguments import parse
 from runner.cli.compare import as_matrix
 from runner.errors import ConfigError, Exit
 from runner.lock.file import lock_path, write_lock
+from runner.plan import looks_of
 from runner.read import read
 from runner.records.environment import Lock
 from runner.records.study import AxisKind, Better, Matrix
@@ -260,3 +261,51 @@ def test_gate_stops_an_upgrade_that_costs_more(
     locked(engine, *line, "--", "bench.py")
     assert main([*line, "--", "bench.py"]) == Exit.HOLD
     assert "hold" in capsys.readouterr().out
+
+
+# --- looks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "looks"),
+    [
+        ("", (7, 14, 21, 28)),
+        ("--blocks 14", (7, 14, 21, 28)),
+        ("--blocks 6", (6, 12, 18, 24)),
+        ("--blocks 5", (5, 10, 15, 20)),
+        ("--blocks 4", (7, 14, 21, 28)),
+    ],
+)
+def test_few_blocks_have_a_look_at_their_end(words: str, looks: tuple[int, ...]) -> None:
+    """If they are enough for a verdict. The study is the same, so blocks can be added."""
+    line = ("lib==1.0", "lib==2.0", *words.split(), "--", "bench.py")
+    assert looks_of(asked(*line)) == looks
+    usual = as_matrix(parse(("compare", "lib==1.0", "lib==2.0", "--", "bench.py")))
+    assert as_matrix(parse(("compare", *line))).matrix == usual.matrix
+
+
+def test_five_blocks_give_a_verdict_and_keep_their_looks(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looks are fixed before the first trial: more blocks are read at the next of them."""
+    locked(engine, *LINE, "--", "bench.py")
+    assert main([*LINE, "--blocks", "5", "--", "bench.py"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "no verdict" not in said.lower()
+    assert "identical" in said
+    assert main([*LINE, "--blocks", "7", "--", "bench.py"]) == Exit.OK
+    plan = RunFolder(Path("reports/latest")).plan()
+    assert (plan.blocks, plan.looks) == (7, (5, 10, 15, 20))
+
+
+def test_too_few_blocks_for_a_verdict_are_announced(
+    engine: WatchedEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first trial."""
+    locked(engine, *LINE, "--", "bench.py")
+    assert main([*LINE, "--blocks", "3", "--", "bench.py"]) == Exit.OK
+    said = capsys.readouterr().out
+    warning = (
+        "a comparison needs 5 blocks, so 3 give no verdict; write `blocks: 5` or more, or give --"
+    )
+    assert 0 < said.index(warning) < said.index("[1/9]")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import main
-from runner.cli.try_cell import free_cores
+from runner.cli.one_cell import free_cores
 from runner.engines.protocol import Launch, Outcome
 from runner.errors import Exit
 from runner.runs import registry

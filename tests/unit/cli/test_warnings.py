@@ -40,6 +40,13 @@ def test_added_blocks_are_enough() -> None:
     assert warned(matrix(blocks=3), blocks=6) == ""
 
 
+def test_fewer_blocks_than_the_first_look_give_no_verdict() -> None:
+    """Even if they would be enough: a matrix says when verdicts are read."""
+    assert warned(matrix(blocks=7), blocks=5).startswith(
+        "verdicts are first read after 7 blocks, so 5 give none; "
+    )
+
+
 def test_a_study_without_comparisons_needs_no_blocks() -> None:
     """Nothing is asked that blocks could answer."""
     assert warned(replace(matrix(blocks=1), compare=())) == ""

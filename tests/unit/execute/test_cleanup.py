@@ -8,6 +8,7 @@ from runner.engines.protocol import Owned
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
+from runner.system import tempdir
 from tests.support.fakes import Holding
 from tests.support.living import living
 
@@ -76,6 +77,19 @@ def test_a_run_whose_folder_is_gone_may_be_alive(tmp_path: Path) -> None:
             assert found == Review(removable=(), kept={Kept.LIVE: 2})
     assert review(things, [], folder.parent, everything=False).kept == {Kept.ELSEWHERE: 2}
     assert review(things, [], folder.parent, everything=True).removable == tuple(things)
+
+
+def test_a_killed_try_is_cleaned_up_after(tmp_path: Path) -> None:
+    """Its folder is temporary: it is gone because its process has ended."""
+    with tempdir.folder(tmp_path) as temporary:
+        folder = temporary / "try"
+    engine = Holding(*left_by(folder))
+    with living(registry.label_of(folder)):
+        clean_up(engine, print)
+        assert review(engine.things, [], tmp_path, everything=False).kept == {Kept.LIVE: 2}
+    assert len(review(engine.things, [], tmp_path, everything=False).removable) == 2
+    clean_up(engine, lambda _: None)
+    assert engine.things == []
 
 
 def test_a_living_run_is_not_cleaned_up_after(tmp_path: Path) -> None:

@@ -52,6 +52,46 @@ class Launcher:
 
         ``changes`` replace values of the trial spec.
         """
+        spec = self._staged(script, study, changes)
+        began = time.monotonic()
+        done = subprocess.run(
+            self._command(spec), env=environ, capture_output=True, timeout=60, check=True
+        )
+        seconds = time.monotonic() - began
+        log = done.stderr.decode(errors="replace")
+        return Ended(document=read_document(done.stdout), log=log, seconds=seconds)
+
+    def open_shell(
+        self, *messages: object, terminal: bool, ends: bool = False, **variables: str
+    ) -> tuple[int, str, str]:
+        """Run a shell that gets messages; return its exit code and its two streams.
+
+        With ``ends``, stdin ends after the messages.
+        """
+        spec = self._staged("", {}, {"terminal": terminal, "variables": variables})
+        with subprocess.Popen(
+            self._command(spec),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as shell:
+            assert shell.stdin
+            assert shell.stdout
+            assert shell.stderr
+            shell.stdin.write(b"".join(json.dumps(one).encode() + b"\n" for one in messages))
+            if ends:
+                shell.stdin.close()
+            out, errors = shell.stdout.read(), shell.stderr.read()
+            return shell.wait(60), out.decode(), errors.decode()
+
+    def _command(self, spec: Mapping[str, object]) -> list[str]:
+        return [str(self.interpreter.path), *ISOLATED, str(LAUNCHER), json.dumps(spec)]
+
+    def _staged(
+        self, script: str, study: Mapping[str, str], changes: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """Write the files of a study, and return a trial spec."""
         for name in ("inputs", "temporary"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / "temporary").mkdir()
@@ -61,7 +101,7 @@ class Launcher:
             path.write_text(text)
         (self.folder / "inputs/modules").mkdir()
         shutil.copy(TRIAL, self.folder / "inputs/modules")
-        spec = {
+        return {
             "inputs": str(self.folder / "inputs"),
             "temporary": str(self.folder / "temporary"),
             "output": str(self.folder),
@@ -83,17 +123,6 @@ class Launcher:
             "quiet": {"window_s": 0.0, "foreign_share": 0.05, "patience_s": 0.0},
             **changes,
         }
-        began = time.monotonic()
-        done = subprocess.run(
-            [str(self.interpreter.path), *ISOLATED, str(LAUNCHER), json.dumps(spec)],
-            env=environ,
-            capture_output=True,
-            timeout=60,
-            check=True,
-        )
-        seconds = time.monotonic() - began
-        log = done.stderr.decode(errors="replace")
-        return Ended(document=read_document(done.stdout), log=log, seconds=seconds)
 
 
 @pytest.fixture(params=supported(), ids=lambda one: one.minor)
@@ -684,3 +713,43 @@ def test_the_memory_of_one_process_is_known_to_the_kernel(here: Launcher) -> Non
     reading = ended.document.reading
     assert reading.script_peak_bytes == reading.largest_process_bytes
     assert 100e6 <= reading.largest_process_bytes < 150e6
+
+
+# --- a shell -------------------------------------------------------------------------------------
+
+
+def test_a_shell_runs_commands(launcher: Launcher) -> None:
+    """They run in the working folder, and ``python`` is the interpreter of trials."""
+    commands = "ls\npython -c 'import sys; print(sys.executable)'\necho no >&2; exit 5\n"
+    code, out, errors = launcher.open_shell({"input": commands}, {"input": ""}, terminal=False)
+    (listed, python) = out.splitlines()
+    assert listed == "script.py"
+    assert Path(python).resolve() == launcher.interpreter.path.resolve()
+    assert (code, errors) == (5, "no\n")
+
+
+def test_a_shell_has_a_terminal_of_any_size(launcher: Launcher) -> None:
+    """It is a terminal of its own; a signal becomes an exit code as shells give it."""
+    keys = "python -c 'import os; print(os.get_terminal_size())'; kill -TERM $$; kill -KILL $$\n"
+    code, out, _ = launcher.open_shell({"size": [31, 97]}, {"input": keys}, terminal=True)
+    assert "terminal_size(columns=97, lines=31)" in out
+    assert code == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_shell_ends_with_its_stdin(here: Launcher, *, terminal: bool) -> None:
+    """Then the runner is gone, so everything in the shell is killed."""
+    code, _, _ = here.open_shell({"input": "sleep 60\n"}, terminal=terminal, ends=True)
+    assert code == 128 + signal.SIGKILL
+
+
+def test_a_shell_that_reads_nothing_ends_as_usual(here: Launcher) -> None:
+    """Input that nobody reads any more is dropped."""
+    unread = {"input": "exec true\n" + "x" * 200_000}
+    assert here.open_shell(unread, {"input": ""}, terminal=False)[0] == 0
+
+
+def test_an_image_may_have_no_shell(here: Launcher) -> None:
+    """One sentence says so."""
+    code, _, errors = here.open_shell(terminal=False, PATH="/nowhere")
+    assert (code, errors) == (127, "there is no shell (bash or sh) in this image\n")

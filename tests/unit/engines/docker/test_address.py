@@ -20,6 +20,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the settings folder of the docker program, which has a context ``far``."""
     for name in VARIABLES:
         monkeypatch.delenv(f"DOCKER_{name}", raising=False)
+    monkeypatch.delenv("CONTAINER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     write_context(tmp_path, "far", {"docker": {"Host": "ssh://me@far", "SkipTLSVerify": True}})
     return tmp_path
@@ -92,14 +93,19 @@ def test_a_context_without_an_address_is_an_error(
 
 
 def test_podman_is_found_on_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's own socket comes first."""
+    """The user's own socket comes first, and CONTAINER_HOST before it."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         before = podman_address()
-        assert before in {None, "unix:///run/podman/podman.sock"}
+        assert before is None or before.url == "unix:///run/podman/podman.sock"
         (Path(folder) / "podman").mkdir()
         listening.bind(f"{folder}/podman/podman.sock")
-        assert podman_address() == f"unix://{folder}/podman/podman.sock"
+        found = Address(url=f"unix://{folder}/podman/podman.sock", is_podman=True)
+        assert podman_address() == found
+        monkeypatch.setenv("DOCKER_HOST", "tcp://there:2375")
+        assert podman_address() is None
+        monkeypatch.setenv("CONTAINER_HOST", "tcp://there:8080")
+        assert podman_address() == Address(url="tcp://there:8080", is_podman=True)
 
 
 @pytest.mark.parametrize(

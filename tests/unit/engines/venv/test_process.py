@@ -22,7 +22,7 @@ def run(script: str, timeout_s: float = 30.0) -> tuple[int, bool, TrialOutput]:
     output = TrialOutput(Limits(), lambda _: None)
     command = ["sh", "-c", f"cd {Path.cwd()}; {script}"]
     variables = {"PATH": os.defpath, "ONLY": "this"}
-    code, in_time = process.run(command, variables, output, cores=CORE, timeout_s=timeout_s)
+    code, in_time = process.run(command, variables, output.add, cores=CORE, timeout_s=timeout_s)
     return code, in_time, output
 
 
@@ -74,14 +74,15 @@ def test_an_interruption_ends_the_command() -> None:
 
     output = TrialOutput(Limits(), interrupt)
     script = f"cd {Path.cwd()}; {DAEMON}{WRITTEN}echo on >&2; sleep 60"
+    variables = {"PATH": os.defpath}
     with pytest.raises(KeyboardInterrupt):
-        process.run(["sh", "-c", script], {"PATH": os.defpath}, output, cores=CORE, timeout_s=30.0)
+        process.run(["sh", "-c", script], variables, output.add, cores=CORE, timeout_s=30.0)
     assert not alive(Path("daemon").read_text().strip())
 
 
 def test_a_command_that_cannot_start_is_named() -> None:
     """The message has the name of the program that reports it."""
     output = TrialOutput(Limits(), lambda _: None)
-    code, in_time = process.run(["no-such-program"], {}, output, cores=CORE, timeout_s=30.0)
+    code, in_time = process.run(["no-such-program"], {}, output.add, cores=CORE, timeout_s=30.0)
     assert (code, in_time) == (125, True)
     assert output.log().startswith("subreaper: no-such-program: ")
