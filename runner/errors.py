@@ -12,7 +12,8 @@
     │   ├── NoSpaceError            6   the disk is full
     │   └── DamagedError            6   a stored file is damaged
     ├── BundleError                 6   a bundle cannot be read or written
-    └── PackagesError               5   packages could not be resolved or installed
+    ├── PackagesError               5   packages could not be resolved or installed
+    └── ServiceError                5   a web service does not answer, or refuses a request
 
 A message says what happened, where, and what to do next. Only ``cli.main`` turns an error into an
 exit code. A failed trial is a result and never an error.
@@ -73,6 +74,12 @@ class EngineLostError(EngineError):
 
 class PackagesError(RunnerError):
     """Packages could not be resolved or installed, and the matrix did not cause it."""
+
+    exit_code = Exit.ENGINE
+
+
+class ServiceError(RunnerError):
+    """A web service does not answer, or refuses a request."""
 
     exit_code = Exit.ENGINE
 

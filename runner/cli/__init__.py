@@ -17,6 +17,7 @@ BUG = (
 )
 
 LIGHT = {
+    "ci": "runner.cli.ci",
     "completion": "runner.cli.completion",
     "diff": "runner.cli.diff",
     "list": "runner.cli.cells",

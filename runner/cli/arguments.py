@@ -31,6 +31,7 @@ VERBS = {
     "replay": "run a bundle again, and check whether its results are reproduced",
     "schema": "print the JSON Schema of matrix.yaml, or of report.json",
     "module": "print trial.py, the module that scripts may import, for runs by hand",
+    "ci": "write workflows for GitHub Actions: weekly, in shards, and on pull requests",
     "clean": "remove our images, and what killed runs left on the engine",
     "completion": "print a script that completes words of this program in a shell",
     "help": "show this help, or that of a verb: `help VERB`",
@@ -51,6 +52,7 @@ LISTS = {
 SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
+TARGETS = ("github", "github-outputs", "github-comment")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 exit codes:
@@ -59,7 +61,7 @@ exit codes:
     2 the matrix, the lock or the command line is wrong
     3 no cell is selected
     4 the policy says hold (only with --gate)
-    5 no engine answers, or the engine was lost
+    5 no engine or web service answers, or the engine was lost
     6 a run folder or a bundle is unusable
    70 an error of this program itself
   130 interrupted; run the same command to resume
@@ -121,6 +123,10 @@ class Options(NamedTuple):
     save: Path | None = None
     verbose: bool = False
     quiet: bool = False
+    target: str = TARGETS[0]
+    pull_request: Path | None = None
+    action: str = ""
+    shards: int = 3
     package: str = ""
     versions: str = ""
     script: str = ""
@@ -224,9 +230,9 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         add(of, name, text, action="store_true")
 
     with_matrix = "run lock plan prepare list init try explain export doctor"
-    with_matrix += " report bundle schema clean"
+    with_matrix += " report bundle schema ci clean"
     with_matrix += " status logs diff"
-    with_reports = "run compare plan prepare list try explain doctor report bundle replay clean"
+    with_reports = "run compare plan prepare list try explain doctor report bundle replay ci clean"
     with_reports += " status logs diff merge"
     with_engine = "run compare plan prepare try explain doctor bundle replay clean"
     with_selection = "run lock plan prepare list"
@@ -248,6 +254,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     joined = "folder or id of a run, or a folder with runs in it"
     quick = "take a first look: one block, few epochs (`quick:`)"
     first = "id of the cell, as `plan` shows it (default: the first)"
+    target = "`github` writes workflows; the others are steps of them"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
     add("try", "cell", first, metavar="CELL", nargs="?")
@@ -257,6 +264,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("completion", "shell", "bash, zsh or fish", choices=SHELLS, type=one_of(SHELLS))
     described = {"choices": SCHEMAS, "nargs": "?", "default": SCHEMAS[0]}
     add("schema", "of", "what the schema describes (default: matrix)", **described)
+    add("ci", "target", target, choices=TARGETS, type=one_of(TARGETS))
     add("help", "verb", "the verb to explain", metavar="VERB", nargs="?")
     add("diff", "first", "a cell, or the folder or id of a run", metavar="A")
     add("diff", "second", "another one of the same kind", metavar="B")
@@ -306,6 +314,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     )
     add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
     _add_init(parsers["init"])
+    _add_ci(parsers["ci"])
     _add_compare(parsers["compare"])
 
 
@@ -317,6 +326,17 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     add("--package", help="the package to study", metavar="NAME")
     add("--versions", help="its versions, the old one first, or a range", metavar="A,B")
     add("--script", help="what each trial runs; written if there is none", metavar="FILE")
+
+
+def _add_ci(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only ``ci`` has."""
+    compared = "the matrix whose lock files are compared on pull requests (default: --matrix)"
+    action = "where the workflows find matrix-runner: OWNER/NAME@SHA"
+    shards = "how many jobs share a run on demand (default: 3)"
+    add = parser.add_argument
+    add("--pull-request", help=compared, metavar="FILE", type=Path)
+    add("--action", help=action, metavar="ACTION")
+    add("--shards", help=shards, metavar="N", type=_shards)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -365,6 +385,10 @@ def _shard(text: str) -> str:
     if number > of:
         raise argparse.ArgumentTypeError(f"expected a shard such as 2/5, not {text!r}")
     return text
+
+
+def _shards(text: str) -> int:
+    return int(_matching(r"[2-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-6]", text, "2 to 256"))
 
 
 def _seconds(text: str) -> float:

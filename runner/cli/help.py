@@ -88,6 +88,10 @@ EXAMPLES = {
     ),
     "schema": (("schema > matrix.schema.json", "for editors that check YAML"),),
     "module": (("module > trial.py", "run a script that imports trial by hand"),),
+    "ci": (
+        ("ci github", "write the workflows of this project"),
+        ("ci github --pull-request lock-bump.yaml --action OWNER/NAME@SHA", "of another project"),
+    ),
     "clean": (
         ("clean", "show what would be removed, and ask"),
         ("clean --yes --all", "remove everything of ours without a question"),

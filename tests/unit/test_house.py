@@ -30,7 +30,7 @@ LEVELS = (
     ("prepare",),
     ("runs",),
     ("execute", "report"),
-    ("bundle", "doctor", "pipeline"),
+    ("bundle", "ci", "doctor", "pipeline"),
     ("cli",),
     ("__main__",),
 )
@@ -48,6 +48,7 @@ PUBLIC = {
     "judge.estimate",
     "judge.records",
     "read.pruning",
+    "report.document",
     "report.environments",
     "report.evidence",
     "report.issue",
@@ -67,6 +68,7 @@ OWNERS = {
         "engines.docker.trials",
     },
     "requests": {
+        "ci.github.api",
         "engines.docker.client",
         "engines.docker.containers",
         "engines.docker.ready",
@@ -82,7 +84,7 @@ OWNERS = {
     "pypi_simple": {"python.addresses", "python.index"},
     "tomli": {"python.toml"},
     "yaml": {"read.yaml"},
-    "jinja2": {"report.render"},
+    "jinja2": {"ci.github", "report.render"},
     "numpy": {"inside.matched"},
     "tabulate": {"report.render"},
     "rich": {"cli.screen"},

@@ -1,0 +1,80 @@
+"""The command ``ci``: write what CI services need, and what their jobs call."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from runner.ci import github
+from runner.ci.github import comment, outputs
+from runner.cli import written
+from runner.cli.arguments import Options
+from runner.errors import ConfigError, Exit
+from runner.runs.files import disk
+from runner.system import safe
+from runner.text import one_line
+
+
+def ci(options: Options) -> Exit:
+    """Do what the target names."""
+    return TARGETS[options.target](options)
+
+
+def _github(options: Options) -> Exit:
+    """Write the workflows, unless somebody else wrote one of the files."""
+    if not Path(".git").exists():
+        raise ConfigError("workflows lie at the top of a repository; run this command there.")
+    action = options.action or (github.OWN if _is_this_project() else "")
+    if not action:
+        raise ConfigError(
+            "say where the action of matrix-runner is, with the whole hash of a commit: "
+            "--action OWNER/NAME@SHA"
+        )
+    wanted = github.Wanted(
+        matrix=options.matrix,
+        pull_request=options.pull_request,
+        action=action,
+        shards=options.shards,
+    )
+    files = github.files(wanted)
+    foreign = [path for path in files if not _may_replace(path)]
+    if blocking := [str(path) for path in foreign if path != github.DEPENDABOT]:
+        raise ConfigError(f"{', '.join(blocking)}: not written by this command; remove it first.")
+    for path, text in files.items():
+        if path in foreign:
+            print(f"kept {path}: let it update `package-ecosystem: github-actions`")
+        else:
+            written.write(path, text)
+            print(one_line(f"wrote {path}"))
+    return Exit.OK
+
+
+def _may_replace(path: Path) -> bool:
+    with disk(path):
+        try:
+            return github.is_ours(safe.read(path).decode(errors="replace"))
+        except FileNotFoundError:
+            return True
+
+
+def _is_this_project() -> bool:
+    return Path("action.yml").is_file() and Path("runner", "ci").is_dir()
+
+
+def _outputs(options: Options) -> Exit:
+    """Pass the newest report on to the step of GitHub Actions that calls this."""
+    outputs.write(options.reports, os.environ)
+    return Exit.OK
+
+
+def _comment(options: Options) -> Exit:
+    """Write a report as a comment on its pull request."""
+    run = comment.finished(os.environ)
+    comment.write(options.reports, run, lambda text: print(one_line(text)))
+    return Exit.OK
+
+
+TARGETS: Mapping[str, Callable[[Options], Exit]] = {
+    "github": _github,
+    "github-outputs": _outputs,
+    "github-comment": _comment,
+}
