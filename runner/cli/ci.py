@@ -16,10 +16,16 @@ from runner.text import one_line
 
 SHARDS = 3
 """How many jobs of a workflow share a run, unless --shards says it."""
+ONLY = {"pull_request": "github", "action": "github", "blocks": "slurm", "engine": "slurm"}
+"""The options that only one target has."""
 
 
 def ci(options: Options) -> Exit:
     """Do what the target names."""
+    for name, target in ONLY.items():
+        given = getattr(options, name) != Options._field_defaults[name]
+        if given and options.target != target:
+            raise ConfigError(f"--{name.replace('_', '-')} is only for `ci {target}`.")
     return TARGETS[options.target](options)
 
 
