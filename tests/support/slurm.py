@@ -1,7 +1,7 @@
 """A Slurm of some nodes on this machine: each has its own network, name and processes.
 
-A cable leads from each node to this machine, where the controller runs, and nowhere else. Everything
-on a node dies with its first process, which dies with the process of the test.
+A cable leads from each node to this machine, where the controller runs, and nowhere else.
+Everything on a node dies with its first process, which dies with the process of the test.
 """
 
 import os
@@ -42,7 +42,7 @@ SlurmctldPort={controller}
 SlurmdPort={node}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=2
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/%n

@@ -12,7 +12,6 @@ from runner.errors import ConfigError
 from runner.plan import estimate, make_plan
 from runner.records.run import Shard
 from runner.records.study import Matrix
-from runner.runs.files import file_name
 from runner.system import program
 from runner.text import counted, duration, quoted
 
@@ -41,7 +40,7 @@ class Wanted:
     @property
     def script(self) -> Path:
         """Where the script lies, next to which it is submitted."""
-        return Path(f"{file_name(self.matrix.name)}.sbatch")
+        return Path(f"{self.matrix.name}.sbatch")
 
     @property
     def all_blocks(self) -> int:
@@ -66,7 +65,7 @@ class Wanted:
     def submission(self) -> tuple[str, ...]:
         """The commands that lock and submit the study, and merge its blocks after that."""
         merge = f"{program.name()} merge {self.reports}/slurm/$study"
-        settings = f"--job-name={self.script.stem}-merge --output=%x-%j.log"
+        settings = f"--job-name={self.matrix.name}-merge --output=%x-%j.log"
         return (
             f"{program.name()} lock --matrix {self.path}",
             f"study=$(sbatch --parsable {self.script})",
@@ -114,7 +113,7 @@ def _values(wanted: Wanted) -> Mapping[str, object]:
         "mark": MARK,
         "command": wanted.command,
         "program": program.name(),
-        "name": wanted.script.stem,
+        "name": wanted.matrix.name,
         "script": wanted.script,
         "submission": wanted.submission,
         "matrix": wanted.path,
