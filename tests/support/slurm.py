@@ -54,7 +54,7 @@ MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
-SchedulerParameters=sched_min_interval=0
+SchedulerParameters=sched_min_interval=0,sched_interval=1,bf_interval=1,batch_sched_delay=0
 SelectType=select/linear
 ReturnToService=1
 """
@@ -242,7 +242,7 @@ def until(
     deadline = time.monotonic() + timeout_s
     while not (result := found()):
         assert time.monotonic() < deadline, f"{problem}\n{more()}"
-        time.sleep(0.1)
+        time.sleep(0.2)
     return result
 
 
