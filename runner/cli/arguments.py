@@ -254,7 +254,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     joined = "folder or id of a run, or a folder with runs in it"
     quick = "take a first look: one block, few epochs (`quick:`)"
     first = "id of the cell, as `plan` shows it (default: the first)"
-    target = "`github` writes workflows, and `slurm` a script; the others are steps of workflows"
+    target = "`github` writes workflows; `slurm` a script, for venv unless --engine says another; "
+    target += "the others are steps of workflows"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
     add("try", "cell", first, metavar="CELL", nargs="?")

@@ -31,8 +31,8 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no other process reaps orphans
 while True:
     signal.pause()
 """
-NETWORK = f"198.20.{os.getpid() % 256}"
-HERE = f"{NETWORK}.1"
+NETWORK = f"198.18.{os.getpid() % 256}"
+HERE = f"{NETWORK}.101"
 PORTS = (20000 + os.getpid() % 10000, 30000 + os.getpid() % 2000)
 """Those of the controller and of all nodes."""
 SETTINGS = """\
@@ -71,7 +71,7 @@ class Node:
 
     def __init__(self, folder: Path, number: int) -> None:
         self.name = f"n{number}"
-        self.address = f"{NETWORK}.{10 + number}"
+        self.address = f"{NETWORK}.{110 + number}"
         self._machine_id = folder / f"{self.name}.machine-id"
         self._machine_id.write_text(f"{number:032x}\n")
         self._cable = f"ms{os.getpid()}n{number}"
