@@ -42,7 +42,7 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 OWN_ENGINE = (
     *("compare", "engine_lost", "founding", "real_verdicts", "remote", "replay", "several_runs"),
-    *("two_users", "untrusted_study", "venv", "zoo"),
+    *("slurm", "two_users", "untrusted_study", "venv", "zoo"),
 )
 """The files of engine tests that neither clear nor count what the other files share."""
 

@@ -1,1 +1,1 @@
-"""What services that run studies need: workflows of GitHub Actions, their outputs and comments."""
+"""What services that run studies need: workflows of GitHub Actions, scripts of Slurm."""

@@ -34,7 +34,7 @@ VERBS = {
     "replay": "run a bundle again, and check whether its results are reproduced",
     "schema": "print the JSON Schema of matrix.yaml, or of report.json",
     "module": "print trial.py, the module that scripts may import, for runs by hand",
-    "ci": "write workflows for GitHub Actions: weekly, in shards, and on pull requests",
+    "ci": "write workflows for GitHub Actions, or a script for Slurm",
     "clean": "remove our images, and what killed runs left on the engine",
     "completion": "print a script that completes words of this program in a shell",
     "help": "show this help, or that of a verb: `help VERB`",
@@ -56,7 +56,7 @@ SHELLS = ("bash", "zsh", "fish")
 EXPORTS = ("requirements.txt", "pylock.toml")
 SCHEMAS = ("matrix", "report")
 DIRECTIONS = ("lower", "higher")
-TARGETS = ("github", "github-outputs", "github-comment")
+TARGETS = ("github", "slurm", "github-outputs", "github-comment")
 DESCRIPTION = "Measure how a new version of a framework changes training speed and accuracy."
 EXITS = """\
 exit codes:
@@ -132,7 +132,7 @@ class Options(NamedTuple):
     target: str = TARGETS[0]
     pull_request: Path | None = None
     action: str = ""
-    shards: int = 3
+    shards: int | None = None
     package: str = ""
     versions: str = ""
     script: str = ""
@@ -242,7 +242,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         "run compare plan prepare list try shell explain doctor report bundle replay ci clean"
     )
     with_reports += " status logs diff merge"
-    with_engine = "run compare plan prepare try shell explain doctor bundle replay clean worker"
+    with_engine = "run compare plan prepare try shell explain doctor bundle replay ci clean worker"
     with_selection = "run lock plan prepare list"
     with_changes = "run lock plan prepare list try shell explain export doctor"
     run = "folder or id of the run (default: the newest)"
@@ -264,7 +264,8 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     joined = "folder or id of a run, or a folder with runs in it"
     quick = "take a first look: one block, few epochs (`quick:`)"
     first = "id of the cell, as `plan` shows it (default: the first)"
-    target = "`github` writes workflows; the others are steps of them"
+    target = "`github` writes workflows; `slurm` a script, for venv unless --engine says another; "
+    target += "the others are steps of workflows"
     python = "Python version of the other machine (default: same as here); can be repeated"
 
     add("try shell", "cell", first, metavar="CELL", nargs="?")
@@ -295,7 +296,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add("run plan list", "--lf --last-failed", failed, dest="last_failed", action="store_true")
     add(with_changes, "--set", change, metavar="KEY=VALUE", dest="changes", action="append")
     add_flag("run plan try shell explain", "--quick", quick)
-    add("run compare plan explain replay", "--blocks", blocks, metavar="N", type=_blocks)
+    add("run compare plan explain replay ci", "--blocks", blocks, metavar="N", type=_blocks)
     add("run compare plan try shell explain", "--seed", seed, metavar="N", type=_seed)
     add("run compare plan", "--shard", shard, metavar="K/N", type=_shard)
     add("run compare", "--cluster", cluster, metavar="URL")
@@ -356,7 +357,7 @@ def _add_ci(parser: argparse.ArgumentParser) -> None:
     """Add the options that only ``ci`` has."""
     compared = "the matrix whose lock files are compared on pull requests (default: --matrix)"
     action = "where the workflows find matrix-runner: OWNER/NAME@SHA"
-    shards = "how many jobs share a run on demand (default: 3)"
+    shards = "how many jobs share a run (default: 3; for Slurm one for each block)"
     add = parser.add_argument
     add("--pull-request", help=compared, metavar="FILE", type=Path)
     add("--action", help=action, metavar="ACTION")

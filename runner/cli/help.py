@@ -97,6 +97,7 @@ EXAMPLES = {
     "ci": (
         ("ci github", "write the workflows of this project"),
         ("ci github --pull-request lock-bump.yaml --action OWNER/NAME@SHA", "of another project"),
+        ("ci slurm --blocks 14", "write the script of an array of 14 tasks"),
     ),
     "clean": (
         ("clean", "show what would be removed, and ask"),

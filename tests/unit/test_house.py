@@ -87,7 +87,7 @@ OWNERS = {
     "pypi_simple": {"python.addresses", "python.index"},
     "tomli": {"python.toml"},
     "yaml": {"read.yaml"},
-    "jinja2": {"ci.github", "report.render"},
+    "jinja2": {"ci.github", "ci.slurm", "report.render"},
     "numpy": {"inside.matched"},
     "tabulate": {"report.render"},
     "rich": {"cli.screen"},
