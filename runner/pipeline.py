@@ -20,9 +20,18 @@ from runner.errors import (
 )
 from runner.execute import Study, clear, execute, staged
 from runner.judge import intervals, judge, may_change, next_plan
-from runner.judge.records import FEWEST_BLOCKS, Goal
+from runner.judge.records import Goal
 from runner.observer import Observer
-from runner.plan import Stop, StopRule, complete_blocks, estimate, pending, to_repeat, why_stop
+from runner.plan import (
+    FEWEST_BLOCKS,
+    Stop,
+    StopRule,
+    complete_blocks,
+    estimate,
+    pending,
+    to_repeat,
+    why_stop,
+)
 from runner.prepare import Prepared, prepare
 from runner.prepare.recipe import ready, to_build, to_provide
 from runner.records.attempts import Attempts

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner import engines
-from runner.cli import preview
 from runner.cli.arguments import Options
 from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
@@ -31,7 +30,7 @@ from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
-from runner.plan import StopRule, make_plan
+from runner.plan import StopRule
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
@@ -92,21 +91,6 @@ def lock(options: Options) -> Exit:
         and isinstance(locked.entry(cell.request), Unsupported)
     ]
     return Exit.CELL_FAILED if impossible else Exit.OK
-
-
-def plan(options: Options) -> Exit:
-    """Show what would run, what must be built, and how long it takes."""
-    matrix, locked = the_matrix(options), known_lock(options)
-    planned = make_plan(matrix, options.seed or 0, options.blocks)
-    images = engines.images(options.engine, this_host().id)
-    found = preview.preview(matrix, planned, locked, images)
-    if options.json:
-        print(preview.as_json(found))
-    else:
-        print(preview.as_text(found))
-        for warning in warnings(matrix, planned, this_host().cores, options.folder):
-            print(f"warning:  {warning}")
-    return Exit.OK
 
 
 def prepare(options: Options) -> Exit:
@@ -351,7 +335,7 @@ COMMANDS: Mapping[str, Callable[[Options], Exit]] = {
     **{
         one.__name__: one
         for one in (
-            *(init, run, compare, lock, plan, prepare, explain, export, doctor),
+            *(init, run, compare, lock, prepare, explain, export, doctor),
             *(bundle, replay, report, schema, module, clean),
         )
     },

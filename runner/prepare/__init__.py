@@ -2,12 +2,11 @@
 
 An image is found by the digests of its environment, of its base, and of the bundle that it came
 from. The environment's digest covers the lock entry and the build recipe. Editing the experiment
-changes none of them, so it builds nothing.
+changes none of them, so it builds nothing. Commands that never build load this, too, so the parts
+that only a build needs are imported where they are used.
 """
 
 import re
-import shutil
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,12 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine, ImageRequest
+from runner.engines.protocol import Engine, ImageRequest
 from runner.errors import EngineError, ImageBuildError, PackagesError
 from runner.observer import Observer
 from runner.prepare.recipe import (
     distinct,
-    dockerfile,
     environment_digest,
     find_image,
     image_key,
@@ -28,7 +26,6 @@ from runner.prepare.recipe import (
     to_build,
     used,
 )
-from runner.python import interpreters, packages
 from runner.records.environment import (
     Base,
     Environment,
@@ -40,8 +37,9 @@ from runner.records.environment import (
 )
 from runner.records.study import Matrix
 from runner.system import tempdir
-from runner.system.parallel import in_parallel
 from runner.system.retry import retry
+
+# ruff: noqa: PLC0415 (see above)
 
 SaveLog = Callable[[str, str], Path]
 """Saves the log of a failed build under the environment's label and returns its path."""
@@ -60,6 +58,8 @@ def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]
 
     A base is left out if its interpreter is not available; no image can be built for it then.
     """
+    from runner.python import interpreters
+
     bases: dict[str, Base] = {}
     for environment in used(matrix, lock):
         if environment.base_key not in bases:
@@ -87,6 +87,8 @@ def prepare(
     EngineError if one of the ``bases`` changed since ``find_bases`` returned it, or if an image
     from a bundle is missing.
     """
+    from runner.system.parallel import in_parallel
+
     images = engine.images()
     waiting = to_build(matrix, lock, images, bases, bundle)
     if waiting and bundle is not None:
@@ -153,6 +155,8 @@ def _image_or_reason(
     observer: Observer,
     save_log: SaveLog,
 ) -> Image | str:
+    from runner.prepare.context import write_context
+
     label = environment.request.label
 
     def build() -> Image:
@@ -191,6 +195,8 @@ def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Imag
 
 def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
     """Write the build context of every environment; return the commands that build them."""
+    from runner.prepare.context import write_context
+
     commands = []
     for environment in distinct(matrix, lock):
         label = re.sub(r"[^\w.=,@+-]", "_", environment.request.label, flags=re.ASCII)
@@ -198,50 +204,3 @@ def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> 
         context = write_context(environment, matrix.base, engine, folder / name)
         commands.append(engine.command(context))
     return tuple(commands)
-
-
-def write_context(
-    environment: Environment, wanted: str, engine: Engine, folder: Path
-) -> BuildContext:
-    """Write the build context of an image into ``folder``; PackagesError if that fails."""
-    interpreter = interpreters.find(environment.python)
-    base = engine.base(environment.request.base or wanted, interpreter)
-    tree = folder / "tree"
-    try:
-        packages.install(environment, interpreter, tree)
-        _pack(tree, interpreters.executable(environment.python), folder / PACKED)
-        shutil.rmtree(tree)
-        shutil.copyfile(dockerfile(), folder / DOCKERFILE)
-    except OSError as error:
-        raise PackagesError(
-            f"the build context of {environment.request.label} cannot be written ({error}); free "
-            "disk space, or name another folder with TMPDIR or --context."
-        ) from error
-    return BuildContext(
-        folder=folder,
-        environment=environment_digest(environment),
-        label=environment.request.label,
-        base=base,
-    )
-
-
-def _pack(tree: Path, python: str, target: Path) -> None:
-    """Pack installed packages as a virtual environment for the base's interpreter.
-
-    Order, owner and date of the entries are fixed, so equal packages give equal bytes.
-    """
-    settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
-    (tree / "pyvenv.cfg").write_bytes(settings)
-    (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
-    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
-        for path in sorted(tree.rglob("*")):
-            tar.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_neutral)
-
-
-def _neutral(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mtime = 0
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-    return entry

@@ -42,6 +42,7 @@ KNOW_NO_VERB = {"records", "errors", "text", "system", "inside", "observer", "py
 PUBLIC = {
     "lock.export",
     "lock.file",
+    "prepare.context",
     "prepare.recipe",
     "execute.cleanup",
     "execute.result",
