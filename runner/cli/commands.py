@@ -18,9 +18,6 @@ from runner.cli.progress import Progress
 from runner.cli.report import gated, report
 from runner.cli.study import known_lock, outside_of, the_matrix
 from runner.cli.warnings import warnings
-from runner.engines.caches import KIND as CACHE
-from runner.engines.caches import caches
-from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit
 from runner.execute.cleanup import Kept, Review, clean_up, review
@@ -162,7 +159,7 @@ def explain(options: Options) -> Exit:
     now = runs.describe(
         matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
     )
-    plan = runs.planned(now, folder if then.key == now.key else None, start)
+    plan = runs.planned(now, folder.plan() if then.key == now.key else None, start)
     for line in explained(cell, then, now, folder, plan):
         print(one_line(line))
     return Exit.OK
@@ -299,6 +296,8 @@ def clean(options: Options) -> Exit:
 
 def _review(engine: Engine | EngineError, options: Options) -> Review:
     """Decide what ``clean`` may remove now."""
+    from runner.engines.caches import caches
+
     ours = caches(this_host().id)
     of_others: tuple[Owned, ...] = ()
     if not isinstance(engine, EngineError):
@@ -313,11 +312,13 @@ def _remove(engine: Engine | EngineError, options: Options, found: Review) -> No
 
     An engine keeps an image that somebody else's container or image uses.
     """
+    from runner.engines import caches
+
     allowed = _review(engine, options).removable
     chosen = [thing for thing in found.removable if thing in allowed]
     for thing in chosen:
-        if thing.kind == CACHE or isinstance(engine, EngineError):
-            remove_cache(thing)
+        if thing.kind == caches.KIND or isinstance(engine, EngineError):
+            caches.remove(thing)
         else:
             engine.discard(thing)
     left = () if isinstance(engine, EngineError) else engine.owned()

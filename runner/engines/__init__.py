@@ -3,16 +3,19 @@
 import os
 import platform
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from runner.engines import docker
 from runner.engines.docker.address import Address, podman_address
-from runner.engines.protocol import Engine
 from runner.errors import EngineError
 from runner.records.environment import Image
 from runner.system.retry import Note
 
+if TYPE_CHECKING:
+    from runner.engines.protocol import Engine
 
-def connect(choice: str, machine: str, note: Note) -> Engine:
+
+def connect(choice: str, machine: str, note: Note) -> "Engine":
     """Return the chosen engine; for ``auto`` the first that answers of docker, podman and venv.
 
     ``machine`` labels everything that this machine's runs leave on the engine. EngineError if the
@@ -52,7 +55,7 @@ def _addresses(choice: str) -> list[Address | None]:
     return places.get(choice, [None])
 
 
-def _venv(machine: str, note: Note, errors: list[EngineError]) -> Engine:
+def _venv(machine: str, note: Note, errors: list[EngineError]) -> "Engine":
     """Return the venv engine; say how it isolates trials, and why no container engine does."""
     from runner.engines.venv import connect as connect_venv  # noqa: PLC0415  seldom needed
 

@@ -18,7 +18,6 @@ from runner.records.study import Limits, Metric, Origin
 if TYPE_CHECKING:
     from runner.python.interpreters import Interpreter
 
-ANSWER_S = 20.0  # an engine that has not answered a question completely by then does not answer
 ENVELOPE_BYTES = 64 * 1024
 LONGEST_ESCAPE = 6  # JSON may write one byte of a text as six
 GRACE_S = 30.0  # extra time for a launcher, beyond everything that it may wait for

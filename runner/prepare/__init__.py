@@ -13,10 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.engines.protocol import Engine, ImageRequest
 from runner.errors import EngineError, ImageBuildError, PackagesError
-from runner.observer import Observer
 from runner.prepare.recipe import (
     distinct,
     environment_digest,
@@ -39,6 +38,10 @@ from runner.records.study import Matrix
 from runner.system import tempdir
 from runner.system.retry import retry
 
+if TYPE_CHECKING:
+    from runner.engines.protocol import Engine
+    from runner.observer import Observer
+
 # ruff: noqa: PLC0415 (see above)
 
 SaveLog = Callable[[str, str], Path]
@@ -53,7 +56,7 @@ class Prepared:
     missing: Mapping[EnvironmentRequest, str]
 
 
-def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]:
+def find_bases(matrix: Matrix, lock: Lock, engine: "Engine") -> Mapping[str, Base]:
     """Return the base of each environment of the matrix's cells, by ``Environment.base_key``.
 
     A base is left out if its interpreter is not available; no image can be built for it then.
@@ -73,8 +76,8 @@ def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]
 def prepare(
     matrix: Matrix,
     lock: Lock,
-    engine: Engine,
-    observer: Observer,
+    engine: "Engine",
+    observer: "Observer",
     save_log: SaveLog,
     *,
     bases: Mapping[str, Base],
@@ -127,9 +130,11 @@ def prepare(
 
 
 def _provided(
-    entry: ReadyImage, *, engine: Engine, observer: Observer, save_log: SaveLog, root: Path
+    entry: ReadyImage, *, engine: "Engine", observer: "Observer", save_log: SaveLog, root: Path
 ) -> Image | str:
     """Pull an image, or build the user's Dockerfile, or return why that is not possible."""
+    from runner.engines.protocol import ImageRequest
+
     label, source = entry.request.label, entry.source
     request = ImageRequest(
         environment=environment_digest(entry), label=label, name=source.written, digest=entry.digest
@@ -151,8 +156,8 @@ def _image_or_reason(
     *,
     matrix: Matrix,
     bases: Mapping[str, Base],
-    engine: Engine,
-    observer: Observer,
+    engine: "Engine",
+    observer: "Observer",
     save_log: SaveLog,
 ) -> Image | str:
     from runner.prepare.context import write_context
@@ -184,7 +189,7 @@ def _image_or_reason(
         return str(error)
 
 
-def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Image:
+def observed(label: str, observer: "Observer", build: Callable[[], Image]) -> Image:
     """Build an image and report its start and end to the observer."""
     began = time.monotonic()
     observer.image_started(label)
@@ -193,7 +198,7 @@ def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Imag
     return image
 
 
-def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
+def write_contexts(matrix: Matrix, lock: Lock, engine: "Engine", folder: Path) -> tuple[str, ...]:
     """Write the build context of every environment; return the commands that build them."""
     from runner.prepare.context import write_context
 

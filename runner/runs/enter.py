@@ -19,6 +19,7 @@ from runner.records.study import Matrix
 from runner.runs import identity, registry
 from runner.runs.folder import (
     RunFolder,
+    edited_files,
     new_name,
     occupied,
     point_latest,
@@ -113,7 +114,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
     """
     with contextlib.ExitStack() as at_the_end:
         with occupied(start.reports, wait=True):  # no other run begins meanwhile
-            earlier = None if start.new else _same(run, start, note)
+            earlier, its_plan = (None, None) if start.new else _same(run, start, note)
             asked = run.matrix
             if earlier is not None:
                 # A comparison that is named after the run has begun could be picked by its result.
@@ -127,7 +128,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                 )
             at_the_end.enter_context(alive.shown(registry.label_of(folder.path)))
             folder.sweep()
-            plan = planned(run, folder if earlier is not None else None, start)
+            plan = planned(run, its_plan, start)
             if earlier is not None:
                 for sentence in _kept(asked, run.matrix, plan, start):
                     note(sentence)
@@ -157,29 +158,33 @@ def _kept(asked: Matrix, matrix: Matrix, plan: Plan, start: Start) -> Iterator[s
             yield f"`{key}` was changed, but this run keeps its own; use --new to apply the change."
 
 
-def _same(run: Run, start: Start, note: Note) -> Run | None:
-    """Return the newest run with the same key, and note the runs that cannot be read.
+def _same(run: Run, start: Start, note: Note) -> tuple[Run, Plan] | tuple[None, None]:
+    """Return the newest run with the same key and its plan, and note what cannot be read.
 
     A replay does not continue a run with another seed.
     """
     seed = start.seed if start.replay else None
     for folder in run_folders(start.reports):
         try:
-            earlier = folder.run()
-            if earlier.key == run.key and seed in {None, folder.plan().seed}:
-                if not (edited := folder.edited()):
-                    return earlier
-                note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
+            earlier, run_edited = folder.examined_run()
+            if earlier.key != run.key:
+                continue
+            plan, plan_edited = folder.examined_plan()
+            if seed not in {None, plan.seed}:
+                continue
+            edited = edited_files(run_edited, plan_edited, folder.examined_images()[1])
+            if not edited:
+                return earlier, plan
+            note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")
-    return None
+    return None, None
 
 
-def planned(run: Run, folder: RunFolder | None, start: Start) -> Plan:
-    """Plan the run. One that continues in ``folder`` keeps its seed and never loses a block."""
+def planned(run: Run, earlier: Plan | None, start: Start) -> Plan:
+    """Plan the run. One with an ``earlier`` plan keeps its seed and never loses a block."""
     blocks = run.matrix.blocks if start.blocks is None else start.blocks
-    if folder is not None:
-        earlier = folder.plan()
+    if earlier is not None:
         return make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
     seed = int.from_bytes(os.urandom(4), "big") if start.seed is None else start.seed
     return make_plan(run.matrix, seed, blocks)

@@ -15,6 +15,7 @@ from runner.errors import EngineError
 
 LOCAL = "unix:///var/run/docker.sock"
 PODMAN = "podman/podman.sock"
+ANSWER_S = 20.0  # an engine that has not answered a question completely by then does not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,7 +158,7 @@ def test_minor_version_is_made_of_two_numbers() -> None:
 def test_a_missing_interpreter_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error lists the interpreters of this machine and says how to install the missing one."""
     here = (Interpreter(path=Path("python3.11"), version="3.11.7"),)
-    monkeypatch.setattr(interpreters, "available", lambda: here)
+    monkeypatch.setattr(interpreters, "available", lambda *_: here)
 
     def offline(*_: object, **__: object) -> None:
         raise PackagesError("no network")
