@@ -107,18 +107,21 @@ def _record(
 
 def _has_problem(record: Record) -> bool:
     """Whether a single value in the record has a problem; much faster than ``leaves``."""
-    parts: list[object] = [record]
+    parts: list[Any] = [record]
     for part in parts:  # it grows meanwhile
-        kind: type[Any] = type(part)
+        kind = type(part)  # pydantic makes no subclasses of these
         if kind in _WITHOUT_PROBLEMS:
             continue
-        if kind is int or kind is datetime:
+        if kind is int:
+            if abs(part) >= LARGEST:
+                return True
+        elif kind is tuple:
+            parts += part
+        elif kind is dict:
+            parts += part.values()
+        elif kind is datetime:
             if _problem(part):
                 return True
-        elif isinstance(part, tuple):
-            parts += part
-        elif isinstance(part, Mapping):
-            parts += part.values()
         elif dataclasses.is_dataclass(part):
             parts += [getattr(part, name) for name in _doubtful(kind)]
     return False
