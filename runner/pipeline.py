@@ -1,6 +1,7 @@
 """The pipeline: runs the verbs in order, block by block, until the run is complete."""
 
 import contextlib
+import gc
 import math
 import os
 import shlex
@@ -51,6 +52,8 @@ from runner.text import counted
 NEVER = StopRule(keep_going=True)
 FEWEST_LOST = 4
 MOST_LOST = 1 / 3
+MOST_YOUNG = 10_000
+"""How many new objects there may be until Python looks for garbage among them."""
 
 
 class Pipeline:
@@ -131,6 +134,7 @@ class Pipeline:
 
     def _execute_all(self, cores: tuple[int, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
+        gc.set_threshold(MOST_YOUNG)
         turns = Turns(cores, self._name, self._observer.note, self._machine)
         while True:
             try:

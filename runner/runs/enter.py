@@ -134,8 +134,10 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                     note(sentence)
             if start.text is not None:
                 folder.save_matrix(start.text)
-            folder.save(plan)  # before run.json, which makes the folder a run
-            folder.save(run)
+            if plan != its_plan:
+                folder.save(plan)  # before run.json, which makes the folder a run
+            if run != earlier:
+                folder.save(run)
             point_latest(folder)
         results, refused = folder.salvage(run, plan)
         for one in refused:
