@@ -114,7 +114,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
     """
     with contextlib.ExitStack() as at_the_end:
         with occupied(start.reports, wait=True):  # no other run begins meanwhile
-            earlier, its_plan = (None, None) if start.new else _same(run, start, note)
+            earlier = None if start.new else _same(run, start, note)
             asked = run.matrix
             if earlier is not None:
                 # A comparison that is named after the run has begun could be picked by its result.
@@ -128,13 +128,15 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                 )
             at_the_end.enter_context(alive.shown(registry.label_of(folder.path)))
             folder.sweep()
-            plan = planned(run, its_plan, start)
+            # Another process may have added blocks until we occupied the folder.
+            before = None if earlier is None else folder.plan()
+            plan = planned(run, before, start)
             if earlier is not None:
                 for sentence in _kept(asked, run.matrix, plan, start):
                     note(sentence)
             if start.text is not None:
                 folder.save_matrix(start.text)
-            if plan != its_plan:
+            if plan != before:
                 folder.save(plan)  # before run.json, which makes the folder a run
             if run != earlier:
                 folder.save(run)
@@ -160,8 +162,8 @@ def _kept(asked: Matrix, matrix: Matrix, plan: Plan, start: Start) -> Iterator[s
             yield f"`{key}` was changed, but this run keeps its own; use --new to apply the change."
 
 
-def _same(run: Run, start: Start, note: Note) -> tuple[Run, Plan] | tuple[None, None]:
-    """Return the newest run with the same key and its plan, and note what cannot be read.
+def _same(run: Run, start: Start, note: Note) -> Run | None:
+    """Return the newest run with the same key, and note the runs that cannot be read.
 
     A replay does not continue a run with another seed.
     """
@@ -176,11 +178,11 @@ def _same(run: Run, start: Start, note: Note) -> tuple[Run, Plan] | tuple[None, 
                 continue
             edited = edited_files(run_edited, plan_edited, folder.examined_images()[1])
             if not edited:
-                return earlier, plan
+                return earlier
             note(f"{folder.path} is not continued, because it was edited ({listed(edited)}).")
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")
-    return None, None
+    return None
 
 
 def planned(run: Run, earlier: Plan | None, start: Start) -> Plan:

@@ -66,6 +66,22 @@ def test_special_interpreters_are_found_only_by_name(tmp_path: Path, kind: str, 
     assert choose([("3.13", path)]) == ()
 
 
+def test_a_minor_version_starts_no_other_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start takes a while, and a machine may have many interpreters."""
+    started: list[Path] = []
+
+    def asked(path: Path) -> Interpreter | None:
+        started.append(path)
+        return examine(path)
+
+    monkeypatch.setattr(interpreters, "examine", asked)
+    minor = ".".join(map(str, sys.version_info[:2]))
+    interpreters.available.cache_clear()
+    (found,) = interpreters.available(minor)
+    assert found.minor == minor
+    assert {one.minor for one in map(examine, started) if one is not None} == {minor}
+
+
 def test_an_exact_version_is_found_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minor version has one interpreter; the name of a patch release finds any of them."""
     newest = interpreters.available()[0]
