@@ -1,38 +1,66 @@
 """Measure the CPU seconds of commands that run no trial, next to peers measured at the same time.
 
-Usage, on a machine with an engine, so that ``plan`` asks it::
+Usage, on a machine with an engine, so that ``plan`` and ``run`` ask it::
 
     python -m benchmarks.commands [ROUNDS]
 
-Every round runs each command once, so that a busy machine slows all of them equally. The exit code
-is 1 if a command costs more than its limit.
+Every round runs each command once, so that a busy machine slows all of them equally: compare the
+ratios if the load is high. nox is installed from the package index for the measurement, and left
+out if that fails. The second run repeats one that is complete. The exit code is 1 if a command
+costs more than its limit.
 """
 
-import importlib.util
 import os
 import resource
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import venv
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-from runner.lock.file import lock_path, write_lock
+from runner import engines
+from runner.lock.file import lock_path, read_lock, write_lock
+from runner.prepare import find_bases
 from runner.python.interpreters import machine_platform
 from runner.read import read
-from runner.records.environment import Environment, EnvironmentRequest, Lock, Package
+from runner.records.environment import (
+    Environment,
+    EnvironmentRequest,
+    Image,
+    Images,
+    Lock,
+    Package,
+)
+from runner.records.run import Start
+from runner.runs.enter import describe, entered
+from runner.runs.files import file_name
+from runner.system import stored
+from runner.system.host import this_host
+from tests.support.fakes import QUIET
+from tests.support.samples import ok_result
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 15
 PEER = "python -c pass"
 LIMITS = {
-    "runner --version": 0.10,
-    "runner plan, 1,000 cells": 0.50,
+    "runner --version": 0.04,
     "runner list, 1,000 cells": 0.25,
+    "runner plan, 1,000 cells": 0.25,
+    "runner plan, 10,000 cells": 1.5,
+    "completion, 1,000 cells": 0.3,
+    "second run, 1,000 cells": 0.6,
 }
 """The most CPU seconds that a command may cost."""
+
+VERSIONS, SIZES = 20, 50
+"""How many values the two axes of the studies with 1,000 cells have."""
 
 MATRIX = """\
 format: 1
@@ -45,29 +73,56 @@ parameters: {{epochs: 5}}
 metrics:
   seconds: {{unit: s, better: lower}}
 """
+NOXFILE = """\
+import nox
+
+@nox.session
+@nox.parametrize("size", range({sizes}))
+@nox.parametrize("lib", range({versions}))
+def bench(session, lib, size):
+    pass
+"""
+COMPLETE = """\
+matrix-runner() {{ {python} -m runner "$@"; }}
+source completion.bash
+COMP_LINE='matrix-runner logs lib=1.1' COMP_POINT=26
+_matrix_runner
+[[ ${{#COMPREPLY[@]}} -eq {expected} ]]
+"""
+"""Completes the beginning of an id, as bash does when somebody presses the key."""
 
 
 def main() -> int:
     """Measure, print, and return the exit code."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    with tempfile.TemporaryDirectory(prefix="matrix-runner-") as folder:
-        write_matrix(Path(folder) / "matrix.yaml")
-        costs = measure(commands(), Path(folder), rounds)
-    print(f"{'command':26} {'CPU s':>7} {'vs peer':>8} {'limit':>6}   (median of {rounds} rounds)")
+    with tempfile.TemporaryDirectory(prefix="matrix-runner-") as place:
+        folder = Path(place)
+        write_matrix(folder / "matrix.yaml")
+        write_matrix(folder / "large" / "matrix.yaml", versions=100, sizes=100)
+        write_matrix(folder / "done" / "matrix.yaml")
+        complete_run(folder / "done")
+        costs = measure({**peers(folder), **commands(folder)}, folder, rounds)
+    load = os.getloadavg()[0]
+    print(f"{'command':26} {'CPU s':>7} {'vs peer':>8} {'limit':>6}")
     for name, seconds in costs.items():
         limit = f"{LIMITS[name]:6.2f}" if name in LIMITS else ""
         print(f"{name:26} {seconds:7.3f} {seconds / costs[PEER]:7.1f}x {limit}".rstrip())
-    over = [name for name, limit in LIMITS.items() if costs[name] > limit]
-    print(f"over the limit: {', '.join(over) or 'none'}")
+    over = [name for name, limit in LIMITS.items() if costs.get(name, 0) > limit]
+    print(
+        f"median of {rounds} rounds, load {load:.1f}; over the limit: {', '.join(over) or 'none'}"
+    )
     return 1 if over else 0
 
 
-def write_matrix(path: Path) -> None:
-    """Write a study of 20 versions and 50 sizes, with its lock."""
-    versions = ", ".join(f'"1.{minor}.0"' for minor in range(20))
-    sizes = ", ".join(map(str, range(50)))
+def write_matrix(path: Path, versions: int = VERSIONS, sizes: int = SIZES) -> None:
+    """Write a study of so many versions and sizes, with its lock."""
+    path.parent.mkdir(exist_ok=True)
     path.with_name("run.py").write_text("")
-    path.write_text(MATRIX.format(versions=versions, sizes=sizes))
+    text = MATRIX.format(
+        versions=", ".join(f'"1.{minor}.0"' for minor in range(versions)),
+        sizes=", ".join(map(str, range(sizes))),
+    )
+    path.write_text(text)
     entries = tuple(environment(request) for request in read(path).requests)
     write_lock(lock_path(path), Lock(entries=entries))
 
@@ -76,7 +131,7 @@ def environment(request: EnvironmentRequest) -> Environment:
     """Return an environment of 30 packages, about as many as with TensorFlow."""
     return Environment(
         request=request,
-        python="3.11",
+        python=".".join(map(str, sys.version_info[:2])),
         platform=machine_platform(),
         as_of=datetime(2026, 1, 1, tzinfo=timezone.utc),
         packages=tuple(
@@ -86,15 +141,77 @@ def environment(request: EnvironmentRequest) -> Environment:
     )
 
 
-def commands() -> Mapping[str, Sequence[str]]:
-    """Return the commands by their printed names, the peers first."""
+def complete_run(folder: Path) -> None:
+    """Write a run of one block in which every trial of the study is done, with invented results."""
+    path, machine = folder / "matrix.yaml", this_host()
+    matrix, lock = read(path), read_lock(lock_path(path))
+    start = Start(root=folder, reports=folder / "reports", matrix=path, blocks=1)
+    with closing(engines.connect("auto", machine.id, print)) as engine:
+        bases = find_bases(matrix, lock, engine)
+        run = describe(matrix, lock, start, machine, engine.describe(), bases=bases)
+    image = Image(
+        environment="0" * 64,
+        label="benchmark",
+        id=f"sha256:{0:064}",
+        size_bytes=1,
+        base=next(iter(bases.values())),
+    )
+    with entered(run, start, print) as execution:
+        execution.folder.save(Images(images=(image,)))
+        trials = execution.folder.path / "trials"
+        trials.mkdir()
+        for number, trial in enumerate(execution.plan.trials):
+            result = ok_result(trial, {"seconds": 1 + number % 7 / 100}, {})
+            result = replace(result, reading=QUIET, image=image.id)
+            content = stored.sealed(stored.dump(result))  # without waiting for the disk
+            (trials / f"{file_name(trial.id)}.json").write_bytes(content)
+
+
+def peers(folder: Path) -> Mapping[str, Sequence[str]]:
+    """Return what the commands are compared with, by the printed names."""
     python = sys.executable
-    found = {PEER: [python, "-c", "pass"]}
-    if importlib.util.find_spec("pytest"):
-        found["pytest --version"] = [python, "-m", "pytest", "--version"]
-    found["runner --version"] = [python, "-m", "runner", "--version"]
-    found["runner plan, 1,000 cells"] = [python, "-m", "runner", "plan"]
-    found["runner list, 1,000 cells"] = [python, "-m", "runner", "list"]
+    found = {
+        PEER: [python, "-c", "pass"],
+        "import pydantic, yaml": [python, "-c", "import pydantic, yaml; pydantic.BaseModel"],
+    }
+    try:
+        venv.create(folder / "venv", with_pip=True)
+        nox = str(folder / "venv" / "bin" / "nox")
+        install = [str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "nox"]
+        subprocess.run(install, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"without nox: {error}")
+        return found
+    noxfile = folder / "noxfile.py"
+    noxfile.write_text(NOXFILE.format(versions=VERSIONS, sizes=SIZES))
+    found["nox --version"] = [nox, "--version"]
+    found["nox --list, 1,000 sessions"] = [nox, "--list", "--noxfile", str(noxfile)]
+    return found
+
+
+def commands(folder: Path) -> Mapping[str, Sequence[str]]:
+    """Return our commands by their printed names."""
+    runner = [sys.executable, "-m", "runner"]
+    large, done = folder / "large" / "matrix.yaml", folder / "done" / "matrix.yaml"
+    again = ["run", "--matrix", str(done), "--reports", str(done.with_name("reports"))]
+    found = {
+        "runner --version": [*runner, "--version"],
+        "runner help": [*runner, "help"],
+        "runner status": [*runner, "status", "--reports", str(done.with_name("reports"))],
+        "runner list, 1,000 cells": [*runner, "list"],
+        "runner plan, 1,000 cells": [*runner, "plan"],
+        "runner plan, 10,000 cells": [*runner, "plan", "--matrix", str(large)],
+        "second run, 1,000 cells": [*runner, *again, "--blocks", "1"],
+    }
+    if bash := shutil.which("bash"):
+        script = subprocess.run(
+            [*runner, "completion", "bash"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
+        (folder / "completion.bash").write_bytes(script.stdout)
+        expected = SIZES * sum(f"1.{minor}.0".startswith("1.1") for minor in range(VERSIONS))
+        asked = COMPLETE.format(python=shlex.quote(sys.executable), expected=expected)
+        (folder / "complete.bash").write_text(asked)
+        found["completion, 1,000 cells"] = [bash, "complete.bash"]
     return found
 
 
@@ -109,12 +226,15 @@ def measure(named: Mapping[str, Sequence[str]], folder: Path, rounds: int) -> Ma
 
 def cpu_seconds(command: Sequence[str], folder: Path) -> float:
     """Run a command in a folder; return the CPU seconds of it and its child processes."""
+    ours = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ours.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ours,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         check=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

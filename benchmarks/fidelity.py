@@ -28,11 +28,11 @@ from runner.engines.protocol import Engine
 from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
 from runner.execute import Study, clear, execute, staged
 from runner.judge.compare import Asked, measure
-from runner.judge.records import FEWEST_BLOCKS, Comparison, Verdict
+from runner.judge.records import Comparison, Verdict
 from runner.judge.samples import Samples, gather
 from runner.lock.file import lock_path, read_lock
 from runner.observer import Observer
-from runner.plan import estimate, make_plan, quick, select, to_repeat
+from runner.plan import FEWEST_BLOCKS, estimate, make_plan, quick, select, to_repeat
 from runner.prepare import find_bases, prepare
 from runner.read import read
 from runner.records.run import EngineFacts, Plan, Trial, TrialResult

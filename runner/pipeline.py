@@ -1,6 +1,7 @@
 """The pipeline: runs the verbs in order, block by block, until the run is complete."""
 
 import contextlib
+import gc
 import math
 import os
 import shlex
@@ -20,9 +21,18 @@ from runner.errors import (
 )
 from runner.execute import Study, clear, execute, staged
 from runner.judge import intervals, judge, may_change, next_plan
-from runner.judge.records import FEWEST_BLOCKS, Goal
+from runner.judge.records import Goal
 from runner.observer import Observer
-from runner.plan import Stop, StopRule, complete_blocks, estimate, pending, to_repeat, why_stop
+from runner.plan import (
+    FEWEST_BLOCKS,
+    Stop,
+    StopRule,
+    complete_blocks,
+    estimate,
+    pending,
+    to_repeat,
+    why_stop,
+)
 from runner.prepare import Prepared, prepare
 from runner.prepare.recipe import ready, to_build, to_provide
 from runner.records.attempts import Attempts
@@ -42,6 +52,8 @@ from runner.text import counted
 NEVER = StopRule(keep_going=True)
 FEWEST_LOST = 4
 MOST_LOST = 1 / 3
+MOST_YOUNG = 10_000
+"""How many new objects there may be until Python looks for garbage among them."""
 
 
 class Pipeline:
@@ -126,6 +138,7 @@ class Pipeline:
 
     def _execute_all(self, cores: tuple[int, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
+        gc.set_threshold(MOST_YOUNG)
         turns = Turns(cores, self._name, self._observer.note, self._machine)
         while True:
             try:

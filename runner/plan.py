@@ -26,6 +26,9 @@ EPOCH_S = 1.1
 MOST_LOST = 3
 """How often one command tries a trial whose engine is lost, before it leaves it to the next."""
 
+FEWEST_BLOCKS = 5
+"""With fewer common blocks, or fewer trials on a side, nothing is compared."""
+
 GUARDS = Guards()
 """The guards of new runs."""
 
@@ -127,11 +130,12 @@ def make_plan(
     control = matrix.baseline_cell() if matrix.compare and looks[0] > 1 else None
     trials: list[Trial] = []
     for block in range(1, count + 1):
-        block_seed = int.from_bytes(_hash("seed", seed, block)[:4], "big") >> 1  # 31 bits
+        block_seed = int.from_bytes(_hash(f"seed\0{seed}\0{block}")[:4], "big") >> 1  # 31 bits
         held = [(cell, False) for cell, last in lasts.items() if block <= last]
         held += [(control.id, True)] if control and held else []
+        order = f"order\0{seed}\0{block}\0"
         # Stored plans were ordered with "twin", the former word for the control.
-        held.sort(key=lambda one: _hash("order", seed, block, one[0], *(["twin"] * one[1])))
+        held.sort(key=lambda one: _hash(order + one[0] + "\0twin" * one[1]))
         trials += (
             Trial(cell=cell, block=block, position=position, seed=block_seed, control=is_control)
             for position, (cell, is_control) in enumerate(held, start=1)
@@ -313,6 +317,6 @@ def _rough(cell: Cell) -> float:
     return min(seconds, cell.timeout_s)
 
 
-def _hash(*parts: object) -> bytes:
-    """Return the SHA-256 of the parts; the same on every machine and Python."""
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+def _hash(text: str) -> bytes:
+    """Return the SHA-256 of a text; the same on every machine and Python."""
+    return hashlib.sha256(text.encode()).digest()

@@ -14,11 +14,11 @@ from functools import partial
 from runner.judge.estimate import paired, unpaired
 from runner.judge.records import (
     DECIDED,
-    FEWEST_BLOCKS,
     Comparison,
     Estimate,
     Verdict,
 )
+from runner.plan import FEWEST_BLOCKS
 from runner.records.run import TrialResult
 from runner.records.study import Metric, Scale, Status
 from runner.report.evidence import Evidence, gather

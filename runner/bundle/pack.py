@@ -12,7 +12,7 @@ from runner.engines.protocol import Engine
 from runner.errors import BundleError, ConfigError, RunFolderError
 from runner.lock.file import lock_path, read_lock
 from runner.plan import quick
-from runner.prepare import write_context
+from runner.prepare.context import write_context
 from runner.prepare.recipe import distinct, image_key, ready
 from runner.python import interpreters
 from runner.records.environment import Base, BaseKind, Lock

@@ -4,7 +4,6 @@ import gc
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 
 from runner import __version__
@@ -23,10 +22,18 @@ LIGHT = {
     "list": "runner.cli.cells",
     "logs": "runner.cli.logs",
     "merge": "runner.cli.merge",
+    "plan": "runner.cli.preview",
     "report": "runner.cli.report",
     "status": "runner.cli.status",
 }
 """The verbs that need no engine, whose modules load slowly: each is a function of its module."""
+
+MOST_YOUNG = 500_000
+"""How many new objects there may be until Python looks for garbage among them.
+
+Imports and records are no garbage, so looking earlier costs a tenth of a short command. The
+pipeline lowers the number, because a run lasts long.
+"""
 
 NO_HOME = "/nonexistent"
 """The home of a user who has none, or whose home would be in the working folder."""
@@ -54,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{what}: {error.strerror or error}; fix this and run the command again.")
         return Exit.RUN_FOLDER
     except Exception:  # noqa: BLE001 (whatever it is, it must not look like a failed cell)
+        import traceback  # noqa: PLC0415  only a mistake of ours needs it
+
         _complain(f"{traceback.format_exc()}\n{BUG}")
         return Exit.BUG
     else:
@@ -66,6 +75,7 @@ def _execute(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--version"]:
         print(f"matrix-runner {__version__}")
         return Exit.OK
+    gc.set_threshold(MOST_YOUNG)
     signals.listen()
     # Imported here to keep --version instant and --help fast.
     from runner.cli.arguments import parse  # noqa: PLC0415

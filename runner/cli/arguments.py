@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,13 +146,13 @@ class Options(NamedTuple):
 def parse(arguments: Sequence[str]) -> Options:
     """Parse the command line. argparse exits with 2 if it is wrong."""
     words, command = _split(_completed(arguments))
-    top, parsers = _parsers()
+    top, parsers = _parsers([words[0]] if words[0] in VERBS else VERBS)
     if words[0] not in {*VERBS, "-h", "--help", "--version"}:
         top.error(unknown_verb(words[0], VERBS))
     found, unknown = top.parse_known_args(words)
     given = vars(found)
     if unknown:
-        options = {verb: _options(one) for verb, one in parsers.items()}
+        options = {verb: _options(one) for verb, one in _parsers(VERBS)[1].items()}
         parsers[words[0]].error(unknown_words(unknown, words[0], options))
     if given.get("quiet") and given.get("verbose"):
         parsers[words[0]].error("give --quiet or --verbose, not both")
@@ -194,11 +194,11 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 
 def parsers() -> Mapping[str, Parser]:
     """Return the parser of each verb."""
-    return _parsers()[1]
+    return _parsers(VERBS)[1]
 
 
-def _parsers() -> tuple[Parser, dict[str, Parser]]:
-    """Return the parser of the program, and that of each verb."""
+def _parsers(wanted: Collection[str]) -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the program, and those of some verbs: all of them take a while."""
     top = Parser(
         prog=program.name(),
         description=DESCRIPTION,
@@ -219,6 +219,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             argument_default=argparse.SUPPRESS,  # an option that was not given keeps our default
         )
         for verb, text in VERBS.items()
+        if verb in wanted
     }
 
     _add_options(parsers)
@@ -229,7 +230,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     """Add the options of all verbs."""
 
     def add(of: str, names: str, text: str, **settings: Any) -> None:
-        for verb in of.split():
+        for verb in parsers.keys() & of.split():
             parsers[verb].add_argument(*names.split(), help=text, **settings)
 
     def add_flag(of: str, name: str, text: str) -> None:
@@ -334,13 +335,18 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
         "print only warnings, errors and the answer",
     )
     add_flag("run compare", "-v --verbose", "print every metric of each trial as it ends")
-    ends = (
-        f"The exit code is that of the shell, or one of `{program.name()} help` before it begins."
-    )
-    parsers["shell"].epilog = f"{ends}\n\n{parsers['shell'].epilog}"
-    _add_init(parsers["init"])
-    _add_ci(parsers["ci"])
-    _add_compare(parsers["compare"])
+    if "shell" in parsers:
+        ends = (
+            f"The exit code is that of the shell, or one of `{program.name()} help` before it "
+            "begins."
+        )
+        parsers["shell"].epilog = f"{ends}\n\n{parsers['shell'].epilog}"
+    if "init" in parsers:
+        _add_init(parsers["init"])
+    if "ci" in parsers:
+        _add_ci(parsers["ci"])
+    if "compare" in parsers:
+        _add_compare(parsers["compare"])
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner import engines
-from runner.cli import preview
 from runner.cli.arguments import Options
 from runner.cli.explain import explain as explained
 from runner.cli.explain import find_cell
@@ -23,9 +22,6 @@ from runner.cli.report import gated, report
 from runner.cli.shard import chosen
 from runner.cli.study import known_lock, outside_of, the_matrix
 from runner.cli.warnings import warnings
-from runner.engines.caches import KIND as CACHE
-from runner.engines.caches import caches
-from runner.engines.caches import remove as remove_cache
 from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit
 from runner.execute import check_limits
@@ -37,7 +33,7 @@ from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
-from runner.plan import StopRule, make_plan
+from runner.plan import StopRule
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
@@ -147,24 +143,6 @@ def lock(options: Options) -> Exit:
     return Exit.CELL_FAILED if impossible else Exit.OK
 
 
-def plan(options: Options) -> Exit:
-    """Show what would run, what must be built, and how long it takes."""
-    shard = chosen(options, os.environ)
-    matrix, locked = the_matrix(options), known_lock(options)
-    planned = make_plan(matrix, options.seed or 0, options.blocks)
-    if shard is not None:
-        planned = replace(planned, shard=shard.held_by(planned.blocks))
-    images = engines.images(options.engine, this_host().id)
-    found = preview.preview(matrix, planned, locked, images)
-    if options.json:
-        print(preview.as_json(found))
-    else:
-        print(fitted(preview.as_text(found), sys.stdout, len("measures: ")))
-        for warning in warnings(matrix, planned, this_host().cores, options.folder):
-            print(fitted(f"warning:  {warning}", sys.stdout, len("warning:  ")))
-    return Exit.OK
-
-
 def prepare(options: Options) -> Exit:
     """Build the missing images, or write their build contexts."""
     matrix = the_matrix(options, asks=True)
@@ -250,8 +228,9 @@ def explain(options: Options) -> Exit:
         matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
     )
     is_same = then.key == now.key
-    shard = folder.plan().shard if is_same else None
-    plan = runs.planned(now, folder if is_same and shard is None else None, start)
+    stored = folder.plan() if is_same else None
+    shard = stored.shard if stored else None
+    plan = runs.planned(now, stored if shard is None else None, start)
     for line in explained(cell, then, now, folder, plan, shard=shard):
         print(one_line(line))
     return Exit.OK
@@ -388,6 +367,8 @@ def clean(options: Options) -> Exit:
 
 def _review(engine: Engine | EngineError, options: Options) -> Review:
     """Decide what ``clean`` may remove now."""
+    from runner.engines.caches import caches
+
     ours = caches(this_host().id)
     of_others: tuple[Owned, ...] = ()
     if not isinstance(engine, EngineError):
@@ -402,11 +383,13 @@ def _remove(engine: Engine | EngineError, options: Options, found: Review) -> No
 
     An engine keeps an image that somebody else's container or image uses.
     """
+    from runner.engines import caches
+
     allowed = _review(engine, options).removable
     chosen = [thing for thing in found.removable if thing in allowed]
     for thing in chosen:
-        if thing.kind == CACHE or isinstance(engine, EngineError):
-            remove_cache(thing)
+        if thing.kind == caches.KIND or isinstance(engine, EngineError):
+            caches.remove(thing)
         else:
             engine.discard(thing)
     left = () if isinstance(engine, EngineError) else engine.owned()
@@ -424,7 +407,7 @@ COMMANDS: Mapping[str, Callable[[Options], int]] = {
     **{
         one.__name__: one
         for one in (
-            *(init, run, compare, lock, plan, prepare, shell, explain, export, doctor),
+            *(init, run, compare, lock, prepare, shell, explain, export, doctor),
             *(bundle, replay, report, schema, module, clean, worker),
         )
     },

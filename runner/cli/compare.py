@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from runner.cli import written
 from runner.cli.arguments import Options
 from runner.errors import ConfigError
-from runner.judge.records import FEWEST_BLOCKS
 from runner.lock.file import lock_path
+from runner.plan import FEWEST_BLOCKS
 from runner.records import patterns
 from runner.runs.files import disk
 from runner.system import atomic, digest, safe

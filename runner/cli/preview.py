@@ -1,15 +1,28 @@
-"""The preview that ``plan`` prints: trials, images to build, and how long the run takes."""
+"""The command ``plan``: it prints the trials, the images to build, and how long the run takes.
+
+It loads only what it needs, because people wait for it.
+"""
 
 import json
+import os
 import shlex
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from runner.plan import estimate
+from runner import engines
+from runner.cli.arguments import Options
+from runner.cli.fitted import fitted
+from runner.cli.shard import chosen
+from runner.cli.study import known_lock, the_matrix
+from runner.cli.warnings import warnings
+from runner.errors import Exit
+from runner.plan import estimate, make_plan
 from runner.prepare.recipe import to_build, to_provide
 from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Plan
 from runner.records.study import Matrix, Status
+from runner.system.host import this_host
 from runner.text import counted, duration, listed, one_line
 
 MOST_FILES = 20
@@ -26,6 +39,25 @@ class Preview:
     unsupported: Mapping[str, str]
     to_build: tuple[str, ...] | None
     seconds: float
+
+
+def plan(options: Options) -> Exit:
+    """Show what would run, what must be built, and how long it takes."""
+    shard = chosen(options, os.environ)
+    locked = known_lock(options)
+    matrix = the_matrix(options, known=locked)
+    planned = make_plan(matrix, options.seed or 0, options.blocks)
+    if shard is not None:
+        planned = replace(planned, shard=shard.held_by(planned.blocks))
+    images = engines.images(options.engine, this_host().id)
+    found = preview(matrix, planned, locked, images)
+    if options.json:
+        print(as_json(found))
+    else:
+        print(fitted(as_text(found), sys.stdout, len("measures: ")))
+        for warning in warnings(matrix, planned, this_host().cores, options.folder):
+            print(fitted(f"warning:  {warning}", sys.stdout, len("warning:  ")))
+    return Exit.OK
 
 
 def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | None) -> Preview:

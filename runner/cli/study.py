@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 (what locks and selects loads slowly, and `list` rarely needs it)
 
 
-def the_matrix(options: Options, *, asks: bool = False) -> Matrix:
+def the_matrix(options: Options, *, asks: bool = False, known: Lock | None = None) -> Matrix:
     """Read the matrix, with the selection, ``--quick`` and ``--blocks`` applied.
 
-    With ``asks``, the package index may be asked for the versions of a range.
+    With ``asks``, the package index may be asked for the versions of a range. ``known`` is the
+    lock, if it was read before.
     """
     from runner.plan import quick
 
-    whole = read(options.matrix, outside_of(options, asks=asks), options.changes, options.root)
+    outside = outside_of(options, asks=asks, known=known)
+    whole = read(options.matrix, outside, options.changes, options.root)
     matrix = selected(whole, options)
     return quick(matrix, options.blocks or 1) if options.quick else matrix
 
@@ -52,14 +54,14 @@ def selected(matrix: Matrix, options: Options) -> Matrix:
     return matrix
 
 
-def outside_of(options: Options, *, asks: bool) -> "Outside":
-    """Return what the matrix mentions without containing it."""
+def outside_of(options: Options, *, asks: bool, known: Lock | None = None) -> "Outside":
+    """Return what the matrix mentions without containing it. ``known`` is the lock, if read."""
     from runner.lock import Outside
 
     asks = asks and not options.locked
     return Outside(
         options.matrix,
-        known_lock(options),
+        known_lock(options) if known is None else known,
         asks=asks,
         reports=options.reports,
         root=options.root,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from runner.inside import MODULES
-from runner.judge.records import FEWEST_BLOCKS
+from runner.plan import FEWEST_BLOCKS
 from runner.records.run import Plan
 from runner.records.study import Better, Experiment, Matrix, PolicyLimit
 from runner.system import safe

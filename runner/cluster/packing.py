@@ -7,7 +7,7 @@ from runner.cluster.orders import SavedBase
 from runner.engines.protocol import PACKED, Engine
 from runner.errors import ConfigError, EngineError
 from runner.observer import Observer
-from runner.prepare import write_context
+from runner.prepare.context import write_context
 from runner.prepare.recipe import distinct, environment_digest, ready, used
 from runner.python import interpreters
 from runner.records.environment import Base

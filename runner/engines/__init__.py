@@ -4,20 +4,22 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runner.engines import docker
-from runner.engines.docker.address import Address, Pointer, podman_address, pointers
-from runner.engines.protocol import ANSWER_S, Engine
+from runner.engines.docker.address import ANSWER_S, Address, Pointer, podman_address, pointers
 from runner.errors import EngineError
 from runner.records.environment import Image
 from runner.system.retry import Note
+
+if TYPE_CHECKING:
+    from runner.engines.protocol import Engine
 
 T = TypeVar("T")
 NOTHING = "Nothing here points to Docker or podman. "
 
 
-def connect(choice: str, machine: str, note: Note) -> Engine:
+def connect(choice: str, machine: str, note: Note) -> "Engine":
     """Return the chosen engine; for ``auto`` Docker or podman if anything here points to one.
 
     ``machine`` labels everything that this machine's runs leave on the engine. EngineError if the
@@ -67,7 +69,7 @@ def _first(found: Sequence[Pointer], ask: Callable[[Address | None], T], note: N
     raise EngineError(" ".join((*errors, "To run trials as processes, use --engine venv.")))
 
 
-def _venv(machine: str, note: Note, why: str) -> Engine:
+def _venv(machine: str, note: Note, why: str) -> "Engine":
     """Return the venv engine; say why it is used, and how it isolates trials."""
     from runner.engines.venv import connect as connect_venv  # noqa: PLC0415  seldom needed
 

@@ -168,7 +168,7 @@ def _parts(interpreter: Interpreter) -> tuple[list[tuple[Path, str]], Path | Non
 
 def _locations(interpreter: Interpreter) -> tuple[Path, Path | None]:
     """Return where an interpreter's standard library and its shared library are."""
-    stdlib, libdir, soname = json.loads(_ran([str(interpreter.path), "-I", "-c", _ASK]))
+    stdlib, libdir, soname = json.loads(_ran([str(interpreter.path), "-I", "-S", "-c", _ASK]))
     shared = Path(libdir) / soname
     # An unreadable folder is no reason to give up: the interpreter works without it.
     readable = shared.suffix and os.access(shared, os.R_OK)

@@ -10,14 +10,15 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, Image
 from runner.records.run import EngineFacts, Guards
 from runner.records.study import Limits, Metric, Origin
 
-ANSWER_S = 20.0  # an engine that has not answered a question completely by then does not answer
+if TYPE_CHECKING:
+    from runner.python.interpreters import Interpreter
+
 ENVELOPE_BYTES = 64 * 1024
 LONGEST_ESCAPE = 6  # JSON may write one byte of a text as six
 GRACE_S = 30.0  # extra time for a launcher, beyond everything that it may wait for
@@ -207,13 +208,13 @@ class Engine(Protocol):
         An environment has several if it was built on several bases, or from bundles.
         """
 
-    def base(self, wanted: str, interpreter: Interpreter) -> Base:
+    def base(self, wanted: str, interpreter: "Interpreter") -> Base:
         """Provide the base for an interpreter's minor version; ``wanted`` is ``Matrix.base``.
 
         A base that exists is found again without assembling it or asking a registry.
         """
 
-    def save_base(self, base: Base, interpreter: Interpreter, file: Path) -> Base:
+    def save_base(self, base: Base, interpreter: "Interpreter", file: Path) -> Base:
         """Write a base to a file, and return the base that ``load_base`` will provide from it.
 
         A base made from the interpreter becomes a tar that every engine can load. Any other base

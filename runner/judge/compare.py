@@ -12,7 +12,6 @@ from statistics import median
 from runner.judge import estimate as statistics
 from runner.judge.quantity import quantity
 from runner.judge.records import (
-    FEWEST_BLOCKS,
     Check,
     Comparison,
     Forecast,
@@ -21,6 +20,7 @@ from runner.judge.records import (
     Verdict,
 )
 from runner.judge.samples import Numbers, Samples, changes
+from runner.plan import FEWEST_BLOCKS
 from runner.records import units
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status

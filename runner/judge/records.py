@@ -41,9 +41,6 @@ class Advice(Enum):
 
 DECIDED = frozenset({Verdict.LOWER, Verdict.HIGHER, Verdict.EQUIVALENT})
 
-FEWEST_BLOCKS = 5
-"""With fewer common blocks, or fewer trials on a side, nothing is compared."""
-
 FEWEST_HOSTS = 3
 """With fewer hosts, nothing is said across hosts."""
 

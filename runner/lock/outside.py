@@ -1,21 +1,16 @@
-"""What a matrix mentions without containing it: lock files, projects, versions."""
+"""What a matrix mentions without containing it: lock files, projects, versions.
+
+Most matrices mention little of it, so what reads it is imported where it is used.
+"""
 
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from typing import TYPE_CHECKING
 
 from runner.errors import ConfigError, EngineError, ImageBuildError
-from runner.lock import pins, projects
 from runner.lock.file import lock_path
-from runner.lock.pins import PROJECT, UV_LOCK, Content, Pins
-from runner.lock.projects import Wheel
-from runner.lock.ranges import versions_of
-from runner.python.addresses import configured
-from runner.python.index import Index, with_local
-from runner.python.interpreters import Interpreter
 from runner.read import Locked
 from runner.records.environment import (
     EnvironmentRequest,
@@ -25,9 +20,16 @@ from runner.records.environment import (
     SourceKind,
     VersionRange,
 )
-from runner.system import digest, git, safe
-from runner.system.context import context_digest
+from runner.system import digest, safe
 from runner.text import listed, quoted
+
+if TYPE_CHECKING:
+    from runner.lock import projects
+    from runner.lock.pins import Content, Pins
+    from runner.lock.projects import Wheel
+    from runner.python.interpreters import Interpreter
+
+# ruff: noqa: PLC0415 (see above)
 
 _IN_GIT = re.compile(r"git:([^:]+):([^:]+)")
 
@@ -68,6 +70,10 @@ class Outside:
     def versions(self, wanted: VersionRange) -> tuple[str, ...]:
         """Return the versions of a range; ConfigError if it has none or is not locked."""
         if self._asks and self._known.versions(wanted) is None:
+            from runner.lock.ranges import versions_of
+            from runner.python.addresses import configured
+            from runner.python.index import Index, with_local
+
             files = Index(configured(wanted.index)).files
             return versions_of(wanted, with_local(files, self.local_wheels(wanted.index)))
         return Locked(self._known).versions(wanted)
@@ -87,8 +93,10 @@ class Outside:
         found = digest.of_content({name: one.hex() for name, one in content.items()})
         return f"sha256:{found}"
 
-    def pins(self, source: Source) -> Pins:
+    def pins(self, source: Source) -> "Pins":
         """Return the packages of a lock file; ConfigError if it cannot be read."""
+        from runner.lock import pins
+
         written = source.written
         if written not in self._pins:
             self._pins[written] = pins.read_pins(written, self._content(written))
@@ -102,6 +110,8 @@ class Outside:
         """Return the wheels in the folder that the matrix names, but no links."""
         if index is None or index.wheels is None:
             return ()
+        from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
         found = []
         for path in sorted((self._folder / index.wheels).glob("*.whl")):
             if path.is_symlink():
@@ -111,8 +121,12 @@ class Outside:
                 found.append(safe.inside(self._folder, f"{index.wheels}/{path.name}"))
         return tuple(found)
 
-    def wheel(self, source: Source, interpreter: Interpreter, request: EnvironmentRequest) -> Wheel:
+    def wheel(
+        self, source: Source, interpreter: "Interpreter", request: EnvironmentRequest
+    ) -> "Wheel":
         """Return the wheel of a project, which is built unless it is known; PackagesError."""
+        from runner.lock import projects
+
         found, compiler = self._project(source.written), request.compile
         return projects.wheel(
             self._folder, found, interpreter, compiler=compiler, index=request.index
@@ -120,6 +134,8 @@ class Outside:
 
     def _context(self, written: str) -> str:
         """Return the digest of the context of a Dockerfile."""
+        from runner.system.context import context_digest
+
         folder = safe.resolved(self._folder / written)
         if not folder.is_relative_to(safe.resolved(self._folder)):
             raise ConfigError(f"{written} leads out of the folder of the matrix; copy it there.")
@@ -128,20 +144,25 @@ class Outside:
         except ImageBuildError as error:
             raise ConfigError(str(error)) from error
 
-    def _project(self, written: str) -> projects.Source:
+    def _project(self, written: str) -> "projects.Source":
+        from runner.lock import projects
+
         if written not in self._projects:
             at, _, project = written.partition(":")
             self._projects[written] = projects.source(self._folder, project, at, self.ours)
         return self._projects[written]
 
-    def _content(self, written: str) -> Content:
+    def _content(self, written: str) -> "Content":
         if written not in self._contents:
             self._contents[written] = _read(self._folder, written)
         return self._contents[written]
 
 
-def _read(folder: Path, written: str) -> Content:
+def _read(folder: Path, written: str) -> "Content":
     """Return the content of a lock file, and for uv.lock of the project beside it."""
+    from runner.lock import pins
+    from runner.system import git
+
     in_git = _IN_GIT.fullmatch(written)
     path = in_git[2] if in_git else written
     if not pins.is_lock_file(path):
@@ -150,7 +171,7 @@ def _read(folder: Path, written: str) -> Content:
             "can export one of them)."
         )
     place, _, name = path.rpartition("/")
-    names = (name, PROJECT) if name == UV_LOCK else (name,)
+    names = (name, pins.PROJECT) if name == pins.UV_LOCK else (name,)
     paths = {one: f"{place}/{one}" if place else one for one in names}
     try:
         if in_git:

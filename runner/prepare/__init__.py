@@ -2,25 +2,22 @@
 
 An image is found by the digests of its environment, of its base, and of the bundle that it came
 from. The environment's digest covers the lock entry and the build recipe. Editing the experiment
-changes none of them, so it builds nothing.
+changes none of them, so it builds nothing. Commands that never build load this, too, so the parts
+that only a build needs are imported where they are used.
 """
 
 import re
-import shutil
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine, ImageRequest
 from runner.errors import EngineError, ImageBuildError, PackagesError
-from runner.observer import Observer
 from runner.prepare.recipe import (
     distinct,
-    dockerfile,
     environment_digest,
     find_image,
     image_key,
@@ -28,7 +25,6 @@ from runner.prepare.recipe import (
     to_build,
     used,
 )
-from runner.python import interpreters, packages
 from runner.records.environment import (
     Base,
     Environment,
@@ -40,9 +36,13 @@ from runner.records.environment import (
 )
 from runner.records.study import Matrix
 from runner.system import tempdir
-from runner.system.parallel import in_parallel
 from runner.system.retry import retry
-from runner.text import why
+
+if TYPE_CHECKING:
+    from runner.engines.protocol import Engine
+    from runner.observer import Observer
+
+# ruff: noqa: PLC0415 (see above)
 
 SaveLog = Callable[[str, str], Path]
 """Saves the log of a failed build under the environment's label and returns its path."""
@@ -56,11 +56,13 @@ class Prepared:
     missing: Mapping[EnvironmentRequest, str]
 
 
-def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]:
+def find_bases(matrix: Matrix, lock: Lock, engine: "Engine") -> Mapping[str, Base]:
     """Return the base of each environment of the matrix's cells, by ``Environment.base_key``.
 
     A base is left out if its interpreter is not available; no image can be built for it then.
     """
+    from runner.python import interpreters
+
     bases: dict[str, Base] = {}
     for environment in used(matrix, lock):
         if environment.base_key not in bases:
@@ -74,8 +76,8 @@ def find_bases(matrix: Matrix, lock: Lock, engine: Engine) -> Mapping[str, Base]
 def prepare(
     matrix: Matrix,
     lock: Lock,
-    engine: Engine,
-    observer: Observer,
+    engine: "Engine",
+    observer: "Observer",
     save_log: SaveLog,
     *,
     bases: Mapping[str, Base],
@@ -88,6 +90,8 @@ def prepare(
     EngineError if one of the ``bases`` changed since ``find_bases`` returned it, or if an image
     from a bundle is missing.
     """
+    from runner.system.parallel import in_parallel
+
     images = engine.images()
     waiting = to_build(matrix, lock, images, bases, bundle)
     if waiting and bundle is not None:
@@ -126,9 +130,11 @@ def prepare(
 
 
 def _provided(
-    entry: ReadyImage, *, engine: Engine, observer: Observer, save_log: SaveLog, root: Path
+    entry: ReadyImage, *, engine: "Engine", observer: "Observer", save_log: SaveLog, root: Path
 ) -> Image | str:
     """Pull an image, or build the user's Dockerfile, or return why that is not possible."""
+    from runner.engines.protocol import ImageRequest
+
     label, source = entry.request.label, entry.source
     request = ImageRequest(
         environment=environment_digest(entry), label=label, name=source.written, digest=entry.digest
@@ -150,10 +156,12 @@ def _image_or_reason(
     *,
     matrix: Matrix,
     bases: Mapping[str, Base],
-    engine: Engine,
-    observer: Observer,
+    engine: "Engine",
+    observer: "Observer",
     save_log: SaveLog,
 ) -> Image | str:
+    from runner.prepare.context import write_context
+
     label = environment.request.label
 
     def build() -> Image:
@@ -181,7 +189,7 @@ def _image_or_reason(
         return str(error)
 
 
-def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Image:
+def observed(label: str, observer: "Observer", build: Callable[[], Image]) -> Image:
     """Build an image and report its start and end to the observer."""
     began = time.monotonic()
     observer.image_started(label)
@@ -190,8 +198,10 @@ def observed(label: str, observer: Observer, build: Callable[[], Image]) -> Imag
     return image
 
 
-def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> tuple[str, ...]:
+def write_contexts(matrix: Matrix, lock: Lock, engine: "Engine", folder: Path) -> tuple[str, ...]:
     """Write the build context of every environment; return the commands that build them."""
+    from runner.prepare.context import write_context
+
     commands = []
     for environment in distinct(matrix, lock):
         label = re.sub(r"[^\w.=,@+-]", "_", environment.request.label, flags=re.ASCII)
@@ -199,50 +209,3 @@ def write_contexts(matrix: Matrix, lock: Lock, engine: Engine, folder: Path) -> 
         context = write_context(environment, matrix.base, engine, folder / name)
         commands.append(engine.command(context))
     return tuple(commands)
-
-
-def write_context(
-    environment: Environment, wanted: str, engine: Engine, folder: Path
-) -> BuildContext:
-    """Write the build context of an image into ``folder``; PackagesError if that fails."""
-    interpreter = interpreters.find(environment.python)
-    base = engine.base(environment.request.base or wanted, interpreter)
-    tree = folder / "tree"
-    try:
-        packages.install(environment, interpreter, tree)
-        _pack(tree, interpreters.executable(environment.python), folder / PACKED)
-        shutil.rmtree(tree)
-        shutil.copyfile(dockerfile(), folder / DOCKERFILE)
-    except OSError as error:
-        raise PackagesError(
-            f"the build context of {environment.request.label} cannot be written ({why(error)}); "
-            "free disk space, or name another folder with TMPDIR or --context."
-        ) from error
-    return BuildContext(
-        folder=folder,
-        environment=environment_digest(environment),
-        label=environment.request.label,
-        base=base,
-    )
-
-
-def _pack(tree: Path, python: str, target: Path) -> None:
-    """Pack installed packages as a virtual environment for the base's interpreter.
-
-    Order, owner and date of the entries are fixed, so equal packages give equal bytes.
-    """
-    settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
-    (tree / "pyvenv.cfg").write_bytes(settings)
-    (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
-    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
-        for path in sorted(tree.rglob("*")):
-            tar.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_neutral)
-
-
-def _neutral(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mtime = 0
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-    return entry

@@ -20,11 +20,13 @@ def to_build(
     bundle: str | None = None,
 ) -> tuple[Environment, ...]:
     """Return the environments that have no image (see ``find_image``), identical ones once."""
-    known = tuple(images)
+    known: dict[str, list[Image]] = {}
+    for image in images:
+        known.setdefault(image.environment, []).append(image)
     return tuple(
         one
-        for one in distinct(matrix, lock)
-        if find_image(one, known, matrix.base, bases, bundle) is None
+        for (content, _), one in _distinct(matrix, lock).items()
+        if _fitting(one, known.get(content, ()), matrix.base, bases, bundle) is None
     )
 
 
@@ -40,10 +42,22 @@ def find_image(
     Without ``bases`` any base will do that ``wanted``, the matrix's ``base``, allows. An image from
     a bundle is only found with the digest of that bundle.
     """
-    digest_, key = environment_digest(environment), environment.base_key
-    wanted = environment.request.base or wanted
+    content = environment_digest(environment)
+    same = [image for image in images if image.environment == content]
+    return _fitting(environment, same, wanted, bases, bundle)
+
+
+def _fitting(
+    environment: Environment,
+    images: Iterable[Image],
+    wanted: str,
+    bases: Mapping[str, Base] | None,
+    bundle: str | None,
+) -> Image | None:
+    """Return the one of an environment's images that has the right base and bundle."""
+    key, wanted = environment.base_key, environment.request.base or wanted
     for image in images:
-        if image.environment == digest_ and image.bundle == bundle:
+        if image.bundle == bundle:
             if bases is None and _accepts(wanted, image.base, environment.python):
                 return image
             if bases is not None and key in bases and bases[key].digest == image.base.digest:
@@ -74,10 +88,14 @@ def used(matrix: Matrix, lock: Lock) -> Iterator[Environment]:
 
 def distinct(matrix: Matrix, lock: Lock) -> tuple[Environment, ...]:
     """Return the environments that the matrix's cells need, identical ones once."""
+    return tuple(_distinct(matrix, lock).values())
+
+
+def _distinct(matrix: Matrix, lock: Lock) -> Mapping[tuple[str, str], Environment]:
     found: dict[tuple[str, str], Environment] = {}
     for environment in used(matrix, lock):
         found.setdefault(image_key(environment), environment)
-    return tuple(found.values())
+    return found
 
 
 def image_key(environment: Environment) -> tuple[str, str]:

@@ -104,13 +104,15 @@ def machine_platform() -> str:
 
 
 @cache
-def available() -> tuple[Interpreter, ...]:
+def available(minor: str | None = None) -> tuple[Interpreter, ...]:
     """Return the interpreters of this machine, one for each minor version, newest first.
+
+    With ``minor`` only that version is looked for, because each candidate must be started.
 
     Those from pyenv and uv come before those on PATH: each has its own folder, from which a base
     can be assembled. Executables that do not report a version are left out.
     """
-    return choose(_candidates())
+    return choose(one for one in _candidates() if minor in {None, one[0]})
 
 
 def choose(candidates: Iterable[Candidate]) -> tuple[Interpreter, ...]:
@@ -148,7 +150,7 @@ def find(name: str) -> Interpreter:
 def known(name: str) -> Interpreter | None:
     """Return the interpreter with a name; None if this machine does not have it."""
     if fits(name, MINOR):
-        return {one.minor: one for one in available()}.get(name)
+        return {one.minor: one for one in available(name)}.get(name)
     return _special(name)
 
 

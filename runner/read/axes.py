@@ -2,11 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from packaging.requirements import Requirement as Line
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING, Protocol
 
 from runner.errors import ConfigError
 from runner.read.problems import Keys, Problem, repeated, unknown
@@ -38,6 +34,11 @@ from runner.records.study import Axis, AxisKind
 from runner.system import program
 from runner.text import listed, quoted
 
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
+# ruff: noqa: PLC0415 (packaging takes a tenth of `list`, and few matrices need it)
+
 
 class Outside(Protocol):
     """What a matrix mentions without containing it. Each raises ConfigError if it is not known."""
@@ -67,6 +68,8 @@ class Locked:
                 f'the versions "{wanted.specifier}" of {listed(wanted.distributions, "or")} are '
                 f"not locked yet; run `{program.name()} lock` first."
             )
+        from packaging.specifiers import SpecifierSet
+
         specifiers = SpecifierSet(wanted.specifier, prereleases=True)
         if not found or not all(_is_in(one, specifiers) for one in found):
             raise ConfigError(
@@ -349,6 +352,8 @@ def members(axis: Axis, value: Value) -> frozenset[str]:
     words = [shown(one) for one in axis.values]
     if shown(value) in words or axis.kind not in ANCHORED or not isinstance(value, str):
         return frozenset({shown(value)}).intersection(words)
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         wanted = SpecifierSet(value, prereleases=True)
     except InvalidSpecifier:
@@ -356,7 +361,9 @@ def members(axis: Axis, value: Value) -> frozenset[str]:
     return frozenset(word for word in words if _is_in(word, wanted))
 
 
-def _is_in(version: str, wanted: SpecifierSet) -> bool:
+def _is_in(version: str, wanted: "SpecifierSet") -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(version) in wanted
     except InvalidVersion:  # PyPy, or a free-threaded Python
@@ -372,6 +379,8 @@ def requirement(axis: Axis, value: Value) -> Requirement:
     """Return what a value of an axis of versions or packages requires."""
     if axis.kind is AxisKind.VERSION:
         return Requirement(axis=axis.name, distributions=axis.distributions, version=str(value))
+    from packaging.requirements import Requirement as Line
+
     line = Line(axis.meaning(value))
     return Requirement(
         axis=axis.name,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from runner.read.axes import SOURCES, Outside, index_settings, requirement, written
 from runner.read.grid import Grid
@@ -12,7 +13,7 @@ from runner.records.patterns import PYTHON_NAME, fits
 from runner.records.study import Axis, AxisKind, Cell, Limits, Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that it can keep the limits
 class CellMaker:
     """Makes the cells of a document."""
 
@@ -23,6 +24,11 @@ class CellMaker:
     """The lines of the files that the document names."""
     known: dict[tuple[str, ...], EnvironmentRequest] = field(default_factory=dict, init=False)
     """The requests of cells without an include entry, by what they depend on."""
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The limits of cells without their own."""
+        return Limits(**dict(self.document.limits))
 
     def make(self, cell: str, grid: Grid) -> Cell:
         """Make the cell with an id; a later include entry overrides an earlier one."""
@@ -35,7 +41,7 @@ class CellMaker:
                 parameters[axis.name] = values[axis.name]
             if axis.variable is not None:
                 variables[axis.variable] = axis.meaning(values[axis.name])
-        expect, blocks, limits = Status.OK, None, Limits(**dict(document.limits))
+        expect, blocks, limits = Status.OK, None, self.limits
         timeout_s = limits.timeout_s
         for entry in entries:
             parameters |= entry.parameters or {}

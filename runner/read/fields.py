@@ -7,9 +7,6 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Line
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -22,6 +19,8 @@ from pydantic_core import PydanticCustomError
 
 from runner.read.yaml import Date
 from runner.records import MOST_BLOCKS, Scalar, Value, patterns, shown
+
+# ruff: noqa: PLC0415 (packaging takes a tenth of `list`, and few matrices need it)
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _TEXT = r"\S"
@@ -133,6 +132,9 @@ def _variable_value(value: object) -> str:
 
 
 def _pinned(value: str) -> str:
+    from packaging.requirements import InvalidRequirement
+    from packaging.requirements import Requirement as Line
+
     try:
         line = Line(value)
     except InvalidRequirement:
@@ -160,6 +162,8 @@ def _one_python(value: object) -> object:
 
 
 def _specifiers(value: str) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         SpecifierSet(value)
     except InvalidSpecifier:

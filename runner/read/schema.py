@@ -73,6 +73,15 @@ def _either(what: str, of: Callable[[object], str | None] = _shape) -> Any:
     )
 
 
+def _empty_list() -> Any:
+    # pydantic looks at the signature of a factory. That of `list` it parses as text, slowly.
+    return []
+
+
+def _no_keys() -> Any:
+    return {}
+
+
 _T = TypeVar("_T")
 _List = Annotated[list[_T], Field(min_length=1)]
 _Listed = Annotated[_List[_T], Tag("<list>")]
@@ -468,17 +477,17 @@ class Document(_Section):
         min_length=1, description="What varies. The first axis varies slowest."
     )
     exclude: list[f.AxisValues] = Field(
-        default_factory=list,
+        default_factory=_empty_list,
         description="Combinations to leave out; each entry names some of the axes.",
     )
     include: list[IncludeSection] = Field(
-        default_factory=list,
+        default_factory=_empty_list,
         description="Settings for some cells, or additional cells. Applied after `exclude`.",
     )
-    environment: EnvironmentSection = Field(default_factory=EnvironmentSection)
+    environment: EnvironmentSection = Field(default_factory=_no_keys, validate_default=True)
     experiment: ExperimentSection
     parameters: dict[f.Label, f.Parameter] = Field(
-        default_factory=dict,
+        default_factory=_no_keys,
         description="Parameters of the script, in addition to the values of run axes.",
     )
     quick: dict[f.Label, f.Parameter] | None = _optional("Parameters that --quick replaces.")
@@ -504,12 +513,12 @@ class Document(_Section):
     matched: bool = _optional(
         "Whether every cell gets the same initial weights and order of samples.", False
     )
-    limits: LimitsSection = Field(default_factory=LimitsSection)
+    limits: LimitsSection = Field(default_factory=_no_keys, validate_default=True)
     policy: dict[str, f.Change] = Field(
-        default_factory=dict, description="The worst acceptable change by metric: +3% or -0.2."
+        default_factory=_no_keys, description="The worst acceptable change by metric: +3% or -0.2."
     )
     published: PublishedSection | None = None
-    claims: list[ClaimSection] = Field(default_factory=list)
+    claims: list[ClaimSection] = Field(default_factory=_empty_list)
 
 
 _SECTIONS: dict[str | int, type[BaseModel]] = {

@@ -57,4 +57,4 @@ def shown(value: object) -> str:
 
 def as_id(coordinates: Iterable[tuple[str, Value]]) -> str:
     """Return the id of a cell with these coordinates: ``tensorflow=2.0.0,model=sequential``."""
-    return ",".join(f"{axis}={shown(value)}" for axis, value in coordinates)
+    return ",".join([f"{axis}={shown(value)}" for axis, value in coordinates])

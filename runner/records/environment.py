@@ -1,8 +1,10 @@
 """Environments: the request of a cell, its entry in the lock, and the image built from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 
 from runner.records import FORMAT, Record, patterns
 
@@ -268,7 +270,7 @@ class LockedRange(Record):
         patterns.check("versions", self.versions, patterns.VERSION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that it can keep its table
 class Lock(Record):
     """The resolved requests of a matrix."""
 
@@ -277,7 +279,11 @@ class Lock(Record):
 
     def entry(self, request: EnvironmentRequest) -> Entry | None:
         """Return the entry of a request; None if it is not locked yet."""
-        return next((entry for entry in self.entries if entry.request == request), None)
+        return self._entries.get(request)
+
+    @cached_property
+    def _entries(self) -> Mapping[EnvironmentRequest, Entry]:
+        return {entry.request: entry for entry in reversed(self.entries)}
 
     def digest(self, kind: SourceKind, written: str) -> str | None:
         """Return the digest of a source when it was locked; None if it is not locked yet."""

@@ -6,6 +6,7 @@ line break or name a URL. The patterns are in the common syntax of Python, Rust 
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from runner.records import shown
 
@@ -120,6 +121,7 @@ def _is_name(text: str, known: Collection[str]) -> bool:
     return text in known or _NAME.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=4096)  # the cells of a run have the same few environments
 def fits(value: str, pattern: str) -> bool:
     """Whether the whole value has the form of a pattern."""
     if re.fullmatch(pattern, value) is None:

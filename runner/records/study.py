@@ -55,10 +55,10 @@ class AxisKind(Enum):
     @property
     def builds(self) -> bool:
         """Whether such an axis changes the environment."""
-        return self not in {AxisKind.PARAMETER, AxisKind.VARIABLE}
+        return self is not AxisKind.PARAMETER and self is not AxisKind.VARIABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that it can keep its meanings
 class Axis(Record):
     """A named list of values."""
 
@@ -84,7 +84,11 @@ class Axis(Record):
 
     def meaning(self, value: Value) -> str:
         """Return what a value stands for; a value without a name stands for itself."""
-        return dict(zip(self.values, self.meanings, strict=False)).get(value, shown(value))
+        return self._meanings.get(value, shown(value))
+
+    @cached_property
+    def _meanings(self) -> Mapping[Value, str]:
+        return dict(zip(self.values, self.meanings, strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -479,6 +483,6 @@ class Matrix(Record):
             for cell in sound.values():
                 moved = {**dict(cell.coordinates), axis: usual[axis]}
                 other = sound.get(as_id(moved.items()))
-                if other is not None and other != cell and fixed <= moved.items():
+                if other is not None and other is not cell and fixed <= moved.items():
                     found.append((cell, other))
         return found

@@ -19,6 +19,7 @@ from runner.records.study import Matrix
 from runner.runs import identity, registry
 from runner.runs.folder import (
     RunFolder,
+    edited_files,
     new_name,
     occupied,
     point_latest,
@@ -141,14 +142,18 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                 )
             at_the_end.enter_context(alive.shown(registry.label_of(folder.path)))
             folder.sweep()
-            plan = planned(run, folder if earlier is not None else None, start)
+            # Another process may have added blocks until we occupied the folder.
+            before = None if earlier is None else folder.plan()
+            plan = planned(run, before, start)
             if earlier is not None:
                 for sentence in _kept(asked, run.matrix, plan, start):
                     note(sentence)
             if start.text is not None:
                 folder.save_matrix(start.text)
-            folder.save(plan)  # before run.json, which makes the folder a run
-            folder.save(run)
+            if plan != before:
+                folder.save(plan)  # before run.json, which makes the folder a run
+            if run != earlier:
+                folder.save(run)
             point_latest(folder)
         results, refused = folder.salvage(run, plan)
         for one in refused:
@@ -179,21 +184,22 @@ def _same(run: Run, start: Start, note: Note) -> Run | None:
     seed = _seed(run, start) if start.replay or start.shard else None
     for folder in run_folders(start.reports):
         try:
-            earlier = folder.run()
-            if earlier.key == run.key and _is_continued(folder.plan(), seed, start):
-                if not (edited := folder.edited()):
-                    return earlier
-                note(
-                    f"{folder.path} is not continued, because it was edited ({listed(edited)}); "
-                    "restore it."
-                )
+            earlier, run_edited = folder.examined_run()
+            if earlier.key != run.key:
+                continue
+            plan, plan_edited = folder.examined_plan()
+            if plan.shard != start.shard or seed not in {None, plan.seed}:
+                continue
+            edited = edited_files(run_edited, plan_edited, folder.examined_images()[1])
+            if not edited:
+                return earlier
+            note(
+                f"{folder.path} is not continued, because it was edited ({listed(edited)}); "
+                "restore it."
+            )
         except RunFolderError as error:
             note(f"{folder.path} is not continued: {error}")
     return None
-
-
-def _is_continued(plan: Plan, seed: int | None, start: Start) -> bool:
-    return plan.shard == start.shard and seed in {None, plan.seed}
 
 
 def _seed(run: Run, start: Start) -> int | None:
@@ -203,11 +209,10 @@ def _seed(run: Run, start: Start) -> int | None:
     return start.seed
 
 
-def planned(run: Run, folder: RunFolder | None, start: Start) -> Plan:
-    """Plan the run. One that continues in ``folder`` keeps its seed and never loses a block."""
+def planned(run: Run, earlier: Plan | None, start: Start) -> Plan:
+    """Plan the run. One with an ``earlier`` plan keeps its seed and never loses a block."""
     blocks = run.matrix.blocks if start.blocks is None else start.blocks
-    if folder is not None:
-        earlier = folder.plan()
+    if earlier is not None:
         plan = make_plan(run.matrix, earlier.seed, max(blocks, earlier.blocks), earlier)
     else:
         seed = _seed(run, start)

@@ -23,6 +23,7 @@ process ends, for whatever reason.
 
 import contextlib
 import fcntl
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -142,9 +143,9 @@ class RunFolder:
 
     def run(self) -> Run:
         """Read what was known when the run began."""
-        return self._examined_run()[0]
+        return self.examined_run()[0]
 
-    def _examined_run(self) -> tuple[Run, bool]:
+    def examined_run(self) -> tuple[Run, bool]:
         """Read the run, and whether it was edited after it was saved."""
         path = self.path / FILES[Run]
         run, is_edited = files.examine(path, Run)
@@ -155,7 +156,11 @@ class RunFolder:
 
     def plan(self) -> Plan:
         """Read the ordered trials."""
-        return files.load(self.path / FILES[Plan], Plan)
+        return self.examined_plan()[0]
+
+    def examined_plan(self) -> tuple[Plan, bool]:
+        """Read the ordered trials, and whether they were edited after they were saved."""
+        return files.examine(self.path / FILES[Plan], Plan)
 
     def results(self) -> tuple[TrialResult, ...]:
         """Read all results saved so far, ordered by start time."""
@@ -206,13 +211,6 @@ class RunFolder:
         with disk(path):
             path.unlink(missing_ok=True)
 
-    def edited(self) -> tuple[str, ...]:
-        """Return the names of the files, except results, that were edited after they were saved."""
-        paths = {kind: self.path / name for kind, name in FILES.items()}
-        return tuple(
-            path.name for kind, path in paths.items() if path.exists() and _is_edited(path, kind)
-        )
-
     def beginning(self, name: str) -> bytes:
         """Return the first bytes of a file; none if there is no such file."""
         with contextlib.suppress(OSError), safe.opened(self.path / name) as file:
@@ -231,9 +229,9 @@ class RunFolder:
 
     def images(self) -> tuple[Image, ...]:
         """Read the images that the run uses; none before the first trial."""
-        return self._examined_images()[0]
+        return self.examined_images()[0]
 
-    def _examined_images(self) -> tuple[tuple[Image, ...], bool]:
+    def examined_images(self) -> tuple[tuple[Image, ...], bool]:
         """Read the images, and whether their file was edited after it was saved."""
         path = self.path / FILES[Images]
         if not os.path.lexists(path):
@@ -256,13 +254,12 @@ class RunFolder:
 
     def stored(self) -> StoredRun:
         """Read everything in the folder."""
-        run, run_edited = self._examined_run()
-        plan, plan_edited = files.examine(self.path / FILES[Plan], Plan)
-        images, images_edited = self._examined_images()
+        run, run_edited = self.examined_run()
+        plan, plan_edited = self.examined_plan()
+        images, images_edited = self.examined_images()
         results, refused = self._checked(expected(run, plan, {one.id for one in images}))
         if run.machines:  # several machines executed blocks at the same time
             results = tuple(sorted(results, key=lambda one: one.trial.block))
-        edited = {Run: run_edited, Plan: plan_edited, Images: images_edited}
         return StoredRun(
             run=run,
             plan=plan,
@@ -275,7 +272,7 @@ class RunFolder:
             },
             matrix_text=self.matrix_text(),
             refused=refused,
-            edited=tuple(FILES[kind] for kind, is_edited in edited.items() if is_edited),
+            edited=edited_files(run_edited, plan_edited, images_edited),
         )
 
     def _result_paths(self) -> list[Path]:
@@ -301,8 +298,9 @@ def _checked(path: Path, run: Expected) -> TrialResult | Refused:
     return result if reason is None else Refused(path.name, reason)
 
 
-def _is_edited(path: Path, kind: type[Run | Plan | Images]) -> bool:
-    return files.examine(path, kind)[1]
+def edited_files(*edited: bool) -> tuple[str, ...]:
+    """Return the names of those of the run, its plan and its images that were edited."""
+    return tuple(itertools.compress(FILES.values(), edited))
 
 
 def _contradiction(matrix: Matrix) -> str | None:

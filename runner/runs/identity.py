@@ -6,6 +6,7 @@ engine. Claims, policy, expected statuses and the number of blocks are not part 
 study on several machines differ only in their machines: the host, the engine and the bases.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 from runner.records import shown
@@ -120,10 +121,11 @@ def _experiment(run: Run) -> Mapping[str, object]:
 def labels(lock: Lock) -> Mapping[EnvironmentRequest, str]:
     """Return a label for each request; equal ones are numbered."""
     found: dict[EnvironmentRequest, str] = {}
+    times: Counter[str] = Counter()
     for entry in lock.entries:
         label = entry.request.label
-        same = sum(one.request.label == label for one in lock.entries[: len(found)])
-        found[entry.request] = f"{label} ({same + 1})" if same else label
+        times[label] += 1
+        found[entry.request] = f"{label} ({times[label]})" if times[label] > 1 else label
     return found
 
 

@@ -20,7 +20,7 @@ from runner.records.run import Machine, Plan, Run, TrialResult
 from runner.runs import identity
 from runner.runs.checks import Refused
 from runner.runs.files import SEALED, damaged
-from runner.runs.folder import RunFolder, new_name, occupied, point_latest
+from runner.runs.folder import RunFolder, edited_files, new_name, occupied, point_latest
 from runner.system import digest
 from runner.text import listed, one_line
 
@@ -68,13 +68,15 @@ def read_part(folder: RunFolder) -> Part:
 
 
 def _read(folder: RunFolder, read: ReadResults) -> Part:
-    run, plan, images = folder.run(), folder.plan(), folder.images()
+    run, run_edited = folder.examined_run()
+    plan, plan_edited = folder.examined_plan()
+    images, images_edited = folder.examined_images()
     if run.format < SEALED:
         raise RunFolderError(
             f"{folder.path} is not merged, because an older matrix-runner wrote it, which did not "
             "protect results against edits; run the study again."
         )
-    if edited := folder.edited():
+    if edited := edited_files(run_edited, plan_edited, images_edited):
         raise RunFolderError(
             f"{folder.path} is not merged, because {listed(edited)} was edited after it was saved."
         )

@@ -12,8 +12,7 @@ from runner.system import safe
 
 def of_content(content: object) -> str:
     """Return the digest of records and JSON values; the order of keys does not matter."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_JSON.encode(content).encode()).hexdigest()
 
 
 def _plain(value: object) -> object:
@@ -21,6 +20,9 @@ def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return str(value)
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)
 
 
 def of_file(path: Path) -> str:

@@ -7,7 +7,8 @@ one also has the digest of its own content.
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -23,9 +24,10 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SEAL = "digest"
 """The field that holds the digest of all other fields."""
 
-_WITHOUT_PROBLEMS = frozenset({str, float, bool, type(None)})
+_WITHOUT_PROBLEMS = frozenset({str, float, bool, type(None), ...})
 _T = TypeVar("_T", bound=Record)
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+_DOUBTFUL: dict[type, list[str]] = {}
 
 
 class InvalidError(ValueError):
@@ -105,21 +107,40 @@ def _record(
 
 def _has_problem(record: Record) -> bool:
     """Whether a single value in the record has a problem; much faster than ``leaves``."""
-    parts: list[object] = [record]
+    parts: list[Any] = [record]
     for part in parts:  # it grows meanwhile
-        kind = type(part)
+        kind = type(part)  # pydantic makes no subclasses of these
         if kind in _WITHOUT_PROBLEMS:
             continue
-        if kind is int or kind is datetime:
+        if kind is int:
+            if abs(part) >= LARGEST:
+                return True
+        elif kind is tuple:
+            parts += part
+        elif kind is dict:
+            parts += part.values()
+        elif kind is datetime:
             if _problem(part):
                 return True
-        elif isinstance(part, tuple):
-            parts += part
-        elif isinstance(part, Mapping):
-            parts += part.values()
         elif dataclasses.is_dataclass(part):
-            parts += [getattr(part, name) for name in part.__dataclass_fields__]
+            parts += [getattr(part, name) for name in _doubtful(kind)]
     return False
+
+
+def _doubtful(kind: type[Any]) -> list[str]:
+    """Return the fields of a record that may hold more than texts, floats and truth values."""
+    if kind not in _DOUBTFUL:
+        hints = get_type_hints(kind)
+        names = [field.name for field in dataclasses.fields(kind)]
+        safe = _WITHOUT_PROBLEMS.issuperset
+        _DOUBTFUL[kind] = [name for name in names if not safe(_parts(hints[name]))]
+    return _DOUBTFUL[kind]
+
+
+def _parts(hint: object) -> Iterator[object]:
+    """Yield the types that a type consists of: text and float for a table of floats."""
+    inner = get_args(hint)
+    yield from chain.from_iterable(map(_parts, inner)) if inner else (hint,)
 
 
 def _problem(value: object) -> str | None:

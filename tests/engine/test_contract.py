@@ -13,7 +13,7 @@ from runner.errors import EngineError, ImageBuildError
 from runner.execute import clear
 from runner.execute.result import parse_outcome
 from runner.inside import LAUNCHER
-from runner.prepare import write_context
+from runner.prepare.context import write_context
 from runner.records.environment import BaseKind, Image
 from runner.records.run import SANDBOXES
 from runner.records.study import Limits, Status

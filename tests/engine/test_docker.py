@@ -24,7 +24,7 @@ from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, EngineLostError
 from runner.execute import clear
 from runner.execute.result import parse_outcome
-from runner.prepare import write_context
+from runner.prepare.context import write_context
 from runner.python import interpreters
 from runner.records.environment import Base, BaseKind
 from runner.records.study import Status

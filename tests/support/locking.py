@@ -1,6 +1,6 @@
 """Resolving a request with the real uv and the index that the environment names."""
 
-from runner.lock import resolve_all
+from runner.lock.solver import resolve_all
 from runner.python import uv
 from runner.python.index import Index
 from runner.records.environment import Environment, EnvironmentRequest, Unsupported

@@ -13,7 +13,7 @@ from runner.engines.protocol import Engine, ImageRequest, Launch, Outcome, Reads
 from runner.execute import clear
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.inside import LAUNCHER
-from runner.prepare import write_context
+from runner.prepare.context import write_context
 from runner.prepare.recipe import environment_digest
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Environment, EnvironmentRequest, Image

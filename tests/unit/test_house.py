@@ -43,6 +43,7 @@ KNOW_NO_VERB = {"records", "errors", "text", "system", "inside", "observer", "py
 PUBLIC = {
     "lock.export",
     "lock.file",
+    "prepare.context",
     "prepare.recipe",
     "execute.cleanup",
     "execute.result",
@@ -114,6 +115,8 @@ OWNERS = {
 HEAVY = {
     "distributed",
     "docker",
+    "requests",
+    "urllib3",
     "jinja2",
     "numpy",
     "pydantic",
@@ -340,30 +343,60 @@ def test_dockerfiles_need_no_buildkit(path: Path) -> None:
     assert not re.search(only_buildkit, path.read_text(), re.MULTILINE | re.IGNORECASE)
 
 
-@pytest.mark.parametrize("word", ["--version", "--help"])
-def test_version_and_help_load_no_heavy_package(word: str) -> None:
+@pytest.mark.parametrize("words", ["--help", "help run", "completion bash"])
+def test_help_and_completion_load_no_heavy_package(words: str) -> None:
     """They appear immediately."""
-    assert loaded(word) & HEAVY == set()
+    assert loaded(*words.split()) & HEAVY == set()
 
 
-def test_plan_loads_only_the_packages_that_read(tmp_path: Path) -> None:
-    """It needs no SDK, no report and no screen."""
+def test_version_loads_nothing_that_it_does_not_need() -> None:
+    """It takes hardly longer than Python itself."""
+    slow = {"argparse", "dataclasses", "json", "pathlib", "subprocess", "traceback", "typing"}
+    assert loaded("--version") & (HEAVY | slow) == set()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> None:
+    """Write a study into the working folder."""
     (tmp_path / "run.py").write_text("")
     (tmp_path / "matrix.yaml").write_text(
         "format: 1\nname: a\naxes: {a: [1]}\nexperiment: {script: run.py}\n"
         "metrics: {x: {better: lower}}\n"
     )
-    assert loaded("plan") & HEAVY == {"pydantic", "yaml"}
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("verb", ["list", "plan"])
+def test_list_and_plan_load_only_the_packages_that_read(verb: str) -> None:
+    """They need no SDK, no index, no report and no screen."""
+    assert loaded(verb) & HEAVY == {"pydantic", "yaml"}
+
+
+@pytest.mark.usefixtures("study")
+def test_list_loads_neither_the_lock_nor_an_engine() -> None:
+    """The completion of a cell waits for it."""
+    found = loaded_modules("list")
+    assert found & {"asyncio", "packaging", "statistics", "tomllib"} == set()
+    rooms = {one.split(".")[1] for one in found if one.startswith("runner.")}
+    assert rooms == {"cli", "errors", "read", "records", "system", "text"}
 
 
 def loaded(*words: str) -> set[str]:
     """Return the top-level modules that a command has loaded when it ends."""
+    return {module.partition(".")[0] for module in loaded_modules(*words)}
+
+
+def loaded_modules(*words: str) -> set[str]:
+    """Return the modules that a command has loaded when it ends."""
     code = (
-        "import contextlib, io, sys\n"
+        "import io, sys\n"
         "from runner.cli import main\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "terminal, sys.stdout = sys.stdout, io.StringIO()\n"
+        "try:\n"
         "    main(sys.argv[1:])\n"
-        "print(*sys.modules)"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(*sys.modules, file=terminal)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
@@ -372,7 +405,7 @@ def loaded(*words: str) -> set[str]:
         text=True,
         check=True,
     )
-    return {module.partition(".")[0] for module in done.stdout.split()}
+    return set(done.stdout.split())
 
 
 def test_no_file_names_a_machine() -> None:

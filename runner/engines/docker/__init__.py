@@ -9,21 +9,24 @@ import json
 import socket
 import time
 from contextlib import closing
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from runner.engines.docker import labels
-from runner.engines.docker.address import Address, engine_address
-from runner.engines.protocol import ANSWER_S, Engine
+from runner.engines.docker.address import ANSWER_S, Address, engine_address
 from runner.errors import EngineError
 from runner.records.environment import Image
 from runner.text import why
+
+if TYPE_CHECKING:
+    from runner.engines.protocol import Engine
 
 CHUNK_BYTES = 1 << 16
 LARGEST_BYTES = 1 << 26
 """No list of images is larger."""
 
 
-def connect(machine: str, address: Address | None = None) -> Engine:
+def connect(machine: str, address: Address | None = None) -> "Engine":
     """Return the engine at an address, or the chosen one; EngineError if it does not answer."""
     from runner.engines.docker.client import client_at  # noqa: PLC0415  loads the SDK
     from runner.engines.docker.trials import DockerEngine  # noqa: PLC0415

@@ -19,6 +19,7 @@ LOCAL = f"unix://{USUAL}"
 PODMAN = "podman/podman.sock"
 RUNTIME = "/run"
 """The folder of podman's socket for all users; each user has another folder."""
+ANSWER_S = 20.0  # an engine that has not answered a question completely by then does not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,8 @@ from docker.errors import TLSParameterError
 from docker.tls import TLSConfig
 from docker.utils.socket import SocketError
 
-from runner.engines.docker.address import LOCAL, Address
+from runner.engines.docker.address import ANSWER_S, LOCAL, Address
 from runner.engines.docker.ssh import Tunnel
-from runner.engines.protocol import ANSWER_S
 from runner.errors import EngineError, EngineLostError
 
 CHANGE_S = 120.0

@@ -6,12 +6,14 @@ The owner is a user on a machine. What has no such labels, or those of others, i
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runner.engines.protocol import BuildContext, ImageRequest
 from runner.records.environment import Base, BaseKind, Image
 from runner.system import digest
 from runner.text import one_line
+
+if TYPE_CHECKING:
+    from runner.engines.protocol import BuildContext, ImageRequest
 
 REPOSITORY = "matrix-runner"
 ENVIRONMENTS = f"{REPOSITORY}/environment:"
@@ -42,20 +44,20 @@ def belongs_to(machine: str, entry: Mapping[str, Any]) -> bool:
     return owner_labels(machine).items() <= labels.items()
 
 
-def image_tag(context: BuildContext, machine: str) -> str:
+def image_tag(context: "BuildContext", machine: str) -> str:
     """Return the name of an image, which no image of other content, base or owner has."""
     parts = [context.environment, context.base.digest, context.bundle, owner_labels(machine)]
     return f"{ENVIRONMENTS}{digest.of_content(parts)[:32]}"
 
 
-def request_tag(request: ImageRequest, machine: str) -> str:
+def request_tag(request: "ImageRequest", machine: str) -> str:
     """Return the name of an image that nothing is installed into."""
     parts = [request.environment, request.name, request.digest, owner_labels(machine)]
     return f"{ENVIRONMENTS}{digest.of_content(parts)[:32]}"
 
 
 def request_labels(
-    request: ImageRequest, kind: BaseKind, python: str, machine: str
+    request: "ImageRequest", kind: BaseKind, python: str, machine: str
 ) -> dict[str, str]:
     """Return the labels of an image that nothing is installed into."""
     return {
@@ -103,7 +105,7 @@ def is_ours(names: Sequence[str] | None) -> bool:
     return all(name.startswith((f"{REPOSITORY}/", "<none>")) for name in plain)
 
 
-def build_arguments(context: BuildContext, machine: str) -> dict[str, str]:
+def build_arguments(context: "BuildContext", machine: str) -> dict[str, str]:
     """Return the build arguments from which the Dockerfile sets the labels of an image."""
     return {
         "BASE": context.base.name,

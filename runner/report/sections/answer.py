@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from runner.judge.records import FEWEST_BLOCKS, AcrossHosts, Look, Verdict
+from runner.judge.records import AcrossHosts, Look, Verdict
+from runner.plan import FEWEST_BLOCKS
 from runner.report import words
 from runner.report.changes import Change, asked
 from runner.report.evidence import Evidence

@@ -131,8 +131,8 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     def fails(_: Options) -> Exit:
         raise error
 
-    monkeypatch.setattr("runner.cli.commands.COMMANDS", {"plan": fails})
-    assert main(["plan"]) == code
+    monkeypatch.setattr("runner.cli.commands.COMMANDS", {"lock": fails})
+    assert main(["lock"]) == code
     assert capsys.readouterr() == ("", "a sentence.\n")
 
 

@@ -288,7 +288,7 @@ wheels = [{{ hashes = {{ sha256 = "{"0" * 64}" }} }}]
 def python37(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a machine with only Python 3.7."""
     only = Interpreter(path=Path("python3.7"), version="3.7.16")
-    monkeypatch.setattr(interpreters, "available", lambda: (only,))
+    monkeypatch.setattr(interpreters, "available", lambda *_: (only,))
 
 
 @pytest.mark.usefixtures("python37")

@@ -178,7 +178,7 @@ def test_the_interpreters_are_those_that_the_project_allows(
     here = tuple(
         Interpreter(path=Path(one), version=one) for one in ("3.13.1", "3.11.9", "3.10.1", "3.8.1")
     )
-    monkeypatch.setattr(interpreters, "available", lambda: here)
+    monkeypatch.setattr(interpreters, "available", lambda *_: here)
     pins = _pins(PYLOCK.replace("2021-05-05", "2023-05-05"))
     options = options_of(REQUEST, pins, index({}))
     assert isinstance(options, Options)

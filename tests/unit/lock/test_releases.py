@@ -30,7 +30,7 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a machine with some interpreters that cannot download others."""
     minors = ("3.13", "3.8", "3.7", "3.6")
     here = tuple(Interpreter(path=Path(f"python{one}"), version=f"{one}.1") for one in minors)
-    monkeypatch.setattr(interpreters, "available", lambda: here)
+    monkeypatch.setattr(interpreters, "available", lambda *_: here)
 
 
 def find(minor: str) -> Interpreter:

@@ -11,7 +11,8 @@ import pytest
 from runner.cli.progress import Progress
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, EngineLostError, ImageBuildError, PackagesError
-from runner.prepare import find_bases, prepare, write_context, write_contexts
+from runner.prepare import find_bases, prepare, write_contexts
+from runner.prepare.context import write_context
 from runner.prepare.recipe import environment_digest, to_build
 from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Environment, Image, Lock, Package

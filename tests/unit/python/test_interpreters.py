@@ -66,6 +66,22 @@ def test_special_interpreters_are_found_only_by_name(tmp_path: Path, kind: str, 
     assert choose([("3.13", path)]) == ()
 
 
+def test_a_minor_version_starts_no_other_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start takes a while, and a machine may have many interpreters."""
+    started: list[Path] = []
+
+    def asked(path: Path) -> Interpreter | None:
+        started.append(path)
+        return examine(path)
+
+    monkeypatch.setattr(interpreters, "examine", asked)
+    minor = ".".join(map(str, sys.version_info[:2]))
+    interpreters.available.cache_clear()
+    (found,) = interpreters.available(minor)
+    assert found.minor == minor
+    assert {one.minor for one in map(examine, started) if one is not None} == {minor}
+
+
 def test_an_exact_version_is_found_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minor version has one interpreter; the name of a patch release finds any of them."""
     newest = interpreters.available()[0]
@@ -158,7 +174,7 @@ def test_minor_version_is_made_of_two_numbers() -> None:
 def test_a_missing_interpreter_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error lists the interpreters of this machine and says how to install the missing one."""
     here = (Interpreter(path=Path("python3.11"), version="3.11.7"),)
-    monkeypatch.setattr(interpreters, "available", lambda: here)
+    monkeypatch.setattr(interpreters, "available", lambda *_: here)
 
     def offline(*_: object, **__: object) -> None:
         raise PackagesError("no network")

@@ -291,7 +291,7 @@ def test_other_edited_files_are_named_in_the_report(folder: RunFolder, name: str
 def test_an_edited_plan_is_noticed(folder: RunFolder) -> None:
     """For example one with another seed."""
     edit(folder.path / "plan.json", lambda written: written.update(seed=2))
-    assert folder.edited() == ("plan.json",)
+    assert folder.stored().edited == ("plan.json",)
 
 
 def test_older_files_have_no_digest(folder: RunFolder) -> None:
