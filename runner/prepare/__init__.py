@@ -7,7 +7,6 @@ changes none of them, so it builds nothing.
 
 import re
 import shutil
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine, ImageRequest
+from runner.engines.protocol import DOCKERFILE, TREE, BuildContext, Engine, ImageRequest
 from runner.errors import EngineError, ImageBuildError, PackagesError
 from runner.observer import Observer
 from runner.prepare.recipe import (
@@ -42,6 +41,9 @@ from runner.records.study import Matrix
 from runner.system import tempdir
 from runner.system.parallel import in_parallel
 from runner.system.retry import retry
+
+SETTINGS = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
+"""The ``pyvenv.cfg`` of an image."""
 
 SaveLog = Callable[[str, str], Path]
 """Saves the log of a failed build under the environment's label and returns its path."""
@@ -157,7 +159,7 @@ def _image_or_reason(
 
     def build() -> Image:
         with tempdir.folder() as folder:
-            context = write_context(environment, matrix.base, engine, folder)
+            context = _installed(environment, matrix.base, engine, folder)
             expected = bases.get(environment.base_key)
             if expected is None or expected.digest != context.base.digest:
                 raise EngineError(
@@ -204,13 +206,26 @@ def write_context(
     environment: Environment, wanted: str, engine: Engine, folder: Path
 ) -> BuildContext:
     """Write the build context of an image into ``folder``; PackagesError if that fails."""
+    context = _installed(environment, wanted, engine, folder)
+    context.packed()
+    shutil.rmtree(folder / TREE, ignore_errors=True)
+    return context
+
+
+def _installed(environment: Environment, wanted: str, engine: Engine, folder: Path) -> BuildContext:
+    """Return the build context of an image with its packages installed, but not packed.
+
+    They form a virtual environment for the base's interpreter.
+    """
     interpreter = interpreters.find(environment.python)
     base = engine.base(environment.request.base or wanted, interpreter)
-    tree = folder / "tree"
+    tree = folder / TREE
     try:
         packages.install(environment, interpreter, tree)
-        _pack(tree, interpreters.executable(environment.python), folder / PACKED)
-        shutil.rmtree(tree)
+        (tree / "pyvenv.cfg").write_bytes(SETTINGS)
+        (tree / "bin").mkdir(exist_ok=True)
+        python = interpreters.executable(environment.python)
+        (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
         shutil.copyfile(dockerfile(), folder / DOCKERFILE)
     except OSError as error:
         raise PackagesError(
@@ -223,25 +238,3 @@ def write_context(
         label=environment.request.label,
         base=base,
     )
-
-
-def _pack(tree: Path, python: str, target: Path) -> None:
-    """Pack installed packages as a virtual environment for the base's interpreter.
-
-    Order, owner and date of the entries are fixed, so equal packages give equal bytes.
-    """
-    settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
-    (tree / "pyvenv.cfg").write_bytes(settings)
-    (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
-    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
-        for path in sorted(tree.rglob("*")):
-            tar.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_neutral)
-
-
-def _neutral(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mtime = 0
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-    return entry

@@ -41,8 +41,8 @@ FILE_DATE = (0, 0)  # access and modification, seconds since 1970
 def install(environment: Environment, interpreter: Interpreter, folder: Path) -> None:
     """Install the locked packages with bytecode in ``lib/python<minor>/site-packages``.
 
-    Every file gets the same date, so that equal environments give equal trees. Files may be hard
-    links into the cache of uv: replace them, never write into them. PackagesError if it fails.
+    Files may be hard links into the cache of uv: replace them, never write into them. Their dates
+    mean nothing. PackagesError if it fails.
     """
     site = folder / "lib" / executable(environment.python) / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
@@ -313,12 +313,13 @@ def _locked_line(package: Package) -> str:
 
 
 def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
-    """Compile all modules before any trial, and give every file the same date."""
+    """Compile all modules before any trial."""
     command = [str(interpreter.path), "-I", "-m", "compileall", "-qq", "-j", "0"]
     command += ["-d", f"lib/{executable(interpreter.name)}/site-packages"]
-    if interpreter.minor != "3.6":  # 3.6 can only check the date of the source, which is fixed
+    if interpreter.minor == "3.6":  # it can only check the date of the source
+        _date_files(site)
+    else:
         command += ["--invalidation-mode", "unchecked-hash"]
-    _date_files(site)
     try:
         done = child.run([*command, "."], timeout_s=BYTECODE_TIMEOUT_S, folder=site)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -326,10 +327,10 @@ def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
     if done.returncode not in (0, 1):  # 1: some files are for other Pythons
         last = done.stderr.strip().rpartition("\n")[2]
         raise PackagesError(f"the packages of {label} could not be compiled: {last}.")
-    _date_files(site)
 
 
 def _date_files(folder: Path) -> None:
+    """Give all files the date that they will have in an environment."""
     for where, _, files in os.walk(folder):
-        for name in (".", *files):
+        for name in files:
             os.utime(Path(where, name), FILE_DATE, follow_symlinks=False)
