@@ -213,7 +213,8 @@ def remove_image(name: str) -> None:
 
 def build(context: Path, name: str) -> float:
     """Return how long the classic builder needs without its cache."""
-    return timed(["docker", "build", "--no-cache", f"--tag={name}", str(context)])
+    command = ["docker", "build", "--no-cache", "--network=none", f"--tag={name}", str(context)]
+    return timed(command)
 
 
 def downloaded(environment: Environment, folder: Path) -> float:
