@@ -6,7 +6,9 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +26,7 @@ from runner.records.environment import (
     SourceKind,
 )
 from runner.system import atomic, child, digest, safe, tempdir
+from runner.system.parallel import in_parallel
 from runner.text import listed
 
 INSTALL_TIMEOUT_S = 900.0
@@ -46,24 +49,48 @@ def install(environment: Environment, interpreter: Interpreter, folder: Path) ->
     """
     site = folder / "lib" / executable(environment.python) / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
-    label = environment.request.label
-    _install_packages(environment, interpreter, site.resolve())
-    _install_wheels(environment, interpreter, site.resolve())
-    refuse_overwritten(site, label)
+    with tempdir.folder() as built:
+        steps = (
+            partial(_install_wheels, environment, interpreter, site.resolve()),
+            partial(_install_sources, environment, interpreter, built),
+        )
+        for _ in in_parallel(lambda step: step(), steps):
+            pass
+        _copy(environment, built, site)
+    refuse_overwritten(site, environment.request.label)
     shutil.rmtree(site / "bin", ignore_errors=True)  # console scripts name this interpreter
-    (site / ".lock").unlink(missing_ok=True)
-    _add_bytecode(site, interpreter, label)
 
 
-def _install_packages(environment: Environment, interpreter: Interpreter, site: Path) -> None:
-    """Install wheels from the persistent cache; build source packages apart and copy the result."""
-    sources = [package for package in environment.packages if package.source]
-    wheels = [package for package in environment.packages if not package.source]
-    if wheels:
-        answer = _ask(environment, interpreter, wheels, site)
+def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
+    """Install wheels, mostly hard links into the persistent cache, with their bytecode."""
+    packages = [package for package in environment.packages if not package.source]
+    if packages:
+        answer = _ask_cache_first(environment, interpreter, packages, site)
         if not answer.found:
             reason = f"{answer.reason}; only packages that the lock marks as source are built"
             raise _failed(environment, reason)
+    _install_local_wheels(environment, interpreter, site)
+    (site / ".lock").unlink(missing_ok=True)
+    _add_bytecode(site, interpreter, environment.request.label)
+
+
+def _ask_cache_first(
+    environment: Environment, interpreter: Interpreter, packages: Sequence[Package], site: Path
+) -> Answer:
+    """Install from the cache alone if everything is there, which an index would only confirm.
+
+    The hashes of the lock say what may be installed, whatever an index says.
+    """
+    with suppress(PackagesError):
+        answer = _ask(environment, interpreter, packages, site, offline=True)
+        if answer.found:
+            return answer
+    return _ask(environment, interpreter, packages, site)
+
+
+def _install_sources(environment: Environment, interpreter: Interpreter, built: Path) -> None:
+    """Build source packages, and put what was built into a folder with its bytecode."""
+    sources = [package for package in environment.packages if package.source]
     if not sources:
         return
     if environment.request.source_packages == REFUSE:
@@ -72,13 +99,19 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
         answer = _ask(environment, interpreter, sources, folder / "built", folder)
         if not answer.found:
             raise _failed(environment, answer.reason)
-        try:
-            _copy_plain(folder / "built", site)
-        except OSError as error:
-            raise _failed(environment, f"what was built cannot be copied ({error})") from error
+        _copy(environment, folder / "built", built)  # without links that would lead us elsewhere
+    (built / ".lock").unlink(missing_ok=True)
+    _add_bytecode(built, interpreter, environment.request.label)
 
 
-def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
+def _copy(environment: Environment, built: Path, place: Path) -> None:
+    try:
+        _copy_plain(built, place)
+    except OSError as error:
+        raise _failed(environment, f"what was built cannot be copied ({error})") from error
+
+
+def _install_local_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
     """Install the wheels that no index has, from our cache."""
     if not environment.wheels:
         return
@@ -126,6 +159,8 @@ def _ask(
     packages: Sequence[Package],
     target: Path,
     folder: Path | None = None,
+    *,
+    offline: bool = False,
 ) -> Answer:
     """Have uv install packages into ``target``; in a ``folder`` it may build them."""
     build = Build(interpreter=interpreter.path, compiler=environment.request.compile)
@@ -133,6 +168,7 @@ def _ask(
         [
             *("pip", "install", f"--target={target}", "--require-hashes", "--no-deps"),
             *(() if folder else ("--no-build",)),
+            *(("--offline",) if offline else ()),
             *settings(
                 interpreter,
                 index_day(environment.request, environment.as_of),
