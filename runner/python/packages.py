@@ -4,7 +4,6 @@ import csv
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -14,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from runner.errors import PackagesError
-from runner.python import toml, uv
+from runner.python import bytecode, toml, uv
 from runner.python.interpreters import Interpreter, executable
 from runner.python.uv import Answer, Build
 from runner.records.environment import (
@@ -25,20 +24,17 @@ from runner.records.environment import (
     Package,
     SourceKind,
 )
-from runner.system import atomic, child, digest, safe, tempdir
+from runner.system import atomic, digest, safe, tempdir
 from runner.system.parallel import in_parallel
 from runner.text import listed
 
 INSTALL_TIMEOUT_S = 900.0
-BYTECODE_TIMEOUT_S = 300.0
 AFTER_ALL = datetime(2200, 1, 1, tzinfo=timezone.utc)
 CARELESS = frozenset({"test", "tests", "docs", "doc", "examples", "benchmarks", "scripts"})
 """Folders that packages install by mistake, without using them."""
 
 LOCAL = "local"
 """The folder with wheels of this machine, in that of a call of uv."""
-
-FILE_DATE = (0, 0)  # access and modification, seconds since 1970
 
 
 def install(environment: Environment, interpreter: Interpreter, folder: Path) -> None:
@@ -71,7 +67,7 @@ def _install_wheels(environment: Environment, interpreter: Interpreter, site: Pa
             raise _failed(environment, reason)
     _install_local_wheels(environment, interpreter, site)
     (site / ".lock").unlink(missing_ok=True)
-    _add_bytecode(site, interpreter, environment.request.label)
+    bytecode.compile_all(site, interpreter, environment.request.label, keep=True)
 
 
 def _ask_cache_first(
@@ -101,7 +97,7 @@ def _install_sources(environment: Environment, interpreter: Interpreter, built: 
             raise _failed(environment, answer.reason)
         _copy(environment, folder / "built", built)  # without links that would lead us elsewhere
     (built / ".lock").unlink(missing_ok=True)
-    _add_bytecode(built, interpreter, environment.request.label)
+    bytecode.compile_all(built, interpreter, environment.request.label, keep=False)
 
 
 def _copy(environment: Environment, built: Path, place: Path) -> None:
@@ -346,27 +342,3 @@ def _stamp(instant: datetime) -> str:
 def _locked_line(package: Package) -> str:
     hashes = " ".join(f"--hash={one}" for one in package.hashes)
     return f"{package.name}=={package.version} {hashes}\n"
-
-
-def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
-    """Compile all modules before any trial."""
-    command = [str(interpreter.path), "-I", "-m", "compileall", "-qq", "-j", "0"]
-    command += ["-d", f"lib/{executable(interpreter.name)}/site-packages"]
-    if interpreter.minor == "3.6":  # it can only check the date of the source
-        _date_files(site)
-    else:
-        command += ["--invalidation-mode", "unchecked-hash"]
-    try:
-        done = child.run([*command, "."], timeout_s=BYTECODE_TIMEOUT_S, folder=site)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagesError(f"the packages of {label} could not be compiled: {error}.") from error
-    if done.returncode not in (0, 1):  # 1: some files are for other Pythons
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise PackagesError(f"the packages of {label} could not be compiled: {last}.")
-
-
-def _date_files(folder: Path) -> None:
-    """Give all files the date that they will have in an environment."""
-    for where, _, files in os.walk(folder):
-        for name in files:
-            os.utime(Path(where, name), FILE_DATE, follow_symlinks=False)
