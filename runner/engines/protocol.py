@@ -42,16 +42,17 @@ class BuildContext:
 
     def entries(self) -> Iterator[packing.Entry]:
         """Yield the entries of the tar; OSError, TarError or ValueError if that is not possible."""
-        tree = self.folder / TREE
-        return packing.of_folder(tree) if tree.is_dir() else packing.of_tar(self.folder / PACKED)
+        path = self.folder / PACKED
+        return packing.of_tar(path) if path.exists() else packing.of_folder(self.folder / TREE)
 
     def packed(self) -> Path:
         """Return the tar, which is written if there is none; PackagesError if that fails."""
         path, tree = self.folder / PACKED, self.folder / TREE
         if tree.is_dir() and not path.exists():
             try:
+                tar = packing.Tar(packing.of_folder(tree))
                 with path.open("wb") as file:
-                    file.writelines(packing.Tar(packing.of_folder(tree)).pieces())
+                    file.writelines(tar.pieces())
             except OSError as error:
                 raise PackagesError(
                     f"the packages of {self.label} cannot be packed ({error}); free disk space, or "

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runner.engines.protocol import DOCKERFILE, TREE, BuildContext, Engine, ImageRequest
+from runner.engines.protocol import (
+    DOCKERFILE,
+    PACKED,
+    TREE,
+    BuildContext,
+    Engine,
+    ImageRequest,
+)
 from runner.errors import EngineError, ImageBuildError, PackagesError
 from runner.observer import Observer
 from runner.prepare.recipe import (
@@ -220,6 +227,8 @@ def _installed(environment: Environment, wanted: str, engine: Engine, folder: Pa
     interpreter = interpreters.find(environment.python)
     base = engine.base(environment.request.base or wanted, interpreter)
     tree = folder / TREE
+    shutil.rmtree(tree, ignore_errors=True)
+    (folder / PACKED).unlink(missing_ok=True)  # perhaps of a command that was cut off
     try:
         packages.install(environment, interpreter, tree)
         (tree / "pyvenv.cfg").write_bytes(SETTINGS)

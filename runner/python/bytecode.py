@@ -54,6 +54,8 @@ def compile_all(site: Path, interpreter: Interpreter, label: str, *, keep: bool)
         tag = child.run([python, "-I", "-c", TAG], timeout_s=TIMEOUT_S).stdout.strip()
         places = {path: _place(site, path, interpreter) for path in _modules(site)}
         missing = [one for one in places if not _linked(places[one], _compiled(site, one, tag))]
+        for path in missing:  # a wheel may contain bytecode of anything else
+            _compiled(site, path, tag).unlink(missing_ok=True)
         _compile(missing, command, site)
         for path in missing if keep else ():
             _linked(_compiled(site, path, tag), places[path])

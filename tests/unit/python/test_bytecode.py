@@ -81,6 +81,18 @@ def test_what_a_build_left_is_not_kept(tmp_path: Path, cache: Path) -> None:
     assert content[0] == content[1]
 
 
+def test_bytecode_in_a_wheel_does_not_count(tmp_path: Path, cache: Path) -> None:
+    """It could be that of anything else, and would reach other packages with the same source."""
+    site = packages(tmp_path / "site")
+    compile_all(site, INTERPRETER, "x", keep=False)
+    (path, *_) = compiled(site).values()
+    planted = path.with_name(path.name.replace("__init__", "broken"))
+    planted.write_bytes(path.read_bytes())
+    compile_all(site, INTERPRETER, "x", keep=True)
+    assert not planted.exists()
+    assert len([path for path in cache.rglob("*") if path.is_file()]) == 2
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_link_into_the_cache_is_replaced(tmp_path: Path, keep: bool) -> None:
     """A wheel may contain bytecode, which is then a link into the cache of uv."""
