@@ -5,16 +5,18 @@ raises, as an ``EngineError``.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from runner.errors import PackagesError
 from runner.records.environment import Base, Image
 from runner.records.run import EngineFacts, Guards
 from runner.records.study import Limits, Metric, Origin
+from runner.system import packing
 
 if TYPE_CHECKING:
     from runner.python.interpreters import Interpreter
@@ -22,15 +24,16 @@ if TYPE_CHECKING:
 ENVELOPE_BYTES = 64 * 1024
 LONGEST_ESCAPE = 6  # JSON may write one byte of a text as six
 GRACE_S = 30.0  # extra time for a launcher, beyond everything that it may wait for
-DOCKERFILE, PACKED = "Dockerfile", "environment.tar"
-"""The two files of a build context."""
+DOCKERFILE, PACKED, TREE = "Dockerfile", "environment.tar", "tree"
+"""The two files of a build context, and the folder with what is to be packed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:
-    """A folder with a Dockerfile and the files it adds. The image can also be built by hand.
+    """A folder with a Dockerfile and the packages that it adds, as a tar or not packed yet.
 
-    ``bundle`` is the digest of the bundle that it comes from, if it does.
+    The image can also be built by hand once they are packed. ``bundle`` is the digest of the bundle
+    that it comes from, if it does.
     """
 
     folder: Path
@@ -38,6 +41,26 @@ class BuildContext:
     label: str
     base: Base
     bundle: str | None = None
+
+    def entries(self) -> Iterator[packing.Entry]:
+        """Yield the entries of the tar; OSError, TarError or ValueError if that is not possible."""
+        path = self.folder / PACKED
+        return packing.of_tar(path) if path.exists() else packing.of_folder(self.folder / TREE)
+
+    def packed(self) -> Path:
+        """Return the tar, which is written if there is none; PackagesError if that fails."""
+        path, tree = self.folder / PACKED, self.folder / TREE
+        if tree.is_dir() and not path.exists():
+            try:
+                tar = packing.Tar(packing.of_folder(tree))
+                with path.open("wb") as file:
+                    file.writelines(tar.pieces())
+            except OSError as error:
+                raise PackagesError(
+                    f"the packages of {self.label} cannot be packed ({error}); free disk space, or "
+                    "name another folder with TMPDIR or --context."
+                ) from error
+        return path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,13 +160,13 @@ def _image_or_reason(
     observer: "Observer",
     save_log: SaveLog,
 ) -> Image | str:
-    from runner.prepare.context import write_context
+    from runner.prepare.context import installed
 
     label = environment.request.label
 
     def build() -> Image:
         with tempdir.folder() as folder:
-            context = write_context(environment, matrix.base, engine, folder)
+            context = installed(environment, matrix.base, engine, folder)
             expected = bases.get(environment.base_key)
             if expected is None or expected.digest != context.base.digest:
                 raise EngineError(

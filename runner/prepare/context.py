@@ -1,28 +1,45 @@
-"""Write the build context of an image: the Dockerfile, and the installed packages in one tar."""
+"""Write the build context of an image: the Dockerfile and the installed packages."""
 
 import shutil
-import tarfile
 from pathlib import Path
 
-from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
+from runner.engines.protocol import DOCKERFILE, PACKED, TREE, BuildContext, Engine
 from runner.errors import PackagesError
 from runner.prepare.recipe import dockerfile, environment_digest
 from runner.python import interpreters, packages
 from runner.records.environment import Environment
 from runner.text import why
 
+SETTINGS = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
+"""The ``pyvenv.cfg`` of an image."""
+
 
 def write_context(
     environment: Environment, wanted: str, engine: Engine, folder: Path
 ) -> BuildContext:
     """Write the build context of an image into ``folder``; PackagesError if that fails."""
+    context = installed(environment, wanted, engine, folder)
+    context.packed()
+    shutil.rmtree(folder / TREE, ignore_errors=True)
+    return context
+
+
+def installed(environment: Environment, wanted: str, engine: Engine, folder: Path) -> BuildContext:
+    """Return the build context of an image with its packages installed, but not packed.
+
+    They form a virtual environment for the base's interpreter. PackagesError if that fails.
+    """
     interpreter = interpreters.find(environment.python)
     base = engine.base(environment.request.base or wanted, interpreter)
-    tree = folder / "tree"
+    tree = folder / TREE
+    shutil.rmtree(tree, ignore_errors=True)
+    (folder / PACKED).unlink(missing_ok=True)  # perhaps of a command that was cut off
     try:
         packages.install(environment, interpreter, tree)
-        _pack(tree, interpreters.executable(environment.python), folder / PACKED)
-        shutil.rmtree(tree)
+        (tree / "pyvenv.cfg").write_bytes(SETTINGS)
+        (tree / "bin").mkdir(exist_ok=True)
+        python = interpreters.executable(environment.python)
+        (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
         shutil.copyfile(dockerfile(), folder / DOCKERFILE)
     except OSError as error:
         raise PackagesError(
@@ -35,25 +52,3 @@ def write_context(
         label=environment.request.label,
         base=base,
     )
-
-
-def _pack(tree: Path, python: str, target: Path) -> None:
-    """Pack installed packages as a virtual environment for the base's interpreter.
-
-    Order, owner and date of the entries are fixed, so equal packages give equal bytes.
-    """
-    settings = b"home = /usr/local/bin\ninclude-system-site-packages = false\n"
-    (tree / "pyvenv.cfg").write_bytes(settings)
-    (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin" / "python").symlink_to(f"/usr/local/bin/{python}")
-    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
-        for path in sorted(tree.rglob("*")):
-            tar.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_neutral)
-
-
-def _neutral(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mtime = 0
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-    return entry

@@ -4,15 +4,16 @@ import csv
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from runner.errors import PackagesError
-from runner.python import toml, uv
+from runner.python import bytecode, toml, uv
 from runner.python.interpreters import Interpreter, executable
 from runner.python.uv import Answer, Build
 from runner.records.environment import (
@@ -23,11 +24,11 @@ from runner.records.environment import (
     Package,
     SourceKind,
 )
-from runner.system import atomic, child, digest, safe, tempdir
+from runner.system import atomic, digest, safe, tempdir
+from runner.system.parallel import in_parallel
 from runner.text import listed, why
 
 INSTALL_TIMEOUT_S = 900.0
-BYTECODE_TIMEOUT_S = 300.0
 AFTER_ALL = datetime(2200, 1, 1, tzinfo=timezone.utc)
 CARELESS = frozenset({"test", "tests", "docs", "doc", "examples", "benchmarks", "scripts"})
 """Folders that packages install by mistake, without using them."""
@@ -35,35 +36,57 @@ CARELESS = frozenset({"test", "tests", "docs", "doc", "examples", "benchmarks", 
 LOCAL = "local"
 """The folder with wheels of this machine, in that of a call of uv."""
 
-FILE_DATE = (0, 0)  # access and modification, seconds since 1970
-
 
 def install(environment: Environment, interpreter: Interpreter, folder: Path) -> None:
     """Install the locked packages with bytecode in ``lib/python<minor>/site-packages``.
 
-    Every file gets the same date, so that equal environments give equal trees. Files may be hard
-    links into the cache of uv: replace them, never write into them. PackagesError if it fails.
+    Files may be hard links into the cache of uv: replace them, never write into them. Their dates
+    mean nothing. PackagesError if it fails.
     """
     site = folder / "lib" / executable(environment.python) / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
-    label = environment.request.label
-    _install_packages(environment, interpreter, site.resolve())
-    _install_wheels(environment, interpreter, site.resolve())
-    refuse_overwritten(site, label)
+    with tempdir.folder() as built:
+        steps = (
+            partial(_install_wheels, environment, interpreter, site.resolve()),
+            partial(_install_sources, environment, interpreter, built),
+        )
+        for _ in in_parallel(lambda step: step(), steps):
+            pass
+        _copy(environment, built, site)
+    refuse_overwritten(site, environment.request.label)
     shutil.rmtree(site / "bin", ignore_errors=True)  # console scripts name this interpreter
-    (site / ".lock").unlink(missing_ok=True)
-    _add_bytecode(site, interpreter, label)
 
 
-def _install_packages(environment: Environment, interpreter: Interpreter, site: Path) -> None:
-    """Install wheels from the persistent cache; build source packages apart and copy the result."""
-    sources = [package for package in environment.packages if package.source]
-    wheels = [package for package in environment.packages if not package.source]
-    if wheels:
-        answer = _ask(environment, interpreter, wheels, site)
+def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
+    """Install wheels, mostly hard links into the persistent cache, with their bytecode."""
+    packages = [package for package in environment.packages if not package.source]
+    if packages:
+        answer = _ask_cache_first(environment, interpreter, packages, site)
         if not answer.found:
             reason = f"{answer.reason}; only packages that the lock marks as source are built"
             raise _failed(environment, reason)
+    _install_local_wheels(environment, interpreter, site)
+    (site / ".lock").unlink(missing_ok=True)
+    bytecode.compile_all(site, interpreter, environment.request.label, keep=True)
+
+
+def _ask_cache_first(
+    environment: Environment, interpreter: Interpreter, packages: Sequence[Package], site: Path
+) -> Answer:
+    """Install from the cache alone if everything is there, which an index would only confirm.
+
+    The hashes of the lock say what may be installed, whatever an index says.
+    """
+    with suppress(PackagesError):
+        answer = _ask(environment, interpreter, packages, site, offline=True)
+        if answer.found:
+            return answer
+    return _ask(environment, interpreter, packages, site)
+
+
+def _install_sources(environment: Environment, interpreter: Interpreter, built: Path) -> None:
+    """Build source packages, and put what was built into a folder with its bytecode."""
+    sources = [package for package in environment.packages if package.source]
     if not sources:
         return
     if environment.request.source_packages == REFUSE:
@@ -72,13 +95,19 @@ def _install_packages(environment: Environment, interpreter: Interpreter, site: 
         answer = _ask(environment, interpreter, sources, folder / "built", folder)
         if not answer.found:
             raise _failed(environment, answer.reason)
-        try:
-            _copy_plain(folder / "built", site)
-        except OSError as error:
-            raise _failed(environment, f"what was built cannot be copied ({why(error)})") from error
+        _copy(environment, folder / "built", built)  # without links that would lead us elsewhere
+    (built / ".lock").unlink(missing_ok=True)
+    bytecode.compile_all(built, interpreter, environment.request.label, keep=False)
 
 
-def _install_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
+def _copy(environment: Environment, built: Path, place: Path) -> None:
+    try:
+        _copy_plain(built, place)
+    except OSError as error:
+        raise _failed(environment, f"what was built cannot be copied ({why(error)})") from error
+
+
+def _install_local_wheels(environment: Environment, interpreter: Interpreter, site: Path) -> None:
     """Install the wheels that no index has, from our cache."""
     if not environment.wheels:
         return
@@ -126,6 +155,8 @@ def _ask(
     packages: Sequence[Package],
     target: Path,
     folder: Path | None = None,
+    *,
+    offline: bool = False,
 ) -> Answer:
     """Have uv install packages into ``target``; in a ``folder`` it may build them."""
     build = Build(interpreter=interpreter.path, compiler=environment.request.compile)
@@ -133,6 +164,7 @@ def _ask(
         [
             *("pip", "install", f"--target={target}", "--require-hashes", "--no-deps"),
             *(() if folder else ("--no-build",)),
+            *(("--offline",) if offline else ()),
             *settings(
                 interpreter,
                 index_day(environment.request, environment.as_of),
@@ -312,28 +344,3 @@ def _stamp(instant: datetime) -> str:
 def _locked_line(package: Package) -> str:
     hashes = " ".join(f"--hash={one}" for one in package.hashes)
     return f"{package.name}=={package.version} {hashes}\n"
-
-
-def _add_bytecode(site: Path, interpreter: Interpreter, label: str) -> None:
-    """Compile all modules before any trial, and give every file the same date."""
-    command = [str(interpreter.path), "-I", "-m", "compileall", "-qq", "-j", "0"]
-    command += ["-d", f"lib/{executable(interpreter.name)}/site-packages"]
-    if interpreter.minor != "3.6":  # 3.6 can only check the date of the source, which is fixed
-        command += ["--invalidation-mode", "unchecked-hash"]
-    _date_files(site)
-    try:
-        done = child.run([*command, "."], timeout_s=BYTECODE_TIMEOUT_S, folder=site)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagesError(
-            f"the packages of {label} could not be compiled: {why(error)}. Try again."
-        ) from error
-    if done.returncode not in (0, 1):  # 1: some files are for other Pythons
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise PackagesError(f"the packages of {label} could not be compiled: {last}. Try again.")
-    _date_files(site)
-
-
-def _date_files(folder: Path) -> None:
-    for where, _, files in os.walk(folder):
-        for name in (".", *files):
-            os.utime(Path(where, name), FILE_DATE, follow_symlinks=False)

@@ -111,12 +111,17 @@ def wheels_folder() -> Path:
     return places.cache() / "wheels"
 
 
+def bytecode_folder() -> Path:
+    """Return the folder of the bytecode of installed modules."""
+    return places.cache() / "bytecode"
+
+
 def cache_folders() -> tuple[Path, ...]:
-    """Return the folders that our calls of uv fill, those of earlier versions included.
+    """Return the folders that installations fill, those of earlier versions included.
 
     RuntimeError if the user has no home.
     """
-    return (places.cache() / "uv", places.cache() / "python", wheels_folder())
+    return (places.cache() / "uv", places.cache() / "python", wheels_folder(), bytecode_folder())
 
 
 def python_folder() -> Path:

@@ -63,7 +63,7 @@ def unpack(tar: tarfile.TarFile, folder: Path, name_of: Naming) -> None:
     for entry in tar:
         name = name_of(entry)
         if name is not None:
-            _unpack_one(tar, entry, folder, _parts(name))
+            _unpack_one(tar, entry, folder, parts_inside(name))
 
 
 def _unpack_one(
@@ -78,7 +78,7 @@ def _unpack_one(
             raise ValueError(f"the link {entry.name!r} leads out of the folder")
         path.symlink_to(entry.linkname)
     elif entry.islnk():
-        *above, last = _parts(entry.linkname)
+        *above, last = parts_inside(entry.linkname)
         target = _made(folder, above) / last
         if target.is_symlink():  # which would lead out from here
             raise ValueError(f"the hard link {entry.name!r} leads to another link")
@@ -89,8 +89,8 @@ def _unpack_one(
         raise ValueError(f"{entry.name!r} is neither a file, a folder nor a link")
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """Return the parts of a relative path that stays inside."""
+def parts_inside(name: str) -> tuple[str, ...]:
+    """Return the parts of a relative path; ValueError if it leads out of its folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"{name!r} leads out of the folder")

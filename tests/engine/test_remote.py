@@ -93,7 +93,7 @@ def test_no_path_of_this_machine_reaches_an_engine(
     }
     assert "may be a different one: " in (folder.path / "report.md").read_text()
     requests = bytes(recorder.requests)
-    for request in (b"/images/create?", b"/build?", b"/archive?", b"/containers/create"):
+    for request in (b"/images/create?", b"/images/load?", b"/archive?", b"/containers/create"):
         assert request in requests
     assert f'"matrix-runner.run": "{folder.path.name}-'.encode() in requests
     ours = [tmp_path, tempfile.gettempdir(), ROOT, sys.prefix, os.environ["XDG_STATE_HOME"]]

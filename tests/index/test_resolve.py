@@ -170,7 +170,6 @@ def test_bytecode_needs_no_date(python37: Interpreter, old: Environment, tmp_pat
     site = tmp_path / "lib" / "python3.7" / "site-packages"
     (compiled,) = (site / "__pycache__").glob("six.*.pyc")
     assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00"  # PEP 552: a hash, never checked
-    assert {path.stat().st_mtime for path in site.rglob("*")} == {0}
 
 
 def test_changed_file_is_not_installed(

@@ -21,7 +21,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 from runner.engines.protocol import (
-    PACKED,
     BuildContext,
     Console,
     ImageRequest,
@@ -127,7 +126,7 @@ class FakeEngine:
     def build(self, context: BuildContext) -> Image:
         if context.label in self.refuses_to_build:
             raise ImageBuildError(f"the image of {context.label} could not be built: no", "a log")
-        size_bytes = (context.folder / PACKED).stat().st_size
+        size_bytes = context.packed().stat().st_size
         self.built.append(context.label)
         return self._add(
             context.environment, context.label, size_bytes, context.base, context.bundle

@@ -21,7 +21,7 @@ from docker.models.images import Image as PulledImage
 
 from runner.engines import base as assembled
 from runner.engines.base import UNREADABLE
-from runner.engines.docker import labels
+from runner.engines.docker import labels, loading
 from runner.engines.docker.client import cause, engine_at_work
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext
 from runner.errors import EngineError, EngineLostError, ImageBuildError
@@ -38,6 +38,8 @@ OFFICIAL = "python:{python}-slim"
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
 CHUNK_BYTES = 1 << 20
+CONTAINERD = "io.containerd.snapshotter"
+"""How an engine names its storage if that is containerd, which wants every layer in an archive."""
 LARGEST_MANIFEST_BYTES = 1 << 20
 CONFIG_BYTES = 1 << 22
 """Podman reads no larger configuration of an image; docker shows what is in it."""
@@ -51,6 +53,7 @@ class DockerImages:
         self._machine = machine
         self._local = local
         self._facts: EngineFacts | None = None
+        self._in_containerd = False
         self._bases_lock = threading.Lock()
 
     def describe(self) -> EngineFacts:
@@ -60,6 +63,7 @@ class DockerImages:
                 info, version = self._client.info(), self._client.version()
             try:
                 self._facts = _facts(info, version, local=self._local)
+                self._in_containerd = CONTAINERD in str(info.get("DriverStatus"))
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise EngineError(
                     "the engine answers, but not like Docker: name another one in DOCKER_HOST."
@@ -191,7 +195,7 @@ class DockerImages:
                 assembled.assemble(interpreter, file)
             return replace(base, digest=f"sha256:{digest.of_file(file)}")
         with engine_at_work(f"save the base {base.name}"), file.open("wb") as target:
-            image = self._client.images.get(self._identity(base))
+            image = self._checked(base)
             for chunk in image.save():  # without its name
                 target.write(chunk)
         return replace(base, digest=str(image.id))
@@ -202,7 +206,7 @@ class DockerImages:
         Assembled again, the base could be another one: the interpreter may have been used since.
         """
         with tempfile.TemporaryFile() as saved, engine_at_work(f"save the base {base.name}"):
-            for chunk in self._client.images.get(self._identity(base)).save():
+            for chunk in self._checked(base).save():
                 saved.write(chunk)
             saved.seek(0)
             with tarfile.open(fileobj=saved) as tar:
@@ -251,17 +255,54 @@ class DockerImages:
     # --- images of environments ----------------------------------------------------------------
 
     def build(self, context: BuildContext) -> Image:
-        lines: list[str] = []
+        log: list[str] = []
         tag = self._own(labels.image_tag(context, self._machine))
+        base = self._checked(context.base)
         # The name of the base could be given to another image while this one is built.
-        arguments = labels.build_arguments(context, self._machine)
-        arguments["BASE"] = self._identity(context.base)
+        arguments = {**labels.build_arguments(context, self._machine), "BASE": str(base.id)}
         with engine_at_work(f"build the image of {context.label}"):
+            built = self._loaded(context, base, tag, arguments, log)
             try:
-                built = self._built(_as_tar(context.folder), tag, lines, buildargs=arguments)
+                if built is None:
+                    context.packed()
+                    built = self._built(_as_tar(context.folder), tag, log, buildargs=arguments)
             except (docker.errors.APIError, docker.errors.BuildError) as error:
-                raise self._build_error(context, build_problem(error), lines) from error
+                raise self._build_error(context, build_problem(error), log) from error
         return labels.image(str(built.id), built.labels, built.attrs["Size"])
+
+    def _loaded(
+        self,
+        context: BuildContext,
+        base: PulledImage,
+        tag: str,
+        arguments: Mapping[str, str],
+        log: list[str],
+    ) -> PulledImage | None:
+        """Load an image as an archive, which is much faster; None if it has to be built."""
+        dockerfile = context.folder / DOCKERFILE
+        recipe = loading.recipe(dockerfile.read_text(encoding="utf-8"), arguments)
+        if recipe is None or not self._finds_layers():
+            return None
+        try:
+            layer = loading.layer(recipe.folder, context.entries())
+        except UNREADABLE as error:  # the builder may be less strict with the tar of a bundle
+            log.append(f"{error}\n")
+            return None
+        made = loading.ImageArchive(base=base.attrs, recipe=recipe, layer=layer, tag=tag)
+        try:
+            # Without its progress, the engine would be silent for as long as it takes.
+            events = self._client.api.load_image(made.pieces(), quiet=False)  # type: ignore[no-untyped-call]
+            said = (event.get("stream") or event.get("error") for event in events)
+            log.extend(filter(None, said))
+            built = self._client.images.get(tag)
+        except docker.errors.APIError as error:
+            log.append(f"{build_problem(error)}\n")
+            return None
+        return built if built.id == made.id else None
+
+    def _finds_layers(self) -> bool:
+        """Whether the engine loads an archive without layers that it has already."""
+        return not self._is_podman() and not self._in_containerd
 
     def _built(
         self,
@@ -294,8 +335,8 @@ class DockerImages:
                 raise docker.errors.BuildError(event["error"], iter(()))
         return self._client.images.get(tag)
 
-    def _identity(self, base: Base) -> str:
-        """Return the id of the image that is a base.
+    def _checked(self, base: Base) -> PulledImage:
+        """Return the image that is a base.
 
         EngineError if it is gone or another one, or if it is more than files.
         """
@@ -316,7 +357,7 @@ class DockerImages:
         config = image.attrs.get("Config") or {}
         if problem := config_problem(config) or _base_problem(config):
             raise EngineError(f"the base {base.name} {problem}.")
-        return str(image.id)
+        return image
 
     def _build_error(self, context: BuildContext, reason: str, lines: list[str]) -> EngineError:
         """Return why an image could not be built; a base that is gone can be provided again."""

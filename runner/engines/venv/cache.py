@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from runner.engines import base
-from runner.engines.protocol import PACKED, BuildContext
+from runner.engines.protocol import BuildContext
 from runner.engines.venv.sandbox import Sandbox, can_execute
 from runner.errors import EngineError, ImageBuildError
 from runner.python.interpreters import Interpreter
@@ -97,7 +97,7 @@ class Environments:
 
     def add(self, context: BuildContext, interpreter: Path) -> Image:
         """Unpack an environment for an interpreter; ImageBuildError if that fails."""
-        packed = context.folder / PACKED
+        packed = context.packed()
         try:
             image = Image(
                 environment=context.environment,

@@ -18,6 +18,7 @@ from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Environment, Image, Lock, Package
 from runner.records.study import Matrix, Status
 from runner.system import retry
+from runner.system.packing import Tar
 from tests.support.fakes import FakeEngine
 from tests.support.samples import founding_lock, founding_matrix
 from tests.support.trials import plain_environment
@@ -136,7 +137,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    monkeypatch.setattr(Tar, "pieces", full)
     environment = plain_environment()
     with pytest.raises(PackagesError, match=r"No space left on device.*free disk space"):
         write_context(environment, "host", FakeEngine(), tmp_path)

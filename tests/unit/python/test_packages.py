@@ -1,11 +1,17 @@
-"""How the packages that uv locks are read."""
+"""How the packages that uv locks are read and installed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner.errors import PackagesError
+from runner.python import packages
 from runner.python.packages import parse_locked, refuse_overwritten
+from runner.records.environment import Package
+from runner.system.digest import of_file
+from tests.support.index import serving, wheel
+from tests.support.trials import INTERPRETER, plain_environment
 
 HASH = "a" * 64
 LOCKED = f"""lock-version = "1.0"
@@ -69,3 +75,27 @@ def test_harmless_overwriting_is_accepted(tmp_path: Path, file: str) -> None:
     _installed(tmp_path, "one-1.0", file)
     _installed(tmp_path, "two-1.0", file)
     refuse_overwritten(tmp_path, "x")
+
+
+def test_what_is_in_the_cache_needs_no_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hashes of the lock say what may be installed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = wheel(tmp_path, "small", "1.0")
+    package = Package(name="small", version="1.0", hashes=(f"sha256:{of_file(made)}",))
+    plain = plain_environment()
+    request = replace(plain.request, as_of="today")
+    environment = replace(plain, request=request, packages=(package,))
+    with serving(tmp_path, {"small": [made]}) as index:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
+        packages.install(environment, INTERPRETER, tmp_path / "first")
+        assert f"/{made.name}" in index.requests
+        asked = len(index.requests)
+        packages.install(environment, INTERPRETER, tmp_path / "second")
+        assert len(index.requests) == asked
+    packages.install(environment, INTERPRETER, tmp_path / "third")
+    assert len(list((tmp_path / "third").rglob("small-1.0.dist-info"))) == 1
+    other = replace(environment, packages=(replace(package, hashes=(f"sha256:{'0' * 64}",)),))
+    with pytest.raises(PackagesError):
+        packages.install(other, INTERPRETER, tmp_path / "fourth")
