@@ -9,19 +9,19 @@ import pytest
 from runner.records.run import TrialResult
 from runner.records.study import Status
 from runner.runs.folder import StoredRun, find_run
+from tests.support.studies import CALM, ROOT
 
-ROOT = Path(__file__).parents[2]
 PUBLISHED = "tensorflow=1.15.0,model=subclassed-as-published"
 ERROR = "__iter__() is only supported inside of tf.function or when eager execution is enabled."
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The founding study, run like a user runs it: one block of 3 epochs."""
+    """The founding study, run like a user runs it on a quiet machine: one block of 3 epochs."""
     reports = tmp_path_factory.mktemp("reports")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "runner", "--matrix", "matrix.yaml"),
+            *(sys.executable, "-c", CALM, "--matrix", "matrix.yaml"),
             *("--quick", "--locked", "--reports", str(reports)),
         ],
         cwd=ROOT,

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from tests.support.pages import Page, serving
-from tests.support.studies import ROOT, ended, results, started
+from tests.support.studies import CALM, ROOT, ended, results, started
 
 pytestmark = pytest.mark.engine
 
@@ -77,7 +77,7 @@ def test_a_password_is_used_and_appears_nowhere(
     with serving(_pages(), f"{USER}:{PASSWORD}") as (url, asked):
         (folder / "matrix.yaml").write_text(MATRIX.format(url=url))
         done = subprocess.run(
-            [sys.executable, "-m", "runner", "--matrix", "matrix.yaml"],
+            [sys.executable, "-c", CALM, "--matrix", "matrix.yaml"],
             cwd=folder,
             env={
                 **os.environ,

@@ -18,7 +18,11 @@ from tests.support.daemons import POSSIBLE, REASON, Daemon, lent
 from tests.support.studies import ended, started, write_study
 from tests.support.trials import plain_environment
 
-pytestmark = [pytest.mark.engine, pytest.mark.skipif(not POSSIBLE, reason=REASON)]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.alone,  # its trials wait for a quiet core
+    pytest.mark.skipif(not POSSIBLE, reason=REASON),
+]
 
 # Its values are not times, so a busy machine cannot affect them.
 SCRIPT = """
@@ -32,7 +36,7 @@ json.dump({"format": 1, "values": values}, open(os.environ["RESULT_PATH"], "w"))
 """
 METRICS = "{x: {better: lower}, right: {better: higher, scale: difference}}"
 PAIR = "compare: [{of: {size: 2}, against: {size: 1}, metrics: [x, right]}]\n"
-TIMEOUT_S = 900  # on a busy machine each trial waits for a quiet core
+TIMEOUT_S = 900  # on a busy machine each trial of a replay waits for a quiet core
 ALONE = ["unshare", "--net", "--"]
 REACHES = "import socket; socket.create_connection(('198.51.100.1', 80), timeout=5)"
 

@@ -14,7 +14,7 @@ from runner.system import child
 from tests.support import required
 from tests.support.hostile import plant
 from tests.support.public_index import index_or_skip
-from tests.support.studies import ROOT, results
+from tests.support.studies import CALM, ROOT, results
 from tests.support.traced import REASON, Access, possible, traced
 from tests.support.trials import NUMBER
 
@@ -95,7 +95,7 @@ def test_nothing_outside_is_touched(
         "connected": ["/run/docker.sock", "/var/run/docker.sock", str(tmp_path / "temporary")],
     }
     for words in (("plan",), ("lock",), ("run", "--locked", "--engine", "docker")):
-        command = [sys.executable, "-m", "runner", *words]
+        command = [sys.executable, "-c", CALM, *words]
         done, accesses = traced(command, tmp_path / "trace", study, variables)
         assert done.returncode == 0, done.stdout + done.stderr
         assert not (tmp_path / "mark").exists(), (tmp_path / "mark").read_text()
