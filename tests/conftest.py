@@ -24,6 +24,7 @@ from runner.system.retry import WAITS_S
 from runner.system.signals import SIGNALS
 from tests.support import required
 from tests.support.browser import launched_or_skip
+from tests.support.studies import own_prefix
 
 # Machines of CI are sometimes slow. tests/fuzz and tests/statistics try many more examples.
 settings.register_profile("unit", deadline=None, max_examples=40)
@@ -133,8 +134,7 @@ def own_folders(
 def unseen_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test in this process see the living processes of this machine."""
     for module in ("alive", "cores"):
-        prefix = f"matrix-runner-tests/{os.getpid()}/{module}/"
-        monkeypatch.setattr(f"runner.system.{module}.PREFIX", prefix)
+        monkeypatch.setattr(f"runner.system.{module}.PREFIX", own_prefix(module))
 
 
 @pytest.fixture(autouse=True)

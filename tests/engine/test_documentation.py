@@ -37,14 +37,8 @@ PROCESSES = """
 from runner import engines
 connect = engines.connect
 engines.connect = lambda name, *others: connect("venv" if name == "auto" else name, *others)
-from runner.system import alive, cores
-for module in (alive, cores):
-    module.PREFIX = "documentation-" + module.PREFIX
 """
-"""Take processes where a command leaves the engine open: they start faster.
-
-They wait for no other run, because nothing reads what they measure.
-"""
+"""Take processes where a command leaves the engine open: they start faster."""
 PYTHON = """\
 #!/bin/sh
 if [ "$1 $2" = "-m runner" ]; then shift 2; exec "{ours}" "$@"; fi

@@ -54,12 +54,6 @@ RUN = "matrix-runner --engine venv"
 MARK = "<!-- not run: `python -m tests.support.recordings` recorded it -->"
 PLACE = "~/projects/sortedlists"
 """Shown instead of the temporary folder, and as long, so that the same lines are broken."""
-OWN = """\
-from runner.system import alive, cores
-for module in (alive, cores):
-    module.PREFIX = "recordings-" + module.PREFIX
-"""
-"""Do not wait for other runs of this machine."""
 
 
 def recordings(
@@ -69,7 +63,7 @@ def recordings(
     programs = folder / "bin"
     programs.mkdir()
     own = programs / "matrix-runner"
-    own.write_text(f"#!{sys.executable}\n{OWN}{CALM}")
+    own.write_text(f"#!{sys.executable}\n{CALM}")
     own.chmod(0o755)
     (folder / "study").mkdir()
     variables = environment(colour=colour, PYTHONPATH=str(ROOT))

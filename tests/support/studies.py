@@ -11,13 +11,25 @@ from runner.records.run import TrialResult
 from runner.runs.folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
-CALM = """
+
+
+def own_prefix(module: str) -> str:
+    """Return what the names of a module of ``runner.system`` begin with in these tests."""
+    return f"matrix-runner-tests/{os.getpid()}/{module}/"
+
+
+CALM = f"""
 import runpy
 from runner import plan
+from runner.system import alive, cores
+alive.PREFIX, cores.PREFIX = {own_prefix("alive")!r}, {own_prefix("cores")!r}
 plan.GUARDS = plan.Guards(foreign_share=1e9, steal_share=1e9, window_s=0.0)
 runpy.run_module("runner", run_name="__main__")
 """
-"""``python -m runner`` with guards that ignore a busy machine, like ``calm_machine``."""
+"""``python -m runner`` with guards that ignore a busy machine, like ``calm_machine``.
+
+It neither sees nor waits for other runs of this machine, like ``unseen_processes``.
+"""
 
 
 def write_study(
