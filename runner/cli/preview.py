@@ -103,7 +103,7 @@ def as_text(found: Preview) -> str:
         lines.append("to build: unknown, because no engine answers")
     else:
         lines.append(f"to build: {', '.join(found.to_build) or 'nothing'}")
-    lines.append(f"takes:    about {duration(found.seconds)}, one trial at a time")
+    lines.append(f"takes:    about {duration(found.seconds)} (a first guess), one trial at a time")
     return "\n".join(map(one_line, lines))
 
 

@@ -108,7 +108,7 @@ class Progress:
             text += f", resuming: {done} already done"
         if estimate_s is not None:
             self._expected_end = self._clock() + estimate_s
-            text += f", about {duration(estimate_s)}" + (" left" if done else "")
+            text += f", about {duration(estimate_s)}" + (" left" if done else " (a first guess)")
         if not self._quiet:
             self._screen.write((text, "bold"))
 

@@ -123,7 +123,7 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
         "locked 2 environments",
         "image tf=2.0.0: building",
         "image tf=2.0.0: ready in 41 s, 851 MB",
-        "12 trials in 4 blocks, about 10 min",
+        "12 trials in 4 blocks, about 10 min (a first guess)",
         f"[ 1/12] tf=2.0.0,model=sequential  b1    52.1 s  ok  {number}  about 10 min left",
         "[ 2/12] tf=2.0.0,model=functional  b1   900.0 s  timed-out  about 79 min left",
         "        stopped",
@@ -448,7 +448,7 @@ def test_a_narrow_terminal_shows_whole_words_and_the_metric(
         )
     number = "time per epoch 1.22\N{NO-BREAK SPACE}s"
     assert seen_on(80, b"".join(written)) == (
-        "2 trials in 4 blocks (1 of them of the A/A control), about 10 min",
+        "2 trials in 4 blocks (1 of them of the A/A control), about 10 min (a first guess)",
         "Trials run as processes, which do not contain a hostile script at all times.",
         "locking 2 environments missing from",
         "  reports/compare/tf-bf5ddb52-x12345/matrix.lock",
