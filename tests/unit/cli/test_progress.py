@@ -448,7 +448,8 @@ def test_a_narrow_terminal_shows_whole_words_and_the_metric(
         )
     number = "time per epoch 1.22\N{NO-BREAK SPACE}s"
     assert seen_on(80, b"".join(written)) == (
-        "2 trials in 4 blocks (1 of them of the A/A control), about 10 min (a first guess)",
+        "2 trials in 4 blocks (1 of them of the A/A control), about 10 min (a first",
+        "  guess)",
         "Trials run as processes, which do not contain a hostile script at all times.",
         "locking 2 environments missing from",
         "  reports/compare/tf-bf5ddb52-x12345/matrix.lock",
