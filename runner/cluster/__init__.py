@@ -66,7 +66,10 @@ def serve(url: str, name: str, engine: Engine, choice: str, observer: Observer) 
         dask.serve(url, name, again, observer)
     finally:
         CLAIM.release()
-    raise EngineError(f"the scheduler at {url} is gone, or has sent this worker away.")
+    raise EngineError(
+        f"the scheduler at {url} is gone, or has sent this worker away; "
+        "see what its run says, and then start this worker again."
+    )
 
 
 def _dask() -> ModuleType:

@@ -95,7 +95,10 @@ def _awaited(parts: Parts, key: str) -> str | None:
         if now != last:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > PATIENCE_S:
-            raise EngineError("the run does not send the files that its block needs.")
+            raise EngineError(
+                "the run does not send the files that its block needs; check the "
+                "network between this host and the scheduler."
+            )
         time.sleep(POLL_S)
     return None
 

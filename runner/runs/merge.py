@@ -76,7 +76,9 @@ def _read(folder: RunFolder, read: ReadResults) -> Part:
         )
     if edited := folder.edited():
         raise RunFolderError(
-            f"{folder.path} is not merged, because {listed(edited)} was edited after it was saved."
+            f"{folder.path} is not merged, because {listed(edited)} "
+            f"{'was' if len(edited) == 1 else 'were'} edited after the run saved "
+            f"{'it' if len(edited) == 1 else 'them'}; restore the folder from a copy."
         )
     results, refused = read(run, plan)
     planned = {trial.slot for trial in plan.trials}
@@ -126,9 +128,9 @@ def why_not(first: Part, other: Part) -> str | None:
     if differing:
         more = len(differing) - MOST_DIFFERENCES
         names = [*differing][:MOST_DIFFERENCES] + ([f"{more} more"] if more > 0 else [])
-        return f"they differ in {one_line(listed(names))}"
+        return f"they differ in {one_line(listed(names))}; merge only runs of one study"
     if (then.lock.entries, then.lock.ranges) != (now.lock.entries, now.lock.ranges):
-        return "they differ in their locks"
+        return "they differ in their locks; merge only runs with the same lock"
     plans = [replace(one.plan, format=FORMAT, shard=None) for one in (first, other)]
     if names := list(_differing(*plans)):
         return f"their plans differ in {listed(names)}; give --seed and --blocks the same values"
