@@ -128,7 +128,7 @@ SELECTION = Section(
             given=after(study(), ran()),
             code=Exit.NOTHING_SELECTED,
             place="--lf",
-            says="--lf: none of these cells ended unexpectedly in reports/20260101-000000-tiny; run without --lf.",
+            says="--lf: none of these cells ended unexpectedly when it last ran in reports; run without --lf.",
         ),
         Message(
             line='list -k "((((((((((((((((((((((((((((((((((((((((((((((((((((1"',

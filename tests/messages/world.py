@@ -173,6 +173,15 @@ def has(target: str, value: object) -> State:
     return lambda world: world.patch.setattr(target, value)
 
 
+def fails(target: str, error: Exception) -> State:
+    """Let a function of the machine fail."""
+
+    def raises(*_: object) -> None:
+        raise error
+
+    return has(target, raises)
+
+
 def variables(**values: str) -> State:
     """Have environment variables."""
 
