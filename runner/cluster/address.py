@@ -90,7 +90,7 @@ def check(address: Address, certificates: Certificates | None, role: str) -> Non
         raise EngineError(
             f"{where} shows a certificate that our authority has not signed "
             f"({error.verify_message}): it may be another scheduler, or {SETTINGS} are of another "
-            "cluster.".format(role=role.upper())
+            "cluster; check them.".format(role=role.upper())
         ) from error
     except ssl.SSLError as error:
         raise EngineError(_refusal(where, error, role)) from error

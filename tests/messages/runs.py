@@ -233,7 +233,7 @@ RUNS = Section(
             code=Exit.CELL_FAILED,
             note=True,
             place="block 1",
-            says="Stopped because every cell failed unexpectedly in block 1. `python -m runner logs model=one` prints its log. Run the same command to resume, and --keep-going to continue in this case.",
+            says="Stopped because every cell failed unexpectedly in block 1. `python -m runner logs model=...` prints its log. Run the same command to resume, and --keep-going to continue in this case.",
         ),
         Message(
             line="run",

@@ -1,9 +1,18 @@
 """Shards, merged runs and clusters: studies on several machines."""
 
+import io
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from runner.cli.progress import Progress
+from runner.cluster.worker import Claim
 from runner.errors import Exit
+from runner.system.host import this_host
 from tests.messages.message import Message, Section
 from tests.messages.world import (
     State,
+    World,
     after,
     edited,
     fails,
@@ -15,6 +24,8 @@ from tests.messages.world import (
     variables,
     without,
 )
+from tests.support.fake_cluster import FakeCluster
+from tests.support.whole_runs import WatchedEngine
 
 no_scheduler = without(
     "MATRIX_RUNNER_SHARD", "MATRIX_RUNNER_SHARDS", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"
@@ -39,6 +50,38 @@ def task(number: str, *, first: str = "1", last: str = "4", count: str = "4") ->
 def parts(*between: State, first: str = "run", second: str = "run --new") -> State:
     """Have two runs, with changes between them."""
     return after(study(), ran(f"{first} --reports a"), *between, ran(f"{second} --reports b"))
+
+
+def claims(*, succeed: bool) -> State:
+    """Let nobody, or another process, be the worker of this host."""
+
+    def make(world: World) -> None:
+        claim = Claim()
+        world.patch.setattr("runner.cluster.CLAIM", claim)
+        world.patch.setattr("runner.cluster.worker.CLAIM", claim)
+        world.patch.setattr("runner.cluster.worker.cores.claimed", lambda *_: succeed)
+
+    return make
+
+
+def on_cluster(*names: str, breaks: str = "") -> State:
+    """Have a study and a cluster with these workers, of which one sends no valid answers."""
+
+    def make(world: World) -> None:
+        study()(world)
+        claims(succeed=True)(world)
+        with Progress(io.StringIO()) as observer:
+            engines = {name: WatchedEngine() for name in names}
+            cluster = FakeCluster(Path("workers"), engines, observer)
+        cluster.changes[breaks] = lambda _: b""
+        for target, value in (
+            ("runner.cluster.connect", lambda _: cluster),
+            ("runner.cluster.ALONE_S", -1.0),
+            ("runner.system.cores.keep_off_measured", lambda *_: None),
+        ):
+            world.patch.setattr(target, value)
+
+    return make
 
 
 TLS = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._CLIENT__CERT and ..._CLIENT__KEY"
@@ -143,7 +186,7 @@ SCALE = Section(
             given=parts(edited("matrix.yaml", "epochs: 5", "epochs: 6")),
             code=Exit.RUN_FOLDER,
             place="b/20260101-000000-tiny",
-            says="b/20260101-000000-tiny does not belong to a/20260101-000000-tiny: they differ in cells model=one, cells model=two; merge only runs of one study.",
+            says="b/20260101-000000-tiny does not belong to a/20260101-000000-tiny: they differ in cells model=one and cells model=two; merge only runs of one study.",
         ),
         Message(
             line="merge a b",
@@ -173,10 +216,35 @@ SCALE = Section(
             says="a/20260101-000000-tiny is not merged, because an older matrix-runner wrote it, which did not protect results against edits; run the study again.",
         ),
         Message(
+            line="merge a --into latest",
+            given=after(
+                study(),
+                ran("run --reports a"),
+                ran("merge a"),
+                has("runner.runs.merge.occupied", lambda _: nullcontext(False)),
+            ),
+            code=Exit.RUN_FOLDER,
+            place="reports/20260101-000000-tiny",
+            says="another process is writing to {here}/reports/20260101-000000-tiny; wait until it ends.",
+        ),
+        Message(
+            line="bundle",
+            given=after(
+                study(),
+                ran("run --shard 1/2 --reports a"),
+                has("runner.cli.commands.this_host", lambda: replace(this_host(), id="other")),
+                ran("run --shard 2/2 --reports b"),
+                ran("merge a b"),
+            ),
+            code=Exit.RUN_FOLDER,
+            place="reports/20260101-000000-tiny",
+            says="reports/20260101-000000-tiny was merged from 2 machines, and a bundle contains the run of one machine; name one of the merged runs.",
+        ),
+        Message(
             line="merge a --into a/latest",
             given=after(study(), ran("run --reports a")),
             code=Exit.RUN_FOLDER,
-            place="a/latest",
+            place="{here}/a/20260101-000000-tiny",
             says="{here}/a/20260101-000000-tiny is not a merged run; leave --into out to make one.",
         ),
         Message(
@@ -235,8 +303,40 @@ SCALE = Section(
             says=f"the certificates for the scheduler cannot be read (no certificate or crl found); check {TLS}.",
         ),
         Message(
+            line="run --cluster tcp://127.0.0.1:1",
+            given=on_cluster(),
+            code=Exit.ENGINE,
+            place="the scheduler",
+            says="no worker is connected to the scheduler: start `matrix-runner worker` on each host, and run the same command to resume (finished blocks are kept).",
+        ),
+        Message(
+            line="run --cluster tcp://127.0.0.1:1",
+            given=on_cluster(),
+            code=Exit.ENGINE,
+            note=True,
+            reason=True,
+            place="worker",
+            says="No worker is connected; waiting for one.",
+        ),
+        Message(
+            line="run --cluster tcp://127.0.0.1:1",
+            given=on_cluster("h1", breaks="h1"),
+            code=Exit.ENGINE,
+            place="worker",
+            says="no worker is left that can execute blocks; the last one said: its answer is not valid: ... Fix that and run the same command to resume (finished blocks are kept).",
+        ),
+        Message(
+            line="run --cluster tcp://127.0.0.1:1",
+            given=on_cluster("h1", "h2", breaks="h2"),
+            code=Exit.OK,
+            note=True,
+            reason=True,
+            place="Block 1",
+            says="Block 1 goes to another worker, and h2 is sent away: its answer is not valid: ...",
+        ),
+        Message(
             line="worker tcp://127.0.0.1:1",
-            given=has("runner.cluster.worker.cores.claimed", lambda *_: False),
+            given=claims(succeed=False),
             code=Exit.ENGINE,
             place="this host",
             says="another worker executes blocks on this host already; start only one on each host.",

@@ -1,9 +1,26 @@
 """Files and steps for CI services and Slurm that cannot be written or used."""
 
+import io
+import zipfile
+from pathlib import Path
+
+import requests
+
 from runner.errors import Exit
 from tests.messages.message import Message, Section
-from tests.messages.world import State, after, files, folder, small, variables, without
+from tests.messages.world import (
+    State,
+    World,
+    after,
+    files,
+    folder,
+    has,
+    small,
+    variables,
+    without,
+)
 
+REFERENCE = Path(__file__).parents[2] / "reports" / "reference" / "founding"
 SHA = "5ca1ab1e" * 5
 ACTION = f"--action owner/matrix-runner@{SHA}"
 LOCKS = """\
@@ -32,6 +49,27 @@ of_step = variables(
     RUN_ID="8",
 )
 """Have the variables of a step that comments."""
+
+
+def report(world: World) -> None:
+    """Have the archive of a report; waits take no time."""
+    Path("report").mkdir()
+    with zipfile.ZipFile("report/a.zip", "w") as archive:
+        for name in ("report.json", "summary.md"):
+            archive.write(REFERENCE / name, name)
+    world.patch.setattr("time.sleep", lambda _: None)
+
+
+def answer(status: int, text: str) -> State:
+    """Let GitHub answer each request with this."""
+    response = requests.Response()
+    response.status_code, response.raw = status, io.BytesIO(text.encode())
+    response.content  # noqa: B018  (it reads the answer once and for all)
+    return after(
+        variables(GITHUB_API_URL="https://api.github.example"),
+        has("requests.request", lambda *_, **__: response),
+    )
+
 
 SERVICES = Section(
     title="GitHub Actions and Slurm",
@@ -117,6 +155,52 @@ SERVICES = Section(
             code=Exit.RUN_FOLDER,
             place="report/a.zip",
             says="report/a.zip is damaged (File is not a zip file); remove it and repeat the command.",
+        ),
+        Message(
+            line="ci github-comment --reports report",
+            given=after(of_step, report),
+            code=Exit.ENGINE,
+            note=True,
+            place="GitHub",
+            says="GitHub does not answer (Connection refused); if this lasts, run the job again later. Trying again in ... s.",
+        ),
+        Message(
+            line="ci github-comment --reports report",
+            given=after(of_step, report, answer(200, "{}")),
+            code=Exit.ENGINE,
+            place="https://api.github.example/repos/owner/project/",
+            says="https://api.github.example/repos/owner/project/commits/5ca1ab1e.../pulls does not answer like GitHub; check GITHUB_API_URL.",
+        ),
+        Message(
+            line="ci github-comment --reports report",
+            given=after(of_step, report, answer(401, "Bad credentials")),
+            code=Exit.ENGINE,
+            place="GitHub",
+            says="GitHub answered GET commits/5ca1ab1e.../pulls with 401: Bad credentials; check the token of the job.",
+        ),
+        Message(
+            line="ci github-comment --reports report",
+            given=after(of_step, report, answer(503, "Busy")),
+            code=Exit.ENGINE,
+            place="GitHub",
+            says="GitHub answered GET commits/5ca1ab1e.../pulls with 503: Busy; if this lasts, run the job again later.",
+        ),
+        Message(
+            line="ci github-comment --reports report",
+            given=after(of_step, report, answer(403, "Resource not accessible")),
+            code=Exit.OK,
+            note=True,
+            place="GitHub",
+            says="There is no comment: GitHub answered GET commits/5ca1ab1e.../pulls with 403: Resource not accessible; give the job `pull-requests: write`.",
+        ),
+        Message(
+            line="ci github-comment --reports report",
+            given=after(of_step, report, answer(200, "[]")),
+            code=Exit.OK,
+            note=True,
+            reason=True,
+            place="5ca1ab1e5ca1",
+            says="No open pull request has 5ca1ab1e5ca1 as its newest commit: no comment.",
         ),
         Message(
             line="ci slurm --shards 9 --blocks 3",

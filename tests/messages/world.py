@@ -12,6 +12,7 @@ from runner.cli import main
 from runner.engines import docker
 from runner.errors import RunnerError
 from runner.python import interpreters
+from runner.records.environment import Unsupported
 from tests.support import whole_runs
 from tests.support.matrices import SMALL
 from tests.support.repositories import ask, commit
@@ -149,6 +150,13 @@ def study(addition: str = "", *changes: tuple[str, str], script: str = SCRIPT) -
         Path("script.py").write_text(script)
 
     return make
+
+
+def unsupported(world: World) -> None:
+    """Have a study whose first cell can have no environment."""
+    study()(world)
+    (request, *_) = whole_runs.declare()
+    whole_runs.lock(Unsupported(request=request, reason="it was never published"))
 
 
 def gives(result: str) -> State:
