@@ -59,7 +59,7 @@ def _launch(study: Study, options: Options) -> Launch:
     cell = study.matrix.cell(trial.cell)
     image = study.prepared.images.get(cell.request)
     if image is None:
-        reason = without_image(study, cell).reason
+        reason = without_image(study, cell).reason or ""
         raise ImageBuildError(
             f"{cell.id} has no environment: {reason.rstrip('.')}. Choose another cell."
         )

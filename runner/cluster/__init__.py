@@ -195,7 +195,10 @@ class ClusterPipeline(Pipeline):
             answer = read_answer(content, order, self._run)
             problem = answer.problem
         except ValueError as error:
-            problem = f"its answer is not valid: {error}"
+            problem = (
+                f"its answer is not valid ({error}); install the same matrix-runner on all "
+                "machines."
+            )
         else:
             if problem is None:
                 return answer
@@ -207,8 +210,8 @@ class ClusterPipeline(Pipeline):
         if not self._cluster.workers():
             raise EngineError(
                 "no worker is left that can execute blocks; the last one said: "
-                f"{one_line(problem)} Fix that and run the same command to resume (finished "
-                "blocks are kept)."
+                f"{one_line(problem).rstrip('.')}. Fix that and run the same command to resume "
+                "(finished blocks are kept)."
             )
         return None
 

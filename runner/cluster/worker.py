@@ -32,7 +32,7 @@ from runner.runs.files import file_name
 from runner.runs.folder import occupied
 from runner.system import alive, cores, digest, places, stored, tempdir
 from runner.system.host import runs_here, this_host
-from runner.text import quoted
+from runner.text import quoted, why
 
 Fetch = Callable[[Collection[str]], Mapping[str, str]]
 """Waits for the parts with these keys, and returns why some do not come.
@@ -51,8 +51,8 @@ def answer_to(
         with closing(connect()) as engine:
             answer = _Block(order, engine, parts, fetch, observer).executed()
     except (RunnerError, OSError) as error:
-        observer.note(f"block {order.block} of {order.run}: {error}")
-        problem = str(error)
+        problem = why(error)
+        observer.note(f"block {order.block} of {order.run}: {problem}")
         answer = Answer(order=order.digest, host=this_host(), problem=problem, bases={}, logs={})
     return stored.dump(answer, indent=None)
 

@@ -380,8 +380,6 @@ PARTS = (
     "a folder of the commit has a strange entry {quoted(name)}",
     # runner/system/host.py
     'TensorFlow\'s wheels need an x86-64 processor with AVX, which this processor ({host.cpu_model}) does not report. Trials may end with "Illegal instruction": use another machine.',
-    # runner/system/retry.py
-    "{trouble} Trying again in {wait_s} s.",
     # runner/system/safe.py
     "larger than the limit of {limit} bytes",
     "belongs to another user",

@@ -193,7 +193,7 @@ SCALE = Section(
             given=parts(first="run --seed 1", second="run --seed 2"),
             code=Exit.RUN_FOLDER,
             place="b/20260101-000000-tiny",
-            says="b/20260101-000000-tiny does not belong to a/20260101-000000-tiny: their plans differ in seed...; give --seed and --blocks the same values.",
+            says="b/20260101-000000-tiny does not belong to a/20260101-000000-tiny: their plans differ in seed and trials; give --seed and --blocks the same values.",
         ),
         Message(
             line="merge a",
@@ -272,9 +272,12 @@ SCALE = Section(
         ),
         Message(
             line="run --cluster tls://127.0.0.1:1",
-            given=after(study(), fails("runner.cluster.import_module", ImportError("no module"))),
+            given=after(
+                study(),
+                fails("runner.cluster.import_module", ImportError("No module named 'distributed'")),
+            ),
             place="Dask distributed",
-            says="a cluster needs Dask distributed (no module); install it with `pip install 'matrix-runner[cluster]'`.",
+            says="a cluster needs Dask distributed (No module named 'distributed'); install it with `pip install 'matrix-runner[cluster]'`.",
         ),
         Message(
             line="run --cluster tcp://127.0.0.1:1",
@@ -323,7 +326,7 @@ SCALE = Section(
             given=on_cluster("h1", breaks="h1"),
             code=Exit.ENGINE,
             place="worker",
-            says="no worker is left that can execute blocks; the last one said: its answer is not valid: ... Fix that and run the same command to resume (finished blocks are kept).",
+            says="no worker is left that can execute blocks; the last one said: its answer is not valid (the whole file: Invalid JSON: EOF while parsing a value at line 1 column 0); install the same matrix-runner on all machines. Fix that and run the same command to resume (finished blocks are kept).",
         ),
         Message(
             line="run --cluster tcp://127.0.0.1:1",
@@ -332,7 +335,7 @@ SCALE = Section(
             note=True,
             reason=True,
             place="Block 1",
-            says="Block 1 goes to another worker, and h2 is sent away: its answer is not valid: ...",
+            says="Block 1 goes to another worker, and h2 is sent away: its answer is not valid (the whole file: Invalid JSON: EOF while parsing a value at line 1 column 0); install the same matrix-runner on all machines.",
         ),
         Message(
             line="worker tcp://127.0.0.1:1",

@@ -101,7 +101,8 @@ class GitHub:
                 return answer.json()
         except requests.RequestException as error:
             raise UnavailableError(
-                f"GitHub does not answer ({first_cause(error)}); if this lasts, run the job again later."
+                f"GitHub does not answer ({first_cause(error)}); if this lasts, run the job again "
+                "later."
             ) from error
         said = cut(one_line(answer.text), _LONGEST_ANSWER)
         problem = f"GitHub answered {method} {path} with {answer.status_code}: {said}"
