@@ -118,6 +118,17 @@ def why(error: Exception) -> str:
     return str(error)
 
 
+def first_cause(error: Exception) -> str:
+    """Return what failed first, in one line: ``requests`` nests the causes in a long text."""
+    causes: list[object] = [error]
+    for one in causes:  # it grows meanwhile
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror
+        if isinstance(one, Exception):
+            causes += [getattr(one, "reason", None), one.__cause__, *one.args[:1]]
+    return shortened(one_line(str(error)), 200).rstrip(".")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean `x`?`` for the most similar known word, or an empty text."""
     import difflib  # noqa: PLC0415  needed only after a mistake

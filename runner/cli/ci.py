@@ -25,19 +25,24 @@ def ci(options: Options) -> Exit:
     for name, target in ONLY.items():
         given = getattr(options, name) != Options._field_defaults[name]
         if given and options.target != target:
-            raise ConfigError(f"--{name.replace('_', '-')} is only for `ci {target}`.")
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is only for `ci {target}`; leave it out."
+            )
     return TARGETS[options.target](options)
 
 
 def _github(options: Options) -> Exit:
     """Write the workflows, unless somebody else wrote one of the files."""
     if not Path(".git").exists():
-        raise ConfigError("workflows lie at the top of a repository; run this command there.")
+        raise ConfigError(
+            "this folder is not the top of a git repository, where workflows belong; run this "
+            "command there."
+        )
     action = options.action or (github.OWN if _is_this_project() else "")
     if not action:
         raise ConfigError(
-            "say where the action of matrix-runner is, with the whole hash of a commit: "
-            "--action OWNER/NAME@SHA"
+            "--action is missing; write --action OWNER/NAME@SHA, with the repository of the action "
+            "matrix-runner and the whole hash of one of its commits."
         )
     wanted = github.Wanted(
         matrix=options.matrix,
@@ -68,7 +73,7 @@ def _may_replace(path: Path, is_ours: Callable[[str], bool]) -> bool:
 def _refuse(foreign: Iterable[Path]) -> None:
     """ConfigError if there are files that somebody else wrote."""
     if names := ", ".join(map(str, foreign)):
-        raise ConfigError(f"{names}: not written by this command; remove it first.")
+        raise ConfigError(f"{names}: not written by this command; remove or rename it first.")
 
 
 def _is_this_project() -> bool:

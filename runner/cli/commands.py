@@ -247,9 +247,11 @@ def export(options: Options) -> Exit:
     if entry is None:
         raise ConfigError(f"{cell.id} is not locked yet; run `{program.name()} lock` first.")
     if isinstance(entry, Unsupported):
-        raise ConfigError(f"{cell.id} has no environment: {entry.reason}.")
+        raise ConfigError(f"{cell.id} has no environment: {entry.reason}. Choose another cell.")
     if isinstance(entry, ReadyImage):
-        raise ConfigError(f"{cell.id} runs in an image; its packages are not locked here.")
+        raise ConfigError(
+            f"{cell.id} runs in an image; its packages are not locked here. Choose another cell."
+        )
     if options.format == "pylock.toml":
         print(as_pylock(entry, Index(configured(entry.request.index)).files), end="")
     else:

@@ -54,7 +54,9 @@ def _named(options: Options, word: str) -> Sequence[RunFolder]:
         found = sorted(found_runs(path), key=lambda one: one.path)
         if found:
             return found
-        raise RunFolderError(f"there is no run in {word}: no folder below it has a run.json.")
+        raise RunFolderError(
+            f"there is no run in {word}: no folder below it has a run.json; name another folder."
+        )
     return [find_run(options.reports, word)]
 
 
@@ -65,7 +67,10 @@ def _target(options: Options, parts: Sequence[Part], into: RunFolder | None) -> 
             yield merged
         return
     if not any(one.blocks for one in parts):
-        raise RunFolderError("there is nothing to merge: none of these runs has a whole block.")
+        raise RunFolderError(
+            f"there is nothing to merge in {listed(options.runs)}: no block is complete yet; run "
+            "the study further."
+        )
     with begun(parts, options.reports) as merged:
         yield merged
 

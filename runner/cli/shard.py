@@ -105,7 +105,9 @@ def _of_kubernetes(variables: Mapping[str, str]) -> Shard:
 def _number(variables: Mapping[str, str], name: str) -> int:
     value = variables.get(name, "")
     if not re.fullmatch(r"[0-9]{1,7}", value, re.ASCII):
-        raise ConfigError(f"{name} is {quoted(value)}, and must be a whole number.")
+        raise ConfigError(
+            f"{name}: expected a whole number, not {quoted(value)}; correct it, or use --shard."
+        )
     return int(value)
 
 
@@ -113,7 +115,8 @@ def _numbered(number: int, of: int, name: str) -> Shard:
     try:
         return Shard(number, of)
     except ValueError as error:
+        numbering = "number the tasks of the array from 1, or " if name == SLURM else ""
         raise ConfigError(
-            f"{name} means shard {number} of {of}, which does not exist. Number the tasks of a "
-            f"Slurm array from 1, or change {SHARDS}."
+            f"{name} means shard {number} of {of}, which does not exist; {numbering}change "
+            f"{SHARDS}."
         ) from error

@@ -38,7 +38,10 @@ def opened(
     machine = machine_of(facts)
     cores, is_free = free_cores(engine.cores()[::-1], matrix.cpus, measured(machine))
     if not is_free:
-        observer.note("warning: runs measure on every core here; what you start may disturb them")
+        observer.note(
+            "warning: runs measure on every core here, and what you start may disturb them; wait "
+            "until one ends, or start nothing large"
+        )
     turns = Turns((), name_of(options), observer.note, machine)
     with prepared_study(matrix, lock, options, engine, observer, cores=cores, turns=turns) as study:
         launch = _launch(study, options)
@@ -56,7 +59,10 @@ def _launch(study: Study, options: Options) -> Launch:
     cell = study.matrix.cell(trial.cell)
     image = study.prepared.images.get(cell.request)
     if image is None:
-        raise ImageBuildError(f"{cell.id} has no environment: {without_image(study, cell).reason}")
+        reason = without_image(study, cell).reason or ""
+        raise ImageBuildError(
+            f"{cell.id} has no environment: {reason.rstrip('.')}. Choose another cell."
+        )
     launch = launch_of(study, trial, image)
     own = {"TERM": os.environ.get("TERM", "dumb"), "PS1": PROMPT}
     return replace(launch, timeout_s=LONGEST_S, variables={**own, **launch.variables})

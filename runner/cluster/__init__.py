@@ -66,7 +66,10 @@ def serve(url: str, name: str, engine: Engine, choice: str, observer: Observer) 
         dask.serve(url, name, again, observer)
     finally:
         CLAIM.release()
-    raise EngineError(f"the scheduler at {url} is gone, or has sent this worker away.")
+    raise EngineError(
+        f"the scheduler at {url} is gone, or has sent this worker away; "
+        "see what its run says, and then start this worker again."
+    )
 
 
 def _dask() -> ModuleType:
@@ -192,7 +195,10 @@ class ClusterPipeline(Pipeline):
             answer = read_answer(content, order, self._run)
             problem = answer.problem
         except ValueError as error:
-            problem = f"its answer is not valid: {error}"
+            problem = (
+                f"its answer is not valid ({error}); install the same matrix-runner on all "
+                "machines."
+            )
         else:
             if problem is None:
                 return answer
@@ -204,8 +210,8 @@ class ClusterPipeline(Pipeline):
         if not self._cluster.workers():
             raise EngineError(
                 "no worker is left that can execute blocks; the last one said: "
-                f"{one_line(problem)} Fix that and run the same command to resume (finished "
-                "blocks are kept)."
+                f"{one_line(problem).rstrip('.')}. Fix that and run the same command to resume "
+                "(finished blocks are kept)."
             )
         return None
 

@@ -11,6 +11,7 @@ import ssl
 from dataclasses import dataclass
 
 from runner.errors import ConfigError, EngineError
+from runner.text import quoted, why
 
 ANSWER_S = 10.0
 EXAMPLE = "tls://scheduler:8786"
@@ -46,7 +47,7 @@ def read_address(text: str) -> Address:
     """
     match = _ADDRESS.fullmatch(text)
     if match is None or not 0 < int(match["port"]) < 1 << 16:
-        raise ConfigError(f"{text!r} is not the address of a scheduler; write {EXAMPLE}.")
+        raise ConfigError(f"{quoted(text)} is not the address of a scheduler; write {EXAMPLE}.")
     address = Address(
         url=text,
         host=match["host"].strip("[]"),
@@ -89,7 +90,7 @@ def check(address: Address, certificates: Certificates | None, role: str) -> Non
         raise EngineError(
             f"{where} shows a certificate that our authority has not signed "
             f"({error.verify_message}): it may be another scheduler, or {SETTINGS} are of another "
-            "cluster.".format(role=role.upper())
+            "cluster; check them.".format(role=role.upper())
         ) from error
     except ssl.SSLError as error:
         raise EngineError(_refusal(where, error, role)) from error
@@ -112,9 +113,16 @@ def _context(certificates: Certificates | None, role: str) -> ssl.SSLContext:
         context.load_cert_chain(certificates.own, certificates.key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
-            f"the certificates for the scheduler cannot be read ({error}); check {settings}."
+            f"the certificates for the scheduler cannot be read ({_why(error)}); check {settings}."
         ) from error
     return context
+
+
+def _why(error: OSError) -> str:
+    """Return why a certificate cannot be read, without the words of OpenSSL's own code."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not a certificate").lower().replace("_", " ")
+    return why(error)
 
 
 def _refusal(where: str, error: ssl.SSLError, role: str) -> str:

@@ -27,6 +27,7 @@ from runner.engines.protocol import Engine
 from runner.errors import EngineError, EngineLostError, RunnerError
 from runner.observer import Observer
 from runner.system import places
+from runner.text import why
 
 SLOT = "block"
 """The resource of which each worker has one and each order takes one."""
@@ -95,7 +96,10 @@ def _awaited(parts: Parts, key: str) -> str | None:
         if now != last:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > PATIENCE_S:
-            raise EngineError("the run does not send the files that its block needs.")
+            raise EngineError(
+                "the run does not send the files that its block needs; check the "
+                "network between this host and the scheduler."
+            )
         time.sleep(POLL_S)
     return None
 
@@ -280,7 +284,7 @@ class _Sending:
                     for offset, chunk, whole in chunks(path):
                         self._client.run(_receive, key, offset, chunk, whole, workers=[worker])
                 except (RunnerError, OSError) as error:
-                    self._client.run(_refuse, key, str(error), workers=[worker])
+                    self._client.run(_refuse, key, why(error), workers=[worker])
 
     @contextlib.contextmanager
     def _giving_signs(self, worker: str, key: str) -> Iterator[None]:

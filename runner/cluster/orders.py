@@ -86,7 +86,7 @@ def read_answer(content: object, order: Order, run: Run) -> Answer:
     Whatever a worker sends is untrusted.
     """
     if not isinstance(content, bytes) or len(content) > LARGEST_BYTES:
-        raise ValueError("it is no answer, or a too large one")
+        raise ValueError("it is not an answer, or it is too large")
     answer = stored.parse(Answer, content, FORMAT)
     for problem in _problems(answer, order, run):
         raise ValueError(problem)

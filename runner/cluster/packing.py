@@ -59,7 +59,10 @@ class Packing:
         if key not in self._files:
             environment = self._environments.get(key)
             if environment is None:
-                raise EngineError("a worker asked for a file that is not part of the study.")
+                raise EngineError(
+                    "a worker asked for a file that is not part of the study; install the same "
+                    "matrix-runner on all machines."
+                )
             self._observer.step(f"packing {environment.request.label} for the workers")
             folder = self._folder / key
             folder.mkdir(exist_ok=True)

@@ -42,7 +42,10 @@ class Parts:
     def path(self, key: str) -> Path:
         """Return where a part is or will be; EngineError if the key is not one."""
         if not KEY.fullmatch(key):
-            raise EngineError("the order names a part without a digest; try again.")
+            raise EngineError(
+                "the run names a file without a valid digest; install the same matrix-runner on "
+                "all machines."
+            )
         return self._folder / key
 
     def has(self, key: str) -> bool:

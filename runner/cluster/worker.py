@@ -32,6 +32,7 @@ from runner.runs.files import file_name
 from runner.runs.folder import occupied
 from runner.system import alive, cores, digest, places, stored, tempdir
 from runner.system.host import runs_here, this_host
+from runner.text import quoted, why
 
 Fetch = Callable[[Collection[str]], Mapping[str, str]]
 """Waits for the parts with these keys, and returns why some do not come.
@@ -50,8 +51,8 @@ def answer_to(
         with closing(connect()) as engine:
             answer = _Block(order, engine, parts, fetch, observer).executed()
     except (RunnerError, OSError) as error:
-        observer.note(f"block {order.block} of {order.run}: {error}")
-        problem = str(error)
+        problem = why(error)
+        observer.note(f"block {order.block} of {order.run}: {problem}")
         answer = Answer(order=order.digest, host=this_host(), problem=problem, bases={}, logs={})
     return stored.dump(answer, indent=None)
 
@@ -174,12 +175,15 @@ class _Block:
                 self._results.append(result)
                 tolerance.count(result)
             if STOPPING.is_set():
-                raise EngineError("this worker was stopped.")
+                raise EngineError("this worker was stopped; start it again.")
             trials = to_repeat(self._matrix, self._plan, self._order.block, self._results)
 
     def _answer(self, bases: Mapping[str, Base], prepared: Prepared) -> Answer:
         if lost := lost_trial(self._plan, self._results):
-            raise EngineError(f"{lost.trial.id} was lost too often, the last time: {lost.reason}.")
+            raise EngineError(
+                f"{lost.trial.id} was lost too often, the last time: {lost.reason}. Check the "
+                "engine of this host."
+            )
         return Answer(
             order=self._order.digest,
             host=this_host(),
@@ -198,11 +202,17 @@ class _Block:
         for name, key in self._order.inputs.items():
             target = root / name
             if not target.resolve().is_relative_to(root.resolve()):
-                raise EngineError(f"the order names an input outside its folder: {name!r}.")
+                raise EngineError(
+                    f"the run sends {quoted(name)}, which is outside the folder of the study; move "
+                    "it there."
+                )
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self._parts.path(key), target)
             if digest.of_file(target) != key:
-                raise EngineError(f"the run sent another {name} than it ordered.")
+                raise EngineError(
+                    f"{name} is not the file that the run began with; restore it, or begin another "
+                    "run with --new."
+                )
 
     def _provided(self, own: Collection[int], machine: str) -> tuple[Mapping[str, Base], Prepared]:
         """Have the bases and the images on the engine."""
@@ -264,7 +274,10 @@ def _run_folder(run: str) -> Iterator[str]:
     folder = places.state() / "blocks" / file_name(f"block-of-{run}")
     with occupied(folder) as ours, alive.shown(registry.label_of(folder)):
         if not ours:
-            raise EngineError(f"another process executes a block of the run {run} on this host.")
+            raise EngineError(
+                f"another process executes a block of the run {run} on this host; wait until it "
+                "ends."
+            )
         label = registry.remember(folder)
         _labels.add(label)
         try:

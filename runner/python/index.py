@@ -32,7 +32,7 @@ from runner.errors import PackagesError
 from runner.python.addresses import Address, configured
 from runner.python.interpreters import Interpreter
 from runner.system import child
-from runner.text import one_line, shortened
+from runner.text import first_cause
 
 if TYPE_CHECKING:
     import requests
@@ -167,9 +167,9 @@ def _page(address: Address, name: str) -> "ProjectPage | None":
         text = content.decode(answer.encoding or "utf-8", "replace")
         return ProjectPage.from_html(name, text, base_url=answer.url)
     except requests.RequestException as error:
-        raise _failed(address, name, _words(error)) from error
+        raise _failed(address, name, first_cause(error)) from error
     except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:
-        raise _failed(address, name, f"its answer cannot be read: {_words(error)}") from error
+        raise _failed(address, name, f"its answer cannot be read: {first_cause(error)}") from error
 
 
 def _session(address: Address) -> "requests.Session":
@@ -252,14 +252,3 @@ def _failed(address: Address, name: str, reason: str) -> PackagesError:
         f"the package index at {address.host} cannot be asked for {name}: {reason}. Check the "
         "network, the address of the index and its credentials, then try again."
     )
-
-
-def _words(error: Exception) -> str:
-    """Return what happened, in one line: requests nests the causes in a long text."""
-    causes: list[object] = [error]
-    for one in causes:  # it grows meanwhile
-        if isinstance(one, OSError) and one.strerror:
-            return one.strerror
-        if isinstance(one, Exception):
-            causes += [getattr(one, "reason", None), one.__cause__, *one.args[:1]]
-    return shortened(one_line(str(error)), 200).rstrip(".")

@@ -78,7 +78,9 @@ def _read(folder: RunFolder, read: ReadResults) -> Part:
         )
     if edited := edited_files(run_edited, plan_edited, images_edited):
         raise RunFolderError(
-            f"{folder.path} is not merged, because {listed(edited)} was edited after it was saved."
+            f"{folder.path} is not merged, because {listed(edited)} "
+            f"{'was' if len(edited) == 1 else 'were'} edited after the run saved "
+            f"{'it' if len(edited) == 1 else 'them'}; restore the folder from a copy."
         )
     results, refused = read(run, plan)
     planned = {trial.slot for trial in plan.trials}
@@ -119,18 +121,19 @@ def found_runs(path: Path) -> Iterator[RunFolder]:
 def why_not(first: Part, other: Part) -> str | None:
     """Return why two runs do not belong together, or None if they do."""
     then, now = first.run, other.run
-    differing = dict.fromkeys(
-        (
-            *_named(identity.differences_of_studies(then, now)),
-            *(f"the {name} of the matrix" for name in _differing(then.matrix, now.matrix)),
-        )
-    )
+    named = dict.fromkeys(_named(identity.differences_of_studies(then, now)))
+    keys = [
+        key
+        for key in _differing(then.matrix, now.matrix)
+        if not any(one.startswith(key) for one in named)
+    ]
+    differing = [*named, *(f"the {key} of the matrix" for key in keys)]
     if differing:
         more = len(differing) - MOST_DIFFERENCES
-        names = [*differing][:MOST_DIFFERENCES] + ([f"{more} more"] if more > 0 else [])
-        return f"they differ in {one_line(listed(names))}"
+        names = differing[:MOST_DIFFERENCES] + ([f"{more} more"] if more > 0 else [])
+        return f"they differ in {one_line(listed(names))}; merge only runs of one study"
     if (then.lock.entries, then.lock.ranges) != (now.lock.entries, now.lock.ranges):
-        return "they differ in their locks"
+        return "they differ in their locks; merge only runs with the same lock"
     plans = [replace(one.plan, format=FORMAT, shard=None) for one in (first, other)]
     if names := list(_differing(*plans)):
         return f"their plans differ in {listed(names)}; give --seed and --blocks the same values"

@@ -14,7 +14,7 @@ COMMAND_LINE = Section(
         Message(
             line="nonsense",
             place="'nonsense'",
-            says="python -m runner: error: there is no verb 'nonsense'; the verbs are run, lock, plan, prepare, compare, init, try, list, status, logs, diff, explain, export, doctor, report, bundle, replay, schema, module, clean, completion and help\n`python -m runner help` lists what is possible.",
+            says="python -m runner: error: there is no verb 'nonsense'; the verbs are run, lock, plan, prepare, compare, init, try, shell, list, status, logs, diff, explain, export, doctor, report, worker, merge, bundle, replay, schema, module, ci, clean, completion and help\n`python -m runner help` lists what is possible.",
         ),
         Message(
             line="rnu",
@@ -114,7 +114,7 @@ COMMAND_LINE = Section(
         Message(
             line="help nothing",
             place="'nothing'",
-            says="python -m runner: error: there is no verb 'nothing'; the verbs are run, lock, plan, prepare, compare, init, try, list, status, logs, diff, explain, export, doctor, report, bundle, replay, schema, module, clean, completion and help\n`python -m runner help` lists what is possible.",
+            says="python -m runner: error: there is no verb 'nothing'; the verbs are run, lock, plan, prepare, compare, init, try, shell, list, status, logs, diff, explain, export, doctor, report, worker, merge, bundle, replay, schema, module, ci, clean, completion and help\n`python -m runner help` lists what is possible.",
         ),
         Message(
             line="run --matrix=",
@@ -212,7 +212,7 @@ COMMAND_LINE = Section(
         Message(
             line="try --blocks 3",
             place="--blocks",
-            says="python -m runner try: error: unrecognized arguments: --blocks (run, plan, compare, explain or replay has this option, but try has not)\n`python -m runner help try` lists what is possible.",
+            says="python -m runner try: error: unrecognized arguments: --blocks (run, plan, compare, explain, replay or ci has this option, but try has not)\n`python -m runner help try` lists what is possible.",
         ),
         Message(
             line="plan --blocks 99999999999999999999",

@@ -30,7 +30,29 @@ TEMPLATES = (
     "pip could not {purpose}: {last}. Check the network and the package index, and that `{sys.executable} -m pip` works.",
     # runner/cli/commands.py
     "{cell.id} runs in an image; its packages are not locked here. Choose another cell.",
-    "{cell.id} has no environment: {entry.reason}. Choose another cell.",
+    # runner/cluster/__init__.py
+    "the scheduler at {url} is gone, or has sent this worker away; see what its run says, and then start this worker again.",
+    # runner/cluster/address.py
+    "{where} shows a certificate that our authority has not signed ({error.verify_message}): it may be another scheduler, or {SETTINGS} are of another cluster; check them.",
+    # runner/cluster/dask.py
+    "the run does not send the files that its block needs; check the network between this host and the scheduler.",
+    "the scheduler at {url} is gone; start it and run the same command to resume (finished blocks are kept).",
+    "the scheduler at {address.url} does not answer like Dask ({error}); check the address and that all machines have the same version of distributed.",
+    "Dask could not execute a block ({first}): install the same versions of matrix-runner and distributed for the scheduler, its workers and the run, and start workers with `matrix-runner worker`.",
+    # runner/cluster/orders.py
+    "it has another version of matrix-runner than the run; install the same one on all machines.",
+    # runner/cluster/packing.py
+    "workers of a cluster cannot get container images that were not built by matrix-runner ({labels}); leave these cells out with --select.",
+    "a worker asked for a file that is not part of the study; install the same matrix-runner on all machines.",
+    # runner/cluster/parts.py
+    "the run names a file without a valid digest; install the same matrix-runner on all machines.",
+    # runner/cluster/worker.py
+    "another process executes a block of the run {run} on this host; wait until it ends.",
+    "this worker was stopped; start it again.",
+    "{lost.trial.id} was lost too often, the last time: {lost.reason}. Check the engine of this host.",
+    "{name} is not the file that the run began with; restore it, or begin another run with --new.",
+    "the run sends {quoted(name)}, which is outside the folder of the study; move it there.",
+    "the image of {one.request.label} is gone again; free some disk space.",
     # runner/doctor/calibration.py
     "the same work failed outside a container: check that {interpreter.path} works and that this process may use core {core}.",
     "a container that only counts failed: {parsed.reason}. Restart the engine.",
@@ -66,8 +88,10 @@ TEMPLATES = (
     "the image {name} is made for {system}/{processor}, but the engine runs on linux/{machine}: name an image for that.",
     "{name} has no python3 of 3.6 or newer on its PATH that trials could use ({'; '.join(problems)}): install one in the image.",
     # runner/engines/docker/trials.py
+    "{trouble}; open another shell.",
     "the input volume was removed from the engine; run the same command to fill it again (finished trials are kept).",
     # runner/engines/venv/__init__.py
+    "the shell could not run ({why(error)}). Fix this and open another one.",
     "the venv engine cannot run container images, so {name} cannot be used: use --engine docker or podman.",
     "the venv engine needs Linux. Use a container engine.",
     "the matrix wants the base {wanted}, which only a container engine can provide: set `environment: {base: auto}`, or start one.",
@@ -165,13 +189,36 @@ PARTS = (
     "no run of {matrix.name} in {reports}: the bundle will contain no results",
     "packing the runner's wheels for Python {listed(pythons)}",
     "{label} was measured on another base than {now.name}, which is packed",
+    # runner/ci/github/artifact.py
+    "it is larger than {size(LARGEST_ARCHIVE)}",
+    # runner/ci/github/comment.py
+    "Updated the comment on pull request {number}.",
+    "Commented on pull request {number}.",
     # runner/cli/commands.py
     "on the other machine: tar -xf {shlex.quote(target.name)} && {script}",
     "cannot tell: the bundle contains no results to compare with",
+    # runner/cli/shell.py
+    "warning: runs measure on every core here, and what you start may disturb them; wait until one ends, or start nothing large",
     # runner/cli/warnings.py
     "a trial takes all {cores} cores of this machine, so the runner itself disturbs it; lower `limits: {cpus: ...}` if times matter",
+    # runner/cluster/__init__.py
+    "{counted(len(self._lost), 'block')} lost. Run the same command to try again.",
+    # runner/cluster/address.py
+    "{where} refuses our certificate ({reason.lower().replace('_', ' ')}): use one of its own authority in {SETTINGS}.",
+    "{where} does not speak TLS ({reason.lower().replace('_', ' ')}); start it with TLS.",
+    # runner/cluster/dask.py
+    "this worker was not started by `matrix-runner worker`",
+    "it ended {error.allowed_failures + 1} workers, the last one on {error.last_worker.address}",
+    # runner/cluster/orders.py
+    "it is not an answer, or it is too large",
+    "it answers another order",
+    "it names no engine",
+    "it used an image of another environment",
+    "it holds {trial.id}, which was not ordered",
+    "a log is missing, or belongs to nothing",
+    "its block is not complete",
     # runner/engines/__init__.py
-    "{reason}Trials run as processes. Isolation: {engine.describe().isolation}",
+    "{why}Trials run as processes. Isolation: {engine.describe().isolation}",
     # runner/engines/docker/__init__.py
     "no complete answer within {ANSWER_S} s",
     "its answer is larger than {LARGEST_BYTES} bytes",
@@ -201,8 +248,8 @@ PARTS = (
     # runner/execute/guards.py
     "{reading.swapped_in_pages} pages were swapped in",
     "the container was throttled for {reading.throttled_s} s",
-    "the hypervisor took {stolen} of the measured core",
-    "other processes took {foreign} of the measured core",
+    "the hypervisor took {stolen * 100} % of the measured core",
+    "other processes took {foreign * 100} % of the measured core",
     # runner/execute/outputs.py
     "{where} is {number}, which is not a finite number",
     "{where} is {quoted(printable(text))}, not a number",
@@ -278,6 +325,7 @@ PARTS = (
     "{self.request.label} asks for another image",
     "{self.request.label} asks for no image",
     # runner/records/run.py
+    "there is no shard {self}",
     "{kind}; {limited}). venv does not contain a hostile script.",
     # runner/records/study.py
     "output matching {name}",
@@ -296,6 +344,9 @@ PARTS = (
     "matrix.policy: nothing can fall by 100 % or more",
     "matrix.axes: an axis of a cell is missing",
     "matrix.metrics: {quoted(min(unknown))} is missing",
+    # runner/runs/merge.py
+    "machines: a block belongs to two of them",
+    "they differ in their locks; merge only runs with the same lock",
     # runner/system/archive.py
     "{entry.name} is neither a file, a folder nor a link",
     "the hard link {entry.name} leads to another link",
@@ -304,7 +355,6 @@ PARTS = (
     "a header in it is too large",
     # runner/system/cores.py
     "waiting for core {core}, on which {holder} measures",
-    "another process",
     # runner/system/git.py
     "{top} has no commit {name}: if it is a shallow clone, `git fetch --unshallow` gets older commits",
     "git is needed to read {name}: install it",
@@ -330,8 +380,6 @@ PARTS = (
     "a folder of the commit has a strange entry {quoted(name)}",
     # runner/system/host.py
     'TensorFlow\'s wheels need an x86-64 processor with AVX, which this processor ({host.cpu_model}) does not report. Trials may end with "Illegal instruction": use another machine.',
-    # runner/system/retry.py
-    "{trouble} Trying again in {wait_s} s.",
     # runner/system/safe.py
     "larger than the limit of {limit} bytes",
     "belongs to another user",

@@ -53,6 +53,34 @@ ENGINES = Section(
             says="the Docker context gone cannot be read in /nonexistent/contexts (No such file or directory): choose another context with `docker context use`, or name an engine in DOCKER_HOST.",
         ),
         Message(
+            line="run --engine podman",
+            given=after(
+                study(), unreachable, variables(CONTAINER_HOST="unix:///nonexistent/podman.sock")
+            ),
+            code=Exit.ENGINE,
+            place="unix:///nonexistent/podman.sock",
+            says="no podman answers at unix:///nonexistent/podman.sock (No such file or directory): start its service (`systemctl --user start podman.socket`).",
+        ),
+        Message(
+            line="run",
+            given=after(study(), unreachable, variables(DOCKER_HOST="tcp://127.0.0.1:1")),
+            code=Exit.ENGINE,
+            place="DOCKER_HOST",
+            says="DOCKER_HOST is set, but no Docker engine answers at tcp://127.0.0.1:1 (Connection refused): start Docker, or name an engine in DOCKER_HOST. To run trials as processes, use --engine venv.",
+        ),
+        Message(
+            line="run",
+            given=after(
+                study(),
+                unreachable,
+                without("DOCKER_HOST"),
+                variables(DOCKER_CONTEXT="gone", DOCKER_CONFIG="/nonexistent"),
+            ),
+            code=Exit.ENGINE,
+            place="context gone",
+            says="the Docker context gone is chosen, but the Docker context gone cannot be read in /nonexistent/contexts (No such file or directory): choose another context with `docker context use`, or name an engine in DOCKER_HOST. To run trials as processes, use --engine venv.",
+        ),
+        Message(
             line="clean --engine docker",
             given=after(study(), unreachable),
             code=Exit.ENGINE,

@@ -13,14 +13,16 @@ from tests.messages.locks import LOCKS
 from tests.messages.matrix import MATRIX
 from tests.messages.message import Message
 from tests.messages.runs import RUNS
+from tests.messages.scale import SCALE
 from tests.messages.selection import SELECTION
+from tests.messages.services import SERVICES
 from tests.messages.studies import STUDIES
 from tests.messages.trials import TRIALS
 from tests.messages.warnings import WARNINGS
 
 SECTIONS = (
     *(COMMAND_LINE, SELECTION, STUDIES, MATRIX, AXES, EXPERIMENT, LOCKS),
-    *(ENGINES, RUNS, TRIALS, BUNDLES, WARNINGS),
+    *(ENGINES, RUNS, TRIALS, BUNDLES, SCALE, SERVICES, WARNINGS),
 )
 HEAD = """\
 # Messages

@@ -142,11 +142,11 @@ RUNS = Section(
             given=after(
                 study(),
                 ran("run --blocks 1"),
-                edited("reports/*/run.json", '"format": 9', '"format": 99'),
+                edited("reports/*/run.json", '"format": 10', '"format": 99'),
             ),
             code=Exit.RUN_FOLDER,
             place="{here}/reports/20260101-000000-tiny/run.json",
-            says="{here}/reports/20260101-000000-tiny/run.json was written by a newer matrix-runner (format 999, this one reads up to 9): upgrade matrix-runner.",
+            says="{here}/reports/20260101-000000-tiny/run.json was written by a newer matrix-runner (format 99, this one reads up to 10): upgrade matrix-runner.",
         ),
         Message(
             line="run",
@@ -233,7 +233,7 @@ RUNS = Section(
             code=Exit.CELL_FAILED,
             note=True,
             place="block 1",
-            says="Stopped because every cell failed unexpectedly in block 1. `python -m runner logs model=one` prints its log. Run the same command to resume, and --keep-going to continue in this case.",
+            says="Stopped because every cell failed unexpectedly in block 1. `python -m runner logs model=...` prints its log. Run the same command to resume, and --keep-going to continue in this case.",
         ),
         Message(
             line="run",

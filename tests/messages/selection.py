@@ -2,7 +2,7 @@
 
 from runner.errors import Exit
 from tests.messages.message import Message, Section
-from tests.messages.world import after, ran, small, study
+from tests.messages.world import after, ran, small, study, unsupported
 
 SELECTION = Section(
     title="Selecting cells",
@@ -117,6 +117,26 @@ SELECTION = Section(
             says="lib=1.0,size=1 is not locked yet; run `python -m runner lock` first.",
         ),
         Message(
+            line="export model=one",
+            given=unsupported,
+            place="model=one",
+            says="model=one has no environment: it was never published. Choose another cell.",
+        ),
+        Message(
+            line="shell model=one",
+            given=unsupported,
+            code=Exit.ENGINE,
+            place="model=one",
+            says="matrix.yaml: plain Python ...: unsupported: it was never published\nmodel=one has no environment: it was never published. Choose another cell.",
+        ),
+        Message(
+            line="shell model=three",
+            given=study(),
+            code=Exit.NOTHING_SELECTED,
+            place="model=three",
+            says="there is no cell 'model=three'; did you mean `model=two`?\nthe cells are:\n  model=one\n  model=two",
+        ),
+        Message(
             line="run --lf",
             given=small(),
             code=Exit.NOTHING_SELECTED,
@@ -128,7 +148,7 @@ SELECTION = Section(
             given=after(study(), ran()),
             code=Exit.NOTHING_SELECTED,
             place="--lf",
-            says="--lf: none of these cells ended unexpectedly in reports/20260101-000000-tiny; run without --lf.",
+            says="--lf: none of these cells ended unexpectedly when it last ran in reports; run without --lf.",
         ),
         Message(
             line='list -k "((((((((((((((((((((((((((((((((((((((((((((((((((((1"',

@@ -23,7 +23,7 @@ SAYS = re.compile(r"(\w*Error|Problem|Stop|note|error|_expected|damaged|_invalid
 WHOLE = {name for name in vars(errors) if name.endswith("Error")}
 """The errors whose text is a whole message."""
 
-CODE = re.compile(r"mkdir -p|home = |\{ name = |\{2}")
+CODE = re.compile(r"mkdir -p|home = |\{ name = |\{2}|--set |<!-- |\{MARK\}")
 """How texts begin that are commands or parts of files."""
 
 FEWEST_LETTERS = 12
@@ -117,6 +117,8 @@ def _alternatives(node: ast.expr, named: dict[str, list[ast.expr]]) -> Iterator[
             for value in named.get(name, ()):
                 if not isinstance(value, ast.Name):
                     yield from _alternatives(value, {})
+        case ast.Call(func=ast.Attribute(value=template, attr="format")):
+            yield from _alternatives(template, named)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             yield from _alternatives(left, named)
             yield from _alternatives(right, named)

@@ -12,6 +12,7 @@ from runner.cli import main
 from runner.engines import docker
 from runner.errors import RunnerError
 from runner.python import interpreters
+from runner.records.environment import Unsupported
 from tests.support import whole_runs
 from tests.support.matrices import SMALL
 from tests.support.repositories import ask, commit
@@ -151,6 +152,13 @@ def study(addition: str = "", *changes: tuple[str, str], script: str = SCRIPT) -
     return make
 
 
+def unsupported(world: World) -> None:
+    """Have a study whose first cell can have no environment."""
+    study()(world)
+    (request, *_) = whole_runs.declare()
+    whole_runs.lock(Unsupported(request=request, reason="it was never published"))
+
+
 def gives(result: str) -> State:
     """Have a study whose script writes this result."""
     return study(
@@ -171,6 +179,15 @@ def ran(line: str = "run") -> State:
 def has(target: str, value: object) -> State:
     """Let a part of the machine be different."""
     return lambda world: world.patch.setattr(target, value)
+
+
+def fails(target: str, error: Exception) -> State:
+    """Let a function of the machine fail."""
+
+    def raises(*_: object) -> None:
+        raise error
+
+    return has(target, raises)
 
 
 def variables(**values: str) -> State:

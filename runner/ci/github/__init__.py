@@ -68,15 +68,18 @@ def files(wanted: Wanted) -> dict[Path, str]:
     """
     if wanted.action != OWN and not _ACTION.fullmatch(wanted.action):
         raise ConfigError(
-            f"{quoted(wanted.action)} is no pinned action; write OWNER/NAME@SHA, with the whole "
-            "hash of a commit of matrix-runner."
+            f"--action: {quoted(wanted.action)} is not a pinned action; write OWNER/NAME@SHA, with "
+            "the whole hash of a commit of matrix-runner."
         )
     weekly: Path | None = wanted.matrix
     compared, axis = wanted.pull_request, _axis(wanted.matrix)
     if compared is not None:
         axis = _axis(compared)
         if axis is None:
-            raise ConfigError(f"{compared} has no axis of lock files with one in git; add one.")
+            raise ConfigError(
+                f"{compared} has no axis of lock files whose first one is in git; add one such as "
+                "`packages: {lock: {before: git:main:uv.lock, after: uv.lock}}`."
+            )
     elif axis is not None:
         weekly, compared = None, wanted.matrix  # on a branch, before and after are the same
     names = ["matrix", "matrix-sharded"] if weekly else []
@@ -148,8 +151,9 @@ def _before(axis: Axis) -> str:
     (label, meaning), *_ = _meanings(axis)
     if not (_PLAIN_KEY.fullmatch(axis.name) and _PLAIN_KEY.fullmatch(label)):
         raise ConfigError(
-            f"the axis {quoted(axis.name)} needs simple names, such as `{{lock: {{before: ..., "
-            "after: ...}}`, because the workflow sets its first value."
+            f"the axis {quoted(axis.name)} and its first value {quoted(label)} may have only "
+            "letters, digits, - and _ in their names, because the workflow sets this value; rename "
+            "them."
         )
     return f"--set axes.{axis.name}.lock.{label}=git:{BASE}:{_checked(_file(meaning))}"
 
@@ -172,7 +176,7 @@ def _checked(path: str) -> str:
     """Return a path in the repository that a workflow can contain; ConfigError for others."""
     if not _PLAIN_PATH.fullmatch(path) or ".." in path.split("/"):
         raise ConfigError(
-            f"{quoted(path)} cannot stand in a workflow: use a path below the top folder of the "
+            f"{quoted(path)} cannot be used in a workflow: use a path below the top folder of the "
             "repository, with letters, digits and the characters ._/- only."
         )
     return path

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from runner.errors import ServiceError
-from runner.text import cut, one_line
+from runner.text import cut, first_cause, one_line
 
 TIMEOUT_S = 30.0
 PER_PAGE = 100
@@ -75,7 +75,9 @@ class GitHub:
             numbered = {**query, "per_page": str(PER_PAGE), "page": str(page)}
             entries = self._answer("GET", path, params=numbered)
             if not isinstance(entries, list):
-                raise ServiceError(f"GitHub answered {path} with something else than a list.")
+                raise ServiceError(
+                    f"{self._top}/{path} does not answer like GitHub; check GITHUB_API_URL."
+                )
             yield from entries
             if len(entries) < PER_PAGE:
                 return
@@ -98,14 +100,17 @@ class GitHub:
             if answer.ok:
                 return answer.json()
         except requests.RequestException as error:
-            raise UnavailableError(f"GitHub does not answer: {one_line(str(error))}.") from error
+            raise UnavailableError(
+                f"GitHub does not answer ({first_cause(error)}); if this lasts, run the job again "
+                "later."
+            ) from error
         said = cut(one_line(answer.text), _LONGEST_ANSWER)
         problem = f"GitHub answered {method} {path} with {answer.status_code}: {said}"
         if answer.status_code in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-            raise RefusedError(problem)
+            raise RefusedError(f"{problem}; give the job `pull-requests: write`.")
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.status_code >= _BROKEN:
-            raise UnavailableError(problem)
-        raise ServiceError(problem)
+            raise UnavailableError(f"{problem}; if this lasts, run the job again later.")
+        raise ServiceError(f"{problem}; check the token of the job.")
 
     def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"

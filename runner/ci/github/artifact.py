@@ -14,6 +14,7 @@ from pathlib import Path
 from runner.records import Record
 from runner.runs.files import damaged
 from runner.system import safe
+from runner.text import size
 
 REPORT, SUMMARY = "report.json", "summary.md"
 LARGEST_ARCHIVE = 1 << 24
@@ -45,7 +46,7 @@ def read(folder: Path) -> Artifact | None:
     try:
         with safe.opened(path) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_ARCHIVE:
-                raise ValueError(f"it is larger than {LARGEST_ARCHIVE} bytes")
+                raise ValueError(f"it is larger than {size(LARGEST_ARCHIVE)}")
             with zipfile.ZipFile(file) as archive:
                 report = _member(archive, REPORT, LARGEST_REPORT)
                 summary = _member(archive, SUMMARY, LARGEST_SUMMARY).decode(errors="replace")
@@ -58,5 +59,5 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     with archive.open(name) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"{name} is larger than {limit} bytes")
+        raise ValueError(f"{name} is larger than {size(limit)}")
     return content

@@ -73,8 +73,8 @@ def finished(variables: Mapping[str, str]) -> Finished:
     wrong = [name for name, form in _FORMS.items() if not re.fullmatch(form, found[name], re.ASCII)]
     if wrong:
         raise ConfigError(
-            f"{', '.join(wrong)}: missing or not usable. This command runs in comment/action.yml, "
-            "in a workflow_run."
+            f"{', '.join(wrong)}: not set, or not usable. Use the action matrix-runner/comment in "
+            "a workflow_run instead of this command; it sets these variables."
         )
     return Finished(
         api=found["GITHUB_API_URL"],

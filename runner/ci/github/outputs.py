@@ -57,7 +57,9 @@ def verdict(document: ReportDocument) -> str:
 def _add(variables: Mapping[str, str], name: str, text: str) -> None:
     """Add to a file of the step; ConfigError if this is no step."""
     if not (named := variables.get(name)):
-        raise ConfigError(f"{name} is not set: this command runs in a step of GitHub Actions.")
+        raise ConfigError(
+            f"{name} is not set; use this command only in a step of GitHub Actions, which sets it."
+        )
     path = Path(named)
     with disk(path), path.open("a", encoding="utf-8") as file:
         file.write(text)

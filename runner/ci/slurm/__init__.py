@@ -78,7 +78,7 @@ def script(wanted: Wanted) -> str:
     for path in (wanted.path, wanted.reports):
         if not _PLAIN_PATH.fullmatch(str(path)):
             raise ConfigError(
-                f"{quoted(str(path))} cannot stand in a script of Slurm: use a path with letters, "
+                f"{quoted(str(path))} cannot be used in a Slurm script: use a path with letters, "
                 "digits and the characters ._/+- only."
             )
     if wanted.tasks > wanted.all_blocks:

@@ -248,7 +248,7 @@ class VenvEngine:
                 code, _ = self._run(launch, folder, console.show, console)
         except OSError as error:
             raise EngineLostError(
-                f"the shell could not run ({error}). Fix this and open another one."
+                f"the shell could not run ({why(error)}). Fix this and open another one."
             ) from error
         return 128 - code if code < 0 else code
 

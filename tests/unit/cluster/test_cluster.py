@@ -238,7 +238,7 @@ def without_metric(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda _: "no bytes", "it is no answer"),
+        (lambda _: "no bytes", "it is not an answer"),
         (lambda _: b"\x80\x04", "the whole file"),
         (lambda content: content[:-20], "the whole file"),
         (changed(more=1), "more"),

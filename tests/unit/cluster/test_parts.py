@@ -86,5 +86,5 @@ def test_a_refusal_is_kept_until_the_next_attempt(parts: Parts) -> None:
 @pytest.mark.parametrize("key", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"])
 def test_a_key_is_a_digest(parts: Parts, key: str) -> None:
     """It becomes the name of a file."""
-    with pytest.raises(EngineError, match="a part without a digest"):
+    with pytest.raises(EngineError, match="without a valid digest"):
         parts.path(key)

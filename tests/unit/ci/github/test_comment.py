@@ -167,7 +167,11 @@ def test_errors_that_may_pass_are_retried(server: FakeGitHub, artifact: Path) ->
 
 @pytest.mark.parametrize(
     ("answers", "said"),
-    [([(500, "broken")] * 6, "with 500"), ([(422, "too long")], "with 422"), ([(200, {})], "list")],
+    [
+        ([(500, "broken")] * 6, "with 500"),
+        ([(422, "too long")], "with 422"),
+        ([(200, {})], "like GitHub"),
+    ],
 )
 def test_an_error_that_stays_ends_the_step(
     server: FakeGitHub,
@@ -204,7 +208,7 @@ def test_missing_variables_are_named(
     monkeypatch.setenv("HEAD_SHA", "main; rm -rf /")
     monkeypatch.delenv("TOKEN")
     assert commented(artifact) is Exit.CONFIG
-    assert capsys.readouterr().err.startswith("TOKEN, HEAD_SHA: missing or not usable.")
+    assert capsys.readouterr().err.startswith("TOKEN, HEAD_SHA: not set, or not usable.")
     assert server.requests == []
 
 

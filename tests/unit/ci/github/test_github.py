@@ -276,13 +276,13 @@ def test_files_of_others_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "said"),
     [
         ((), "--action OWNER/NAME@SHA"),
-        (("--action", "owner/matrix-runner@v1"), "is no pinned action"),
-        (("--action", f"{ACTION}\n  evil: true"), "is no pinned action"),
+        (("--action", "owner/matrix-runner@v1"), "is not a pinned action"),
+        (("--action", f"{ACTION}\n  evil: true"), "is not a pinned action"),
         (("--action", ACTION, "--pull-request", "matrix.yaml"), "no axis of lock files"),
-        (("--action", ACTION, "--matrix", "../study.yaml"), "cannot stand in a workflow"),
-        (("--action", ACTION, "--matrix", "a ${{ b }}.yaml"), "cannot stand in a workflow"),
+        (("--action", ACTION, "--matrix", "../study.yaml"), "cannot be used in a workflow"),
+        (("--action", ACTION, "--matrix", "a ${{ b }}.yaml"), "cannot be used in a workflow"),
         (("--action", ACTION, "--matrix", "absent.yaml"), "absent.yaml"),
-        (("--action", ACTION, "--pull-request", "dots.yaml"), "needs simple names"),
+        (("--action", ACTION, "--pull-request", "dots.yaml"), "may have only letters"),
     ],
 )
 def test_mistakes_are_named(

@@ -66,4 +66,4 @@ def test_outside_of_a_step(
     """Nobody would read what it passes on."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     assert main(["ci", "github-outputs", "--reports", str(reports)]) == Exit.CONFIG
-    assert "runs in a step of GitHub Actions" in capsys.readouterr().err
+    assert "only in a step of GitHub Actions" in capsys.readouterr().err

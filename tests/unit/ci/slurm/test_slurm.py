@@ -128,7 +128,7 @@ def test_a_file_of_somebody_else_is_kept(capsys: pytest.CaptureFixture[str]) -> 
     assert written() != written("--blocks", "8")
     Path("two.sbatch").write_text("#!/bin/bash\n")
     said = refused(capsys, "slurm")
-    assert "two.sbatch: not written by this command; remove it first." in said
+    assert "two.sbatch: not written by this command; remove or rename it first." in said
     assert Path("two.sbatch").read_text() == "#!/bin/bash\n"
 
 
@@ -136,10 +136,10 @@ def test_a_file_of_somebody_else_is_kept(capsys: pytest.CaptureFixture[str]) -> 
     ("words", "said"),
     [
         ("slurm --blocks 2 --shards 3", "3 tasks cannot share 2 blocks; use fewer --shards"),
-        ("slurm --reports $(id)", '"$(id)" cannot stand in a script of Slurm: use a path with'),
-        ("slurm --action a/b@c", "--action is only for `ci github`."),
-        ("github --blocks 3", "--blocks is only for `ci slurm`."),
-        ("github --engine venv", "--engine is only for `ci slurm`."),
+        ("slurm --reports $(id)", '"$(id)" cannot be used in a Slurm script: use a path with'),
+        ("slurm --action a/b@c", "--action is only for `ci github`; leave it out."),
+        ("github --blocks 3", "--blocks is only for `ci slurm`; leave it out."),
+        ("github --engine venv", "--engine is only for `ci slurm`; leave it out."),
     ],
 )
 def test_mistakes_are_refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
