@@ -17,6 +17,7 @@ from runner.records.environment import Base, Image
 from runner.records.run import EngineFacts, Guards
 from runner.records.study import Limits, Metric, Origin
 from runner.system import packing
+from runner.text import why
 
 if TYPE_CHECKING:
     from runner.python.interpreters import Interpreter
@@ -57,8 +58,8 @@ class BuildContext:
                     file.writelines(tar.pieces())
             except OSError as error:
                 raise PackagesError(
-                    f"the packages of {self.label} cannot be packed ({error}); free disk space, or "
-                    "name another folder with TMPDIR or --context."
+                    f"the packages of {self.label} cannot be packed ({why(error)}); free disk "
+                    "space, or name another folder with TMPDIR or --context."
                 ) from error
         return path
 

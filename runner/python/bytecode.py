@@ -17,6 +17,7 @@ from runner.python import uv
 from runner.python.interpreters import Interpreter, executable
 from runner.system import child
 from runner.system.parallel import in_parallel
+from runner.text import why
 
 TIMEOUT_S = 300.0
 SHARES = 16
@@ -60,7 +61,9 @@ def compile_all(site: Path, interpreter: Interpreter, label: str, *, keep: bool)
         for path in missing if keep else ():
             _linked(_compiled(site, path, tag), places[path])
     except (OSError, subprocess.SubprocessError) as error:
-        raise PackagesError(f"the packages of {label} could not be compiled: {error}.") from error
+        raise PackagesError(
+            f"the packages of {label} could not be compiled: {why(error)}. Try again."
+        ) from error
 
 
 def _shown(interpreter: Interpreter) -> str:

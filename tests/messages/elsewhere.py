@@ -90,6 +90,8 @@ TEMPLATES = (
     # runner/engines/docker/trials.py
     "{trouble}; open another shell.",
     "the input volume was removed from the engine; run the same command to fill it again (finished trials are kept).",
+    # runner/engines/protocol.py
+    "the packages of {self.label} cannot be packed ({why(error)}); free disk space, or name another folder with TMPDIR or --context.",
     # runner/engines/venv/__init__.py
     "the shell could not run ({why(error)}). Fix this and open another one.",
     "the venv engine cannot run container images, so {name} cannot be used: use --engine docker or podman.",
@@ -146,6 +148,8 @@ TEMPLATES = (
     "the base {context.base.name} is not the one that this command began with; repeat the command to use it.",
     # runner/prepare/recipe.py
     "Dockerfiles/environment.Dockerfile is missing; reinstall matrix-runner.",
+    # runner/python/bytecode.py
+    "the packages of {label} could not be compiled: {why(error)}. Try again.",
     # runner/python/confinement.py
     "source packages cannot be built safely here: the user of builds (nobody) cannot start {program} and {interpreter} in {tempfile.gettempdir()}. Install bubblewrap, or do not run as root, or forbid builds with `environment: {source_packages: refuse}`.",
     # runner/python/index.py
@@ -159,8 +163,6 @@ TEMPLATES = (
     "{record.parent.name} has a list of files that is damaged. Use another version.",
     "the package index names a package that cannot be: {error}. Use another index.",
     "{name} has no version and hash on a package index, so it cannot be locked: use only packages from an index.",
-    "the packages of {label} could not be compiled: {last}. Try again.",
-    "the packages of {label} could not be compiled: {why(error)}. Try again.",
     # runner/python/uv.py
     "uv, which resolves and installs packages, is missing: run `pip install uv` in the environment of the runner.",
     "uv could not start to {purpose}: {why(error)}. Reinstall uv.",
@@ -234,6 +236,10 @@ PARTS = (
     "would make trials run without their packages: use one that was built without LABEL {labels.PYTHON}",
     "would give trials a disk without limits: use one that was built without VOLUME",
     "it holds more than its size",
+    # runner/engines/docker/loading.py
+    "{word} could mean something else to a builder",
+    "the last instruction does not add the packages",
+    "{entry.name} means in a layer that a file is removed",
     # runner/engines/docker/ready.py
     "its digest {found[:80]} is not one",
     "ended with exit code {code}",
@@ -380,6 +386,11 @@ PARTS = (
     "a folder of the commit has a strange entry {quoted(name)}",
     # runner/system/host.py
     'TensorFlow\'s wheels need an x86-64 processor with AVX, which this processor ({host.cpu_model}) does not report. Trials may end with "Illegal instruction": use another machine.',
+    # runner/system/packing.py
+    "{self.file} was cut off while it was packed",
+    "{found.path} is neither a file, a folder nor a link",
+    "{path.name} has too many entries, or one without a name",
+    "{found.name} is neither a file, a folder nor a link",
     # runner/system/safe.py
     "larger than the limit of {limit} bytes",
     "belongs to another user",
