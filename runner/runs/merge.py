@@ -21,7 +21,6 @@ from runner.runs import identity
 from runner.runs.checks import Refused
 from runner.runs.files import SEALED, damaged
 from runner.runs.folder import RunFolder, edited_files, new_name, occupied, point_latest
-from runner.system import digest
 from runner.text import listed, one_line
 
 DEEPEST = 8
@@ -300,14 +299,17 @@ def _machine_of(run: Run) -> Machine:
 
 def _joined(machines: Iterable[Machine]) -> tuple[Machine, ...]:
     """Join entries of the same machine, in the order of their first blocks."""
-    known: dict[str, Machine] = {}
-    blocks: dict[str, set[int]] = {}
+    known: dict[str, list[Machine]] = {}
     for one in machines:
-        name = digest.of_content(replace(one, blocks=()))
-        known.setdefault(name, one)
-        blocks.setdefault(name, set()).update(one.blocks)
-    joined = (replace(one, blocks=tuple(sorted(blocks[name]))) for name, one in known.items())
-    return tuple(sorted(joined, key=lambda one: one.blocks))
+        same = known.setdefault(one.key, [])
+        for place, other in enumerate(same):
+            if replace(other, blocks=one.blocks) == one:
+                blocks = {*other.blocks, *one.blocks}
+                same[place] = replace(one, blocks=tuple(sorted(blocks)))
+                break
+        else:
+            same.append(replace(one, blocks=tuple(sorted({*one.blocks}))))
+    return tuple(sorted((one for same in known.values() for one in same), key=lambda m: m.blocks))
 
 
 def _on(run: Run, machines: tuple[Machine, ...]) -> Run:
