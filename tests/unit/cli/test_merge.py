@@ -105,7 +105,8 @@ def on_hosts(
         on_host(monkeypatch, f"h{number}")
         if differing and number == 2:
             Path("host2").touch()
-        assert main(["--shard", f"{number}/{hosts}", "--reports", f"shards/{number}"]) == Exit.OK
+        shard = ["--shard", f"{number}/{hosts}", "--reports", f"shards/{number}"]
+        assert main([*shard, "--seed", "1"]) == Exit.OK
     assert main(["merge", "shards"]) == Exit.OK
 
 
@@ -350,7 +351,7 @@ def test_merged_runs_can_be_merged(engine: WatchedEngine, monkeypatch: pytest.Mo
     on_hosts(monkeypatch, 2, 7)
     on_host(monkeypatch, "h3")
     first = latest()
-    assert main(["--shard", "1/2", "--reports", "shards/3"]) == Exit.OK
+    assert main(["--shard", "1/2", "--reports", "shards/3", "--seed", "1"]) == Exit.OK
     assert main(["merge", str(first.path), "shards/3"]) == Exit.OK
     assert latest().path != first.path
     machines = {one.host.id: one.blocks for one in latest().run().machines}
