@@ -14,7 +14,7 @@ from runner.system import child
 from tests.support import required
 from tests.support.hostile import plant
 from tests.support.public_index import index_or_skip
-from tests.support.studies import CALM, ROOT, results
+from tests.support.studies import ROOT, results
 from tests.support.traced import REASON, Access, possible, traced
 from tests.support.trials import NUMBER
 
@@ -77,6 +77,7 @@ def variables(tmp_path: Path, study: Path) -> Mapping[str, str]:
     }
 
 
+@pytest.mark.alone  # its trials wait for a quiet core
 def test_nothing_outside_is_touched(
     study: Path, variables: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -95,7 +96,7 @@ def test_nothing_outside_is_touched(
         "connected": ["/run/docker.sock", "/var/run/docker.sock", str(tmp_path / "temporary")],
     }
     for words in (("plan",), ("lock",), ("run", "--locked", "--engine", "docker")):
-        command = [sys.executable, "-c", CALM, *words]
+        command = [sys.executable, "-m", "runner", *words]
         done, accesses = traced(command, tmp_path / "trace", study, variables)
         assert done.returncode == 0, done.stdout + done.stderr
         assert not (tmp_path / "mark").exists(), (tmp_path / "mark").read_text()
