@@ -134,9 +134,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415  needed only after a mistake
     import itertools  # noqa: PLC0415
 
-    first = list(itertools.islice(known, MOST_SUGGESTIONS))
-    close = difflib.get_close_matches(word[:LONGEST_QUOTE], first, n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    # The dashes of options would make all of them similar.
+    words = {one.lstrip("-"): one for one in itertools.islice(known, MOST_SUGGESTIONS)}
+    close = difflib.get_close_matches(word.lstrip("-")[:LONGEST_QUOTE], words, n=1)
+    return f"; did you mean `{words[close[0]]}`?" if close else ""
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -9,7 +9,7 @@ COMMAND_LINE = Section(
         Message(
             line="--nonsense",
             place="--nonsense",
-            says="python -m runner run: error: unrecognized arguments: --nonsense; did you mean `--seed`?\n`python -m runner help run` lists what is possible.",
+            says="python -m runner run: error: unrecognized arguments: --nonsense\n`python -m runner help run` lists what is possible.",
         ),
         Message(
             line="nonsense",

@@ -86,6 +86,8 @@ def test_lists_read_like_a_sentence() -> None:
 def test_a_similar_word_is_suggested() -> None:
     """Nothing is suggested if no word is similar."""
     assert did_you_mean("blocs", ["blocks", "name"]) == "; did you mean `blocks`?"
+    assert did_you_mean("--blcks", ["--seed", "--blocks"]) == "; did you mean `--blocks`?"
+    assert not did_you_mean("--nonsense", ["--seed", "--blocks"])
     assert not did_you_mean("blocs", ["name"])
 
 
