@@ -19,6 +19,7 @@ from tests.support.trials import plain_environment, remove_images
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.alone  # others build images, too
 def test_images_are_the_same_without_the_sdk(docker_engine: Engine, docker_image: Image) -> None:
     """A local engine is asked over its socket."""
     if engine_address().socket is None:

@@ -40,6 +40,8 @@ from tests.support.trials import (
     stage,
 )
 
+pytestmark = pytest.mark.alone  # bubblewrap cannot start while Docker mounts and unmounts
+
 MIB = 1024**2
 SMALL = Limits(memory_bytes=192 * MIB, pids=64)
 PLAIN = plain_environment()

@@ -39,6 +39,8 @@ from tests.support.sandboxes import bubblewrap_or_skip
 from tests.support.studies import CALM, ROOT, run_folders
 from tests.support.trials import plain_environment
 
+pytestmark = pytest.mark.alone  # what it watches on the machine must be its own doing
+
 ANIMALS = Path(__file__).with_name("animals.py")
 HONEST = ("honest-first", "honest-middle", "honest-last")
 BLOCKS = 2
