@@ -46,7 +46,7 @@ from runner.runs import registry
 from runner.runs.enter import Execution, digests_of_inputs
 from runner.system import program, retry, signals
 from runner.system.cores import Turns, keep_off_measured, measured, reserved
-from runner.system.host import runs_here
+from runner.system.host import cores_prefix
 from runner.text import counted
 
 NEVER = StopRule(keep_going=True)
@@ -128,8 +128,7 @@ class Pipeline:
     @property
     def _machine(self) -> str:
         """What distinguishes the cores of an engine elsewhere from those of this machine."""
-        facts = self._engine.describe()
-        return "" if runs_here(self._run.host, facts) else f"{facts.machine or facts.kernel}/"
+        return cores_prefix(self._run.host, self._engine.describe())
 
     def _execute_missing(self) -> None:
         """Execute what is missing on the engine."""

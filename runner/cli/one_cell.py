@@ -15,13 +15,12 @@ from runner.observer import Observer
 from runner.prepare import Prepared, find_bases, prepare
 from runner.prepare.recipe import to_build, to_provide
 from runner.records.environment import Lock
-from runner.records.run import EngineFacts, Guards, Trial
+from runner.records.run import Guards, Trial
 from runner.records.study import Matrix
 from runner.runs import registry
 from runner.runs.folder import occupied
 from runner.system import alive, tempdir
 from runner.system.cores import Turns, measured
-from runner.system.host import runs_here, this_host
 
 AT_ONCE = Guards(window_s=0.0)
 """The guards of a trial that waits for no quiet core."""
@@ -71,11 +70,6 @@ def prepared_study(
 def name_of(options: Options) -> str:
     """Return what other runs that wait for a core see."""
     return f"{options.verb} (process {os.getpid()})"
-
-
-def machine_of(engine: EngineFacts) -> str:
-    """Return what distinguishes the cores of an engine elsewhere; nothing for this machine."""
-    return "" if runs_here(this_host(), engine) else f"{engine.machine or engine.kernel}/"
 
 
 def free_cores(

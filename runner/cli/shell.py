@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from runner.cli.arguments import Options
-from runner.cli.one_cell import first_trial, free_cores, machine_of, name_of, prepared_study
+from runner.cli.one_cell import first_trial, free_cores, name_of, prepared_study
 from runner.engines.protocol import Console, Engine, Launch
 from runner.errors import ImageBuildError
 from runner.execute import Study, launch_of, staged, without_image
@@ -14,6 +14,7 @@ from runner.observer import Observer
 from runner.records.environment import Lock
 from runner.records.study import Matrix
 from runner.system.cores import ALLOWED, Turns, keep_off_measured, measured
+from runner.system.host import cores_prefix, this_host
 
 LONGEST_S = 14 * 24 * 3600.0
 """A shell ends after two weeks."""
@@ -35,7 +36,7 @@ def opened(
     no run measures on: the next run takes the highest one.
     """
     facts = engine.describe()
-    machine = machine_of(facts)
+    machine = cores_prefix(this_host(), facts)
     cores, is_free = free_cores(engine.cores()[::-1], matrix.cpus, measured(machine))
     if not is_free:
         observer.note(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from runner.cli.arguments import Options
-from runner.cli.one_cell import first_trial, free_cores, machine_of, name_of, prepared_study
+from runner.cli.one_cell import first_trial, free_cores, name_of, prepared_study
 from runner.engines.protocol import Engine
 from runner.execute import attempt, staged
 from runner.observer import Observer
@@ -15,6 +15,7 @@ from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Status
 from runner.summarise import metric_value
 from runner.system.cores import Turns, keep_off_measured, measured
+from runner.system.host import cores_prefix, this_host
 from runner.text import counted, duration, listed, one_line
 
 MOST_FILES = 10
@@ -28,7 +29,7 @@ def tried(
     It measures nothing, so it waits for no quiet core, and leaves other runs their cores if there
     is another one.
     """
-    machine = machine_of(engine.describe())
+    machine = cores_prefix(this_host(), engine.describe())
     cores, is_free = free_cores(engine.cores(), matrix.cpus, measured(machine))
     keep_off_measured(() if machine else cores)
     turns = Turns(() if is_free else cores, name_of(options), observer.note, machine)

@@ -31,7 +31,7 @@ from runner.runs.enter import own_digests
 from runner.runs.files import file_name
 from runner.runs.folder import occupied
 from runner.system import alive, cores, digest, places, stored, tempdir
-from runner.system.host import runs_here, this_host
+from runner.system.host import cores_prefix, this_host
 from runner.text import quoted, why
 
 Fetch = Callable[[Collection[str]], Mapping[str, str]]
@@ -70,8 +70,7 @@ class Claim:
 
         EngineError if another process has claimed it.
         """
-        facts = engine.describe()
-        machine = "" if runs_here(this_host(), facts) else f"{facts.machine or facts.kernel}/"
+        machine = cores_prefix(this_host(), engine.describe())
         with self._lock:
             if machine not in self._machines:
                 if not cores.claimed(self._sockets, f"{machine}worker"):

@@ -43,6 +43,11 @@ def runs_here(host: Host, engine: EngineFacts) -> bool:
     return engine.machine is None and engine.kernel == host.kernel
 
 
+def cores_prefix(host: Host, engine: EngineFacts) -> str:
+    """Return what distinguishes the cores of an engine elsewhere; nothing for this machine."""
+    return "" if runs_here(host, engine) else f"{engine.machine or engine.kernel}/"
+
+
 def _id(root: Path) -> str:
     """Return a digest of the machine id, which itself must not be published."""
     files = (str(root / name) for name in ("etc/machine-id", "var/lib/dbus/machine-id"))
