@@ -96,7 +96,7 @@ class Daemon:
         self._runtime.mkdir(exist_ok=True)
         (self._runtime / "pid").unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
-        target = _child(self._machine)
+        target = child_of(self._machine)
         self.connect_network(target)
         command = shlex.split(
             COMMAND.format(
@@ -122,7 +122,7 @@ class Daemon:
     def machine(self) -> int:
         """The first process of its machine."""
         assert self._machine is not None
-        return _child(self._machine)
+        return child_of(self._machine)
 
     def connect_network(self, target: int) -> None:
         """Connect the machine of the process ``target`` to a network. By default it has none."""
@@ -140,14 +140,14 @@ class Daemon:
     def stop(self, number: signal.Signals) -> None:
         """End it with a signal; its machine keeps running."""
         if self._process is not None:
-            os.kill(_child(self._process), number)
+            os.kill(child_of(self._process), number)
             self._process.wait()
             self._process = None
 
     def suspend(self, seconds: float) -> None:
         """Stop its process for a while."""
         assert self._process is not None
-        process = _child(self._process)
+        process = child_of(self._process)
         os.kill(process, signal.SIGSTOP)
         time.sleep(seconds)
         os.kill(process, signal.SIGCONT)
@@ -159,7 +159,7 @@ class Daemon:
         Return whether there were any.
         """
         assert self._machine is not None
-        machine, killed = _namespace(_child(self._machine)), False
+        machine, killed = _namespace(child_of(self._machine)), False
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 fields = (path / "stat").read_text().rpartition(")")[2].split()
@@ -189,7 +189,7 @@ def _namespace(pid: int) -> str:
     return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
-def _child(process: subprocess.Popen[bytes]) -> int:
+def child_of(process: subprocess.Popen[bytes]) -> int:
     """Return the child of a process that enters namespaces."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     for _ in range(100):

@@ -16,21 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.daemons import FIRST_PROCESS, NAMESPACES, child_of
 from tests.support.studies import CALM, ROOT
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "mungekey", "setpriv", "nsenter", "ip")
 SEARCHED = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"
 REASON = "Slurm needs root, slurmctld, slurmd, slurm-client, munge, setpriv, nsenter and ip"
 
-NAMESPACES = (
-    "setpriv --pdeathsig KILL -- unshare --net --uts --mount --pid --fork --kill-child --mount-proc"
-)
-FIRST_PROCESS = """
-import signal
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no other process reaps orphans
-while True:
-    signal.pause()
-"""
 NETWORK = f"198.18.{os.getpid() % 256}"
 HERE = f"{NETWORK}.101"
 PORTS = (20000 + os.getpid() % 10000, 30000 + os.getpid() % 2000)
@@ -78,8 +70,9 @@ class Node:
         self._machine = subprocess.Popen(
             [*shlex.split(NAMESPACES), sys.executable, "-c", FIRST_PROCESS]
         )
-        self.enter = shlex.split(f"nsenter --target {self._first()} --net --uts --mount --pid --")
-        _run(f"ip link add {self._cable} type veth peer name eth0 netns {self._first()}")
+        first = child_of(self._machine)
+        self.enter = shlex.split(f"nsenter --target {first} --net --uts --mount --pid --")
+        _run(f"ip link add {self._cable} type veth peer name eth0 netns {first}")
         _run(f"ip addr add {HERE} peer {self.address} dev {self._cable}")
         _run(f"ip link set {self._cable} up")
         for line in (
@@ -90,12 +83,6 @@ class Node:
             *([f"mount --bind {self._machine_id} {MACHINE_ID}"] * MACHINE_ID.exists()),
         ):
             _run(line, self.enter)
-
-    def _first(self) -> int:
-        """Return the first process of the node."""
-        children = Path(f"/proc/{self._machine.pid}/task/{self._machine.pid}/children")
-        found = until(lambda: children.read_text().split(), "a node has no process")
-        return int(found[0])
 
     def die(self) -> None:
         """Kill everything on the node at once, as if its power failed."""
