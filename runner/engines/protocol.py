@@ -286,6 +286,9 @@ class Engine(Protocol):
         ``image`` is any image of the run.
         """
 
+    def expect(self, launch: Launch) -> None:
+        """Prepare, in the background, for a trial that will be executed soon."""
+
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         """Execute one trial to its end; ``watch`` gets each line of its log as it comes."""
 

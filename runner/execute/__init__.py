@@ -21,7 +21,7 @@ from runner.errors import EngineError, EngineLostError, NoSpaceError
 from runner.execute.guards import disturbance
 from runner.execute.limits import check_limits, cores_of, most_parallel, parallel_trials
 from runner.execute.result import ParsedResult, parse_outcome
-from runner.execute.side_by_side import side_by_side
+from runner.execute.side_by_side import one_by_one, side_by_side
 from runner.inside import LAUNCHER, MATCHED, TRIAL
 from runner.observer import Observer
 from runner.prepare import Prepared
@@ -188,39 +188,43 @@ def _attempted(
 ) -> Iterator[Ended]:
     """Execute trials, and yield each as it ends: in the only place, or wherever one is free."""
 
-    def started() -> Iterator[Trial]:
-        for trial in trials:
-            cell = study.matrix.cell(trial.cell)
-            observer.trial_started(trial, cell, study.prepared.images.get(cell.request))
-            yield trial
-
-    def ended(trial: Trial, place: Place) -> Ended:
+    def ended(trial: Trial, place: Place, following: Trial | None) -> Ended:
+        cell = study.matrix.cell(trial.cell)
+        observer.trial_started(trial, cell, study.prepared.images.get(cell.request))
         began = datetime.now(timezone.utc)
         try:
             watch = partial(observer.trial_output, trial)
-            return Ended(*attempt(study, trial, place, engine, watch))
+            return Ended(*attempt(study, trial, place, engine, watch, following=following))
         except EngineError as error:
             lost = ParsedResult(status=Status.ENGINE_LOST, reason=str(error))
             return Ended(lost.of(trial, began), "", error)
 
     if len(study.places) == 1:
-        return (ended(trial, study.places[0]) for trial in started())
-    return side_by_side(started(), study.places, ended, partial(clear, engine, study.run))
+        return one_by_one(trials, study.places[0], ended)
+    return side_by_side(trials, study.places, ended, partial(clear, engine, study.run))
 
 
 def attempt(
-    study: Study, trial: Trial, place: Place, engine: Engine, watch: Callable[[str], None]
+    study: Study,
+    trial: Trial,
+    place: Place,
+    engine: Engine,
+    watch: Callable[[str], None],
+    *,
+    following: Trial | None = None,
 ) -> tuple[TrialResult, str]:
     """Execute a trial whose inputs are staged, and return its result and its log; save nothing.
 
-    ``watch`` gets each line that the script prints.
+    ``watch`` gets each line that the script prints. The engine may prepare for the ``following``
+    trial while it starts this one.
     """
-    cell = study.matrix.cell(trial.cell)
-    image = study.prepared.images.get(cell.request)
+    cell, image = study.matrix.cell(trial.cell), _image_of(study, trial)
     if image is None:
         return without_image(study, cell).of(trial, datetime.now(timezone.utc)), ""
     launch = launch_of(study, trial, image, place)
     with place.turns.turn() as turn:
+        if following and (image_of_next := _image_of(study, following)):
+            engine.expect(launch_of(study, following, image_of_next, place))
         outcome = engine.execute(launch, watch)
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
     # A busy machine changes no other number, but it may be the reason for a time-out.
@@ -234,6 +238,10 @@ def attempt(
         occupied_by=turn.occupied_by,
     )
     return result, outcome.log
+
+
+def _image_of(study: Study, trial: Trial) -> Image | None:
+    return study.prepared.images.get(study.matrix.cell(trial.cell).request)
 
 
 def launch_of(study: Study, trial: Trial, image: Image, place: Place) -> Launch:

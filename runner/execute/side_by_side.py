@@ -21,35 +21,57 @@ _Place = TypeVar("_Place")
 _Done = TypeVar("_Done")
 
 
+def one_by_one(
+    works: Iterable[_Work], place: _Place, do: Callable[[_Work, _Place, _Work | None], _Done]
+) -> Iterator[_Done]:
+    """Do each work in the only place, and yield what that gives; ``do`` also gets the next work."""
+    waiting = iter(works)
+    following = next(waiting, None)
+    while (work := following) is not None:
+        following = next(waiting, None)
+        yield do(work, place, following)
+
+
 def side_by_side(
     works: Iterable[_Work],
     places: Sequence[_Place],
-    do: Callable[[_Work, _Place], _Done],
+    do: Callable[[_Work, _Place, _Work | None], _Done],
     end: Callable[[], None],
 ) -> Iterator[_Done]:
     """Do each work in a place that is free, and yield what that gives as soon as it is done.
 
-    Works begin in their order. Whatever one raises is raised here. If the iteration ends early,
-    ``end`` has to end the works that are in progress; it may have to be called again, because one
-    may just have begun.
+    ``do`` also gets the work that is next in this place, unless another place is free before.
+    Whatever it raises is raised here. If the iteration ends early, ``end`` has to end the works
+    that are in progress; it may have to be called again, because one may just have begun.
     """
     waiting, free = iter(works), list(places)
+    following: dict[_Place, _Work] = {}
     done: SimpleQueue[tuple[threading.Thread, _Place, _Done | None, BaseException | None]]
     done = SimpleQueue()
     running: set[threading.Thread] = set()
 
+    def next_in(place: _Place) -> _Work | None:
+        if place in following:
+            return following.pop(place)
+        work = next(waiting, None)
+        return following.popitem()[1] if work is None and following else work
+
     def work_at(place: _Place, work: _Work) -> None:
         result, problem = None, None
         try:
-            result = do(work, place)
+            result = do(work, place, following.get(place))
         except BaseException as error:  # noqa: BLE001 (the main thread raises it)
             problem = error
         done.put((threading.current_thread(), place, result, problem))
 
     try:
         while True:
-            while free and (work := next(waiting, None)) is not None:
-                thread = threading.Thread(target=work_at, args=(free.pop(), work), daemon=True)
+            beginning = [(place, work) for place in free if (work := next_in(place)) is not None]
+            free = [one for one in free if one not in dict(beginning)]
+            for place, work in beginning:
+                if (next_one := next(waiting, None)) is not None:
+                    following[place] = next_one
+                thread = threading.Thread(target=work_at, args=(place, work), daemon=True)
                 running.add(thread)
                 thread.start()
             if not running:

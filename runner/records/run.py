@@ -160,7 +160,7 @@ class TrialResult(Record):
     """Who did not leave them, so that the trial went ahead after its patience."""
     started_at: datetime
     duration_s: float | None
-    """From creating the container to removing it; None if nothing was executed."""
+    """From starting the container to its end; None if nothing was executed."""
 
     @property
     def was_executed(self) -> bool:

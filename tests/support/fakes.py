@@ -46,6 +46,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.built: list[str] = []
         self.executed: list[str] = []
+        self.expected: list[str] = []
         self.loaded: list[str] = []
         self.refuses_to_build: set[str] = set()
         self.registry: dict[str, list[str]] = {}
@@ -166,6 +167,9 @@ class FakeEngine:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
         self._staged[run] = folder
+
+    def expect(self, launch: Launch) -> None:
+        self.expected.append(launch.trial)
 
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         if self.dies_at_trial == len(self.executed) and self.dies_so_often:

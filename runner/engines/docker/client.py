@@ -9,7 +9,7 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -73,11 +73,13 @@ class _LimitedApi(docker.APIClient):
     Uploads, and streams once they have begun, take as long as they need.
     """
 
+    _proxies: Mapping[str, str] | None = None
+
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> Any:
         # Of the environment, only proxies count: requests would also read passwords in ``.netrc``,
         # and prefer REQUESTS_CA_BUNDLE to the certificates of the engine.
         self.trust_env = False
-        options.setdefault("proxies", requests.utils.get_environ_proxies(str(url)))
+        options.setdefault("proxies", self._environ_proxies(str(url)))
         ask = partial(super().request, method, url, *args, **options)
         longest_s = options.get("timeout")
         is_upload = not isinstance(options.get("data"), str | None)
@@ -87,6 +89,12 @@ class _LimitedApi(docker.APIClient):
         is_question = method == "GET" and "/distribution/" not in str(url)
         is_question = is_question and not options.get("stream")
         return _within(ANSWER_S if is_question else CHANGE_S, ask)
+
+    def _environ_proxies(self, url: str) -> Mapping[str, str]:
+        """Return the proxies on the way to the engine, which is the same in all requests."""
+        if self._proxies is None:
+            self._proxies = requests.utils.get_environ_proxies(url)
+        return self._proxies
 
 
 def _within(seconds: float, ask: Callable[[], requests.Response]) -> requests.Response:

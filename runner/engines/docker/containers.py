@@ -1,4 +1,7 @@
-"""One container: run it to its end, or until its time is up."""
+"""One container: create it, and run it to its end, or until its time is up.
+
+These functions use the SDK's low-level client where the other one asks the engine more often.
+"""
 
 import contextlib
 import socket
@@ -10,12 +13,31 @@ import docker
 import docker.errors
 import requests
 from docker.models.containers import Container
+from docker.utils.socket import STDERR, STDOUT, frames_iter
 
 from runner.engines.docker.client import engine_at_work, interrupt
 from runner.engines.protocol import GRACE_S
 
 VARIABLES = {"HOME": "/tmp", "TMPDIR": "/tmp", "KERAS_HOME": "/tmp/keras"}  # noqa: S108
 """The variables of every container; the image's own ones are kept, too."""
+
+
+HOST_SETTINGS = {
+    *("network_mode", "ipc_mode", "read_only", "cap_drop", "security_opt", "pids_limit"),
+    *("mem_limit", "memswap_limit", "cpuset_cpus", "tmpfs", "init", "ulimits", "log_config"),
+    "mounts",
+}
+"""What the low-level client takes as the configuration of the host."""
+
+
+def create(client: docker.DockerClient, image: str, **settings: Any) -> Container:
+    """Create a container; the settings have the names of the SDK's ``containers.create``."""
+    host = {name: value for name, value in settings.items() if name in HOST_SETTINGS}
+    own = {name: value for name, value in settings.items() if name not in HOST_SETTINGS}
+    made = client.api.create_container(
+        image, host_config=client.api.create_host_config(**host), **own
+    )
+    return client.containers.prepare_model(made)
 
 
 def run_to_end(
@@ -27,9 +49,9 @@ def run_to_end(
     longest_s: float,
 ) -> bool:
     """Start a container, pass on its two streams, and return whether it had to be killed."""
-    stream = client.api.attach(str(container.id), stdout=True, stderr=True, stream=True, demux=True)
-    # The stream's own ``close`` leaves the socket open, and fails on ssh.
-    response = stream._response  # type: ignore[attr-defined]  # noqa: SLF001
+    streams = {"stdout": 1, "stderr": 1, "stream": 1}
+    attached: Any = client.api.attach_socket(str(container.id), streams)
+    response = attached._response  # noqa: SLF001 (closing the socket alone fails on ssh)
     overdue, ended = threading.Event(), threading.Event()
 
     def stop() -> None:
@@ -45,8 +67,8 @@ def run_to_end(
     try:
         with engine_at_work(step, passing=True):
             container.start()
-        for document, log in stream:
-            add(document, log)
+        for stream, chunk in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
+            add(chunk if stream == STDOUT else None, chunk if stream == STDERR else None)
     finally:
         timer.cancel()
         ended.set()

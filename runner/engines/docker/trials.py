@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,15 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from runner.engines.docker import labels
+from runner.engines.docker.ahead import Ahead
 from runner.engines.docker.client import engine_at_work
-from runner.engines.docker.containers import VARIABLES, may_be_gone, run_to_end, stdin_of
+from runner.engines.docker.containers import (
+    VARIABLES,
+    create,
+    may_be_gone,
+    run_to_end,
+    stdin_of,
+)
 from runner.engines.docker.hardening import NOBODY, hardening
 from runner.engines.docker.ready import ReadyImages
 from runner.engines.docker.ssh import Tunnel
@@ -52,8 +60,10 @@ class DockerEngine(ReadyImages):
         super().__init__(client, machine, local=local)
         self._tunnel = tunnel
         self._volumes: dict[str, str] = {}
+        self._ahead = Ahead(_remove)
 
     def close(self) -> None:
+        self._ahead.close()
         self._client.close()
         if self._tunnel is not None:
             self._tunnel.close()
@@ -102,7 +112,7 @@ class DockerEngine(ReadyImages):
     def _check_staged(self, volume: str) -> None:
         """Remove a volume that ``stage`` did not fill, and raise EngineLostError."""
         try:
-            found = self._client.volumes.get(volume).attrs["Labels"] or {}
+            found = self._client.api.inspect_volume(volume)["Labels"] or {}
         except docker.errors.NotFound:
             found = {}
         if found.get(labels.STAGED) != "yes":
@@ -118,8 +128,12 @@ class DockerEngine(ReadyImages):
 
     # --- trials --------------------------------------------------------------------------------
 
+    def expect(self, launch: Launch) -> None:
+        """Create the container of a trial that will be executed soon, in the background."""
+        self._ahead.prepare(launch.trial, _kind(launch), partial(self._created, launch))
+
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
-        """Execute one trial to its end in its own container, and remove the container."""
+        """Execute one trial to its end in its own container, which is removed in the background."""
         started_at = datetime.now(timezone.utc)
         began = time.monotonic()
         output = TrialOutput(launch.limits, watch, launch.document_bytes)
@@ -165,21 +179,21 @@ class DockerEngine(ReadyImages):
 
     @contextmanager
     def _container(self, launch: Launch, **for_a_shell: bool) -> Iterator[Container]:
-        """Create a container with its inputs, and remove it at the end."""
+        """Have the container of a trial, and let it be removed in the background."""
         with signals.deferred():
-            container = self._create(launch, for_a_shell)
-            self._check_inputs(container, self._volumes[launch.run])
+            expected = self._ahead.take(launch.trial, _kind(launch))
+            container = expected or self._created(launch, **for_a_shell)
         try:
             yield container
         finally:
-            with may_be_gone():
-                container.remove(v=True, force=True)
+            self._ahead.remove(container)
 
-    def _create(self, launch: Launch, for_a_shell: Mapping[str, bool]) -> Container:
-        """Create the container of a trial, or of a shell, which reads its stdin."""
+    def _created(self, launch: Launch, **for_a_shell: bool) -> Container:
+        """Create the container of a trial with its inputs, or of a shell, which reads its stdin."""
         folders = {"inputs": "/inputs", "temporary": "/tmp", "output": "/out"}  # noqa: S108
         inputs = self._mount(launch.run, self._volumes[launch.run], read_only=True)
-        return self._client.containers.create(
+        container = create(
+            self._client,
             launch.image,
             # Nothing that a base image starts or checks by itself may disturb the measurement.
             entrypoint=[self._python_of(launch.image), *ISOLATED, "/inputs/launcher.py"],
@@ -191,6 +205,8 @@ class DockerEngine(ReadyImages):
             environment=VARIABLES,
             **hardening(launch.limits, launch.cores, podman=self._is_podman()),
         )
+        self._check_inputs(container, self._volumes[launch.run])
+        return container
 
     def _check_inputs(self, container: Container, volume: str) -> None:
         """Check the volume that the container now holds; remove both if it is not filled."""
@@ -211,6 +227,7 @@ class DockerEngine(ReadyImages):
 
     def _listed(self, *, own: bool) -> tuple[Owned, ...]:
         """Return what the program created for this user, or for all other users and machines."""
+        self._ahead.settle()
         api, of_runs = self._client.api, {"label": labels.RUN}
         with engine_at_work("list what belongs to this program"):
             containers = api.containers(all=True, filters=of_runs)
@@ -246,6 +263,16 @@ class DockerEngine(ReadyImages):
                     api.remove_volume(thing.id, force=True)
                 case _:
                     api.remove_image(thing.id, force=True)
+
+
+def _kind(launch: Launch) -> object:
+    """Return what a trial needs its container to have: it may have moved to other cores."""
+    return launch.run, launch.image, launch.cores
+
+
+def _remove(container: Container) -> None:
+    with may_be_gone():
+        container.remove(v=True, force=True)
 
 
 def _for_trials(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarInfo:

@@ -213,6 +213,9 @@ class VenvEngine:
     def _staged(self, run: str) -> Path:
         return self._environments.runs / digest.of_content([self._machine, run])[:16]
 
+    def expect(self, launch: Launch) -> None:
+        """Do nothing: a process needs no preparation."""
+
     def execute(self, launch: Launch, watch: Callable[[str], None]) -> Outcome:
         """Execute one trial to its end, and remove everything that it leaves."""
         started_at = datetime.now(timezone.utc)

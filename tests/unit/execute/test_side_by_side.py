@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from runner.execute.side_by_side import side_by_side
+from runner.execute.side_by_side import one_by_one, side_by_side
 
 
 def test_work_runs_in_every_place_at_the_same_time() -> None:
     """Neither of two works could end without the other one."""
     both = threading.Barrier(2)
 
-    def meet(work: str, place: int) -> tuple[str, int]:
+    def meet(work: str, place: int, _: str | None) -> tuple[str, int]:
         both.wait(timeout=20)
         return work, place
 
@@ -20,22 +20,31 @@ def test_work_runs_in_every_place_at_the_same_time() -> None:
     assert {place for _, place in done} == {1, 2}
 
 
-def test_work_begins_in_its_order_as_soon_as_a_place_is_free() -> None:
-    """What is done comes at once, even while something that began before still goes on."""
+def test_work_begins_as_soon_as_a_place_is_free() -> None:
+    """What was next in another place moves if that one is not free before."""
     slow = threading.Event()
     begun: list[str] = []
+    told: dict[str, str | None] = {}
 
-    def do(work: str, _: int) -> str:
+    def do(work: str, _: int, following: str | None) -> str:
         begun.append(work)
+        told[work] = following
         if work == "a":
             slow.wait(20)
         return work
 
-    done = side_by_side("abcd", [1, 2], do, lambda: None)
-    assert [next(done) for _ in range(3)] == ["b", "c", "d"]
+    done = side_by_side("abcde", [1, 2], do, lambda: None)
+    assert [next(done) for _ in range(4)] == ["b", "d", "e", "c"]
     slow.set()
     assert list(done) == ["a"]
-    assert begun == ["a", "b", "c", "d"]
+    assert begun == ["a", "b", "d", "e", "c"]
+    assert told == {"a": "c", "b": "d", "d": "e", "e": None, "c": None}
+
+
+def test_one_by_one_tells_what_follows() -> None:
+    """So that it can be prepared."""
+    found = one_by_one("abc", 7, lambda work, place, following: (work, place, following))
+    assert list(found) == [("a", 7, "b"), ("b", 7, "c"), ("c", 7, None)]
 
 
 @pytest.mark.parametrize("early", [False, True])
@@ -44,7 +53,7 @@ def test_what_is_in_progress_is_ended(early: bool) -> None:
     ended = threading.Event()
     threads: list[threading.Thread] = []
 
-    def do(work: str, _: int) -> str:
+    def do(work: str, _: int, __: str | None) -> str:
         if work == "waits":
             threads.append(threading.current_thread())
             ended.wait(20)
