@@ -107,6 +107,7 @@ def environment_digest(environment: Environment | ReadyImage) -> str:
     """Return the digest of what is installed and of the build recipe, whoever requests it."""
     if isinstance(environment, ReadyImage):
         return digest.of_content([environment.source.kind.value, environment.digest])
+    index = environment.request.index  # no hash checks the tools of builds that it serves
     content = [
         environment.python,
         environment.platform,
@@ -115,6 +116,7 @@ def environment_digest(environment: Environment | ReadyImage) -> str:
         environment.build_tools,
         environment.request.compile,
         *([environment.wheels] if environment.wheels else ()),
+        *([index] if index and any(one.source for one in environment.packages) else ()),
     ]
     return digest.of_content([content, _recipe()])
 

@@ -86,12 +86,12 @@ def _own() -> tuple[Address, ...]:
         *variables.get("UV_EXTRA_INDEX_URL", "").split(),
     ]
     default = variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL")
-    for settings in _settings():
-        entries = [one for one in settings.get("index", ()) if not one.get("explicit")]
+    for written in settings():
+        entries = [one for one in written.get("index", ()) if not one.get("explicit")]
         first += [_written(one) for one in entries if not one.get("default")]
-        first += settings.get("extra-index-url", ())
+        first += written.get("extra-index-url", ())
         defaults = [_written(one) for one in entries if one.get("default")]
-        default = default or next(iter(defaults), None) or settings.get("index-url")
+        default = default or next(iter(defaults), None) or written.get("index-url")
     return tuple(map(address, (*first, str(default or _public()))))
 
 
@@ -114,7 +114,7 @@ def address(written: str) -> Address:
     )
 
 
-def _settings() -> Iterator[Mapping[str, Any]]:
+def settings() -> Iterator[Mapping[str, Any]]:
     """Yield the settings of the user and of the machine. uv reports those that are wrong."""
     config = places.named("XDG_CONFIG_HOME") or Path.home() / ".config"
     for path in (config / "uv" / "uv.toml", OF_MACHINE):

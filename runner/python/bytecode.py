@@ -7,8 +7,10 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +27,8 @@ SHARES = 16
 one process, and bytecode depends a little on what else its process has compiled."""
 DATE = (0, 0)  # access and modification, seconds since 1970
 TAG = "import sys; print(sys.implementation.cache_tag)"
+_KEEPING = threading.Lock()
+"""Environments take turns on all cores, so each finds the bytecode of those before."""
 COMPILE = """
 import os, py_compile, sys, warnings
 warnings.simplefilter("ignore")
@@ -54,12 +58,13 @@ def compile_all(site: Path, interpreter: Interpreter, label: str, *, keep: bool)
     try:
         tag = child.run([python, "-I", "-c", TAG], timeout_s=TIMEOUT_S).stdout.strip()
         places = {path: _place(site, path, interpreter) for path in _modules(site)}
-        missing = [one for one in places if not _linked(places[one], _compiled(site, one, tag))]
-        for path in missing:  # a wheel may contain bytecode of anything else
-            _compiled(site, path, tag).unlink(missing_ok=True)
-        _compile(missing, command, site)
-        for path in missing if keep else ():
-            _linked(_compiled(site, path, tag), places[path])
+        with _KEEPING if keep else nullcontext():
+            missing = [one for one in places if not _linked(places[one], _compiled(site, one, tag))]
+            for path in missing:  # a wheel may contain bytecode of anything else
+                _compiled(site, path, tag).unlink(missing_ok=True)
+            _compile(missing, command, site)
+            for path in missing if keep else ():
+                _linked(_compiled(site, path, tag), places[path])
     except (OSError, subprocess.SubprocessError) as error:
         raise PackagesError(
             f"the packages of {label} could not be compiled: {why(error)}. Try again."

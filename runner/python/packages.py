@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from runner.errors import PackagesError
-from runner.python import bytecode, toml, uv
+from runner.python import builds, bytecode, toml, uv
 from runner.python.interpreters import Interpreter, executable
 from runner.python.uv import Answer, Build
 from runner.records.environment import (
@@ -85,12 +85,15 @@ def _ask_cache_first(
 
 
 def _install_sources(environment: Environment, interpreter: Interpreter, built: Path) -> None:
-    """Build source packages, and put what was built into a folder with its bytecode."""
+    """Put what source builds make, or have made for this environment, into a folder."""
     sources = [package for package in environment.packages if package.source]
     if not sources:
         return
     if environment.request.source_packages == REFUSE:
         raise _failed(environment, "some have no wheel, and the matrix forbids to build them")
+    kept = builds.place(environment, interpreter)
+    if kept is not None and _restored(environment, kept, built):
+        return
     with tempdir.folder() as folder:
         answer = _ask(environment, interpreter, sources, folder / "built", folder)
         if not answer.found:
@@ -98,6 +101,15 @@ def _install_sources(environment: Environment, interpreter: Interpreter, built: 
         _copy(environment, folder / "built", built)  # without links that would lead us elsewhere
     (built / ".lock").unlink(missing_ok=True)
     bytecode.compile_all(built, interpreter, environment.request.label, keep=False)
+    if kept is not None:
+        builds.keep(kept, built)
+
+
+def _restored(environment: Environment, kept: Path, built: Path) -> bool:
+    try:
+        return builds.restore(kept, built)
+    except OSError as error:
+        raise _failed(environment, f"what was built cannot be copied ({why(error)})") from error
 
 
 def _copy(environment: Environment, built: Path, place: Path) -> None:

@@ -116,12 +116,18 @@ def bytecode_folder() -> Path:
     return places.cache() / "bytecode"
 
 
+def builds_folder() -> Path:
+    """Return the folder of what source builds made, each for one environment."""
+    return places.cache() / "builds"
+
+
 def cache_folders() -> tuple[Path, ...]:
     """Return the folders that installations fill, those of earlier versions included.
 
     RuntimeError if the user has no home.
     """
-    return (places.cache() / "uv", places.cache() / "python", wheels_folder(), bytecode_folder())
+    ours = (wheels_folder(), bytecode_folder(), builds_folder())
+    return (places.cache() / "uv", places.cache() / "python", *ours)
 
 
 def python_folder() -> Path:

@@ -15,7 +15,15 @@ from runner.prepare import find_bases, prepare, write_contexts
 from runner.prepare.context import write_context
 from runner.prepare.recipe import environment_digest, to_build
 from runner.python.interpreters import Interpreter
-from runner.records.environment import Base, BaseKind, Environment, Image, Lock, Package
+from runner.records.environment import (
+    Base,
+    BaseKind,
+    Environment,
+    Image,
+    IndexSettings,
+    Lock,
+    Package,
+)
 from runner.records.study import Matrix, Status
 from runner.system import retry
 from runner.system.packing import Tar
@@ -83,6 +91,16 @@ def test_the_digest_of_an_environment_covers_its_content() -> None:
     assert environment_digest(other) == environment_digest(plain)
     different = (plain, later, replace(plain, packages=(package,)))
     assert len({environment_digest(one) for one in different}) == len(different)
+
+
+def test_an_index_of_a_matrix_decides_on_source_builds() -> None:
+    """It serves the tools of builds, so no other study may get the image. Wheels have hashes."""
+    plain, named = plain_environment(), IndexSettings(extra=("https://index.example/simple",))
+    package = Package(name="six", version="1.12.0", hashes=("sha256:" + "0" * 64,))
+    for is_source in (True, False):
+        one = replace(plain, packages=(replace(package, source=is_source),))
+        other = replace(one, request=replace(one.request, index=named))
+        assert (environment_digest(other) != environment_digest(one)) == is_source
 
 
 def test_identical_environments_are_built_once(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from runner.errors import PackagesError
 from runner.python.bytecode import compile_all
 from runner.python.uv import bytecode_folder
+from runner.system.parallel import in_parallel
 from tests.support.trials import INTERPRETER
 
 
@@ -67,6 +68,17 @@ def test_bytecode_is_kept(tmp_path: Path, cache: Path) -> None:
         if not compiled(third)[name].samefile(path)
     }
     assert changed == {"__init__"}
+
+
+def test_nothing_is_compiled_twice_at_the_same_time(tmp_path: Path) -> None:
+    """Of environments that are installed together, one compiles what they share."""
+    sites = [packages(tmp_path / name) for name in ("first", "second", "third")]
+    for _ in in_parallel(lambda site: compile_all(site, INTERPRETER, "x", keep=True), sites, 3):
+        pass
+    first, *others = map(compiled, sites)
+    assert len(first) == 2
+    for other in others:
+        assert all(other[name].samefile(path) for name, path in first.items())
 
 
 def test_what_a_build_left_is_not_kept(tmp_path: Path, cache: Path) -> None:
