@@ -128,7 +128,7 @@ def warm(
         with peer_context(environment, bases[environment.base_key], folder / "peer") as context:
             ours(matrix, lock, engine, bases)  # fills the cache
             one, other = partial(ours, matrix, lock, engine, bases), partial(built, context)
-            yield f"TensorFlow {version}, warm cache", in_turns(one, other, rounds)
+            yield f"TensorFlow {version}, warm cache", list(in_turns(one, other, rounds))
 
 
 def cold(engine: Engine, folder: Path, rounds: int) -> Iterator[tuple[str, Pairs]]:
@@ -144,7 +144,7 @@ def cold(engine: Engine, folder: Path, rounds: int) -> Iterator[tuple[str, Pairs
     def downloads() -> float:
         return sum(downloaded(one, folder / "files") for one in distinct(matrix, lock))
 
-    yield "founding study, empty cache", in_turns(from_nothing, downloads, rounds)
+    yield "founding study, empty cache", list(in_turns(from_nothing, downloads, rounds))
 
 
 def ours(matrix: Matrix, lock: Lock, engine: Engine, bases: Bases) -> float:

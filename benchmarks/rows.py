@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -95,18 +95,17 @@ def limited(what: str, unit: str, values: Sequence[float], *, most: float, note:
 
 def in_turns(
     ours: Callable[[], Measured], peers: Callable[[], Measured], rounds: int
-) -> list[tuple[Measured, Measured]]:
-    """Return what both return in each round; every second round begins with the peer."""
-    pairs = []
+) -> Iterator[tuple[Measured, Measured]]:
+    """Yield what both return in each round; every second round begins with the peer."""
     for number in range(rounds):
         if number % 2:
             theirs = peers()
-            pairs.append((ours(), theirs))
+            pair = ours(), theirs
         else:
-            pairs.append((ours(), peers()))
-        both = (f"{one:.3g}" if isinstance(one, float) else str(one) for one in pairs[-1])
+            pair = ours(), peers()
+        both = (f"{one:.3g}" if isinstance(one, float) else str(one) for one in pair)
         print(f"  {' and '.join(both)}", file=sys.stderr, flush=True)
-    return pairs
+        yield pair
 
 
 def with_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -122,9 +121,14 @@ def finished(rows: Sequence[Row], path: Path | None) -> int:
         if row.note:
             print(f"{row.what}: {row.note}")
     print(f"load {os.getloadavg()[0]:.1f}")
+    save(rows, path)
+    return int(any(row.met is False for row in rows))
+
+
+def save(rows: Sequence[Row], path: Path | None) -> None:
+    """Write the rows, if asked."""
     if path is not None:
         path.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
-    return int(any(row.met is False for row in rows))
 
 
 def cells(row: Row) -> list[str]:

@@ -42,6 +42,7 @@ def test_rows_survive_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_every_second_round_begins_with_the_peer() -> None:
     """What the machine does meanwhile favours neither."""
     called: list[str] = []
-    pairs = in_turns(lambda: called.append("ours"), lambda: called.append("peer"), rounds=2)
+    turns = in_turns(lambda: called.append("ours"), lambda: called.append("peer"), rounds=2)
+    pairs = list(turns)
     assert called == ["ours", "peer", "peer", "ours"]
     assert len(pairs) == 2
