@@ -26,7 +26,7 @@ from runner import engines
 from runner.cli.progress import Progress
 from runner.engines.protocol import Engine
 from runner.errors import EngineError, EngineLostError, Exit, RunFolderError, RunnerError
-from runner.execute import Study, clear, execute, staged
+from runner.execute import Place, Study, clear, execute, staged
 from runner.judge.compare import Asked, measure
 from runner.judge.records import Comparison, Verdict
 from runner.judge.samples import Samples, gather
@@ -40,7 +40,6 @@ from runner.records.study import Axis, Better, Matrix, Metric, Pair, Scale, Stat
 from runner.report.words import NOTHING, amount, heading, margin, number, unit
 from runner.runs import registry
 from runner.runs.folder import RunFolder, occupied
-from runner.summarise import depends_on_speed
 from runner.system import signals, tempdir
 from runner.system.cores import Turns, keep_off_measured
 from runner.system.host import runs_here, this_host
@@ -207,8 +206,7 @@ def _studies(
             root=root,
             run=mark,
             guards=plan.guards,
-            cores=cores,
-            turns=Turns(cores, "the fidelity benchmark", observer.note),
+            places=(Place(cores, Turns(cores, "the fidelity benchmark", observer.note)),),
         )
     if all(runs_here(machine, one) for one in facts):
         keep_off_measured(cores)
@@ -310,7 +308,7 @@ def _change(found: Comparison) -> str:
 def _said(samples: Samples, found: Comparison) -> str:
     """Return the verdict in words."""
     metric, estimate = found.measured, found.estimate
-    timed = depends_on_speed(samples.matrix, metric)
+    timed = samples.matrix.depends_on_speed(metric)
     match found.verdict:
         case Verdict.EQUIVALENT if found.identical:
             return "the same in every pair"

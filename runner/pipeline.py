@@ -19,7 +19,7 @@ from runner.errors import (
     NoSpaceError,
     RunFolderError,
 )
-from runner.execute import Study, clear, execute, staged
+from runner.execute import Place, Study, clear, cores_of, execute, staged
 from runner.judge import intervals, judge, may_change, next_plan
 from runner.judge.records import Goal
 from runner.observer import Observer
@@ -116,7 +116,9 @@ class Pipeline:
         trials = self._missing()
         self._observer.step(f"run {self._folder.path}")
         self._observer.began(self._matrix)
-        seconds = estimate(self._matrix, trials, self._results, len(self._builds()))
+        seconds = estimate(
+            self._matrix, trials, self._results, len(self._builds()), self._run.parallel
+        )
         self._observer.planned(self._plan, len(self._plan.own) - len(trials), seconds)
 
     def _builds(self) -> tuple[Environment | ReadyImage, ...]:
@@ -132,17 +134,18 @@ class Pipeline:
 
     def _execute_missing(self) -> None:
         """Execute what is missing on the engine."""
-        with reserved(self._engine.cores(), self._matrix.cpus, self._machine) as cores:
-            self._execute_all(cores)
+        cores, machine = cores_of(self._engine, self._machine), self._machine
+        with reserved(cores, self._matrix.cpus, self._run.parallel, machine) as groups:
+            turns = partial(Turns, name=self._name, note=self._observer.note, machine=machine)
+            self._execute_all(tuple(Place(group, turns(group)) for group in groups))
 
-    def _execute_all(self, cores: tuple[int, ...]) -> None:
+    def _execute_all(self, places: tuple[Place, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""
         gc.set_threshold(MOST_YOUNG)
-        turns = Turns(cores, self._name, self._observer.note, self._machine)
         while True:
             try:
                 if self._missing():
-                    with self._prepared(cores, turns) as study:
+                    with self._prepared(places) as study:
                         self._execute_blocks(study)
                 else:  # the engine was lost after the last trial: something may still be there
                     clear(self._engine, registry.remember(self._folder.path))
@@ -151,8 +154,9 @@ class Pipeline:
                 self._tolerance.wait(error)
 
     @contextlib.contextmanager
-    def _prepared(self, cores: tuple[int, ...], turns: Turns) -> Iterator[Study]:
+    def _prepared(self, places: tuple[Place, ...]) -> Iterator[Study]:
         """Have images and inputs on the engine; afterwards only the images stay there."""
+        cores = {core for place in places for core in place.cores}
         self._keep_off(cores)
         with self._every_core(cores) if self._builds() else contextlib.nullcontext():
             prepared = prepare(
@@ -175,8 +179,7 @@ class Pipeline:
             root=self._root,
             run=registry.remember(self._folder.path),
             guards=self._plan.guards,
-            cores=cores,
-            turns=turns,
+            places=places,
         )
         try:
             with staged(study, self._engine):
@@ -209,7 +212,7 @@ class Pipeline:
         images.update((one.id, one) for one in prepared.images.values())
         self._folder.save(Images(images=tuple(images.values())))
 
-    def _every_core(self, own: tuple[int, ...]) -> contextlib.AbstractContextManager[object]:
+    def _every_core(self, own: set[int]) -> contextlib.AbstractContextManager[object]:
         """Have every measured core to oneself: a build may use them all."""
         every = measured(self._machine).union(own)
         return Turns(every, self._name, self._observer.note, self._machine).turn()
@@ -227,9 +230,9 @@ class Pipeline:
                 "to begin a run with the edited files."
             )
 
-    def _keep_off(self, cores: tuple[int, ...]) -> None:
+    def _keep_off(self, cores: set[int]) -> None:
         """Keep this process off the measured cores of this machine, also those of other runs."""
-        keep_off_measured(() if self._machine else cores)
+        keep_off_measured(set() if self._machine else cores)
 
     def _execute_blocks(self, study: Study) -> None:
         """Execute what is missing, block by block, while the budget lasts."""
@@ -259,7 +262,7 @@ class Pipeline:
 
     def _shortage(self, block: Sequence[Trial]) -> str | None:
         """Return why the block may not start: it would probably end after the budget."""
-        seconds = estimate(self._matrix, block, self._results, 0)
+        seconds = estimate(self._matrix, block, self._results, 0, self._run.parallel)
         left_s = max(self._deadline - time.monotonic(), 0)
         if seconds <= left_s:
             return None

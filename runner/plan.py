@@ -140,7 +140,10 @@ def make_plan(
             Trial(cell=cell, block=block, position=position, seed=block_seed, control=is_control)
             for position, (cell, is_control) in enumerate(held, start=1)
         )
-    guards = earlier.guards if earlier else replace(GUARDS, repeats=matrix.repeats)
+    window_s = GUARDS.window_s if matrix.is_timed else 0.0  # or nothing has to be quiet
+    guards = (
+        earlier.guards if earlier else replace(GUARDS, window_s=window_s, repeats=matrix.repeats)
+    )
     return Plan(
         seed=seed, blocks=count, trials=tuple(trials), looks=looks, guards=guards, left=left
     )
@@ -291,9 +294,13 @@ def _is_whole(matrix: Matrix, block: Plan, known: Sequence[TrialResult]) -> bool
 
 
 def estimate(
-    matrix: Matrix, trials: Iterable[Trial], history: Iterable[TrialResult], images_to_build: int
+    matrix: Matrix,
+    trials: Iterable[Trial],
+    history: Iterable[TrialResult],
+    images_to_build: int,
+    parallel: int = 1,
 ) -> float:
-    """Return about how many seconds these trials and images take.
+    """Return about how many seconds these trials and images take, with so many side by side.
 
     A trial takes the median duration of its cell in ``history``: results with equal parameters,
     which the caller chooses. Without any, it takes the rough durations above.
@@ -307,7 +314,7 @@ def estimate(
         from statistics import median  # noqa: PLC0415 (heavy, and only a run has a history)
 
         seconds |= {cell: median(known) for cell, known in durations.items()}
-    return images_to_build * IMAGE_S + sum(seconds[trial.cell] for trial in trials)
+    return images_to_build * IMAGE_S + sum(seconds[trial.cell] for trial in trials) / parallel
 
 
 def _rough(cell: Cell) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from runner.records import Record, units
+from runner.records import Record
 from runner.records.attempts import Attempts
 from runner.records.run import Reading, TrialResult
 from runner.records.study import (
@@ -82,24 +82,6 @@ def reduced(series: Sequence[float], metric: Metric) -> float:
             return steady[-1]
         case Reduction.BEST:
             return max(steady) if metric.better is Better.HIGHER else min(steady)
-
-
-def depends_on_speed(matrix: Matrix, metric: Metric) -> bool:
-    """Whether a busy host changes the metric.
-
-    It changes times, rates, and everything that is compared by ratios and is not known to be a
-    size. It hardly changes CPU time.
-    """
-    if metric.timed is not None:
-        return metric.timed
-    if metric.source.origin is Origin.CPU_TIME:
-        return False
-    if metric.name in {one.cpu_time for one in matrix.metrics}:
-        return False
-    if units.is_time(metric.unit) or units.is_rate(metric.unit):
-        return True
-    declared = matrix.metric(metric.name)  # a limit may compare it on another scale
-    return declared.scale is Scale.RATIO and not units.is_size(metric.unit)
 
 
 def learning_curves(

@@ -23,7 +23,7 @@ from runner.records.run import TrialResult
 from runner.records.study import Metric, Scale, Status
 from runner.report.evidence import Evidence, gather
 from runner.runs.folder import StoredRun
-from runner.summarise import depends_on_speed, metric_value
+from runner.summarise import metric_value
 from runner.text import counted
 
 ERROR = 0.05
@@ -239,7 +239,7 @@ def _numbers(old: Evidence, new: Evidence) -> Iterator[_Draft]:
     metrics = [
         metric
         for metric in matrix.metrics
-        if metric.scale is Scale.DIFFERENCE and not depends_on_speed(matrix, metric)
+        if metric.scale is Scale.DIFFERENCE and not matrix.depends_on_speed(metric)
     ]
     for cell in old.cells:
         ours, theirs = ({one.trial.block: one for one in run.ok(cell)} for run in (new, old))

@@ -109,7 +109,16 @@ def _changes(run: Run, matrix: Matrix, start: Start, path: Path) -> Iterable[tup
     candidates = []
     for one in (matrix, quick(matrix)):
         same = replace(one, cells=tuple(cell for cell in one.cells if cell.id in kept))
-        now = describe(same, lock, start, run.host, run.engine, bases=run.bases, bundle=run.bundle)
+        now = describe(
+            same,
+            lock,
+            start,
+            run.host,
+            run.engine,
+            bases=run.bases,
+            parallel=run.parallel,
+            bundle=run.bundle,
+        )
         candidates.append(differences(run, now))
     return min(candidates, key=len)
 

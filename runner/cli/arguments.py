@@ -259,6 +259,7 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     blocks = "total number of blocks"
     seed = "seed of a new run (default: random)"
     shard = "execute only shard K of N: whole blocks, for `merge` (default: as a scheduler says)"
+    parallel = "run N trials of a block side by side, each on cores of its own (or `auto`)"
     cluster = "execute the blocks on the workers of the Dask scheduler at this address"
     scheduler = "address of the Dask scheduler: tls://HOST:PORT"
     into = "add to a merged run instead of making a new one"
@@ -299,6 +300,15 @@ def _add_options(parsers: Mapping[str, Parser]) -> None:  # noqa: PLR0915 (it is
     add_flag("run plan try shell explain", "--quick", quick)
     add("run compare plan explain replay ci", "--blocks", blocks, metavar="N", type=_blocks)
     add("run compare plan try shell explain", "--seed", seed, metavar="N", type=_seed)
+    add(
+        "run compare plan",
+        "--parallel",
+        parallel,
+        metavar="N",
+        dest="changes",
+        action="append",
+        type=_parallel,
+    )
     add("run compare plan", "--shard", shard, metavar="K/N", type=_shard)
     add("run compare", "--cluster", cluster, metavar="URL")
     add("worker", "scheduler", scheduler, metavar="URL")
@@ -414,6 +424,12 @@ def _blocks(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]{0,4}", text) or int(text) > MOST_BLOCKS:
         raise argparse.ArgumentTypeError(f"expected {expected}, not {text!r}")
     return int(text)
+
+
+def _parallel(text: str) -> str:
+    """Return the change of the matrix that the option stands for."""
+    found = _matching(r"0*[1-9][0-9]{0,3}|auto", text, "a whole number of at least 1, or auto")
+    return f"parallel={found.lstrip('0')}"
 
 
 def _seed(text: str) -> int:

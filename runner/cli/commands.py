@@ -24,7 +24,7 @@ from runner.cli.study import known_lock, outside_of, the_matrix
 from runner.cli.warnings import warnings
 from runner.engines.protocol import Engine, Owned
 from runner.errors import ConfigError, EngineError, Exit
-from runner.execute import check_limits
+from runner.execute import check_limits, cores_of, parallel_trials
 from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
 from runner.judge import read_goal
@@ -44,7 +44,7 @@ from runner.runs import enter as runs
 from runner.runs import registry
 from runner.runs.folder import RunFolder, newest_run
 from runner.system import alive, cores, program, tempdir
-from runner.system.host import check_cpu, runs_here, this_host
+from runner.system.host import check_cpu, cores_prefix, runs_here, this_host
 from runner.system.retry import Note
 from runner.text import counted, listed, one_line, size
 
@@ -68,7 +68,13 @@ def run(options: Options) -> Exit:
         locked = _locked(options, matrix, observer, engine)
         bases = find_bases(matrix, locked, engine)
         described = runs.describe(
-            matrix, locked, start, this_host(), engine.describe(), bases=bases
+            matrix,
+            locked,
+            start,
+            this_host(),
+            engine.describe(),
+            bases=bases,
+            parallel=_parallel(matrix, engine),
         )
         with runs.entered(described, start, observer.note) as execution:
             for warning in warnings(matrix, execution.plan, engine.describe().cpus, options.folder):
@@ -80,6 +86,12 @@ def run(options: Options) -> Exit:
             for line in next_steps(execution.folder):
                 observer.step(line)
             return gated(code, execution.folder) if options.gate else code
+
+
+def _parallel(matrix: Matrix, engine: Engine) -> int:
+    """Return how many trials run side by side on an engine."""
+    facts = engine.describe()
+    return parallel_trials(matrix, facts, cores_of(engine, cores_prefix(this_host(), facts)))
 
 
 def _run_on_cluster(options: Options, matrix: Matrix, start: Start, goal: Goal | None) -> Exit:
@@ -225,7 +237,14 @@ def explain(options: Options) -> Exit:
     start = _start(options)
     lock = known_lock(options)
     now = runs.describe(
-        matrix, lock, start, this_host(), engine, bases=then.bases, bundle=then.bundle
+        matrix,
+        lock,
+        start,
+        this_host(),
+        engine,
+        bases=then.bases,
+        parallel=matrix.trials_at_once or then.parallel,
+        bundle=then.bundle,
     )
     is_same = then.key == now.key
     stored = folder.plan() if is_same else None
@@ -315,6 +334,7 @@ def replay(options: Options) -> Exit:
             this_host(),
             engine.describe(),
             bases=bases,
+            parallel=_parallel(study.matrix, engine),
             bundle=packed.digest,
         )
         with runs.entered(described, start, observer.note) as execution:

@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.cli.arguments import Options
 from runner.cli.explain import find_cell
 from runner.engines.protocol import Engine
-from runner.execute import Study
+from runner.execute import Place, Study
 from runner.observer import Observer
 from runner.prepare import Prepared, find_bases, prepare
 from runner.prepare.recipe import to_build, to_provide
@@ -42,8 +42,7 @@ def prepared_study(
     engine: Engine,
     observer: Observer,
     *,
-    cores: tuple[int, ...],
-    turns: Turns,
+    place: Place,
 ) -> Iterator[Study]:
     """Return the study of the only cell, with its image; at the end nothing of it is left.
 
@@ -62,8 +61,7 @@ def prepared_study(
             root=options.folder,
             run=label,
             guards=AT_ONCE,
-            cores=cores,
-            turns=turns,
+            places=(place,),
         )
 
 

@@ -22,7 +22,9 @@ from runner.prepare.recipe import to_build, to_provide
 from runner.records.environment import Image, Lock, Unsupported
 from runner.records.run import Plan
 from runner.records.study import Matrix, Status
+from runner.system.cores import ALLOWED
 from runner.system.host import this_host
+from runner.system.topology import physical
 from runner.text import counted, duration, listed, one_line
 
 MOST_FILES = 20
@@ -38,6 +40,7 @@ class Preview:
     to_lock: tuple[str, ...]
     unsupported: Mapping[str, str]
     to_build: tuple[str, ...] | None
+    parallel: int
     seconds: float
 
 
@@ -62,6 +65,7 @@ def plan(options: Options) -> Exit:
 
 def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | None) -> Preview:
     """Preview a plan without running anything."""
+    parallel = matrix.trials_at_once or _most_parallel(matrix)
     entries = {request: lock.entry(request) for request in matrix.requests}
     absent = tuple(request.label for request, entry in entries.items() if entry is None)
     unbuilt = [one.request.label for one in to_build(matrix, lock, images or ())]
@@ -76,8 +80,16 @@ def preview(matrix: Matrix, plan: Plan, lock: Lock, images: tuple[Image, ...] | 
             if isinstance(entry, Unsupported)
         },
         to_build=None if images is None else (*unbuilt, *absent),
-        seconds=estimate(matrix, plan.own, (), len(unbuilt) + len(absent)),
+        parallel=parallel,
+        seconds=estimate(matrix, plan.own, (), len(unbuilt) + len(absent), parallel),
     )
+
+
+def _most_parallel(matrix: Matrix) -> int:
+    """Return how many trials may run side by side here."""
+    from runner.execute import most_parallel  # noqa: PLC0415 (few matrices need it)
+
+    return most_parallel(matrix, this_host().memory_bytes, physical(ALLOWED))
 
 
 def as_text(found: Preview) -> str:
@@ -103,7 +115,9 @@ def as_text(found: Preview) -> str:
         lines.append("to build: unknown, because no engine answers")
     else:
         lines.append(f"to build: {', '.join(found.to_build) or 'nothing'}")
-    lines.append(f"takes:    about {duration(found.seconds)} (a first guess), one trial at a time")
+    times = "one trial" if found.parallel == 1 else counted(found.parallel, "trial")
+    guess = f"about {duration(found.seconds)} (a first guess)"
+    lines.append(f"takes:    {guess}, {times} at a time")
     return "\n".join(map(one_line, lines))
 
 
@@ -154,6 +168,7 @@ def as_json(found: Preview) -> str:
         "to_lock": found.to_lock,
         "to_build": found.to_build,
         "unsupported": found.unsupported,
+        "parallel": found.parallel,
         "seconds": round(found.seconds),
     }
     # With an indent json would not use its C encoder, which needs a tenth of the time.

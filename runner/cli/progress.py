@@ -3,6 +3,7 @@
 ``screen`` shows the lines.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -61,6 +62,10 @@ class Progress:
         self._verbose = verbose
         # The screen's thread reads it without a lock, so it is only ever replaced as a whole.
         self._activity: _Activity | None = None
+        self._running: dict[tuple[str, int, bool], _Activity] = {}
+        """The trials that run now, in the order in which they started."""
+        self._lock = threading.Lock()  # trials that run side by side print from other threads
+        self._parallel = 1
         self._total = 0
         self._done = 0
         self._finished: set[tuple[str, int, bool]] = set()
@@ -145,21 +150,35 @@ class Progress:
 
     def trial_started(self, trial: Trial, cell: Cell, image: Image | None) -> None:
         """Make the trial the current activity."""
-        number = self._done + (trial.slot not in self._finished)
+        number = self._done + len(self._running) + (trial.slot not in self._finished)
         name = f"{self._count(number)} {self._name(trial)}  b{trial.block}{_again(trial)}"
-        self._activity = _Activity(name, self._clock())
+        with self._lock:
+            self._running[trial.slot] = _Activity(name, self._clock())
+            self._parallel = max(self._parallel, len(self._running))
+            self._show_running(self._running[trial.slot])
 
     def trial_output(self, trial: Trial, line: str) -> None:
         """Remember the line as the last one printed."""
         # A progress bar returns to the start of its line: only its last state counts.
         printed = one_line(line.rstrip().rpartition("\r")[2]).strip()
-        if self._activity and printed:
-            self._activity = replace(self._activity, printed=printed)
+        with self._lock:
+            if printed and (running := self._running.get(trial.slot)):
+                self._running[trial.slot] = replace(running, printed=printed)
+                self._show_running(self._running[trial.slot])
         self._screen.beat()
+
+    def _show_running(self, activity: _Activity | None) -> None:
+        """Make a trial the current activity; say how many others run."""
+        others = len(self._running) - 1
+        if activity and others > 0:
+            activity = replace(activity, name=f"{activity.name} and {others} more")
+        self._activity = activity
 
     def trial_finished(self, result: TrialResult, cell: Cell) -> None:
         """Show the result in one line, and the reason of a failure in a second."""
-        self._activity = None
+        with self._lock:
+            self._running.pop(result.trial.slot, None)
+            self._show_running(next(iter(self._running.values()), None))
         trial = result.trial
         self._done += trial.slot not in self._finished
         self._finished.add(trial.slot)
@@ -232,8 +251,9 @@ class Progress:
         seconds: float | None = None
         if self._spent_s:  # with all repeats, and with the time until others left the core
             mean = self._spent_s / len(self._finished)
-            spent = now - self._activity.started_at if self._activity else 0.0
-            seconds = mean * trials - min(spent, mean)
+            starts = [one.started_at for one in tuple(self._running.values())]
+            spent = sum(min(now - start, mean) for start in starts)
+            seconds = (mean * trials - spent) / self._parallel
         elif self._expected_end is not None:
             seconds = max(self._expected_end - now, 0.0)
         return f"about {duration(seconds)} left" if seconds is not None and trials > 0 else ""

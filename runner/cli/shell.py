@@ -9,7 +9,7 @@ from runner.cli.arguments import Options
 from runner.cli.one_cell import first_trial, free_cores, name_of, prepared_study
 from runner.engines.protocol import Console, Engine, Launch
 from runner.errors import ImageBuildError
-from runner.execute import Study, launch_of, staged, without_image
+from runner.execute import Place, Study, launch_of, staged, without_image
 from runner.observer import Observer
 from runner.records.environment import Lock
 from runner.records.study import Matrix
@@ -43,8 +43,8 @@ def opened(
             "warning: runs measure on every core here, and what you start may disturb them; wait "
             "until one ends, or start nothing large"
         )
-    turns = Turns((), name_of(options), observer.note, machine)
-    with prepared_study(matrix, lock, options, engine, observer, cores=cores, turns=turns) as study:
+    place = Place(cores, Turns((), name_of(options), observer.note, machine))
+    with prepared_study(matrix, lock, options, engine, observer, place=place) as study:
         launch = _launch(study, options)
         if not machine:
             keep_off_measured(ALLOWED.difference(cores))
@@ -64,7 +64,7 @@ def _launch(study: Study, options: Options) -> Launch:
         raise ImageBuildError(
             f"{cell.id} has no environment: {reason.rstrip('.')}. Choose another cell."
         )
-    launch = launch_of(study, trial, image)
+    launch = launch_of(study, trial, image, study.places[0])
     own = {"TERM": os.environ.get("TERM", "dumb"), "PS1": PROMPT}
     return replace(launch, timeout_s=LONGEST_S, variables={**own, **launch.variables})
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from runner.cli.arguments import Options
 from runner.cli.one_cell import first_trial, free_cores, name_of, prepared_study
 from runner.engines.protocol import Engine
-from runner.execute import attempt, staged
+from runner.execute import Place, attempt, staged
 from runner.observer import Observer
 from runner.records.environment import Lock
 from runner.records.run import TrialResult
@@ -33,7 +33,8 @@ def tried(
     cores, is_free = free_cores(engine.cores(), matrix.cpus, measured(machine))
     keep_off_measured(() if machine else cores)
     turns = Turns(() if is_free else cores, name_of(options), observer.note, machine)
-    with prepared_study(matrix, lock, options, engine, observer, cores=cores, turns=turns) as study:
+    place = Place(cores, turns)
+    with prepared_study(matrix, lock, options, engine, observer, place=place) as study:
         trial = first_trial(matrix, options)
         observer.note(f"trying {trial.cell}")
         command = matrix.experiment.command_of(matrix.cells[0], trial.seed)
@@ -43,7 +44,9 @@ def tried(
             observer.note(f"with {listed([*files[:MOST_FILES], *more])}")
         with staged(study, engine):
             began = datetime.now(timezone.utc)
-            result, _ = attempt(study, trial, engine, lambda line: observer.note(line.rstrip()))
+            result, _ = attempt(
+                study, trial, place, engine, lambda line: observer.note(line.rstrip())
+            )
         took = (datetime.now(timezone.utc) - began).total_seconds()
         return result if result.duration_s is not None else replace(result, duration_s=took)
 

@@ -21,7 +21,7 @@ def warnings(matrix: Matrix, plan: Plan, cores: int, root: Path) -> Iterator[str
     yield from _too_few_blocks(matrix, plan)
     for limit in matrix.policy:
         yield from _wrong_sign(matrix, limit)
-    yield from _too_many_cores(matrix.cpus, cores)
+    yield from _too_many_cores(matrix, cores)
     yield from _left_out_modules(matrix.experiment, root)
 
 
@@ -55,8 +55,14 @@ def _wrong_sign(matrix: Matrix, limit: PolicyLimit) -> Iterator[str]:
     )
 
 
-def _too_many_cores(wanted: int, cores: int) -> Iterator[str]:
-    if wanted > cores:
+def _too_many_cores(matrix: Matrix, cores: int) -> Iterator[str]:
+    wanted, at_once = matrix.cpus, matrix.trials_at_once or 1
+    if matrix.is_timed and at_once > 1 and wanted * at_once >= cores:
+        yield (
+            f"{at_once} trials side by side take all {cores} cores of this machine, so the runner "
+            "itself disturbs them; lower `parallel` if times matter"
+        )
+    elif wanted > cores:
         yield f"limits.cpus is {wanted}, but this machine has only {cores}; lower it"
     elif wanted == cores:
         yield (

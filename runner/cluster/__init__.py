@@ -231,7 +231,14 @@ class ClusterPipeline(Pipeline):
     def _part(self, block: int, answer: Answer, logs: RunFolder) -> Part:
         """Return an answer as a run of one block on the machine that executed it."""
         engine = self._run.engine if answer.engine is None else answer.engine
-        run = replace(self._run, host=answer.host, engine=engine, bases=answer.bases, machines=())
+        run = replace(
+            self._run,
+            host=answer.host,
+            engine=engine,
+            bases=answer.bases,
+            parallel=answer.parallel,
+            machines=(),
+        )
         return Part(
             folder=logs,
             run=replace(run, key=identity.key(run)),

@@ -70,6 +70,7 @@ class Answer(Record):
     problem: str | None = None
     engine: EngineFacts | None = None
     bases: Mapping[str, Base]
+    parallel: int = 1
     images: tuple[Image, ...] = ()
     results: tuple[TrialResult, ...] = ()
     logs: Mapping[str, str]

@@ -17,7 +17,16 @@ from runner.cluster.orders import Answer, Order, check_program, lost_trial, read
 from runner.cluster.parts import Parts
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext, Engine
 from runner.errors import EngineError, EngineLostError, RunnerError
-from runner.execute import Study, check_limits, clear, execute, staged
+from runner.execute import (
+    Place,
+    Study,
+    check_limits,
+    clear,
+    cores_of,
+    execute,
+    parallel_trials,
+    staged,
+)
 from runner.execute.cleanup import clean_up
 from runner.observer import Observer
 from runner.pipeline import Tolerance
@@ -125,11 +134,14 @@ class _Block:
         self._observer = observer
         self._journal = _Journal()
         self._results: list[TrialResult] = []
+        self._parallel = 1
 
     def executed(self) -> Answer:
         """Execute the block, and begin again where it was if the engine was lost."""
         machine = CLAIM.take(self._engine)
         check_limits(self._matrix, self._engine.describe())
+        all_cores = cores_of(self._engine, machine)
+        self._parallel = parallel_trials(self._matrix, self._engine.describe(), all_cores)
         self._observer.step(f"block {self._order.block} of the run {self._order.run}")
         self._observer.began(self._matrix)
         self._observer.planned(replace(self._plan, blocks=1), 0, None)
@@ -137,8 +149,9 @@ class _Block:
         with (
             _run_folder(self._order.run) as label,
             tempdir.folder() as root,
-            cores.reserved(self._engine.cores(), self._matrix.cpus, machine) as own,
+            cores.reserved(all_cores, self._matrix.cpus, self._parallel, machine) as groups,
         ):
+            own = {core for group in groups for core in group}
             clean_up(self._engine, self._observer.note)
             self._provide_inputs(root)
             while True:
@@ -151,10 +164,9 @@ class _Block:
                         root=root,
                         run=label,
                         guards=self._plan.guards,
-                        cores=own,
-                        turns=self._turns(own, machine),
+                        places=tuple(Place(one, self._turns(one, machine)) for one in groups),
                     )
-                    cores.keep_off_measured(() if machine else own)
+                    cores.keep_off_measured(set() if machine else own)
                     with staged(study, self._engine):
                         self._execute(study, tolerance)
                     return self._answer(bases, prepared)
@@ -188,6 +200,7 @@ class _Block:
             host=this_host(),
             engine=self._engine.describe(),
             bases=bases,
+            parallel=self._parallel,
             images=tuple({one.id: one for one in prepared.images.values()}.values()),
             results=tuple(self._results),
             logs=self._journal.logs,

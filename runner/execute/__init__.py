@@ -1,5 +1,7 @@
 """execute: run the trials in order, and save each result as soon as its trial ends.
 
+``side_by_side`` runs several of them at the same time if the study has several places for them.
+
 A failed trial is a result, and the next trial follows. Only an engine failure ends the loop.
 """
 
@@ -7,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -15,21 +17,49 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.engines.protocol import Engine, Launch, Reads
-from runner.errors import ConfigError, EngineError, EngineLostError, NoSpaceError
+from runner.errors import EngineError, EngineLostError, NoSpaceError
 from runner.execute.guards import disturbance
+from runner.execute.limits import check_limits, cores_of, most_parallel, parallel_trials
 from runner.execute.result import ParsedResult, parse_outcome
+from runner.execute.side_by_side import side_by_side
 from runner.inside import LAUNCHER, MATCHED, TRIAL
 from runner.observer import Observer
 from runner.prepare import Prepared
 from runner.records.environment import Image, Lock, Unsupported
-from runner.records.run import EngineFacts, Guards, Trial, TrialResult
+from runner.records.run import Guards, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
 from runner.system import safe, tempdir
 from runner.system.cores import Turns
 from runner.system.retry import retry
-from runner.text import memory, why
+from runner.text import why
+
+__all__ = [
+    "Ended",
+    "Journal",
+    "Place",
+    "Study",
+    "attempt",
+    "check_limits",
+    "clear",
+    "cores_of",
+    "execute",
+    "inputs",
+    "launch_of",
+    "most_parallel",
+    "parallel_trials",
+    "staged",
+    "without_image",
+]
 
 REMOVAL_WAITS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where trials run, one after the other: the cores they are measured on, and turns there."""
+
+    cores: tuple[int, ...]
+    turns: Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +74,22 @@ class Study:
     run: str
     """The label of the run, which everything on the engine carries."""
     guards: Guards
-    cores: tuple[int, ...]
-    """The cores that trials are measured on."""
-    turns: Turns
+    places: tuple[Place, ...]
+    """One for each trial that runs at the same time."""
+
+    @property
+    def cores(self) -> set[int]:
+        """The cores of all places."""
+        return {core for place in self.places for core in place.cores}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that ended: its result, its log, and how the engine failed if it did."""
+
+    result: TrialResult
+    log: str
+    failure: EngineError | None = None
 
 
 class Journal(Protocol):
@@ -56,26 +99,13 @@ class Journal(Protocol):
         """Save a result and its log."""
 
 
-def check_limits(matrix: Matrix, engine: EngineFacts) -> None:
-    """Refuse limits that exceed the engine, before anything is built."""
-    if matrix.cpus > engine.cpus:
-        raise ConfigError(
-            f"limits.cpus is {matrix.cpus}, but the engine has only {engine.cpus}; lower it in the "
-            "matrix."
-        )
-    most_bytes = max(matrix.limits_of(cell).memory_bytes for cell in matrix.cells)
-    if most_bytes > engine.memory_bytes:
-        raise ConfigError(
-            f"limits.memory is {memory(most_bytes)}, but the engine has only "
-            f"{memory(engine.memory_bytes)}; lower it in the matrix."
-        )
-
-
 @contextmanager
 def staged(study: Study, engine: Engine) -> Iterator[None]:
     """Have the inputs on the engine; afterwards only images of the run are left there."""
     try:
-        with study.turns.turn():  # this is work for the engine, which may use every core
+        with ExitStack() as turns:  # this is work for the engine, which may use every core
+            for place in sorted(study.places, key=lambda one: one.cores):
+                turns.enter_context(place.turns.turn())
             clear(engine, study.run)  # after a killed process of this run
             for image in list(study.prepared.images.values())[:1]:  # any image will do
                 _stage(study, engine, image.id)
@@ -144,26 +174,42 @@ def execute(
 
     EngineError if the engine fails. The trial is saved and yielded as ``engine-lost`` before that.
     """
-    for trial in trials:
-        cell = study.matrix.cell(trial.cell)
-        observer.trial_started(trial, cell, study.prepared.images.get(cell.request))
-        began = datetime.now(timezone.utc)
-        failure: EngineError | None = None
-        try:
-            result, log = attempt(study, trial, engine, partial(observer.trial_output, trial))
-        except EngineError as error:
-            failure = error
-            lost = ParsedResult(status=Status.ENGINE_LOST, reason=str(error))
-            result, log = lost.of(trial, began), ""
-        retry(partial(journal.save_result, result, log), NoSpaceError, observer.note)
-        observer.trial_finished(result, cell)
+    for ended in _attempted(study, trials, engine, observer):
+        result = ended.result
+        retry(partial(journal.save_result, result, ended.log), NoSpaceError, observer.note)
+        observer.trial_finished(result, study.matrix.cell(result.trial.cell))
         yield result
-        if failure is not None:
-            raise failure
+        if ended.failure is not None:
+            raise ended.failure
+
+
+def _attempted(
+    study: Study, trials: Iterable[Trial], engine: Engine, observer: Observer
+) -> Iterator[Ended]:
+    """Execute trials, and yield each as it ends: in the only place, or wherever one is free."""
+
+    def started() -> Iterator[Trial]:
+        for trial in trials:
+            cell = study.matrix.cell(trial.cell)
+            observer.trial_started(trial, cell, study.prepared.images.get(cell.request))
+            yield trial
+
+    def ended(trial: Trial, place: Place) -> Ended:
+        began = datetime.now(timezone.utc)
+        try:
+            watch = partial(observer.trial_output, trial)
+            return Ended(*attempt(study, trial, place, engine, watch))
+        except EngineError as error:
+            lost = ParsedResult(status=Status.ENGINE_LOST, reason=str(error))
+            return Ended(lost.of(trial, began), "", error)
+
+    if len(study.places) == 1:
+        return (ended(trial, study.places[0]) for trial in started())
+    return side_by_side(started(), study.places, ended, partial(clear, engine, study.run))
 
 
 def attempt(
-    study: Study, trial: Trial, engine: Engine, watch: Callable[[str], None]
+    study: Study, trial: Trial, place: Place, engine: Engine, watch: Callable[[str], None]
 ) -> tuple[TrialResult, str]:
     """Execute a trial whose inputs are staged, and return its result and its log; save nothing.
 
@@ -173,22 +219,24 @@ def attempt(
     image = study.prepared.images.get(cell.request)
     if image is None:
         return without_image(study, cell).of(trial, datetime.now(timezone.utc)), ""
-    launch = launch_of(study, trial, image)
-    with study.turns.turn() as turn:
+    launch = launch_of(study, trial, image, place)
+    with place.turns.turn() as turn:
         outcome = engine.execute(launch, watch)
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
+    # A busy machine changes no other number, but it may be the reason for a time-out.
+    matters = study.matrix.is_timed or parsed.status is Status.TIMED_OUT
     result = replace(
         parsed.of(trial, outcome.started_at),
         image=image.id,
         duration_s=outcome.duration_s,
-        disturbed=disturbance(parsed.reading, study.guards),
+        disturbed=disturbance(parsed.reading, study.guards) if matters else None,
         waited_s=turn.waited_s,
         occupied_by=turn.occupied_by,
     )
     return result, outcome.log
 
 
-def launch_of(study: Study, trial: Trial, image: Image) -> Launch:
+def launch_of(study: Study, trial: Trial, image: Image, place: Place) -> Launch:
     """Return the launch of a trial in the image of its cell."""
     cell = study.matrix.cell(trial.cell)
     limits = study.matrix.limits_of(cell)
@@ -201,7 +249,7 @@ def launch_of(study: Study, trial: Trial, image: Image) -> Launch:
         reads=Reads.of(study.matrix.metrics),
         seed=trial.seed,
         limits=limits,
-        cores=study.cores[-limits.cpus :],
+        cores=place.cores[-limits.cpus :],
         timeout_s=cell.timeout_s,
         guards=study.guards,
         parameters=dict(cell.parameters),

@@ -72,6 +72,9 @@ BENCHMARK_BYTES = 1 << 25
 """The largest file of pytest-benchmark that is read: it contains the time of every round."""
 ATTEMPTS = 20
 ENDING_S = 1.0  # for the processes that a script leaves behind
+MASK_BYTES = 128  # 1024 cores
+PAUSE_S = 0.45  # between two looks at a busy core
+BLINK_S = 5e-6  # the kernel cannot switch to another process and back in less
 
 
 def main() -> None:
@@ -162,23 +165,82 @@ def lay_out(spec: Dict[str, Any]) -> str:
 def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Optional[float]]:
     """Wait until other processes leave these cores alone, or until the patience is used up.
 
-    Return the seconds waited and the share of the last window that other processes used, None if
-    the kernel does not provide it. No event announces that a core became idle, so this polls.
+    Return the seconds waited and the share of these cores that other processes took at the end,
+    None if that cannot be observed. No event announces that a core became idle, so this polls.
     """
     began = time.monotonic()
     while quiet["window_s"]:
-        before, own_before = core_seconds(cores)[0], time.process_time()
-        time.sleep(quiet["window_s"])
-        after, own_after = core_seconds(cores)[0], time.process_time()
+        share = foreign_share(cores, quiet["window_s"])
         waited = time.monotonic() - began
-        if before is None or after is None:
-            return waited, None
-        foreign = max(0.0, after - before - (own_after - own_before))
-        share = foreign / quiet["window_s"] / len(cores)
-        if share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
+        if share is None or share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
             return waited, share
         write_all(1, b"MATRIX-WAITING %d %d\n" % (waited, quiet["patience_s"]))
+        time.sleep(PAUSE_S)
     return 0.0, None
+
+
+def foreign_share(cores: Set[int], seconds: float) -> Optional[float]:
+    """Spin on each of these cores; return the share of that time in which others had them.
+
+    None if no process can be bound to one of them. The kernel counts the time of a core in steps
+    of 10 ms, which are too coarse for a short window. A spinning process instead notices at once
+    that the kernel switches to another process. What the hypervisor takes is no such switch.
+    """
+    if len(cores) == 1:
+        return lost_share(seconds)
+    answers = []
+    spinning = []
+    for core in sorted(cores):
+        answer, own_side = os.pipe()
+        spinning.append(spin_on(core, seconds, own_side))
+        os.close(own_side)
+        answers.append(answer)
+    shares = []
+    for answer, child in zip(answers, spinning):
+        text = os.read(answer, 64)  # nothing if it could not be bound
+        os.close(answer)
+        os.waitpid(child, 0)
+        shares += [float(text)] if text else []
+    return sum(shares) / len(cores) if len(shares) == len(cores) else None
+
+
+def spin_on(core: int, seconds: float, answer: int) -> int:
+    """Start a process that spins on a core and writes the share to ``answer``; return its id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        bind_to(core)
+        write_all(answer, b"%.6f" % lost_share(seconds))
+    finally:
+        os._exit(0)
+
+
+def bind_to(core: int) -> None:
+    """Let this process use no other core."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+        return
+    import ctypes  # noqa: PLC0415 (only PyPy needs it)
+
+    mask = (1 << core).to_bytes(MASK_BYTES, sys.byteorder)
+    if ctypes.CDLL(None).sched_setaffinity(0, len(mask), mask):
+        raise OSError("this process cannot be bound to core %d" % core)
+
+
+def lost_share(seconds: float) -> float:
+    """Spin for a while; return the share of it in which another process had the core."""
+    lost = 0.0
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    began = last = time.perf_counter()
+    while last - began < seconds:
+        now = time.perf_counter()
+        if now - last > BLINK_S:
+            found = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+            lost += now - last if found != switches else 0.0
+            switches, now = found, time.perf_counter()
+        last = now
+    return lost / (last - began)
 
 
 # --- the command ---------------------------------------------------------------------------------

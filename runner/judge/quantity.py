@@ -10,7 +10,7 @@ from runner.judge.samples import Samples
 from runner.records import Scalar, units
 from runner.records.run import TrialResult
 from runner.records.study import Matrix, Metric, Status
-from runner.summarise import depends_on_speed, metric_value
+from runner.summarise import metric_value
 from runner.text import counted
 
 CLOCK_ERROR = 0.02
@@ -24,7 +24,7 @@ def quantity(
 ) -> Metric | str:
     """Return the metric by which two cells with these results are judged, or why there is none."""
     state = samples.disturbance
-    if not (state.busy and depends_on_speed(samples.matrix, metric)):
+    if not (state.busy and samples.matrix.depends_on_speed(metric)):
         return metric
     busy = f"the host was too busy ({state.stayed} of {counted(state.trials, 'trial')} disturbed)"
     cpu_time = _cpu_time(samples.matrix, metric, (*ours, *theirs))

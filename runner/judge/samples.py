@@ -10,7 +10,7 @@ from runner.judge.records import Disturbance
 from runner.records.attempts import Attempts
 from runner.records.run import Plan, TrialResult
 from runner.records.study import Matrix, Metric, Scale, Status
-from runner.summarise import depends_on_speed, metric_value
+from runner.summarise import metric_value
 
 UNEVEN_LEVEL = 0.99
 """How certain it must be that a cell is disturbed more often than the others."""
@@ -42,7 +42,7 @@ class Samples:
         """
         key = (cell, control, metric)
         if key not in self.known:
-            timed = depends_on_speed(self.matrix, metric)
+            timed = self.matrix.depends_on_speed(metric)
             self.known[key] = {
                 result.trial.block: number
                 for result in self.of(cell, control=control)

@@ -24,6 +24,7 @@ def strata_of(run: Run, results: Iterable[TrialResult]) -> tuple[Stratum, ...]:
             host=run.host,
             engine=run.engine,
             bases=run.bases,
+            parallel=run.parallel,
             blocks=tuple(sorted(processors)),
         )
         return (Stratum(name="host 1", host=1, machine=alone, processor=None),)

@@ -178,6 +178,7 @@ def _matrix(
         baseline=_baseline(document, grid),
         looks=document.looks,
         repeats=document.repeats,
+        parallel=document.parallel,
         matched=document.matched,
         published=tuple(
             Published(cell=grid.id(one.cell), values=one.values or {}, note=one.note)

@@ -18,13 +18,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from runner.read.yaml import Date
-from runner.records import MOST_BLOCKS, Scalar, Value, patterns, shown
+from runner.records import MOST_BLOCKS, Scalar, Value, patterns, shown, study
+from runner.records.study import AUTO
 
 # ruff: noqa: PLC0415 (packaging takes a tenth of `list`, and few matrices need it)
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _TEXT = r"\S"
 
+MOST_PARALLEL = 1024
 LONGEST_S = 30 * 24 * 3600
 LONGEST_VARIABLE = 10_000
 DEEPEST_JSON = 100
@@ -79,6 +81,14 @@ def _variable(value: str) -> str:
     if value in RESERVED:
         raise _expected("another variable, because the runner sets this one")
     return value
+
+
+def _parallel(value: object) -> study.Parallel:
+    if value == AUTO:
+        return AUTO
+    if type(value) is int and 1 <= value <= MOST_PARALLEL:
+        return value
+    raise _expected(f"a whole number from 1 to {MOST_PARALLEL}, or `auto`")
 
 
 def _argument(value: object) -> str:
@@ -250,6 +260,13 @@ Requirement = Annotated[
     StringConstraints(pattern=patterns.REQUIREMENT, max_length=patterns.REQUIREMENT_LENGTH),
 ]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Parallel = Annotated[
+    study.Parallel,
+    PlainValidator(_parallel),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_PARALLEL}, {"const": AUTO}]}
+    ),
+]
 Blocks = Annotated[int, Field(ge=1, le=MOST_BLOCKS)]
 AxisValue = Annotated[
     Value, PlainValidator(_axis_value), WithJsonSchema({"type": ["string", "number", "boolean"]})

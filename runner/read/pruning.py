@@ -21,7 +21,7 @@ from runner.records import Value, shown
 from runner.records.environment import Lock
 from runner.records.study import Axis, AxisKind, Cell, Limits, Matrix
 
-KEPT = ("blocks", "looks", "repeats", "matched", "limits")
+KEPT = ("blocks", "looks", "repeats", "parallel", "matched", "limits")
 """The keys that stay as they are, behind all others."""
 
 Plain = Mapping[str, Any]

@@ -510,6 +510,10 @@ class Document(_Section):
     repeats: Annotated[int, Field(ge=0, le=2)] = _optional(
         "How often a trial that the machine disturbed is repeated, at the end of its block.", 2
     )
+    parallel: f.Parallel | None = _optional(
+        "How many trials of a block run side by side, each on cores of its own, or `auto`. "
+        "Default: 1 if a metric is a time or depends on speed, otherwise `auto`."
+    )
     matched: bool = _optional(
         "Whether every cell gets the same initial weights and order of samples.", False
     )

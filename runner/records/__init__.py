@@ -8,7 +8,7 @@ reads and writes records as JSON; nothing here imports pydantic.
 from collections.abc import Iterable
 from typing import ClassVar
 
-FORMAT = 10
+FORMAT = 11
 """The format of every stored file.
 
 1: the first. 2: matrices have the scale of metrics and the named comparisons; plans have looks,
@@ -22,7 +22,7 @@ requests say whether source packages are built, and locked packages whether they
 8: axes have kinds, cells have variables and limits of their own, and locks have ranges of versions.
 9: metrics have sources and reductions, experiments have commands and files, and readings have the
 CPU time and the peak memory of the script alone. 10: plans have a shard, and runs the machines that
-executed their blocks.
+executed their blocks. 11: matrices say how many trials may run side by side, and runs how many did.
 """
 
 MOST_BLOCKS = 10_000

@@ -45,7 +45,7 @@ class Guards(Record):
 
     foreign_share: float = 0.05
     steal_share: float = 0.01
-    window_s: float = 0.5
+    window_s: float = 0.05
     patience_s: float = 30.0
     repeats: int = 2
     most_disturbed: float = 0.3
@@ -260,6 +260,8 @@ class Machine(Record):
     engine: EngineFacts
     bases: Mapping[str, Base]
     blocks: tuple[int, ...]
+    parallel: int = 1
+    """How many trials ran side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +293,8 @@ class Run(Record):
     """What its images are built on, by ``Environment.base_key``; empty before format 7."""
     bundle: str | None = None
     """The digest of the bundle that is replayed."""
+    parallel: int = 1
+    """How many trials run side by side on its machine."""
     machines: tuple[Machine, ...] = ()
     """Where the blocks of a merged run were executed, each block on one machine."""
 

@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from typing import Literal
 
 from runner.records import Coordinates, Record, Scalar, Value, as_id, patterns, shown, units
 from runner.records.environment import EnvironmentRequest, VersionRange
+
+AUTO: Literal["auto"] = "auto"
+Parallel = int | Literal["auto"] | None
+"""A number of trials, as many as the machine allows, or whatever suits the metrics."""
 
 
 class Status(Enum):
@@ -397,6 +402,8 @@ class Matrix(Record):
     """How many times a disturbed trial is repeated."""
     matched: bool = False
     """Whether every cell gets the same initial weights and order of samples."""
+    parallel: Parallel = None
+    """How many trials of a block run side by side; None if that depends on the metrics."""
     published: tuple[Published, ...] = ()
     claims: tuple[Claim, ...] = ()
     policy: tuple[PolicyLimit, ...] = ()
@@ -442,6 +449,43 @@ class Matrix(Record):
     def metric(self, name: str) -> Metric:
         """Return the metric with this name, or raise KeyError."""
         return self._metrics[name]
+
+    def depends_on_speed(self, metric: Metric) -> bool:
+        """Whether a busy host changes the metric.
+
+        It changes times, rates, and everything that is compared by ratios and is not known to be a
+        size. It hardly changes CPU time.
+        """
+        if metric.timed is not None:
+            return metric.timed
+        if metric.source.origin is Origin.CPU_TIME:
+            return False
+        if metric.name in {one.cpu_time for one in self.metrics}:
+            return False
+        if units.is_time(metric.unit) or units.is_rate(metric.unit):
+            return True
+        declared = self.metric(metric.name)  # a limit may compare it on another scale
+        return declared.scale is Scale.RATIO and not units.is_size(metric.unit)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether trials beside each other would change a metric: also CPU times."""
+        return any(
+            self.depends_on_speed(one) or (one.timed is None and units.is_time(one.unit))
+            for one in self.metrics
+        )
+
+    @property
+    def trials_in_block(self) -> int:
+        """How many trials a block has at most, with the control."""
+        return len(self.cells) + bool(self.compare)
+
+    @property
+    def trials_at_once(self) -> int | None:
+        """How many trials of a block run side by side; None if that depends on the machine."""
+        if isinstance(self.parallel, int):
+            return max(min(self.parallel, self.trials_in_block), 1)
+        return 1 if self.parallel is None and self.is_timed else None
 
     @property
     def headline(self) -> Metric:

@@ -43,6 +43,8 @@ class HostFacts(Record):
     system: str
     engine: str
     blocks: tuple[int, ...]
+    parallel: int = 1
+    """How many trials ran side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

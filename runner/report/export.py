@@ -37,7 +37,7 @@ from runner.report.evidence import Evidence
 from runner.report.records import ReportView
 from runner.report.render import Download
 from runner.runs.folder import StoredRun
-from runner.summarise import depends_on_speed, metric_value
+from runner.summarise import metric_value
 from runner.system.stored import dump
 from runner.text import one_line
 
@@ -141,6 +141,7 @@ def _host(evidence: Evidence, stratum: Stratum) -> HostFacts:
         system=host.system,
         engine=f"{engine.name} {engine.version}",
         blocks=stratum.machine.blocks,
+        parallel=stratum.machine.parallel,
     )
 
 
@@ -161,7 +162,7 @@ def _metrics(evidence: Evidence) -> Iterator[MetricFacts]:
             scale=one.scale.value,
             paired=one.paired or one.scale is Scale.RATIO,
             margin=one.margin,
-            timed=depends_on_speed(matrix, one),
+            timed=matrix.depends_on_speed(one),
             source=one.source.described,
             reduced=one.reduction,
         )

@@ -17,7 +17,7 @@ from runner.records.study import AxisKind, Better, Cell, Matrix, Metric, Scale, 
 from runner.report import HOPELESS
 from runner.report.evidence import Evidence
 from runner.report.records import Row, Table
-from runner.summarise import Summary, depends_on_speed
+from runner.summarise import Summary
 from runner.text import counted, listed, shortened, size, unbroken
 
 NOTHING = "\N{EM DASH}"
@@ -454,7 +454,7 @@ def adaptations(evidence: Evidence, comparison: Comparison) -> Iterator[str]:
 def is_time(matrix: Matrix, metric: Metric) -> bool:
     """Whether less of the metric is called faster. Less CPU time is not."""
     lower = metric.scale is Scale.RATIO and metric.better is Better.LOWER
-    return lower and units.is_time(metric.unit) and depends_on_speed(matrix, metric)
+    return lower and units.is_time(metric.unit) and matrix.depends_on_speed(metric)
 
 
 def _speed(change: float) -> str:

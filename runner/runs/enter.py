@@ -49,9 +49,13 @@ def describe(
     engine: EngineFacts,
     *,
     bases: Mapping[str, Base],
+    parallel: int = 1,
     bundle: str | None = None,
 ) -> Run:
-    """Return what is known when a new run begins; ``bases`` may contain more than it needs."""
+    """Return what is known when a new run begins; ``bases`` may contain more than it needs.
+
+    ``parallel`` is how many trials run side by side on this machine.
+    """
     digests, experiment = digests_of_inputs(matrix, start.root), matrix.experiment
     now = datetime.now(timezone.utc)
     used = {cell.request for cell in matrix.cells}
@@ -77,6 +81,7 @@ def describe(
         engine=engine,
         bases={key: bases[key] for key in sorted(keys & bases.keys())},
         bundle=bundle,
+        parallel=parallel,
     )
     return replace(run, key=identity.key(run))
 
@@ -133,6 +138,7 @@ def entered(run: Run, start: Start, note: Note) -> Iterator[Execution]:
                         host=earlier.host,
                         engine=earlier.engine,
                         bases=earlier.bases,
+                        parallel=earlier.parallel,
                     )
             folder = RunFolder(start.reports / run.id)
             if not at_the_end.enter_context(occupied(folder.path)):

@@ -96,6 +96,7 @@ def _machine(run: Run) -> Mapping[str, object]:
         "engine": _engine(run.engine),
         **({"engine's machine": run.engine.machine} if run.engine.machine else {}),
         "bases": {python: base.digest for python, base in run.bases.items()},
+        **({"trials side by side": run.parallel} if run.parallel > 1 else {}),
     }
 
 

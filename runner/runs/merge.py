@@ -294,7 +294,14 @@ def _end(results: Iterable[TrialResult]) -> float:
 
 def _machine_of(run: Run) -> Machine:
     """Return the machine that a run that was not merged executes its blocks on."""
-    return Machine(key=run.key, host=run.host, engine=run.engine, bases=run.bases, blocks=())
+    return Machine(
+        key=run.key,
+        host=run.host,
+        engine=run.engine,
+        bases=run.bases,
+        parallel=run.parallel,
+        blocks=(),
+    )
 
 
 def _joined(machines: Iterable[Machine]) -> tuple[Machine, ...]:
@@ -315,4 +322,11 @@ def _joined(machines: Iterable[Machine]) -> tuple[Machine, ...]:
 def _on(run: Run, machines: tuple[Machine, ...]) -> Run:
     """Return a merged run on these machines; the first one stands for the others."""
     first = machines[0]
-    return replace(run, machines=machines, host=first.host, engine=first.engine, bases=first.bases)
+    return replace(
+        run,
+        machines=machines,
+        host=first.host,
+        engine=first.engine,
+        bases=first.bases,
+        parallel=first.parallel,
+    )

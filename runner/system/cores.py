@@ -11,7 +11,6 @@ others. Where none are left, runs take *turns*: one trial at a time measures on 
 import contextlib
 import errno
 import os
-import re
 import socket
 import threading
 import time
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.inside.launcher import text_in
+from runner.system.topology import Core, Group, numbers, shared_out, siblings, usable
 from runner.text import cut, one_line
 
 PATIENCE_S = 3600.0
@@ -45,9 +45,7 @@ def highest() -> int:
 
 def online(root: Path = Path("/")) -> tuple[int, ...]:
     """Return the numbers of the cores that are online, of which some may be missing in between."""
-    listed = text_in(str(root / "sys/devices/system/cpu/online"))
-    ranges = re.findall(r"(\d+)(?:-(\d+))?", listed)
-    return tuple(core for low, high in ranges for core in range(int(low), int(high or low) + 1))
+    return numbers(text_in(str(root / "sys/devices/system/cpu/online")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +57,28 @@ class Turn:
 
 
 @contextlib.contextmanager
-def reserved(available: Sequence[int], count: int, machine: str = "") -> Iterator[tuple[int, ...]]:
-    """Reserve ``count`` cores that no other run measures on, from the highest number downwards.
+def reserved(
+    cores: Sequence[Core], cpus: int, count: int = 1, machine: str = ""
+) -> Iterator[tuple[Group, ...]]:
+    """Reserve ``cpus`` cores for each of ``count`` trials, which no other run measures on.
 
-    The lowest core is left to the runner if there are others. If all are reserved, the highest
-    cores are shared. ``machine`` distinguishes an engine elsewhere.
+    If too few are left, cores are shared with other runs. The machine must have so many cores.
+    ``machine`` distinguishes an engine elsewhere.
     """
-    groups = [
-        tuple(available[end - count : end]) for end in range(len(available), count, -count)
-    ] or [tuple(available[-count:])]
-    for group in groups:
+    free = usable(cores, cpus * count)
+    groups = every = shared_out(free, cpus, count)
+    while groups is not None:
         with contextlib.ExitStack() as sockets:
-            names = [f"{PREFIX}{machine}run/{core}" for core in group]
-            if all(_taken(sockets, name) for name in names):
-                yield group
+            wanted = [core for group in groups for core in group]
+            names = {core: f"{PREFIX}{machine}run/{core}" for core in wanted}
+            refused = {core for core in wanted if not _taken(sockets, names[core])}
+            if not refused:
+                yield groups
                 return
-    yield groups[0]
+        free = tuple(core for core in free if core.threads[0] not in refused)
+        groups = shared_out(free, cpus, count)
+    assert every is not None  # noqa: S101 (the limits were checked)
+    yield every
 
 
 def claimed(sockets: contextlib.ExitStack, name: str) -> bool:
@@ -103,9 +107,11 @@ def measured(machine: str = "") -> set[int]:
 def keep_off_measured(own: Collection[int] = ()) -> None:
     """Keep this process and its children off the cores that runs on this machine measure on.
 
+    It also leaves the other threads of their physical cores free, if any other core remains.
     ``own`` are the cores of our own run. Nothing happens if no other core would remain.
     """
-    others = ALLOWED - measured().union(own)
+    theirs = measured().union(own)
+    others = (ALLOWED - theirs - siblings(theirs)) or (ALLOWED - theirs)
     for thread in Path("/proc/self/task").iterdir() if others else ():
         with contextlib.suppress(OSError):  # the thread has ended, or the core is gone
             os.sched_setaffinity(int(thread.name), others)

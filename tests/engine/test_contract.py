@@ -1,5 +1,7 @@
 """The behaviour of every engine: the same assertions hold for the fake and the real engines."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -8,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.engines.protocol import Engine
+from runner.engines.protocol import Engine, Outcome
 from runner.errors import EngineError, ImageBuildError
 from runner.execute import clear
 from runner.execute.result import parse_outcome
@@ -266,6 +268,32 @@ def test_nothing_of_a_run_is_left(engine: Engine, image: Image, tmp_path: Path) 
     clear(engine, RUN)
     assert not [thing for thing in engine.owned() if thing.run == RUN]
     assert image in engine.images()
+
+
+def test_a_trial_ends_when_the_things_of_its_run_are_removed(
+    engine: Engine, image: Image, tmp_path: Path
+) -> None:
+    """This is how trials side by side are interrupted: another thread waits for each of them."""
+    stage(engine, image.id, tmp_path, "import time; time.sleep(0.5); time.sleep(300)")
+    ended: list[Outcome | EngineError] = []
+
+    def run() -> None:
+        try:
+            ended.append(engine.execute(launch(image.id, timeout_s=400.0), lambda _: None))
+        except EngineError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(2)
+    assert thread.is_alive()
+    began = time.monotonic()
+    while thread.is_alive() and time.monotonic() - began < 30:
+        clear(engine, RUN)
+        thread.join(0.2)
+    (outcome,) = ended
+    assert isinstance(outcome, EngineError) or outcome.exit_code != 0
+    assert [one for one in engine.owned() if one.run == RUN] == []
 
 
 def test_a_link_is_staged_as_its_target(engine: Engine, image: Image, tmp_path: Path) -> None:

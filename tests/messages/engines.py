@@ -20,6 +20,18 @@ ENGINES = Section(
             says="limits.memory is 999 GiB, but the engine has only ... GiB; lower it in the matrix.",
         ),
         Message(
+            line="run",
+            given=study("parallel: 999"),
+            place="parallel",
+            says="parallel is 999, which takes 999 physical cores, but the engine has only ...; lower it, or write `auto`.",
+        ),
+        Message(
+            line="run --parallel 2",
+            given=study("limits: {memory: 40g}"),
+            place="parallel",
+            says="parallel is 2, which may take 80 GiB of memory, but the engine has only ... GiB; lower it, or limits.memory.",
+        ),
+        Message(
             line="run --engine docker",
             given=after(study(), unreachable),
             code=Exit.ENGINE,

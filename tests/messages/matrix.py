@@ -90,6 +90,12 @@ MATRIX = Section(
         ),
         Message(
             line="plan",
+            given=small("parallel: 0"),
+            place="matrix.yaml:10:11: parallel",
+            says="matrix.yaml:10:11: parallel: expected a whole number from 1 to 1024, or `auto`, found 0",
+        ),
+        Message(
+            line="plan",
             given=small("blocks: 0"),
             place="matrix.yaml:10:9: blocks",
             says="matrix.yaml:10:9: blocks: expected at least 1, found 0",

@@ -142,11 +142,11 @@ RUNS = Section(
             given=after(
                 study(),
                 ran("run --blocks 1"),
-                edited("reports/*/run.json", '"format": 10', '"format": 99'),
+                edited("reports/*/run.json", '"format": 11', '"format": 99'),
             ),
             code=Exit.RUN_FOLDER,
             place="{here}/reports/20260101-000000-tiny/run.json",
-            says="{here}/reports/20260101-000000-tiny/run.json was written by a newer matrix-runner (format 99, this one reads up to 10): upgrade matrix-runner.",
+            says="{here}/reports/20260101-000000-tiny/run.json was written by a newer matrix-runner (format 99, this one reads up to 11): upgrade matrix-runner.",
         ),
         Message(
             line="run",

@@ -209,7 +209,7 @@ SCALE = Section(
             given=after(
                 study(),
                 ran("run --reports a"),
-                edited("a/*/run.json", '"format": 10', '"format": 6'),
+                edited("a/*/run.json", '"format": 11', '"format": 6'),
             ),
             code=Exit.RUN_FOLDER,
             place="a/20260101-000000-tiny",

@@ -40,6 +40,14 @@ WARNINGS = Section(
             says="warning:  limits.cpus is 999, but this machine has only ...; lower it",
         ),
         Message(
+            line="plan --engine docker --parallel 999",
+            given=small(),
+            code=Exit.OK,
+            note=True,
+            place="parallel",
+            says="warning:  ... trials side by side take all ... cores of this machine, so the runner itself disturbs them; lower `parallel` if times matter",
+        ),
+        Message(
             line="plan --engine docker",
             given=after(small(), files({"run.py": "import other\n", "other.py": ""})),
             code=Exit.OK,

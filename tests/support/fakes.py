@@ -59,6 +59,7 @@ class FakeEngine:
         self._images: dict[str, Image] = {}
         self._lost = 0
         self._staged: dict[str, Path] = {}
+        self._programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def close(self) -> None:
         self._staged.clear()
@@ -198,12 +199,13 @@ class FakeEngine:
             own_pid_namespace=False,
             cgroup=place,  # where there is none
         )
-        done = subprocess.run(
-            [sys.executable, *ISOLATED, f"{inputs}/launcher.py", spec],
-            capture_output=True,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
+        command = [sys.executable, *ISOLATED, f"{inputs}/launcher.py", spec]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        ) as program:
+            self._programs[launch.run] = program
+            sent, printed = program.communicate()
+        return program.returncode, sent, printed
 
     def open_shell(self, launch: Launch, console: Console) -> int:
         inputs = self._staged[launch.run]
@@ -241,6 +243,8 @@ class FakeEngine:
 
     def discard(self, thing: Owned) -> None:
         if thing.kind == "volume":
+            if (program := self._programs.pop(thing.id, None)) is not None:
+                program.kill()
             shutil.rmtree(self._staged.pop(thing.id))
         else:
             self._images.pop(thing.id, None)

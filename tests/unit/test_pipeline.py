@@ -657,14 +657,14 @@ def test_an_engine_on_another_machine_is_another_run(
 ) -> None:
     """No core of this machine is kept free, and its processor is not checked."""
     study(engine)
-    kept: set[tuple[int, ...]] = set()
-    monkeypatch.setattr("runner.pipeline.keep_off_measured", kept.add)
+    kept: set[frozenset[int]] = set()
+    monkeypatch.setattr("runner.pipeline.keep_off_measured", lambda own: kept.add(frozenset(own)))
     monkeypatch.setattr("runner.system.host.check_cpu", lambda _: pytest.fail("it is not measured"))
     for machine in ("one", "other", "one"):
         facts = replace(QuickEngine().describe(), machine=machine)
         monkeypatch.setattr(engine, "describe", lambda facts=facts: facts)
         main(["--blocks", "1"])
-    assert (len(folders()), kept) == (2, {()})
+    assert (len(folders()), kept) == (2, {frozenset()})
 
 
 def test_the_runner_avoids_the_measured_cores(
@@ -672,11 +672,11 @@ def test_the_runner_avoids_the_measured_cores(
 ) -> None:
     """If the engine is on this machine, its highest cores are left to the trials."""
     study(engine)
-    kept: set[tuple[int, ...]] = set()
-    monkeypatch.setattr("runner.pipeline.keep_off_measured", kept.add)
+    kept: set[frozenset[int]] = set()
+    monkeypatch.setattr("runner.pipeline.keep_off_measured", lambda own: kept.add(frozenset(own)))
     main(["--blocks", "1"])
-    assert kept == {engine.cores()[-1:]}
-    assert {launch.cores for launch in engine.launches} == kept
+    assert kept == {frozenset(engine.cores()[-1:])}
+    assert {frozenset(launch.cores) for launch in engine.launches} == kept
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from runner.records.study import (
 )
 from runner.summarise import (
     Summary,
-    depends_on_speed,
     learning_curves,
     metric_value,
     summarise,
@@ -151,7 +150,7 @@ def test_a_metric_from_outside_is_in_the_reading(origin: Origin, expected: float
 def test_a_busy_host_changes_times_but_no_cpu_time(metric: Metric, expected: bool) -> None:
     """The source of a metric decides before its unit does."""
     matrix = replace(founding_matrix(), metrics=(metric,))
-    assert depends_on_speed(matrix, metric) is expected
+    assert matrix.depends_on_speed(metric) is expected
 
 
 def test_times_are_no_learning_curves() -> None:

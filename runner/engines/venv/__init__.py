@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from runner.engines.base import assemble, fingerprint
@@ -95,6 +96,8 @@ class VenvEngine:
         self._cgroup = cgroup
         self._lock = threading.Lock()
         self._interpreters: dict[str, Path] = {}
+        self._endings: dict[Path, Callable[[], None]] = {}
+        """How another thread ends the trial in a folder."""
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -289,6 +292,8 @@ class VenvEngine:
 
     def _remove_trial(self, folder: Path) -> None:
         """Remove the folder of a trial and its control group, with any process left in it."""
+        if (end := self._endings.pop(folder, None)) is not None:
+            end()
         self._group(folder).remove()
         self._environments.remove(folder)
 
@@ -345,6 +350,7 @@ class VenvEngine:
             processes=processes,
             timeout_s=launch.longest_s,
             console=console,
+            started=partial(self._endings.__setitem__, folder),
         )
 
     def _trouble(self, code: int, output: TrialOutput) -> str | None:

@@ -32,11 +32,13 @@ def run(
     processes: int | None = None,
     timeout_s: float,
     console: Console | None = None,
+    started: Callable[[Callable[[], None]], None] | None = None,
 ) -> tuple[int, bool]:
     """Run a command with its descendants; return its exit code and whether it ended in time.
 
     ``add`` gets what comes on its two streams, and ``processes`` limits the processes of its user.
-    It gets these variables and no others, and reads what is typed on a ``console``.
+    It gets these variables and no others, and reads what is typed on a ``console``. ``started``
+    gets a function with which another thread can end it.
     """
     first = child.program(command[0]) or command[0]  # the trial has another PATH
     with contextlib.ExitStack() as cleanup:
@@ -62,6 +64,8 @@ def run(
             )
             cleanup.enter_context(program)
             cleanup.callback(_end, program)
+        if started is not None:  # the subreaper ends everything when its stdin closes
+            started(cast("IO[bytes]", program.stdin).close)
         selector = cleanup.enter_context(selectors.DefaultSelector())
         document, log = cast("tuple[IO[bytes], IO[bytes]]", (program.stdout, program.stderr))
         selector.register(document, selectors.EVENT_READ, lambda chunk: add(chunk, None))

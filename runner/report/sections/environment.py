@@ -20,6 +20,7 @@ from runner.text import counted, listed, memory, shortened
 
 ENVIRONMENTS_IN_A_TABLE = 6
 MOST_DIGESTS = 10
+OWN_CORES = "each on cores of its own, also those of the A/A control"
 MOST_BLOCKS = 12
 INSTRUCTIONS = ("avx", "avx2", "fma", "avx512")
 """Prefixes of the CPU flags that decide which kernels a framework chooses."""
@@ -150,7 +151,8 @@ def _stratum(stratum: Stratum) -> tuple[str, ...]:
         stratum.processor or host.cpu_model,
         f"{host.cores}, {memory(host.memory_bytes)}",
         f"{host.system}, kernel {host.kernel}",
-        f"{engine.name} {engine.version}{remote}",
+        f"{engine.name} {engine.version}{remote}"
+        + (f"; {machine.parallel} trials side by side" if machine.parallel > 1 else ""),
     )
 
 
@@ -164,6 +166,7 @@ def _machine(evidence: Evidence) -> list[tuple[str, str]]:
     machine, host = evidence.machine, evidence.run.host
     engine = evidence.run.engine
     flags = [flag for flag in machine.cpu_flags if flag.startswith(INSTRUCTIONS)]
+    parallel = evidence.run.parallel
     runner = f"may be a different one: {host.cpu_model}, {host.system}"
     return [
         ("CPU", machine.cpu_model),
@@ -172,6 +175,7 @@ def _machine(evidence: Evidence) -> list[tuple[str, str]]:
         ("system", f"{machine.system}, kernel {machine.kernel}"),
         *_engine(engine),
         _limits(evidence),
+        *(() if parallel == 1 else (("trials side by side", f"{parallel}, {OWN_CORES}"),)),
         *(() if evidence.here else (("runner's machine", runner),)),
     ]
 

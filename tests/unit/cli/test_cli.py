@@ -408,6 +408,7 @@ def test_plan_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "looks": [7, 14, 21, 28],
         "to_lock": ["lib=2.0"],
         "to_build": None,
+        "parallel": 1,
         "unsupported": {"lib=1.0": "made so by a test"},
     }
 

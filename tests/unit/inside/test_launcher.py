@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,13 @@ import pytest
 from runner.execute.outputs import Output
 from runner.execute.result import Document, read_document
 from runner.inside import ISOLATED, LAUNCHER, TRIAL
-from runner.inside.launcher import core_seconds, counters, read_result, wait_for_quiet
+from runner.inside.launcher import (
+    core_seconds,
+    counters,
+    foreign_share,
+    read_result,
+    wait_for_quiet,
+)
 from runner.python.interpreters import Interpreter
 from tests.support.pythons import supported
 
@@ -325,6 +332,35 @@ def test_a_trial_waits_until_its_cores_are_quiet() -> None:
     assert 0.02 <= waited < 1
     assert share is not None
     assert wait_for_quiet({**quiet, "window_s": 0.0}, cores) == (0.0, None)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_another_process_on_a_core_is_noticed(others: int) -> None:
+    """One that never stops takes about half of the core, and of several cores its part."""
+    before = os.sched_getaffinity(0)
+    core = max(before)
+    spin = f"import os\nos.sched_setaffinity(0, {{{core}}})\nprint(flush=True)\nwhile True: pass"
+    with ExitStack() as running:
+        running.callback(os.sched_setaffinity, 0, before)
+        for _ in range(others):
+            spinning = subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE)
+            running.enter_context(spinning)
+            running.callback(spinning.kill)
+            assert spinning.stdout is not None
+            spinning.stdout.readline()
+        os.sched_setaffinity(0, {core})
+        alone = [foreign_share({core}, 0.1) or 0.0 for _ in range(3)]
+        os.sched_setaffinity(0, before)
+        every = [foreign_share(before, 0.1) or 0.0 for _ in range(3)]
+    if others:  # without, the machine itself decides
+        assert min(alone) > 0.25
+        assert min(every) > 0.25 / len(before)
+    assert all(0 <= share < 1 for share in alone + every)
+
+
+def test_a_core_that_is_not_there_has_no_share() -> None:
+    """Then no trial waits for it."""
+    assert foreign_share({max(os.sched_getaffinity(0)), 1000}, 0.01) is None
 
 
 @pytest.mark.parametrize(

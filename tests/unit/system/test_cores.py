@@ -18,6 +18,7 @@ import pytest
 
 from runner.system import cores
 from runner.system.cores import Turns, keep_off_measured, online, reserved
+from runner.system.topology import separate
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
 CORE = 900_000 + os.getpid() % 1000
@@ -146,16 +147,27 @@ def test_many_connections_do_not_use_up_our_files() -> None:
 
 def test_runs_reserve_different_cores_while_some_are_left() -> None:
     """From the highest downwards; the lowest stays with the runners, and then cores are shared."""
-    available = range(CORE, CORE + 4)
+    available = separate(range(CORE, CORE + 4))
     with contextlib.ExitStack() as runs:
         taken = [runs.enter_context(reserved(available, 1)) for _ in range(4)]
-        assert taken == [(CORE + 3,), (CORE + 2,), (CORE + 1,), (CORE + 3,)]
+        assert taken == [((CORE + 3,),), ((CORE + 2,),), ((CORE + 1,),), ((CORE + 3,),)]
     with reserved(available, 2) as pair, reserved(available, 2) as other:
-        assert (pair, other) == ((CORE + 2, CORE + 3),) * 2
+        assert (pair, other) == (((CORE + 2, CORE + 3),),) * 2
     with reserved(available, 4) as every:
-        assert every == tuple(available)
-    with reserved(available, 1, "elsewhere/") as one, reserved(available, 1) as two:
+        assert every == (tuple(range(CORE, CORE + 4)),)
+    with reserved(available, 1, machine="elsewhere/") as one, reserved(available, 1) as two:
         assert one == two
+
+
+def test_a_run_reserves_cores_for_each_of_its_trials() -> None:
+    """Another run gets what is left, or shares all of its cores if that is too little."""
+    available = separate(range(CORE, CORE + 6))
+    with reserved(available, 1, 2) as two, reserved(available, 1, 2) as others:
+        assert two == ((CORE + 5,), (CORE + 4,))
+        assert others == ((CORE + 3,), (CORE + 2,))
+    with reserved(available, 2, 2) as pairs, reserved(available, 1, 2) as shared:
+        assert pairs == ((CORE + 4, CORE + 5), (CORE + 2, CORE + 3))
+        assert shared == ((CORE + 5,), (CORE + 4,))
 
 
 def test_the_runner_avoids_measured_cores() -> None:
@@ -167,7 +179,7 @@ def test_the_runner_avoids_measured_cores() -> None:
         highest = max(cores.ALLOWED)
         keep_off_measured([highest])
         assert os.sched_getaffinity(0) == (cores.ALLOWED - {highest} or before)
-        with reserved(sorted(cores.ALLOWED), 1) as (core,):
+        with reserved(separate(cores.ALLOWED), 1) as ((core,),):
             keep_off_measured()
             assert os.sched_getaffinity(0) == (cores.ALLOWED - {core} or before)
     finally:
