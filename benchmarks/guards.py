@@ -28,15 +28,15 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmarks.rows import Figure, Row, compared, finished, with_json
-from runner.inside import launcher
+from runner.inside.launcher import foreign_share
 from runner.records.run import Guards
 from runner.system.cores import ALLOWED, highest
 
 CHECKS = 100
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-WINDOW_S, PEER_WINDOW_S = 0.05, 0.5
+PEER_WINDOW_S = 0.5
 PEER = "ticks of half a second"
-LIMIT = Guards().foreign_share
+WINDOW_S, LIMIT = Guards().window_s, Guards().foreign_share
 MOST_FALSE = 0.2
 """The share of the peer's checks without competitor that call the core busy: others work there."""
 NORMAL_95 = 1.96
@@ -124,11 +124,7 @@ def busy_seconds(core: int) -> float:
 
 def of_a_trial(core: int) -> float | None:
     """Return what the check of a trial says."""
-    check = getattr(launcher, "foreign_share", None)
-    if check is None:
-        raise SystemExit("this version has no check of its own to compare")
-    foreign: float | None = check({core}, WINDOW_S)
-    return foreign
+    return foreign_share({core}, WINDOW_S)
 
 
 CHECKS_BY_NAME: Mapping[str, Check] = {"a trial's": of_a_trial, "half a second": by_ticks}
