@@ -31,7 +31,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -49,6 +49,7 @@ MOST_WALL_SIDE_BY_SIDE, MOST_WALL_ONE_AT_A_TIME = 0.75, 1.3
 MOST_CPU_MS = 12.0
 MOST_SHARE = 0.5
 SAMPLE_S = 0.05
+LOG = "log.txt"
 RUNNER = (sys.executable, "-m", "runner")
 UNTIMED = "{better: lower, timed: false}"
 TIMED = "{unit: s, better: lower}"
@@ -91,16 +92,22 @@ PEER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a command took. ``waited_s`` is the part for other processes to leave the core alone."""
+    """What a command took.
+
+    ``waited_s`` is the part for other processes to leave the core alone. It ``took_turns`` if
+    another run measured on the same cores.
+    """
 
     wall_s: float
     cpu_s: float
     waited_s: float = 0.0
+    took_turns: bool = False
     stopped: bool = False
 
     def __str__(self) -> str:
         waited = f", {self.waited_s:.1f} s of it waiting" if self.waited_s else ""
-        return f"{self.wall_s:.1f} s ({self.cpu_s:.2f} s of CPU time{waited})"
+        turns = ", in turns with another run" if self.took_turns else ""
+        return f"{self.wall_s:.1f} s ({self.cpu_s:.2f} s of CPU time{waited}{turns})"
 
 
 def main() -> int:
@@ -137,36 +144,33 @@ def side_by_side(place: Path, asked: argparse.Namespace) -> Iterator[Row]:
     all_of_them = trivial(place / "many", asked.trials, UNTIMED, parallel=2)
     some = trivial(place / "few", few, UNTIMED, parallel=2)
     peer = partial(in_containers, all_of_them, image, asked.trials, parallel=2)
-    fewer: list[Spent] = []
+    start_s, marginal = [], []
 
     def ours() -> Spent:
-        fewer.append(executed(some, few))
-        return executed(all_of_them, asked.trials)
+        whole, part = executed(all_of_them, asked.trials), executed(some, few)
+        reports_s = BLOCKS * (reported(all_of_them).cpu_s - reported(some).cpu_s)
+        marginal.append((whole.cpu_s - part.cpu_s - reports_s) / (asked.trials - few))
+        start_s.append(part.cpu_s - few * marginal[-1])
+        return whole
 
     pairs = list(in_turns(ours, peer, asked.rounds))
-    name = f"{asked.trials} trivial trials"
-    yield in_time(f"{name}, parallel: 2, quiet window off", 2, pairs, MOST_WALL_SIDE_BY_SIDE)
-    reports_s = [reported(one).cpu_s for one in (all_of_them, some)]
-    more_s = BLOCKS * (reports_s[0] - reports_s[1])
-    marginal = [
-        (one.cpu_s - less.cpu_s - more_s) / (asked.trials - few)
-        for (one, _), less in zip(pairs, fewer, strict=True)
-    ]
-    whole = figure(1000 * one.cpu_s / asked.trials for one, _ in pairs)
-    start_s = figure(less.cpu_s - few * more for less, more in zip(fewer, marginal, strict=True))
-    yield compared(
+    name = f"{asked.trials} trivial trials, parallel: 2, quiet window off"
+    yield in_time(name, 2, pairs, MOST_WALL_SIDE_BY_SIDE)
+    whole_ms = figure(1000 * one.cpu_s / asked.trials for one, _ in pairs)
+    row = compared(
         "client CPU of one more trial",
         "docker run, with xargs",
         "ms",
         [
-            (1000 * more, 1000 * theirs.cpu_s / asked.trials)
-            for more, (_, theirs) in zip(marginal, pairs, strict=True)
+            (1000 * more_s, 1000 * theirs.cpu_s / asked.trials)
+            for more_s, (_, theirs) in zip(marginal, pairs, strict=True)
         ],
         most=MOST_CPU_MS,
-        note=f"from {few} to {asked.trials} trials, without what the {BLOCKS} reports cost more "
-        f"({more_s:.2f} s); start and reports take {start_s} s; all CPU time by the number of "
-        f"trials: {whole} ms",
+        note=f"from {few} to {asked.trials} trials, without what their {BLOCKS} reports cost "
+        f"more; start and reports of {few} take {figure(start_s)} s; all CPU time, divided by the "
+        f"number of trials: {whole_ms} ms",
     )
+    yield replace(row, met=None) if any(one.took_turns for one, _ in pairs) else row
 
 
 def one_at_a_time(place: Path, asked: argparse.Namespace) -> Iterator[Row]:
@@ -187,22 +191,26 @@ def one_at_a_time(place: Path, asked: argparse.Namespace) -> Iterator[Row]:
 def in_time(
     what: str, parallel: int, pairs: Sequence[tuple[Spent, Spent]], most_ratio: float
 ) -> Row:
-    """Compare wall times. What had to be stopped says nothing about the goal."""
+    """Compare wall times. They say nothing about the goal if others used the measured cores."""
     peer = f"xargs -P{parallel} docker run"
-    kept = [pair for pair in pairs if not pair[0].stopped]
+    ended = [pair for pair in pairs if not pair[0].stopped]
     goal = f"<= {most_ratio}x"
-    if not kept:
+    if not ended:
         note = "stopped, because other processes did not leave the measured core alone"
         return Row(what=what, unit="s", ours=None, peer=peer, goal=goal, note=note)
+    alone = [pair for pair in ended if not pair[0].took_turns]
+    kept = alone or ended
     waited = figure(ours.waited_s for ours, _ in kept)
-    return compared(
+    row = compared(
         what,
         peer,
         "s",
         [(ours.wall_s, theirs.wall_s) for ours, theirs in kept],
         most_ratio=most_ratio,
-        note=f"{len(kept)} of {len(pairs)} rounds; {waited} s of ours are waits for a quiet core",
+        note=f"{len(alone)} of {len(pairs)} rounds without another run on the same cores; "
+        f"{waited} s of ours are waits for a quiet core",
     )
+    return row if alone else replace(row, met=None)
 
 
 def trivial(folder: Path, trials: int, metric: str, *, parallel: int) -> Path:
@@ -233,7 +241,7 @@ def prepared(place: Path) -> str:
 
 def executed(folder: Path, trials: int) -> Spent:
     """Run the study anew, check that all of its trials are saved, and return what it took."""
-    ours = spent((*RUNNER, "run", "--new", "--engine", "docker"), folder, SOON_S * trials + 10)
+    ours = spent((*RUNNER, "run", "--new", "--engine", "docker"), folder, SOON_S * trials + 60)
     if ours.stopped:
         return ours
     files = list((folder / "reports/latest/trials").glob("*.json"))
@@ -242,7 +250,8 @@ def executed(folder: Path, trials: int) -> Spent:
     if statuses != ["ok"] * trials:
         raise SystemExit(f"not {trials} trials that are ok, but {statuses}")
     waited_s = sum(one["reading"]["waited_s"] for one in results)
-    return Spent(wall_s=ours.wall_s, cpu_s=ours.cpu_s, waited_s=waited_s)
+    took_turns = "waiting for core" in (folder / LOG).read_text(encoding="utf-8")
+    return replace(ours, waited_s=waited_s, took_turns=took_turns)
 
 
 def in_containers(folder: Path, image: str, trials: int, *, parallel: int) -> Spent:
@@ -264,7 +273,7 @@ def reported(folder: Path) -> Spent:
 
 def spent(command: Sequence[str], folder: Path, limit_s: float | None) -> Spent:
     """Run a command in a folder; return what it and the processes that it started took."""
-    log = folder / "log.txt"
+    log = folder / LOG
     with log.open("w", encoding="utf-8") as file:
         began = time.monotonic()
         child = started(command, folder, file)
@@ -353,7 +362,7 @@ def watched(folder: Path, script: str) -> list[Watched]:
     """Run the study, and watch the runner during each script."""
     os.sched_setaffinity(0, set(ALLOWED) - {max(ALLOWED)} or ALLOWED)
     scripts: dict[int, Watched] = {}
-    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+    with (folder / LOG).open("w", encoding="utf-8") as log:
         runner = started((*RUNNER, "run", "--new", "--engine", "docker"), folder, log)
         earlier: Mapping[int, Thread] = {}
         while runner.poll() is None:
@@ -369,7 +378,7 @@ def watched(folder: Path, script: str) -> list[Watched]:
                 earlier = threads
             time.sleep(SAMPLE_S)
     if runner.returncode:
-        raise SystemExit((folder / "log.txt").read_text(encoding="utf-8")[-2000:])
+        raise SystemExit((folder / LOG).read_text(encoding="utf-8")[-2000:])
     return list(scripts.values())
 
 
