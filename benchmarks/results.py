@@ -57,14 +57,14 @@ class Program:
 
 PROGRAMS = (
     Program(name="trials", words=("--trials", "40"), limit_s=240, rows=True),
-    Program(name="guards", words=("--checks", "10"), limit_s=180, rows=True),
+    Program(name="guards", words=("--checks", "10"), limit_s=160, rows=True),
     Program(name="images", words=("--rounds", "1", "2.0.0"), limit_s=150, rows=True),
-    Program(name="images", words=("--rounds", "1", "--cold"), limit_s=200, rows=True),
-    Program(name="commands", words=("5",), limit_s=120, claim="CPU time of commands"),
+    Program(name="images", words=("--rounds", "1", "--cold"), limit_s=180, rows=True),
+    Program(name="commands", words=("5",), limit_s=90, claim="CPU time of commands"),
     Program(name="report", words=("2",), limit_s=60, claim="CPU time of reports"),
     Program(name="page", words=("3",), limit_s=45, claim="the page of 1,000 cells"),
     Program(name="adaptive", limit_s=20, rows=True),
-    Program(name="acceptance", words=("--size", "reduced"), limit_s=120, claim="error rates"),
+    Program(name="acceptance", words=("--size", "reduced"), limit_s=60, claim="error rates"),
 )
 LONGEST_S = 1200
 """How long all of them may take together."""
