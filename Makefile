@@ -5,7 +5,7 @@ VENV := .venv
 RUNNER := $(VENV)/bin/python -m runner
 PYTEST := $(VENV)/bin/pytest -n 2 --no-loadscope-reorder
 
-.PHONY: report quick test test-faults test-fuzz test-cluster lint docs clean
+.PHONY: report quick test test-faults test-fuzz test-cluster bench lint docs clean
 
 report: $(VENV)/ready          ## the founding study: 7 blocks of 50 epochs, 50 to 90 minutes
 	$(RUNNER) --matrix matrix.yaml
@@ -29,6 +29,9 @@ test-fuzz: $(VENV)/ready-to-test    ## 100,000 inputs to everything that reads f
 
 test-cluster: $(VENV)/ready-to-test ## three hosts, of which one is killed and one is cut off
 	$(VENV)/bin/python -m tests.cluster
+
+bench: $(VENV)/ready-to-test   ## every benchmark with a goal, 20 minutes; writes benchmarks/RESULTS.md
+	$(VENV)/bin/python -m benchmarks.results
 
 lint: $(VENV)/ready-to-test    ## lint, types and unit tests; needs neither engine nor index
 	$(VENV)/bin/ruff check .

@@ -3,7 +3,8 @@
 The program replays recorded real samples in two ways: every cell in all 28 blocks, or with looks
 at 7, 14, 21 and 28 blocks after which decided cells leave. ``recorded/samples.json`` holds 28
 blocks of the control and of cells whose true ratios are known. Both ways use the level of a look.
-The program prints both verdicts of each cell and the share of trials that the second way needed.
+The program prints both verdicts of each cell and the share of trials that the second way needed,
+and ends with 1 if a verdict differs or that share is over its limit.
 
     python -m benchmarks.adaptive                 replay the recorded samples
     python -m benchmarks.adaptive --record RUN    record a run of recorded/matrix.yaml
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmarks.rows import Row, compared, figure, finished, with_json
 from runner.judge import judge, next_plan
 from runner.judge.records import Goal, Judgement
 from runner.plan import make_plan
@@ -30,6 +32,7 @@ RECORDED = Path(__file__).parent / "recorded"
 METRIC = "epoch_seconds"
 CONTROL = "control"
 FIXED_BLOCKS = 28
+MOST_TRIALS = 0.6
 
 Samples = Mapping[str, Sequence[float | None]]
 """Seconds of an epoch by cell (and control), block by block; ``None`` for a disturbed trial."""
@@ -43,18 +46,19 @@ class Ended:
     trials: int
 
 
-def main() -> None:
-    """Replay the recorded samples both ways, or record them."""
+def main() -> int:
+    """Replay the recorded samples both ways, or record them; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--record", metavar="RUN", help="record the samples of a run folder")
-    wanted = parser.parse_args().record
-    if wanted is not None:
-        record(wanted)
-        return
+    asked = with_json(parser).parse_args()
+    if asked.record is not None:
+        record(asked.record)
+        return 0
     samples: Samples = json.loads((RECORDED / "samples.json").read_text(encoding="utf-8"))
     matrix = read(RECORDED / "matrix.yaml")
     looked_at = replace(matrix, blocks=FIXED_BLOCKS // 4, looks=4)
-    show(with_fixed_blocks(looked_at, samples), with_looks(looked_at, samples))
+    rows = show(with_fixed_blocks(looked_at, samples), with_looks(looked_at, samples))
+    return finished(rows, asked.json)
 
 
 def with_fixed_blocks(matrix: Matrix, samples: Samples) -> Ended:
@@ -93,8 +97,8 @@ def _result(trial: Trial, samples: Samples) -> TrialResult:
     )
 
 
-def show(fixed: Ended, adaptive: Ended) -> None:
-    """Print both verdicts of each cell, and the share of the trials."""
+def show(fixed: Ended, adaptive: Ended) -> list[Row]:
+    """Print both verdicts of each cell; return how many agree, and the share of the trials."""
     print(f"{'cell':10} {'all in 28 blocks':34} decided cells leave")
     agreed = 0
     pairs = zip(named(fixed.judgement), named(adaptive.judgement), strict=True)
@@ -102,11 +106,19 @@ def show(fixed: Ended, adaptive: Ended) -> None:
         agreed += verdict == same
         print(f"{cell:10} {one:34} {other}")
     total = len(named(fixed.judgement))
-    print(f"the same verdict in {agreed} of {total} comparisons")
-    print(
-        f"{adaptive.trials} of {fixed.trials} trials: {adaptive.trials / fixed.trials:.0%} "
-        "(bound: 60%)"
+    same_verdicts = Row(
+        what="verdicts if decided cells leave",
+        unit=f"of {total} as with fixed blocks",
+        ours=figure([agreed]),
+        goal="all",
+        met=agreed == total,
     )
+    peer = f"{FIXED_BLOCKS} blocks of every cell"
+    trials = [(adaptive.trials, fixed.trials)]
+    return [
+        same_verdicts,
+        compared("trials if decided cells leave", peer, "", trials, most_ratio=MOST_TRIALS),
+    ]
 
 
 def named(judgement: Judgement) -> list[tuple[str, str, str]]:
@@ -135,4 +147,4 @@ def record(run: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -2,7 +2,7 @@
 
 Usage, on a machine with Docker, the package index and its pythons::
 
-    python -m benchmarks.images [--rounds N] [--cold] [VERSION ...]
+    python -m benchmarks.images [--rounds N] [--cold] [--json FILE] [VERSION ...]
 
 Each version of TensorFlow becomes an image twice in every round, in alternating order: by
 ``prepare``, from a warm cache, and by a Dockerfile with ``COPY`` of the wheels and ``pip install
@@ -11,7 +11,8 @@ once before, and pip is part of the peer's base. Both find their base, and neith
 
 With ``--cold``, the images of ``matrix.yaml`` are made from an empty cache, at the same time, and
 the peer only downloads the same files, with pip and without its cache, one environment after the
-other. Every image and file is removed again. Ratios are ours to the peer's, of the same round.
+other. Every image and file is removed again. Ratios are ours to the peer's, of the same round. The
+exit code is 1 if one is over its limit.
 """
 
 import argparse
@@ -19,17 +20,14 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import median
 
-from tabulate import tabulate
-
+from benchmarks.rows import compared, finished, in_turns, with_json
 from runner.cli.progress import Progress
 from runner.engines.docker import connect
 from runner.engines.protocol import Engine
@@ -67,16 +65,21 @@ COPY wheels /wheels
 RUN python{python} -m pip install --no-index --no-deps /wheels/*.whl
 """
 
+WARM = ("Dockerfile with pip --no-index", 0.4)
+COLD = ("downloads alone", 1.6)
+"""The peers, and the largest ratios to them."""
+
 Bases = Mapping[str, Base]
+Pairs = Sequence[tuple[float, float]]
 
 
-def main() -> None:
-    """Measure and print."""
+def main() -> int:
+    """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"not {VERSIONS}")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--cold", action="store_true", help="from an empty cache")
-    asked = parser.parse_args()
+    asked = with_json(parser).parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="matrix-runner-benchmark-") as place,
         closing(connect(OWNER)) as engine,
@@ -86,9 +89,12 @@ def main() -> None:
         folder = Path(place)
         print(f"storage driver {engine.describe().storage}, {asked.rounds} rounds, s")
         measure = partial(cold, engine) if asked.cold else partial(warm, engine, asked.versions)
-        rows = [(name, *summary(pairs)) for name, pairs in measure(folder, asked.rounds)]
-    heads = ("", "ours", "peer", "ratio", "lowest", "highest", "load")
-    print(tabulate(rows, heads, floatfmt=".2f"))
+        peer, most = COLD if asked.cold else WARM
+        rows = [
+            compared(name, peer, "s", pairs, most_ratio=most)
+            for name, pairs in measure(folder, asked.rounds)
+        ]
+    return finished(rows, asked.json)
 
 
 @contextmanager
@@ -107,16 +113,6 @@ def remove(engine: Engine) -> None:
         engine.discard(thing)
 
 
-Pairs = Sequence[tuple[float, float]]
-
-
-def summary(pairs: Pairs) -> tuple[float, ...]:
-    """Return the median seconds, the ratio with its range, and the load of the machine."""
-    ratios = [ours / peer for ours, peer in pairs]
-    medians = [median(column) for column in zip(*pairs, strict=True)]
-    return (*medians, median(ratios), min(ratios), max(ratios), os.getloadavg()[0])
-
-
 def warm(
     engine: Engine, versions: Sequence[str], folder: Path, rounds: int
 ) -> Iterator[tuple[str, Pairs]]:
@@ -132,7 +128,7 @@ def warm(
         with peer_context(environment, bases[environment.base_key], folder / "peer") as context:
             ours(matrix, lock, engine, bases)  # fills the cache
             one, other = partial(ours, matrix, lock, engine, bases), partial(built, context)
-            yield f"TensorFlow {version}, warm cache", in_turns(one, other, rounds)
+            yield f"TensorFlow {version}, warm cache", list(in_turns(one, other, rounds))
 
 
 def cold(engine: Engine, folder: Path, rounds: int) -> Iterator[tuple[str, Pairs]]:
@@ -148,20 +144,7 @@ def cold(engine: Engine, folder: Path, rounds: int) -> Iterator[tuple[str, Pairs
     def downloads() -> float:
         return sum(downloaded(one, folder / "files") for one in distinct(matrix, lock))
 
-    yield "founding study, empty cache", in_turns(from_nothing, downloads, rounds)
-
-
-def in_turns(one: Callable[[], float], other: Callable[[], float], rounds: int) -> Pairs:
-    """Return what both return in each round; every second round begins with the other one."""
-    pairs = []
-    for number in range(rounds):
-        if number % 2:
-            peer = other()
-            pairs.append((one(), peer))
-        else:
-            pairs.append((one(), other()))
-        print(f"  {pairs[-1][0]:.1f} and {pairs[-1][1]:.1f}", file=sys.stderr, flush=True)
-    return pairs
+    yield "founding study, empty cache", list(in_turns(from_nothing, downloads, rounds))
 
 
 def ours(matrix: Matrix, lock: Lock, engine: Engine, bases: Bases) -> float:
@@ -249,4 +232,4 @@ def timed(command: Sequence[str]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
