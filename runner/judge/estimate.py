@@ -10,7 +10,10 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from scipy import special  # not scipy.stats, whose import takes longer than a whole report
 
 from runner.judge.records import Estimate, Forecast
@@ -254,8 +257,17 @@ def far_more_often(hits: Mapping[str, int], tries: Mapping[str, int], level: flo
 
 def chance_of_hits(all_hits: int, all_tries: int, hits: int, tries: int) -> float:
     """Return how likely so many hits or more are among some of all tries, by chance alone."""
-    ways = sum(
-        math.comb(all_hits, some) * math.comb(all_tries - all_hits, tries - some)
-        for some in range(hits, min(all_hits, tries) + 1)
-    )
-    return ways / math.comb(all_tries, tries)
+    rest = all_tries - all_hits
+    fewest, most = max(0, tries - rest), min(all_hits, tries)
+    if hits <= fewest:
+        return 1.0
+    some = np.arange(hits, most + 1)
+    ways = _log_ways(all_hits, some) + _log_ways(rest, tries - some)
+    return float(np.exp(ways - _log_ways(all_tries, tries)).sum())
+
+
+def _log_ways(of: int, chosen: npt.ArrayLike) -> Any:
+    """Return the logarithm of a binomial coefficient: exact ones are huge with many trials."""
+    gamma = special.gammaln
+    left = of - np.asarray(chosen)
+    return gamma(of + 1) - gamma(np.add(chosen, 1)) - gamma(left + 1)

@@ -161,6 +161,15 @@ def test_far_more_often_is_fishers_test(counts: list[tuple[int, int]]) -> None:
     assert estimate.far_more_often(hits, tries, 0.99) == expected
 
 
+@pytest.mark.parametrize(
+    ("hits", "tries"), [(0, 9), (210, 10_000), (1_100, 50_000), (1_900, 50_000)]
+)
+def test_chances_of_many_trials_are_as_exact(hits: int, tries: int) -> None:
+    """The chance of a sum of binomial coefficients, each of which has thousands of digits."""
+    oracle = stats.hypergeom.sf(hits - 1, 100_000, 2_000, tries)
+    assert estimate.chance_of_hits(2_000, 100_000, hits, tries) == pytest.approx(oracle, rel=1e-7)
+
+
 @pytest.mark.parametrize("n", [5, 10, 20])
 @pytest.mark.parametrize("mean", [0.0, 0.01, 0.02, 0.03])
 def test_equivalence_is_two_one_sided_tests(n: int, mean: float) -> None:
