@@ -132,6 +132,15 @@ def test_signed_rank_equals_scipy(changes: list[float]) -> None:
     assert equal([estimate.signed_rank(changes)], [stats.wilcoxon(changes).pvalue])
 
 
+@pytest.mark.parametrize("shift", [-0.2, 0.0, 0.3])
+@pytest.mark.parametrize("digits", [1, 12])
+def test_signed_rank_of_many_pairs_equals_scipy(shift: float, digits: int) -> None:
+    """With zeros and many ties, and without any."""
+    shares = [(number + 0.5) / 400 for number in range(400)]
+    changes = [round(change + shift, digits) for change in stats.norm.ppf(shares)]
+    assert equal([estimate.signed_rank(changes)], [stats.wilcoxon(changes).pvalue])
+
+
 @FEW
 @given(st.lists(st.floats(min_value=0, max_value=1), max_size=60))
 def test_false_discoveries_equal_scipy(p_values: list[float]) -> None:
