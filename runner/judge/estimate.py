@@ -10,10 +10,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from scipy import special  # not scipy.stats, whose import takes longer than a whole report
 
 from runner.judge.records import Estimate, Forecast
@@ -279,13 +276,13 @@ def chance_of_hits(all_hits: int, all_tries: int, hits: int, tries: int) -> floa
     fewest, most = max(0, tries - rest), min(all_hits, tries)
     if hits <= fewest:
         return 1.0
-    some = np.arange(hits, most + 1)
-    ways = _log_ways(all_hits, some) + _log_ways(rest, tries - some)
-    return float(np.exp(ways - _log_ways(all_tries, tries)).sum())
+    of_all = _log_ways(all_tries, tries)
+    return math.fsum(
+        math.exp(_log_ways(all_hits, some) + _log_ways(rest, tries - some) - of_all)
+        for some in range(hits, most + 1)
+    )
 
 
-def _log_ways(of: int, chosen: npt.ArrayLike) -> Any:
+def _log_ways(of: int, chosen: int) -> float:
     """Return the logarithm of a binomial coefficient: exact ones are huge with many trials."""
-    gamma = special.gammaln
-    left = of - np.asarray(chosen)
-    return gamma(of + 1) - gamma(np.add(chosen, 1)) - gamma(left + 1)
+    return math.lgamma(of + 1) - math.lgamma(chosen + 1) - math.lgamma(of - chosen + 1)
