@@ -11,7 +11,7 @@ from runner.plan import complete_blocks, pending, to_repeat
 from runner.records.attempts import Attempts
 from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Matrix, Status
-from runner.summarise import condensed
+from runner.summarise import condenser
 from runner.text import counted
 
 Slot = tuple[str, int, bool]
@@ -41,6 +41,7 @@ class Ledger:
     def __init__(self, matrix: Matrix, plan: Plan, known: Iterable[TrialResult]) -> None:
         """Begin with the results ``known`` from earlier commands."""
         self._matrix = matrix
+        self._condensed = condenser(matrix)
         self._expected = {cell.id: cell.expect for cell in matrix.cells}
         self.results: list[TrialResult] = []
         """All results, condensed, in the order in which they came."""
@@ -67,7 +68,7 @@ class Ledger:
         self._own.count(self._keep(result))
 
     def _keep(self, result: TrialResult) -> TrialResult:
-        result = condensed(result, self._matrix)
+        result = self._condensed(result)
         self.results.append(result)
         self._by_block.setdefault(result.trial.block, []).append(result)
         self._every.count(result)

@@ -1,6 +1,6 @@
 """summarise: from results to numbers. Decides nothing and shows nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
@@ -88,22 +88,31 @@ def reduced(series: Sequence[float], metric: Metric) -> float:
             return max(steady) if metric.better is Better.HIGHER else min(steady)
 
 
-def condensed(result: TrialResult, matrix: Matrix, *, curves: bool = False) -> TrialResult:
-    """Return the result with the numbers that its series are reduced to, instead of the series.
+def condenser(matrix: Matrix, *, curves: bool = False) -> Callable[[TrialResult], TrialResult]:
+    """Return what replaces the series of a result by the numbers that they are reduced to.
 
-    They take most of the memory of a result. In matched mode all series are compared; with
-    ``curves``, a result whose learning curves are drawn keeps them.
+    Series take most of the memory of a result. In matched mode all of them are compared, so they
+    stay. With ``curves``, a result whose learning curves are drawn keeps them.
     """
-    if matrix.matched or not result.series or (curves and is_drawn(result.trial, matrix)):
-        return result
-    numbers: dict[str, set[float]] = {}
-    for metric in (*matrix.metrics, *(one.own_cpu_time for one in matrix.metrics)):
-        series = result.series.get(metric.stored_as)
-        if series and not metric.source.origin.from_launcher:
-            numbers.setdefault(metric.stored_as, set()).add(reduced(series, metric))
-    single = {name: found.pop() for name, found in numbers.items() if len(found) == 1}
-    several = {name: result.series[name] for name in numbers.keys() - single.keys()}
-    return replace(result, values={**single, **result.values}, series=several)
+    metrics = tuple(
+        one
+        for metric in matrix.metrics
+        for one in (metric, metric.own_cpu_time)
+        if not one.source.origin.from_launcher
+    )
+
+    def condensed(result: TrialResult) -> TrialResult:
+        if matrix.matched or not result.series or (curves and is_drawn(result.trial, matrix)):
+            return result
+        numbers: dict[str, set[float]] = {}
+        for metric in metrics:
+            if series := result.series.get(metric.stored_as):
+                numbers.setdefault(metric.stored_as, set()).add(reduced(series, metric))
+        single = {name: found.pop() for name, found in numbers.items() if len(found) == 1}
+        several = {name: result.series[name] for name in numbers.keys() - single.keys()}
+        return replace(result, values={**single, **result.values}, series=several)
+
+    return condensed
 
 
 def is_drawn(trial: Trial, matrix: Matrix) -> bool:

@@ -28,7 +28,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from pathlib import Path
 
 from runner.errors import DamagedError, RunFolderError
@@ -38,7 +37,7 @@ from runner.records.study import Matrix, Status
 from runner.runs import files
 from runner.runs.checks import Expected, Refused, expected, refusals
 from runner.runs.files import disk, file_name
-from runner.summarise import condensed
+from runner.summarise import condenser
 from runner.system import atomic, program, safe
 from runner.text import quoted
 
@@ -199,6 +198,7 @@ class RunFolder:
     def sound(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
         """Read the results of a run that count, condensed, and which do not or are damaged."""
         wanted = expected(run, plan, {one.id for one in self.images()})
+        condensed = condenser(run.matrix)
         results: list[TrialResult] = []
         refused: list[Refused] = []
         for path in self._result_paths():
@@ -207,7 +207,7 @@ class RunFolder:
             except DamagedError:
                 found = Refused(path.name, "it is damaged")
             if isinstance(found, TrialResult):
-                results.append(condensed(found, run.matrix))
+                results.append(condensed(found))
             else:
                 refused.append(found)
         return _by_start(results), tuple(refused)
@@ -266,7 +266,7 @@ class RunFolder:
         images, images_edited = self.examined_images()
         results, refused = self._checked(
             expected(run, plan, {one.id for one in images}),
-            (lambda one: one) if whole else partial(condensed, matrix=run.matrix, curves=True),
+            (lambda one: one) if whole else condenser(run.matrix, curves=True),
         )
         if run.machines:  # several machines executed blocks at the same time
             results = tuple(sorted(results, key=lambda one: one.trial.block))
