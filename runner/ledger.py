@@ -46,6 +46,8 @@ class Ledger:
         self.results: list[TrialResult] = []
         """All results, condensed, in the order in which they came."""
         self._by_block: dict[int, list[TrialResult]] = {}
+        self._missing: tuple[Trial, ...] | None = None
+        """What is missing, if that is known since the last result."""
         self._every = _Failures(self._expected)
         self._own = _Failures(self._expected)
         for result in known:
@@ -62,6 +64,7 @@ class Ledger:
             number: replace(plan, trials=tuple(found)) for number, found in trials.items()
         }
         self._complete = 0
+        self._missing = None
 
     def add(self, result: TrialResult) -> None:
         """Add a result of this command."""
@@ -69,6 +72,7 @@ class Ledger:
 
     def _keep(self, result: TrialResult) -> TrialResult:
         result = self._condensed(result)
+        self._missing = None
         self.results.append(result)
         self._by_block.setdefault(result.trial.block, []).append(result)
         self._every.count(result)
@@ -76,7 +80,9 @@ class Ledger:
 
     def missing(self) -> tuple[Trial, ...]:
         """Return all trials that need an attempt, in order."""
-        return pending(self._matrix, self.plan, self.results)
+        if self._missing is None:
+            self._missing = pending(self._matrix, self.plan, self.results)
+        return self._missing
 
     def failed(self) -> Sequence[TrialResult]:
         """Return the attempts that count and ended unexpectedly, in the order of their trials."""
