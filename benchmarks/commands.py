@@ -5,9 +5,9 @@ Usage, on a machine with an engine, so that ``plan`` and ``run`` ask it::
     python -m benchmarks.commands [ROUNDS]
 
 Every round runs each command once, so that a busy machine slows all of them equally: compare the
-ratios if the load is high. nox is installed from the package index for the measurement, and left
-out if that fails. The second run repeats one that is complete. The exit code is 1 if a command
-costs more than its limit.
+ratios if the load is high. The peers are installed from the package index for the measurement, and
+left out if that fails. The second run repeats one that is complete, like those of ReBench and
+Snakemake. The exit code is 1 if a command costs more than its limit or than its peers.
 """
 
 import os
@@ -59,6 +59,11 @@ LIMITS = {
 }
 """The most CPU seconds that a command may cost."""
 
+SECOND = "second run, 1,000 cells"
+REBENCH, SNAKEMAKE = "ReBench, 1,000 done", "Snakemake, 1,000 done"
+CHEAPER = {SECOND: (REBENCH, SNAKEMAKE)}
+"""The peers that must cost more than a command."""
+
 VERSIONS, SIZES = 20, 50
 """How many values the two axes of the studies with 1,000 cells have."""
 
@@ -81,6 +86,29 @@ import nox
 @nox.parametrize("lib", range({versions}))
 def bench(session, lib, size):
     pass
+"""
+REBENCH_CONF = """\
+default_experiment: all
+default_data_file: rebench.data
+runs: {{invocations: 1, min_iteration_time: 0}}
+benchmark_suites:
+  cells:
+    gauge_adapter: RebenchLog
+    command: "%(benchmark)s: iterations=1 runtime: 1000us # %(input)s"
+    input_sizes: [{sizes}]
+    benchmarks: [{versions}]
+executors:
+  echo: {{path: /bin, executable: echo}}
+experiments:
+  all: {{suites: [cells], executions: [echo]}}
+"""
+SNAKEFILE = """\
+rule all:
+    input: expand("cells/{{lib}}-{{size}}", lib=range({versions}), size=range({sizes}))
+
+rule cell:
+    output: "cells/{{lib}}-{{size}}"
+    shell: "touch {{output}}"
 """
 COMPLETE = """\
 matrix-runner() {{ {python} -m runner "$@"; }}
@@ -108,6 +136,10 @@ def main() -> int:
         limit = f"{LIMITS[name]:6.2f}" if name in LIMITS else ""
         print(f"{name:26} {seconds:7.3f} {seconds / costs[PEER]:7.1f}x {limit}".rstrip())
     over = [name for name, limit in LIMITS.items() if costs.get(name, 0) > limit]
+    for name, others in CHEAPER.items():
+        for other in (one for one in others if one in costs):
+            print(f"{name}: {costs[name] / costs[other]:.2f}x of {other}")
+            over += [name] * (costs[name] >= costs[other])
     print(
         f"median of {rounds} rounds, load {load:.1f}; over the limit: {', '.join(over) or 'none'}"
     )
@@ -170,23 +202,57 @@ def complete_run(folder: Path) -> None:
 def peers(folder: Path) -> Mapping[str, Sequence[str]]:
     """Return what the commands are compared with, by the printed names."""
     python = sys.executable
-    found = {
+    found: dict[str, Sequence[str]] = {
         PEER: [python, "-c", "pass"],
         "import pydantic, yaml": [python, "-c", "import pydantic, yaml; pydantic.BaseModel"],
     }
-    try:
-        venv.create(folder / "venv", with_pip=True)
-        nox = str(folder / "venv" / "bin" / "nox")
-        install = [str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "nox"]
-        subprocess.run(install, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"without nox: {error}")
-        return found
+    for name, peer in (("nox", nox), ("rebench", rebench), ("snakemake", snakemake)):
+        try:
+            found |= peer(folder, installed(name, folder))
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"without {name}: {error}")
+    return found
+
+
+def installed(name: str, folder: Path) -> str:
+    """Install a package into an environment of its own; return the path of its program."""
+    place = folder / f"venv-{name}"
+    venv.create(place, with_pip=True)
+    subprocess.run([str(place / "bin" / "pip"), "install", "--quiet", name], check=True)
+    return str(place / "bin" / name)
+
+
+def nox(folder: Path, program: str) -> Mapping[str, Sequence[str]]:
+    """Return the commands of nox."""
     noxfile = folder / "noxfile.py"
     noxfile.write_text(NOXFILE.format(versions=VERSIONS, sizes=SIZES))
-    found["nox --version"] = [nox, "--version"]
-    found["nox --list, 1,000 sessions"] = [nox, "--list", "--noxfile", str(noxfile)]
-    return found
+    return {
+        "nox --version": [program, "--version"],
+        "nox --list, 1,000 sessions": [program, "--list", "--noxfile", str(noxfile)],
+    }
+
+
+def rebench(folder: Path, program: str) -> Mapping[str, Sequence[str]]:
+    """Run as many benchmarks as a study has cells; return the command that repeats that."""
+    versions = ", ".join(f"lib{minor}" for minor in range(VERSIONS))
+    sizes = ", ".join(map(str, range(SIZES)))
+    (folder / "rebench.conf").write_text(REBENCH_CONF.format(versions=versions, sizes=sizes))
+    line = f"{shlex.quote(program)} --no-denoise --without-building rebench.conf; [ $? -le 1 ]"
+    command = ["sh", "-c", line]  # it returns 1 if nothing was left to do
+    cpu_seconds(command, folder)
+    return {REBENCH: command}
+
+
+def snakemake(folder: Path, program: str) -> Mapping[str, Sequence[str]]:
+    """Make a file for each cell of a study; return the command that has nothing left to do."""
+    (folder / "Snakefile").write_text(SNAKEFILE.format(versions=VERSIONS, sizes=SIZES))
+    (folder / "cells").mkdir()
+    for minor in range(VERSIONS):
+        for size in range(SIZES):
+            (folder / "cells" / f"{minor}-{size}").touch()
+    command = [program, "--cores", "1"]
+    cpu_seconds([*command, "--touch"], folder)  # it notes how the files were made
+    return {SNAKEMAKE: command}
 
 
 def commands(folder: Path) -> Mapping[str, Sequence[str]]:
@@ -201,7 +267,7 @@ def commands(folder: Path) -> Mapping[str, Sequence[str]]:
         "runner list, 1,000 cells": [*runner, "list"],
         "runner plan, 1,000 cells": [*runner, "plan"],
         "runner plan, 10,000 cells": [*runner, "plan", "--matrix", str(large)],
-        "second run, 1,000 cells": [*runner, *again, "--blocks", "1"],
+        SECOND: [*runner, *again, "--blocks", "1"],
     }
     if bash := shutil.which("bash"):
         script = subprocess.run(

@@ -62,6 +62,8 @@ PROGRAMS = (
     Program(name="images", words=("--rounds", "1", "--cold"), limit_s=180, rows=True),
     Program(name="commands", words=("5",), limit_s=90, claim="CPU time of commands"),
     Program(name="report", words=("2",), limit_s=60, claim="CPU time of reports"),
+    Program(name="growth", words=("100", "1000", "10000"), limit_s=80, claim="growth"),
+    Program(name="memory", limit_s=60, claim="memory of 2,000 trials"),
     Program(name="page", words=("3",), limit_s=45, claim="the page of 1,000 cells"),
     Program(name="adaptive", limit_s=20, rows=True),
     Program(name="acceptance", words=("--size", "reduced"), limit_s=60, claim="error rates"),

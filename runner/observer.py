@@ -55,6 +55,6 @@ class Observer(Protocol):
         """The verdicts, as the report gives them."""
         ...
 
-    def block_finished(self, block: int, blocks: int) -> None:
-        """All trials of a block ended, and the report is rewritten."""
+    def block_finished(self, block: int, blocks: int, *, reported: bool) -> None:
+        """All trials of a block ended, and perhaps the report is rewritten."""
         ...

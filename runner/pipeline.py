@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,22 +22,14 @@ from runner.errors import (
 from runner.execute import Place, Study, clear, cores_of, execute, staged
 from runner.judge import intervals, judge, may_change, next_plan
 from runner.judge.records import Goal
+from runner.ledger import Ledger, Stop, StopRule
 from runner.observer import Observer
-from runner.plan import (
-    FEWEST_BLOCKS,
-    Stop,
-    StopRule,
-    complete_blocks,
-    estimate,
-    pending,
-    to_repeat,
-    why_stop,
-)
+from runner.plan import FEWEST_BLOCKS, estimate
 from runner.prepare import Prepared, prepare
 from runner.prepare.recipe import ready, to_build, to_provide
 from runner.records.attempts import Attempts
 from runner.records.environment import Environment, Images, ReadyImage, SourceKind
-from runner.records.run import Trial, TrialResult
+from runner.records.run import Plan, Trial, TrialResult
 from runner.records.study import Status
 from runner.report import answer, interval_lines
 from runner.report import current as current_report
@@ -52,6 +44,8 @@ from runner.text import counted
 NEVER = StopRule(keep_going=True)
 FEWEST_LOST = 4
 MOST_LOST = 1 / 3
+APART = 50
+"""A report and the intervals after a block may each take this part of the time."""
 MOST_YOUNG = 10_000
 """How many new objects there may be until Python looks for garbage among them."""
 
@@ -71,19 +65,20 @@ class Pipeline:
     ) -> None:
         self._run, self._folder, self._root = execution.run, execution.folder, execution.root
         self._matrix = execution.run.matrix
-        self._plan = execution.plan
-        self._results = list(execution.results)
-        self._known = len(self._results)
+        self.ledger = Ledger(self._matrix, execution.plan, execution.results)
         self._engine = engine
         self._observer = observer
         self._goal = goal
         self._stop_rule = stop_rule
         self._deadline = time.monotonic() + (math.inf if budget_s is None else budget_s)
         self._tolerance = Tolerance(observer.note)
-        self._report: Path | None = None
+        self._report = Spaced()
+        self._written: tuple[Path, int] | None = None
+        """The last report, and how many results it has."""
+        self._intervals = Spaced()
 
     def run(self) -> Exit:
-        """Execute everything that is missing, and rewrite the report after each block.
+        """Execute everything that is missing, and rewrite the report after blocks and at the end.
 
         After a look, decided cells leave the plan, and blocks are added if the goal is not
         reached. No block starts that would end after the budget. A lost engine is waited for.
@@ -98,11 +93,19 @@ class Pipeline:
             with contextlib.suppress(RunFolderError):
                 self._note_report(self._write_report())
             raise
-        self._note_report(self._report or self._write_report())
+        self._note_report(self._write_report())
         return self._exit_code()
 
+    @property
+    def _plan(self) -> Plan:
+        return self.ledger.plan
+
+    @property
+    def _results(self) -> Sequence[TrialResult]:
+        return self.ledger.results
+
     def _missing(self) -> tuple[Trial, ...]:
-        return pending(self._matrix, self._plan, self._results)
+        return self.ledger.missing()
 
     def _nothing_left(self) -> Exit:
         self._observer.note(f"{self._folder.path} is complete: nothing is left to do.")
@@ -236,10 +239,9 @@ class Pipeline:
 
     def _execute_blocks(self, study: Study) -> None:
         """Execute what is missing, block by block, while the budget lasts."""
-        trials = self._missing()
-        while trials:
-            number = trials[0].block
-            block = [trial for trial in trials if trial.block == number]
+        number = 0
+        while block := self.ledger.next_block(number):
+            number = block[0].block
             if (shortage := self._shortage(block)) is not None:
                 self._observer.note(shortage)
                 return
@@ -247,21 +249,24 @@ class Pipeline:
             self._execute_block(study, block)
             if not self._finish_block(number):
                 return
-            trials = tuple(trial for trial in self._missing() if trial.block > number)
 
     def _finish_block(self, number: int) -> bool:
         """Judge and report after a block; return whether the command goes on."""
         self._look()
-        self._report = retry.retry(self._write_report, NoSpaceError, self._observer.note)
+        is_due = self._is_at_look() or self._report.is_due()
+        if is_due:
+            retry.retry(self._write_report, NoSpaceError, self._observer.note)
         if (stop := self._why_stop()) is not None:
             self._observer.note(self._told(stop))
             return False
-        self._observer.block_finished(number, self._plan.blocks)
+        self._observer.block_finished(number, self._plan.blocks, reported=is_due)
         self._say_more()
         return True
 
     def _shortage(self, block: Sequence[Trial]) -> str | None:
         """Return why the block may not start: it would probably end after the budget."""
+        if math.isinf(self._deadline):
+            return None
         seconds = estimate(self._matrix, block, self._results, 0, self._run.parallel)
         left_s = max(self._deadline - time.monotonic(), 0)
         if seconds <= left_s:
@@ -276,15 +281,14 @@ class Pipeline:
         block = trials[0].block
         while trials:
             for result in execute(study, trials, self._engine, self._folder, self._observer):
-                self._results.append(result)
+                self.ledger.add(result)
                 self._tolerance.count(result)
                 if result.status is not Status.OK and self._why_stop() is not None:
                     return
-            trials = to_repeat(self._matrix, self._plan, block, self._results)
+            trials = self.ledger.to_repeat(block)
 
     def _why_stop(self) -> Stop | None:
-        executed = self._results[self._known :]
-        return why_stop(self._matrix, self._plan, self._stop_rule, self._results, executed)
+        return self.ledger.why_stop(self._stop_rule)
 
     def _told(self, stop: Stop) -> str:
         """Say why the command stops, and what to do next."""
@@ -297,7 +301,7 @@ class Pipeline:
 
         A shard never looks: all shards of a study keep the same plan.
         """
-        complete = complete_blocks(self._plan, self._results)
+        complete = self.ledger.complete
         if self._plan.shard is not None or not may_change(self._plan, complete, self._goal):
             return
         with signals.deferred():  # an interrupted import of scipy cannot be repeated
@@ -306,7 +310,7 @@ class Pipeline:
         for note in following.notes:
             self._observer.note(note)
         if following.plan != self._plan:
-            self._plan = following.plan
+            self.ledger.follow(following.plan)
             save = partial(self._folder.save, self._plan)
             retry.retry(save, NoSpaceError, self._observer.note)
             done = len(self._plan.trials) - len(self._missing())
@@ -317,23 +321,33 @@ class Pipeline:
 
         What is said after the last block is the answer, which follows.
         """
-        complete = complete_blocks(self._plan, self._results)
-        if complete in self._plan.looks and complete >= FEWEST_BLOCKS:
+        if self._is_at_look():
             if self._missing():
                 self._observer.answered(answer(self._folder))
             return
-        with signals.deferred():  # it imports scipy
-            found = intervals(self._matrix, self._plan, self._results)
-            lines = interval_lines(self._matrix, found)
-        self._observer.intervals(lines)
+        if self._intervals.is_due():
+            with signals.deferred(), self._intervals.timed():  # it imports scipy
+                found = intervals(self._matrix, self._plan, self._results)
+                lines = interval_lines(self._matrix, found)
+            self._observer.intervals(lines)
+
+    def _is_at_look(self) -> bool:
+        complete = self.ledger.complete
+        return complete in self._plan.looks and complete >= FEWEST_BLOCKS
 
     def _note_report(self, path: Path) -> None:
         self._observer.answered(answer(self._folder))
         self._observer.note(f"report: {path}")
 
     def _write_report(self) -> Path:
-        with signals.deferred():  # it imports scipy
-            return write_report(self._folder)
+        """Write the report, unless the last one has every result."""
+        written, count = self._written, len(self._results)
+        if written is not None and written[1] == count:
+            return written[0]
+        with signals.deferred(), self._report.timed():  # it imports scipy
+            path = write_report(self._folder)
+        self._written = path, count
+        return path
 
     def _exit_code(self) -> Exit:
         """Return 5 if a trial stays lost, 1 if a cell failed unexpectedly, else 0."""
@@ -346,11 +360,32 @@ class Pipeline:
                 f"repeat {'it' if lost == 1 else 'them'}."
             )
             return Exit.ENGINE
-        expected = {cell.id: cell.expect for cell in self._matrix.cells}
-        failed = any(
-            one.failed_unexpectedly(expected[one.trial.cell]) for one in attempts.counting()
-        )
-        return Exit.CELL_FAILED if failed else Exit.OK
+        return Exit.CELL_FAILED if self.ledger.failed() else Exit.OK
+
+
+class Spaced:
+    """Something that takes longer as a run grows, so that it is done only now and then.
+
+    Otherwise a run with ten times the blocks would spend a hundred times as long on it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_at = -math.inf
+
+    def is_due(self) -> bool:
+        """Whether it would take at most about one part in ``APART`` of the time since the last."""
+        return self._clock() >= self._next_at
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Note how long it takes this time."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            ended = self._clock()
+            self._next_at = ended + APART * (ended - began)
 
 
 class Tolerance:

@@ -6,8 +6,8 @@ cells never changes the order of the others.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from runner.errors import ConfigError, NothingSelectedError
@@ -15,7 +15,7 @@ from runner.records import shown
 from runner.records.attempts import Attempts
 from runner.records.run import Guards, Plan, Trial, TrialResult
 from runner.records.study import Cell, Matrix, Status
-from runner.text import counted, did_you_mean
+from runner.text import did_you_mean
 
 # Rough durations for cells that never ran, rounded up from a 2-core x86-64 machine.
 IMAGE_S = 40.0
@@ -203,58 +203,6 @@ def _is_repeated_now(known: Sequence[TrialResult], guards: Guards) -> bool:
     if known[-1].status is Status.ENGINE_LOST:
         return sum(one.status is Status.ENGINE_LOST for one in known) < MOST_LOST
     return 0 < _disturbed(known) <= guards.repeats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopRule:
-    """When a command stops because trials fail: after so many, or when nothing works."""
-
-    max_fail: int | None = None
-    keep_going: bool = False
-    """Whether it continues after a block in which every cell failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a command stops, and the cell that failed last."""
-
-    reason: str
-    cell: str
-
-
-def why_stop(
-    matrix: Matrix,
-    plan: Plan,
-    rule: StopRule,
-    results: Sequence[TrialResult],
-    executed: Sequence[TrialResult],
-) -> Stop | None:
-    """Return why the command stops here, or None. It has ``executed`` the last of the results."""
-    expected = {cell.id: cell.expect for cell in matrix.cells}
-    failed = _failed(executed, expected)
-    if rule.max_fail is not None and len(failed) >= rule.max_fail:
-        count = counted(len(failed), "unexpected failure")
-        return Stop(f"Stopped after {count}.", failed[-1].trial.cell)
-    if rule.keep_going or not failed:
-        return None
-    block = executed[-1].trial.block
-    broken = {one.trial.slot for one in _failed(results, expected) if one.trial.block == block}
-    if all(
-        trial.slot in broken
-        for trial in plan.trials
-        if trial.block == block and expected[trial.cell] is Status.OK
-    ):
-        reason = f"Stopped because every cell failed unexpectedly in block {block}."
-        return Stop(reason, failed[-1].trial.cell)
-    return None
-
-
-def _failed(
-    results: Iterable[TrialResult], expected: Mapping[str, Status]
-) -> Sequence[TrialResult]:
-    """Return the attempts that count and ended unexpectedly."""
-    counting = Attempts(results).counting()
-    return [one for one in counting if one.failed_unexpectedly(expected[one.trial.cell])]
 
 
 def complete_blocks(plan: Plan, results: Iterable[TrialResult]) -> int:

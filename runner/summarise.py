@@ -1,12 +1,12 @@
 """summarise: from results to numbers. Decides nothing and shows nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 from runner.records import Record
 from runner.records.attempts import Attempts
-from runner.records.run import Reading, TrialResult
+from runner.records.run import Reading, Trial, TrialResult
 from runner.records.study import (
     CPU_TIME,
     Better,
@@ -19,6 +19,10 @@ from runner.records.study import (
 )
 
 BYTES_PER_MB = 1e6
+MOST_CURVES = 12
+"""The cells whose learning curves are drawn: the first ones of the matrix."""
+MOST_CURVE_BLOCKS = 30
+"""The blocks whose learning curves are drawn: nobody tells more lines apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,39 @@ def reduced(series: Sequence[float], metric: Metric) -> float:
             return steady[-1]
         case Reduction.BEST:
             return max(steady) if metric.better is Better.HIGHER else min(steady)
+
+
+def condenser(matrix: Matrix, *, curves: bool = False) -> Callable[[TrialResult], TrialResult]:
+    """Return what replaces the series of a result by the numbers that they are reduced to.
+
+    Series take most of the memory of a result. In matched mode all of them are compared, so they
+    stay. With ``curves``, a result whose learning curves are drawn keeps them.
+    """
+    metrics = tuple(
+        one
+        for metric in matrix.metrics
+        for one in (metric, metric.own_cpu_time)
+        if not one.source.origin.from_launcher
+    )
+
+    def condensed(result: TrialResult) -> TrialResult:
+        if matrix.matched or not result.series or (curves and is_drawn(result.trial, matrix)):
+            return result
+        numbers: dict[str, set[float]] = {}
+        for metric in metrics:
+            if series := result.series.get(metric.stored_as):
+                numbers.setdefault(metric.stored_as, set()).add(reduced(series, metric))
+        single = {name: found.pop() for name, found in numbers.items() if len(found) == 1}
+        several = {name: result.series[name] for name in numbers.keys() - single.keys()}
+        return replace(result, values={**single, **result.values}, series=several)
+
+    return condensed
+
+
+def is_drawn(trial: Trial, matrix: Matrix) -> bool:
+    """Whether the learning curves of a trial are drawn."""
+    drawn = (cell.id for cell in matrix.cells[:MOST_CURVES])
+    return trial.block <= MOST_CURVE_BLOCKS and trial.cell in drawn
 
 
 def learning_curves(

@@ -29,11 +29,11 @@ from runner.execute.cleanup import Kept, Review, clean_up, review
 from runner.inside import TRIAL
 from runner.judge import read_goal
 from runner.judge.records import Goal
+from runner.ledger import StopRule
 from runner.lock import Outside, lock_matrix, missing, provide_wheels, ranges_of
 from runner.lock.file import lock_path, write_lock
 from runner.observer import Observer
 from runner.pipeline import Pipeline
-from runner.plan import StopRule
 from runner.prepare import find_bases, write_contexts
 from runner.prepare import prepare as build_images
 from runner.read import json_schema, read, text_of
@@ -80,10 +80,11 @@ def run(options: Options) -> Exit:
             for warning in warnings(matrix, execution.plan, engine.describe().cpus, options.folder):
                 observer.note(f"warning: {warning}")
             stop_rule = StopRule(max_fail=options.max_fail, keep_going=options.keep_going)
-            code = Pipeline(
+            pipeline = Pipeline(
                 execution, engine, observer, goal, options.budget, stop_rule=stop_rule
-            ).run()
-            for line in next_steps(execution.folder):
+            )
+            code = pipeline.run()
+            for line in next_steps(execution.folder, pipeline.ledger):
                 observer.step(line)
             return gated(code, execution.folder) if options.gate else code
 

@@ -3,8 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 
-from runner.plan import complete_blocks, pending
-from runner.records.attempts import Attempts
+from runner.ledger import Ledger
 from runner.records.run import Plan
 from runner.report import HOPELESS, OPEN, PAGE, answer
 from runner.runs.files import file_name
@@ -13,19 +12,12 @@ from runner.system import program
 from runner.text import listed
 
 
-def next_steps(folder: RunFolder) -> Iterator[str]:
+def next_steps(folder: RunFolder, ledger: Ledger) -> Iterator[str]:
     """Say what to type next: about a failure, about an open answer, or where to read more.
 
     A run that stopped early has said before how to resume it.
     """
-    run, plan, results = folder.run(), folder.plan(), folder.results()
-    expected = {cell.id: cell.expect for cell in run.matrix.cells}
-    failed = [
-        one
-        for one in Attempts(results).counting()
-        if one.trial.cell in expected and one.failed_unexpectedly(expected[one.trial.cell])
-    ]
-    waiting = pending(run.matrix, plan, results)
+    failed, waiting = ledger.failed(), ledger.missing()
     if failed:
         cell, name = shlex.quote(failed[-1].trial.cell), file_name(failed[-1].trial.id)
         log = folder.path / "logs" / f"{name}.log"
@@ -35,7 +27,7 @@ def next_steps(folder: RunFolder) -> Iterator[str]:
             yield f"next:   `{program.name()} logs {cell}` prints the log of the last failure"
     elif waiting:
         return
-    elif more := _more(answer(folder), plan, complete_blocks(plan, results)):
+    elif more := _more(answer(folder), ledger.plan, ledger.complete):
         yield f"next:   repeat the command with {more} to narrow the intervals"
     else:
         yield f"next:   open {folder.path / PAGE} in a browser"

@@ -218,10 +218,11 @@ class Progress:
         for line in lines:
             self._screen.write(*_toned(line))
 
-    def block_finished(self, block: int, blocks: int) -> None:
-        """Show that the report has news."""
+    def block_finished(self, block: int, blocks: int, *, reported: bool) -> None:
+        """Show how far the run is, and whether the report has news."""
         if not self._quiet:
-            self._screen.write((f"block {block} of {blocks} done, report updated", "dim"))
+            news = ", report updated" * reported
+            self._screen.write((f"block {block} of {blocks} done{news}", "dim"))
 
     def _number(self, result: TrialResult) -> str:
         """Return what a trial measured: ``time per epoch 1.22 s``."""

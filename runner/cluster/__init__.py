@@ -21,9 +21,9 @@ from runner.engines import connect as connect_engine
 from runner.engines.protocol import Engine
 from runner.errors import ConfigError, EngineError, Exit, NoSpaceError
 from runner.judge.records import Goal
+from runner.ledger import StopRule
 from runner.observer import Observer
 from runner.pipeline import NEVER, Pipeline
-from runner.plan import StopRule
 from runner.prepare import find_bases
 from runner.runs import identity
 from runner.runs.enter import Execution
@@ -225,7 +225,7 @@ class ClusterPipeline(Pipeline):
             take = partial(self._merged.take, [part])
             retry.retry(take, NoSpaceError, self._observer.note)
         for result in answer.results:
-            self._results.append(result)
+            self.ledger.add(result)
             self._observer.trial_finished(result, self._matrix.cell(result.trial.cell))
 
     def _part(self, block: int, answer: Answer, logs: RunFolder) -> Part:

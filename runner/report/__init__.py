@@ -49,7 +49,7 @@ def write(folder: RunFolder) -> Path:
 
     RunFolderError if the folder cannot be read or written.
     """
-    for name, text in contents(folder.stored()).items():
+    for name, text in contents(folder.stored(whole=False)).items():
         folder.save_text(name, text)
     return folder.path / REPORT
 

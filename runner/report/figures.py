@@ -14,7 +14,6 @@ from runner.report.records import Figure
 ROW, AXIS = 46, 40
 PANEL, PANEL_GAP = 62, 22
 OVER, OVER_GAP = 80, 54
-MOST_CURVES = 12
 MOST_SERIES = 12
 MOST_POINTS = 200
 MOST_VERSIONS_NAMED = 8

@@ -25,7 +25,7 @@ import contextlib
 import fcntl
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -37,6 +37,7 @@ from runner.records.study import Matrix, Status
 from runner.runs import files
 from runner.runs.checks import Expected, Refused, expected, refusals
 from runner.runs.files import disk, file_name
+from runner.summarise import condenser
 from runner.system import atomic, program, safe
 from runner.text import quoted
 
@@ -170,13 +171,18 @@ class RunFolder:
         """Read the results of a run that count, ordered by start time, and which do not count."""
         return self._checked(expected(run, plan, {one.id for one in self.images()}))
 
-    def _checked(self, run: Expected) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
-        found = [_checked(path, run) for path in self._result_paths()]
+    def _checked(
+        self, run: Expected, kept: Callable[[TrialResult], TrialResult] = lambda one: one
+    ) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
+        found = [
+            kept(one) if isinstance(one, TrialResult) else one
+            for one in (_checked(path, run) for path in self._result_paths())
+        ]
         results = _by_start(one for one in found if isinstance(one, TrialResult))
         return results, tuple(one for one in found if isinstance(one, Refused))
 
     def salvage(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
-        """Read the results of a run that count; rename the other files.
+        """Read the results of a run that count, condensed; rename the other files.
 
         The disk or somebody else changed them, since we never write half a file. Their trials count
         as not executed. A refused result has its new name.
@@ -190,8 +196,9 @@ class RunFolder:
             return replace(refused, name=path.replace(path.with_name(f"{path.name}.damaged")).name)
 
     def sound(self, run: Run, plan: Plan) -> tuple[tuple[TrialResult, ...], tuple[Refused, ...]]:
-        """Read the results of a run that count, and which do not count or are damaged."""
+        """Read the results of a run that count, condensed, and which do not or are damaged."""
         wanted = expected(run, plan, {one.id for one in self.images()})
+        condensed = condenser(run.matrix)
         results: list[TrialResult] = []
         refused: list[Refused] = []
         for path in self._result_paths():
@@ -200,7 +207,7 @@ class RunFolder:
             except DamagedError:
                 found = Refused(path.name, "it is damaged")
             if isinstance(found, TrialResult):
-                results.append(found)
+                results.append(condensed(found))
             else:
                 refused.append(found)
         return _by_start(results), tuple(refused)
@@ -252,12 +259,15 @@ class RunFolder:
                 raise files.damaged(path, str(error.strerror)) from error
         return None
 
-    def stored(self) -> StoredRun:
-        """Read everything in the folder."""
+    def stored(self, *, whole: bool = True) -> StoredRun:
+        """Read everything in the folder; unless ``whole``, only what a report needs of results."""
         run, run_edited = self.examined_run()
         plan, plan_edited = self.examined_plan()
         images, images_edited = self.examined_images()
-        results, refused = self._checked(expected(run, plan, {one.id for one in images}))
+        results, refused = self._checked(
+            expected(run, plan, {one.id for one in images}),
+            (lambda one: one) if whole else condenser(run.matrix, curves=True),
+        )
         if run.machines:  # several machines executed blocks at the same time
             results = tuple(sorted(results, key=lambda one: one.trial.block))
         return StoredRun(

@@ -9,6 +9,9 @@ from typing import IO, BinaryIO
 
 from runner.system import safe
 
+_NAMES: dict[type, tuple[str, ...] | None] = {}
+"""The fields of records, by kind; None for anything else."""
+
 
 def of_content(content: object) -> str:
     """Return the digest of records and JSON values; the order of keys does not matter."""
@@ -17,9 +20,13 @@ def of_content(content: object) -> str:
 
 def _plain(value: object) -> object:
     """Return a record as its fields and anything else as text."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return str(value)
+    kind = type(value)
+    if kind not in _NAMES:
+        _NAMES[kind] = None
+        if dataclasses.is_dataclass(value):
+            _NAMES[kind] = tuple(field.name for field in dataclasses.fields(value))
+    names = _NAMES[kind]
+    return str(value) if names is None else {name: getattr(value, name) for name in names}
 
 
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

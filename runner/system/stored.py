@@ -122,7 +122,7 @@ def _has_problem(record: Record) -> bool:
         elif kind is datetime:
             if _problem(part):
                 return True
-        elif dataclasses.is_dataclass(part):
+        elif kind in _DOUBTFUL or dataclasses.is_dataclass(kind):
             parts += [getattr(part, name) for name in _doubtful(kind)]
     return False
 

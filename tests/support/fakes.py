@@ -291,18 +291,23 @@ class QuickEngine(FakeEngine):
         with patch.dict(os.environ, variables), redirect_stdout(io.StringIO()) as printed:
             exit_code = _exit_code(inputs / "study" / launch.command[1])
         text, problem = read_result(str(result), launch.limits.result_bytes)
-        document = {
-            "format": 2,
-            "exit_code": exit_code,
-            "timed_out": False,
-            "result": text,
-            "result_problem": problem,
-            "stdout": None,
-            "files": {},
-            "reading": asdict(QUIET),
-        }
-        body = json.dumps(document).encode()
-        return 0, b"MATRIX-DOCUMENT %d\n" % len(body) + body, printed.getvalue().encode()
+        return 0, document(text, exit_code, problem), printed.getvalue().encode()
+
+
+def document(result: str | None, exit_code: int = 0, problem: str | None = None) -> bytes:
+    """Return what the launcher sends for a trial with this result, on an idle machine."""
+    content = {
+        "format": 2,
+        "exit_code": exit_code,
+        "timed_out": False,
+        "result": result,
+        "result_problem": problem,
+        "stdout": None,
+        "files": {},
+        "reading": asdict(QUIET),
+    }
+    body = json.dumps(content).encode()
+    return b"MATRIX-DOCUMENT %d\n" % len(body) + body
 
 
 def _exit_code(script: Path) -> int:

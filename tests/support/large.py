@@ -36,7 +36,7 @@ from runner.records.study import (
     Status,
 )
 from runner.runs.files import file_name
-from runner.runs.folder import FILES, RunFolder
+from runner.runs.folder import FILES, LOCK, RunFolder
 from runner.system import stored
 from tests.support.fakes import QUIET
 from tests.support.samples import BASE, DAY, failed_result, founding_run, ok_result
@@ -91,25 +91,36 @@ def large_run(
     """
     matrix = large_matrix(cells, blocks, versions)
     plan = make_plan(matrix, seed)
-    images = _images(matrix)
-    run = _run(matrix)
+    run = prepared_folder(folder, matrix)
+    for place in ("trials", "logs"):
+        (folder / place).mkdir()
+    _write(folder / FILES[Plan], plan)
+    for result, log in invented(matrix, plan, seed):
+        name = file_name(result.trial.id)
+        _write(folder / "trials" / f"{name}.json", result)
+        (folder / "logs" / f"{name}.log").write_text(log)
+    return run
+
+
+def prepared_folder(folder: Path, matrix: Matrix) -> RunFolder:
+    """Write a run before its first trial, apart from its plan; return its folder."""
+    folder.mkdir(parents=True)
+    (folder / LOCK).touch()
+    _write(folder / FILES[Run], _run(matrix))
+    _write(folder / FILES[Images], Images(images=_images(matrix)))
+    return RunFolder(folder)
+
+
+def invented(matrix: Matrix, plan: Plan, seed: int) -> Iterator[tuple[TrialResult, str]]:
+    """Yield a result and its log for each trial of a plan."""
     kinds = _kinds(matrix, random.Random(seed))
     luck = random.Random(seed + 1)
-    by_label = {image.label: image.id for image in images}
+    by_label = {image.label: image.id for image in _images(matrix)}
     labels = {cell.id: cell.request.label for cell in matrix.cells}
-    for place in ("trials", "logs"):
-        (folder / place).mkdir(parents=True)
-    _write(folder / FILES[Run], run)
-    _write(folder / FILES[Plan], plan)
-    _write(folder / FILES[Images], Images(images=images))
     for trial in plan.trials:
-        result = replace(
-            _result(trial, kinds[trial.cell], luck), image=by_label[labels[trial.cell]]
-        )
-        name = file_name(trial.id)
-        _write(folder / "trials" / f"{name}.json", result)
-        (folder / "logs" / f"{name}.log").write_text(_log(result))
-    return RunFolder(folder)
+        result = _result(trial, kinds[trial.cell], luck)
+        result = replace(result, image=by_label[labels[trial.cell]])
+        yield result, _log(result)
 
 
 def large_matrix(cells: int, blocks: int, versions: int) -> Matrix:

@@ -19,7 +19,7 @@ from runner.records.environment import (
     Package,
     Unsupported,
 )
-from tests.support.fakes import QuickEngine
+from tests.support.fakes import FakeEngine, QuickEngine
 
 PYTHON = ".".join(map(str, sys.version_info[:2]))
 MATRIX = f"""\
@@ -84,6 +84,8 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> WatchedEngine:
     monkeypatch.setattr("runner.engines.docker.connect", lambda *_: engine)
     # Otherwise the following tests would only use the cores that one run left them.
     monkeypatch.setattr("runner.pipeline.keep_off_measured", lambda _: None)
+    # Blocks take no time here, so their reports would be left out.
+    monkeypatch.setattr("runner.pipeline.APART", 0)
     # The packages of the tests are on no index.
     monkeypatch.setattr("runner.python.packages.install", lambda *given: given[2].mkdir())
     # The tests of reports draw; drawing here would take most of the time.
@@ -119,9 +121,9 @@ def lock(*entries: Environment | Unsupported) -> None:
     write_lock(lock_path(Path("matrix.yaml")), Lock(entries=entries))
 
 
-def study(engine: WatchedEngine, text: str = MATRIX) -> None:
+def study(engine: FakeEngine, text: str = MATRIX, script: str = SCRIPT) -> None:
     """Write a study and its lock, and add all images to the engine."""
-    entries = [environment(request) for request in declare(text)]
+    entries = [environment(request) for request in declare(text, script)]
     lock(*entries)
     for entry in entries:
         engine.add_image(entry)

@@ -25,7 +25,7 @@ LEVELS = (
     ("errors", "text", "records", "inside"),
     ("observer", "system"),
     ("read", "plan", "summarise"),
-    ("python", "judge"),
+    ("python", "judge", "ledger"),
     ("lock", "engines"),
     ("prepare",),
     ("runs",),

@@ -15,14 +15,12 @@ from runner.plan import (
     IMAGE_S,
     STARTUP_S,
     TRIAL_S,
-    StopRule,
     estimate,
     make_plan,
     pending,
     quick,
     to_repeat,
     whole_blocks,
-    why_stop,
 )
 from runner.plan import select as select_cells
 from runner.records import Scalar
@@ -354,35 +352,6 @@ def test_estimate_prefers_history() -> None:
     ]
     assert estimate(matrix, trials, history, images_to_build=0) == 12.0 + TRIAL_S
     assert estimate(matrix, [], history, images_to_build=0) == 0
-
-
-@pytest.mark.parametrize(
-    ("statuses", "rule", "reason"),
-    [
-        ("ok failed", StopRule(), None),
-        ("failed", StopRule(), None),  # the other cell of the block is still missing
-        ("failed failed", StopRule(), "Stopped because every cell failed unexpectedly in block 1."),
-        ("failed failed", StopRule(keep_going=True), None),
-        ("no-image no-image", StopRule(), "Stopped because every cell failed unexpectedly in b"),
-        ("engine-lost engine-lost", StopRule(max_fail=1), None),
-        ("ok failed ok", StopRule(max_fail=2), None),
-        ("ok failed ok failed", StopRule(max_fail=2), "Stopped after 2 unexpected failures."),
-        ("failed", StopRule(max_fail=1, keep_going=True), "Stopped after 1 unexpected failure."),
-    ],
-)
-def test_a_command_stops_if_trials_fail(statuses: str, rule: StopRule, reason: str | None) -> None:
-    """After so many unexpected failures, or after a block in which every cell failed."""
-    matrix = make_matrix(*(make_cell("2.0.0", model) for model in MODELS))
-    plan = make_plan(matrix, 1, 2)
-    executed = [
-        make_result(trial, Status(status))
-        for trial, status in zip(plan.trials, statuses.split(), strict=False)
-    ]
-    stop = why_stop(matrix, plan, rule, executed, executed)
-    assert (stop is None) == (reason is None)
-    if stop is not None:
-        assert stop.reason.startswith(str(reason))
-        assert stop.cell == executed[-1].trial.cell
 
 
 # --- shards --------------------------------------------------------------------------------------

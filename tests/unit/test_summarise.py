@@ -20,7 +20,9 @@ from runner.records.study import (
     Status,
 )
 from runner.summarise import (
+    MOST_CURVE_BLOCKS,
     Summary,
+    condenser,
     learning_curves,
     metric_value,
     summarise,
@@ -151,6 +153,31 @@ def test_a_busy_host_changes_times_but_no_cpu_time(metric: Metric, expected: boo
     """The source of a metric decides before its unit does."""
     matrix = replace(founding_matrix(), metrics=(metric,))
     assert matrix.depends_on_speed(metric) is expected
+
+
+def test_a_condensed_result_has_the_same_numbers() -> None:
+    """A series stays if two metrics reduce it to different numbers, or if it is compared."""
+    matrix = founding_matrix()
+    twice = replace(matrix.metrics[0], name="first", reduce=Reduction.FIRST)
+    twice = replace(twice, source=MetricSource(selects=(matrix.metrics[0].name,)))
+    for one in (matrix, replace(matrix, metrics=(*matrix.metrics, twice))):
+        condensed = condenser(one)
+        for whole in founding_results():
+            short = condensed(whole)
+            for metric in (*one.metrics, *(each.own_cpu_time for each in one.metrics)):
+                assert metric_value(short, metric) == metric_value(whole, metric)
+            assert set(short.series) <= ({matrix.metrics[0].name} if one is not matrix else set())
+    for whole in founding_results():
+        assert condenser(replace(matrix, matched=True))(whole) == whole
+
+
+def test_results_keep_the_curves_that_are_drawn() -> None:
+    """Those of the first blocks."""
+    condensed = condenser(founding_matrix(), curves=True)
+    for whole in founding_results():
+        assert condensed(whole) == whole
+        later = replace(whole, trial=replace(whole.trial, block=MOST_CURVE_BLOCKS + 1))
+        assert condensed(later).series == {}
 
 
 def test_times_are_no_learning_curves() -> None:

@@ -10,7 +10,7 @@ from runner.report.changes import Change, asked, by_importance, change
 from runner.report.evidence import Evidence
 from runner.report.records import Figure, Section, Statement, Table
 from runner.report.sections.comparing import row
-from runner.summarise import learning_curves
+from runner.summarise import MOST_CURVE_BLOCKS, MOST_CURVES, is_drawn, learning_curves
 from runner.text import counted
 
 MOST_DRAWN = 40
@@ -110,20 +110,24 @@ def _checked(evidence: Evidence, check: Check) -> Statement:
 def learning(evidence: Evidence) -> Section | None:
     """Draw the learning curves, and in matched mode say where they diverge."""
     series: dict[str, dict[str, list[Sequence[float]]]] = {}
-    for cell in evidence.cells[: figures.MOST_CURVES]:
-        for name, blocks in learning_curves(evidence.run.matrix, evidence.ok(cell)).items():
+    matrix = evidence.run.matrix
+    for cell in evidence.cells:
+        results = [one for one in evidence.ok(cell) if is_drawn(one.trial, matrix)]
+        for name, blocks in learning_curves(matrix, results).items():
             if curves := [curve for curve in blocks.values() if len(curve) > 1]:
                 series.setdefault(name, {})[words.values(cell)] = curves
     if not series:
         return None
-    titles = {one.name: words.heading(one) for one in evidence.run.matrix.metrics}
+    titles = {one.name: words.heading(one) for one in matrix.metrics}
     titled: dict[str, dict[str, list[Sequence[float]]]] = {}
     for name, cells in islice(series.items(), figures.MOST_SERIES):
         title = titles.get(name, name.replace("_", " "))
         titled[name if title in titled else title] = cells
     lead = []
-    if len(evidence.cells) > figures.MOST_CURVES:
-        lead.append(f"Only the first {figures.MOST_CURVES} cells are drawn.")
+    if len(evidence.cells) > MOST_CURVES:
+        lead.append(f"Only the first {MOST_CURVES} cells are drawn.")
+    if evidence.plan.blocks > MOST_CURVE_BLOCKS:
+        lead.append(f"Only the first {MOST_CURVE_BLOCKS} blocks are drawn.")
     if len(series) > figures.MOST_SERIES:
         lead.append(f"Only the first {figures.MOST_SERIES} series are drawn.")
     drawn = figures.curves("learning-curves", titled)

@@ -6,6 +6,7 @@ import pytest
 
 from runner.cli import main
 from runner.cli.next_steps import next_steps
+from runner.ledger import Ledger
 from runner.report import ANSWER, HOPELESS, OPEN
 from runner.runs.folder import RunFolder
 from tests.support.whole_runs import MATRIX, WatchedEngine, reachable, study
@@ -56,6 +57,7 @@ def test_an_answer_names_the_next_look_or_the_page(engine: WatchedEngine) -> Non
     study(engine)
     main([])
     folder = latest()
+    ledger = Ledger(folder.run().matrix, folder.plan(), folder.results())
     page = f"next:   open {folder.path}/report.html in a browser"
     blocks = (
         "next:   repeat the command with `--blocks 4` or `--until decided` to narrow the intervals"
@@ -66,4 +68,4 @@ def test_an_answer_names_the_next_look_or_the_page(engine: WatchedEngine) -> Non
         (f"{OPEN} x, two\n  {HOPELESS}, after 8 blocks, ...", page),
     ):
         (folder.path / ANSWER).write_text(said)
-        assert list(next_steps(folder)) == [step]
+        assert list(next_steps(folder, ledger)) == [step]

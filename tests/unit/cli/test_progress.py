@@ -117,7 +117,7 @@ def test_a_run_in_plain_lines(stream: StringIO, clock: Clock) -> None:
     seen.trial_finished(measured, CELLS[0])
     seen.trial_finished(make_result(second, Status.TIMED_OUT, "stopped", 900.0), CELLS[1])
     seen.trial_finished(make_result(third, Status.FAILED, "ValueError: no", 3.0), CELLS[2])
-    seen.block_finished(1, 4)
+    seen.block_finished(1, 4, reported=True)
     number = "time per epoch 1.22\N{NO-BREAK SPACE}s"
     assert stream.getvalue().splitlines() == [
         "locked 2 environments",
@@ -493,7 +493,7 @@ def test_quiet_prints_only_notes_and_unexpected_failures(stream: StringIO, clock
         seen.trial_finished(make_result(first), CELLS[0])
         seen.trial_finished(make_result(third, Status.FAILED, "as always"), CELLS[2])
         seen.trial_finished(make_result(second, Status.FAILED, "no memory"), CELLS[1])
-        seen.block_finished(1, 4)
+        seen.block_finished(1, 4, reported=True)
     said = stream.getvalue().splitlines()
     assert [line.strip() for line in (said[0], said[2])] == ["warning: few blocks", "no memory"]
     assert "tf=2.0.0,model=functional  b1" in said[1]

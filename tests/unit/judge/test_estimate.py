@@ -132,6 +132,15 @@ def test_signed_rank_equals_scipy(changes: list[float]) -> None:
     assert equal([estimate.signed_rank(changes)], [stats.wilcoxon(changes).pvalue])
 
 
+@pytest.mark.parametrize("shift", [-0.2, 0.0, 0.3])
+@pytest.mark.parametrize("digits", [1, 12])
+def test_signed_rank_of_many_pairs_equals_scipy(shift: float, digits: int) -> None:
+    """With zeros and many ties, and without any."""
+    shares = [(number + 0.5) / 400 for number in range(400)]
+    changes = [round(change + shift, digits) for change in stats.norm.ppf(shares)]
+    assert equal([estimate.signed_rank(changes)], [stats.wilcoxon(changes).pvalue])
+
+
 @FEW
 @given(st.lists(st.floats(min_value=0, max_value=1), max_size=60))
 def test_false_discoveries_equal_scipy(p_values: list[float]) -> None:
@@ -159,6 +168,15 @@ def test_far_more_often_is_fishers_test(counts: list[tuple[int, int]]) -> None:
         if own < all_tries and oracle < 0.01:
             expected.append(name)
     assert estimate.far_more_often(hits, tries, 0.99) == expected
+
+
+@pytest.mark.parametrize(
+    ("hits", "tries"), [(0, 9), (210, 10_000), (1_100, 50_000), (1_900, 50_000)]
+)
+def test_chances_of_many_trials_are_as_exact(hits: int, tries: int) -> None:
+    """The chance of a sum of binomial coefficients, each of which has thousands of digits."""
+    oracle = stats.hypergeom.sf(hits - 1, 100_000, 2_000, tries)
+    assert estimate.chance_of_hits(2_000, 100_000, hits, tries) == pytest.approx(oracle, rel=1e-7)
 
 
 @pytest.mark.parametrize("n", [5, 10, 20])
