@@ -2,7 +2,7 @@
 
 Usage, on a machine with an engine, so that ``plan`` and ``run`` ask it::
 
-    python -m benchmarks.commands [ROUNDS]
+    python -m benchmarks.commands [ROUNDS] [--json FILE]
 
 Every round runs each command once, so that a busy machine slows all of them equally: compare the
 ratios if the load is high. The peers are installed from the package index for the measurement, and
@@ -10,6 +10,7 @@ left out if that fails. The second run repeats one that is complete, like those 
 Snakemake. The exit code is 1 if a command costs more than its limit or than its peers.
 """
 
+import argparse
 import os
 import resource
 import shlex
@@ -18,13 +19,13 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from statistics import median
 
+from benchmarks.rows import Row, compared, figure, finished, limited, save, with_json
 from runner import engines
 from runner.lock.file import lock_path, read_lock, write_lock
 from runner.prepare import find_bases
@@ -48,21 +49,35 @@ from tests.support.samples import ok_result
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 15
+UNIT = "CPU s"
 PEER = "python -c pass"
-LIMITS = {
-    "runner --version": 0.04,
-    "runner list, 1,000 cells": 0.25,
-    "runner plan, 1,000 cells": 0.25,
-    "runner plan, 10,000 cells": 1.5,
-    "completion, 1,000 cells": 0.3,
-    "second run, 1,000 cells": 0.6,
-}
-"""The most CPU seconds that a command may cost."""
-
-SECOND = "second run, 1,000 cells"
+IMPORTS = "import pydantic, yaml"
+NOX_VERSION, NOX_LIST = "nox --version", "nox --list, 1,000 sessions"
 REBENCH, SNAKEMAKE = "ReBench, 1,000 done", "Snakemake, 1,000 done"
-CHEAPER = {SECOND: (REBENCH, SNAKEMAKE)}
-"""The peers that must cost more than a command."""
+SECOND, COMPLETION = "second run, 1,000 cells", "completion, 1,000 cells"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a command may cost at most: in CPU seconds, and next to a peer."""
+
+    what: str
+    peer: str = PEER
+    most: float | None = None
+    most_ratio: float | None = None
+
+
+CLAIMS = (
+    Claim(what="runner --version", peer=NOX_VERSION, most=0.04),
+    Claim(what="runner plan, 1,000 cells", peer=NOX_LIST, most=0.25),
+    Claim(what="runner plan, 10,000 cells", peer=NOX_LIST, most=1.5),
+    Claim(what=SECOND, peer=REBENCH, most=0.6, most_ratio=1),
+    Claim(what=SECOND, peer=SNAKEMAKE, most=0.6, most_ratio=1),
+    Claim(what="runner list, 1,000 cells", peer=NOX_LIST, most=0.25),
+    Claim(what=COMPLETION, most=0.3),
+    Claim(what="runner help"),
+    Claim(what="runner status"),
+)
 
 VERSIONS, SIZES = 20, 50
 """How many values the two axes of the studies with 1,000 cells have."""
@@ -122,28 +137,40 @@ _matrix_runner
 
 def main() -> int:
     """Measure, print, and return the exit code."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    asked = arguments(__doc__, ROUNDS)
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="matrix-runner-") as place:
         folder = Path(place)
         write_matrix(folder / "matrix.yaml")
         write_matrix(folder / "large" / "matrix.yaml", versions=100, sizes=100)
         write_matrix(folder / "done" / "matrix.yaml")
         complete_run(folder / "done")
-        costs = measure({**peers(folder), **commands(folder)}, folder, rounds)
-    load = os.getloadavg()[0]
-    print(f"{'command':26} {'CPU s':>7} {'vs peer':>8} {'limit':>6}")
-    for name, seconds in costs.items():
-        limit = f"{LIMITS[name]:6.2f}" if name in LIMITS else ""
-        print(f"{name:26} {seconds:7.3f} {seconds / costs[PEER]:7.1f}x {limit}".rstrip())
-    over = [name for name, limit in LIMITS.items() if costs.get(name, 0) > limit]
-    for name, others in CHEAPER.items():
-        for other in (one for one in others if one in costs):
-            print(f"{name}: {costs[name] / costs[other]:.2f}x of {other}")
-            over += [name] * (costs[name] >= costs[other])
-    print(
-        f"median of {rounds} rounds, load {load:.1f}; over the limit: {', '.join(over) or 'none'}"
-    )
-    return 1 if over else 0
+        for costs in measured({**peers(folder), **commands(folder)}, folder, asked.rounds):
+            rows = [row(claim, costs) for claim in CLAIMS if claim.what in costs]
+            save(rows, asked.json)  # the next round may have to be stopped
+    print(f"{IMPORTS}: {figure(costs[IMPORTS])} {UNIT}, part of most commands")
+    return finished(rows, asked.json)
+
+
+def arguments(purpose: str, rounds: int) -> argparse.Namespace:
+    """Read the number of rounds, and the file for the rows."""
+    parser = argparse.ArgumentParser(description=purpose.splitlines()[0])
+    parser.add_argument("rounds", nargs="?", type=int, default=rounds, metavar="ROUNDS")
+    return with_json(parser).parse_args()
+
+
+def row(claim: Claim, costs: Mapping[str, Sequence[float]], note: str = "") -> Row:
+    """Return the row of a claim; of its limit alone, if the peer could not be measured."""
+    if claim.peer in costs:
+        pairs = list(zip(costs[claim.what], costs[claim.peer], strict=True))
+        most, most_ratio = claim.most, claim.most_ratio
+        return compared(
+            claim.what, claim.peer, UNIT, pairs, most=most, most_ratio=most_ratio, note=note
+        )
+    note = f"without {claim.peer}" + (f"; {note}" if note else "")
+    if claim.most is None:
+        return Row(what=claim.what, unit=UNIT, ours=figure(costs[claim.what]), note=note)
+    return limited(claim.what, UNIT, costs[claim.what], most=claim.most, note=note)
 
 
 def write_matrix(path: Path, versions: int = VERSIONS, sizes: int = SIZES) -> None:
@@ -204,7 +231,7 @@ def peers(folder: Path) -> Mapping[str, Sequence[str]]:
     python = sys.executable
     found: dict[str, Sequence[str]] = {
         PEER: [python, "-c", "pass"],
-        "import pydantic, yaml": [python, "-c", "import pydantic, yaml; pydantic.BaseModel"],
+        IMPORTS: [python, "-c", "import pydantic, yaml; pydantic.BaseModel"],
     }
     for name, peer in (("nox", nox), ("rebench", rebench), ("snakemake", snakemake)):
         try:
@@ -227,8 +254,8 @@ def nox(folder: Path, program: str) -> Mapping[str, Sequence[str]]:
     noxfile = folder / "noxfile.py"
     noxfile.write_text(NOXFILE.format(versions=VERSIONS, sizes=SIZES))
     return {
-        "nox --version": [program, "--version"],
-        "nox --list, 1,000 sessions": [program, "--list", "--noxfile", str(noxfile)],
+        NOX_VERSION: [program, "--version"],
+        NOX_LIST: [program, "--list", "--noxfile", str(noxfile)],
     }
 
 
@@ -277,21 +304,25 @@ def commands(folder: Path) -> Mapping[str, Sequence[str]]:
         expected = SIZES * sum(f"1.{minor}.0".startswith("1.1") for minor in range(VERSIONS))
         asked = COMPLETE.format(python=shlex.quote(sys.executable), expected=expected)
         (folder / "complete.bash").write_text(asked)
-        found["completion, 1,000 cells"] = [bash, "complete.bash"]
+        found[COMPLETION] = [bash, "complete.bash"]
     return found
 
 
-def measure(named: Mapping[str, Sequence[str]], folder: Path, rounds: int) -> Mapping[str, float]:
-    """Return the median CPU seconds, user and system, of each command."""
+def measured(
+    named: Mapping[str, Sequence[str]], folder: Path, rounds: int
+) -> Iterator[Mapping[str, Sequence[float]]]:
+    """Yield, after each round, what each command cost in every round so far."""
     spent: dict[str, list[float]] = {name: [] for name in named}
-    for _ in range(rounds + 1):
+    for command in named.values():
+        cpu_seconds(command, folder)  # warms up
+    for _ in range(rounds):
         for name, command in named.items():
             spent[name].append(cpu_seconds(command, folder))
-    return {name: median(seconds[1:]) for name, seconds in spent.items()}  # the first warms up
+        yield spent
 
 
 def cpu_seconds(command: Sequence[str], folder: Path) -> float:
-    """Run a command in a folder; return the CPU seconds of it and its child processes."""
+    """Run a command in a folder; return the CPU seconds, user and system, of all its processes."""
     ours = {**os.environ, "PYTHONPATH": str(ROOT)}
     ours.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -2,7 +2,7 @@
 
 Usage::
 
-    python -m benchmarks.growth [TRIALS ...]
+    python -m benchmarks.growth [TRIALS ...] [--json FILE]
 
 A *wide* run has ten blocks of more and more cells, a *long* one ten cells in more and more blocks.
 For each verb the exponent of a power law is fitted, by least squares of the logarithms: 1 is linear
@@ -10,10 +10,9 @@ and 2 is quadratic. What takes no time grows from nothing, so imports are done b
 on a memory disk where there is one. The exit code is 1 if an exponent exceeds its limit.
 """
 
+import argparse
 import gc
 import math
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.journal import MEMORY
+from benchmarks.rows import Row, finished, limited, save, with_json
 from runner.ledger import Ledger
 from runner.plan import make_plan
 from runner.records.run import TrialResult
@@ -39,25 +39,27 @@ SHAPES = ("wide", "long")
 
 def main() -> int:
     """Measure, print, and return the exit code."""
-    counts = [int(word) for word in sys.argv[1:]] or TRIALS
-    exponents: dict[str, float] = {}
-    print(f"{'verb':14}" + "".join(f"{count:>11,}" for count in counts) + f"{'exponent':>10}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("counts", nargs="*", type=int, default=TRIALS, metavar="TRIALS")
+    asked = with_json(parser).parse_args()
+    rows: list[Row] = []
+    print(f"{'CPU s':14}" + "".join(f"{count:>11,}" for count in asked.counts), flush=True)
     measured("long", WARM_UP)  # imports
     for shape in SHAPES:
-        costs = [measured(shape, count) for count in counts]
+        costs = [measured(shape, count) for count in asked.counts]
         for verb in costs[0]:
             seconds = [cost[verb] for cost in costs]
-            name = f"{verb}, {shape}"
-            exponents[name] = exponent(counts, seconds)
-            figures = "".join(f"{one:11.3f}" for one in seconds)
-            print(f"{name:14}{figures}{exponents[name]:10.2f}", flush=True)
-    over = [name for name, one in exponents.items() if one > LIMIT]
-    load = os.getloadavg()[0]
-    print(
-        f"CPU seconds, each measured once, load {load:.1f}; above {LIMIT}: "
-        f"{', '.join(over) or 'none'}"
-    )
-    return 1 if over else 0
+            print(f"{verb + ', ' + shape:14}" + "".join(f"{one:11.3f}" for one in seconds))
+            rows.append(grown(verb, shape, asked.counts, seconds))
+        save(rows, asked.json)  # the next shape may have to be stopped
+    print()
+    return finished(rows, asked.json)
+
+
+def grown(verb: str, shape: str, counts: Sequence[int], seconds: Sequence[float]) -> Row:
+    """Return the row of a verb."""
+    what = f"growth of {verb}, {shape} run, {min(counts):,} to {max(counts):,} trials"
+    return limited(what, "as exponent", [exponent(counts, seconds)], most=LIMIT)
 
 
 def measured(shape: str, trials: int) -> Mapping[str, float]:

@@ -2,7 +2,7 @@
 
 Usage::
 
-    python -m benchmarks.memory [TRIALS]
+    python -m benchmarks.memory [TRIALS] [--json FILE]
 
 Both runs go through the whole program, from the command line to the report, on an engine that
 invents results with four series of 50 epochs. A run has five trials per block: four cells and the
@@ -10,6 +10,7 @@ A/A control. It has a process of its own, of which the peak resident memory coun
 1 if the long run needs more than the limit on top of the short one.
 """
 
+import argparse
 import contextlib
 import hashlib
 import io
@@ -17,11 +18,11 @@ import json
 import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
 
+from benchmarks.rows import Row, figure, finished, with_json
 from runner.cli import main as command
 from runner.engines.protocol import Launch
 from runner.inside.launcher import text_in
@@ -66,22 +67,39 @@ class Canned(FakeEngine):
 
 def main() -> int:
     """Measure, print, and return the exit code."""
-    trials = int(sys.argv[1]) if len(sys.argv) > 1 else LONG
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trials", nargs="?", type=int, default=LONG, metavar="TRIALS")
+    asked = with_json(parser).parse_args()
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as processes:
-        idle, short, long = processes.map(measured, (0, SHORT, trials), chunksize=1)
+        idle, short, long = processes.map(measured, (0, SHORT, asked.trials), chunksize=1)
         processes.close()  # so that they are not killed
         processes.join()
-    print(f"{'run':14} {'peak MB':>8} {'CPU s':>7} {'ms a trial':>11}")
-    print(f"{'no run':14} {idle[0]:8.1f} {idle[1]:7.2f}")
-    for count, (peak, seconds) in ((SHORT, short), (trials, long)):
-        each = 1000 * (seconds - idle[1]) / count
-        print(f"{count:7,} trials {peak:8.1f} {seconds:7.2f} {each:11.1f}")
-    more, growth = long[0] - short[0], (long[1] - short[1]) / (trials - SHORT) * 1000
-    print(
-        f"{more:+.1f} MB (limit {LIMIT_MB:.0f}), {growth:.1f} ms for each further trial, "
-        f"load {os.getloadavg()[0]:.1f}"
+    memory = flat(f"memory of the runner, {asked.trials:,} trials", long[0], short[0])
+    further_ms = 1000 * (long[1] - short[1]) / (asked.trials - SHORT)
+    cpu = Row(
+        what="CPU of the runner for each further trial, without an engine",
+        unit="ms",
+        ours=figure([further_ms]),
+        note=f"{short[1] - idle[1]:.2f} s for the first {SHORT}",
     )
-    return 1 if more > LIMIT_MB else 0
+    print(f"without a run: {idle[0]:.1f} MB, {idle[1]:.2f} CPU s")
+    return finished([memory, cpu], asked.json)
+
+
+def flat(what: str, long_mb: float, short_mb: float) -> Row:
+    """Return the row of the peak memory in the long run; its goal is the difference."""
+    more = long_mb - short_mb
+    return Row(
+        what=what,
+        unit="MB",
+        ours=figure([long_mb]),
+        peer=f"the runner, {SHORT} trials",
+        theirs=figure([short_mb]),
+        ratio=figure([long_mb / short_mb]),
+        goal=f"<= {LIMIT_MB:g} MB more",
+        met=more <= LIMIT_MB,
+        note=f"{more:+.1f} MB",
+    )
 
 
 def measured(trials: int) -> tuple[float, float]:

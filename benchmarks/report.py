@@ -2,7 +2,7 @@
 
 Usage::
 
-    python -m benchmarks.report [ROUNDS]
+    python -m benchmarks.report [ROUNDS] [--json FILE]
 
 The small run is the published founding study, the large one has 10,000 trials of 1,000 cells. Every
 round measures each command once, so that a busy machine slows all of them equally. One peer imports
@@ -19,21 +19,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.commands import ROOT, measure
+from benchmarks.commands import ROOT, Claim, arguments, measured, row
+from benchmarks.rows import Row, finished, save
 from tests.support.large import large_run
 
 ROUNDS = 5
 PEER = "import the libraries"
 FOUNDING, LARGE = "report, founding", "report, 10,000 trials"
-LIMITS = {FOUNDING: 1.2, LARGE: 6.0}
-"""The most CPU seconds that a report may cost."""
 ASV = "asv publish, 10,000 results"
+CLAIMS = (
+    Claim(what=FOUNDING, peer=PEER, most=1.2),
+    Claim(what=LARGE, peer=ASV, most=6.0, most_ratio=1),
+)
 COMMITS, BENCHMARKS = 25, 400
 
 
 def main() -> int:
     """Measure, print, and return the exit code."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    asked = arguments(__doc__, ROUNDS)
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="matrix-runner-") as place:
         folders = {FOUNDING: Path(place) / "founding", LARGE: Path(place) / "large"}
         shutil.copytree(ROOT / "reports" / "reference" / "founding", folders[FOUNDING])
@@ -47,20 +51,15 @@ def main() -> int:
             },
             ASV: ["sh", "-c", f"cd {place}/asv && exec {sys.executable} -m asv publish --no-pull"],
         }
-        costs = measure(named, Path(place), rounds)
-        pages = {name: (folder / "report.html").stat().st_size for name, folder in folders.items()}
-    print(f"{'command':28} {'CPU s':>6} {'vs peer':>8} {'limit':>6} {'report.html':>12}")
-    for name, seconds in costs.items():
-        limit = f"{LIMITS[name]:6.1f} {pages[name] / 1000:>9,.0f} KB" if name in LIMITS else ""
-        print(f"{name:28} {seconds:6.2f} {seconds / costs[PEER]:7.1f}x {limit}".rstrip())
-    over = [name for name, limit in LIMITS.items() if costs[name] > limit]
-    over += [LARGE] * (costs[LARGE] >= costs[ASV])
-    print(f"{LARGE}: {costs[LARGE] / costs[ASV]:.2f}x of {ASV}")
-    print(
-        f"median of {rounds} rounds, load {os.getloadavg()[0]:.1f}; "
-        f"over the limit: {', '.join(over) or 'none'}"
-    )
-    return 1 if over else 0
+        for costs in measured(named, Path(place), asked.rounds):
+            rows = [row(claim, costs, size(folders[claim.what])) for claim in CLAIMS]
+            save(rows, asked.json)  # the next round may have to be stopped
+    return finished(rows, asked.json)
+
+
+def size(folder: Path) -> str:
+    """Say how large the page of a report is."""
+    return f"report.html has {(folder / 'report.html').stat().st_size / 1000:,.0f} KB"
 
 
 def asv_project(folder: Path) -> None:

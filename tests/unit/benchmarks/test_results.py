@@ -85,3 +85,46 @@ def test_the_page_shows_rows_and_outcomes() -> None:
     assert "|thepage||||||stoppedafter5s|" in table
     assert "printed" in lines
     assert "-twocores" in lines
+
+
+def lines_of_table(ended: Ended) -> list[str]:
+    """Return the lines of the table for one program, without spaces."""
+    lines = "\n".join(page([ended], [])).splitlines()
+    return [line.replace(" ", "") for line in lines if line.startswith("|")][2:]
+
+
+def test_a_stopped_program_keeps_its_finished_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table has them, and says that the rest is missing."""
+    (tmp_path / "benchmarks").mkdir()
+    text = (
+        "import sys, time\n"
+        f"open(sys.argv[2], 'w').write({json.dumps([asdict(MISSED)])!r})\n"
+        "time.sleep(60)\n"
+    )
+    (tmp_path / "benchmarks" / "one.py").write_text(text)
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    ended = run(replace(WITH_ROWS, limit_s=1))
+    assert lines_of_table(ended) == [
+        "|trials|xargs|1.2(1to3)s|2s|0.6(0.5to1.5)|<=0.5x|missed|",
+        "|one||||||stoppedafter1s|",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "met", "outcome", "lines"),
+    [
+        (0, True, "all goals met", 1),
+        (1, False, "a goal was missed", 1),
+        (1, True, "failed", 2),
+    ],
+)
+def test_a_failure_after_some_rows_is_no_missed_goal(
+    code: int, met: bool, outcome: str, lines: int
+) -> None:
+    """Its rows stay, with a line that says that it failed."""
+    rows = [replace(MISSED, met=met)]
+    ended = Ended(program=WITH_ROWS, code=code, seconds=2, rows=rows, output="")
+    assert ended.outcome == outcome
+    assert len(lines_of_table(ended)) == lines
