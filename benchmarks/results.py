@@ -57,7 +57,7 @@ class Program:
 
 PROGRAMS = (
     Program(name="trials", words=("--trials", "40"), limit_s=240, rows=True),
-    Program(name="guards", words=("--checks", "10"), limit_s=160, rows=True),
+    Program(name="guards", words=("--checks", "6", "--trials", "6"), limit_s=230, rows=True),
     Program(name="images", words=("--rounds", "1", "2.0.0"), limit_s=150, rows=True),
     Program(name="images", words=("--rounds", "1", "--cold"), limit_s=180, rows=True),
     Program(name="commands", words=("5",), limit_s=130, rows=True),
