@@ -361,8 +361,11 @@ def of_trials(asked: argparse.Namespace) -> Iterator[Row]:
 
 
 def with_counters() -> Engine:
-    """Return an engine that counts the CPU time of a trial; RunnerError if there is none."""
-    engine = connect("benchmark")
+    """Return an engine that counts the CPU time of a trial; RunnerError if there is none.
+
+    It has no sandbox with mounts of its own, which cannot start while Docker mounts and unmounts.
+    """
+    engine = connect("benchmark", ("plain",))
     if not engine.describe().cgroup:
         raise RunnerError("no control group can be made here")
     return engine
