@@ -12,24 +12,28 @@ Every engine uses this file. It never judges: ``runner/execute`` reads the docum
 the kernel does not provide is null. If the spec has the key ``terminal``, it runs a shell for a
 person instead of the command, and measures nothing (``run_shell``).
 
+It imports as little as it can, because each trial waits for that: a container may read its files
+slowly. So it reads and writes JSON, and starts the command, with a few lines of its own.
+
 No process of the same user can write to its streams (``set_dumpable``). In a container it is the
 first process. The kernel lets no other process in the container kill or stop it, so if it is
 killed, that came from outside.
 """
 
 import errno
-import json
 import os
-import re
 import resource
 import select
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+
+TYPE_CHECKING = False  # importing `typing` would take time before every trial
+if TYPE_CHECKING:
+    import subprocess
+    from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 FORMAT = 2
 CGROUP = "/sys/fs/cgroup"
@@ -82,7 +86,7 @@ def main() -> None:
     set_process(PR_SET_DUMPABLE, 0)
     set_process(PR_SET_CHILD_SUBREAPER, 1)  # the processor time of orphans counts, too
     signal.signal(signal.SIGINT, lambda *_: None)  # Python's handler would interrupt us
-    spec = json.loads(sys.argv[1])
+    spec = parsed(sys.argv[1])
     spec.update((name, native(spec[name])) for name in ("inputs", "temporary", "output"))
     if spec.get("parent_on_stdin") and select.select([0], [], [], 0)[0]:
         return  # the parent died before the kernel tied this process to it
@@ -120,7 +124,7 @@ def main() -> None:
             **processor(),
         ),
     }
-    body = json.dumps(document).encode("ascii")
+    body = as_json(document).encode("ascii")
     write_all(1, b"MATRIX-DOCUMENT %d\n" % len(body) + body)
 
 
@@ -142,7 +146,7 @@ def native(text: str) -> str:
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
-def lay_out(spec: Dict[str, Any]) -> str:
+def lay_out(spec: "Dict[str, Any]") -> str:
     """Make the working folder, which has a link to each file of the study; return its path.
 
     The inputs are read-only, and the script may write beside the links. A second folder has links
@@ -162,7 +166,7 @@ def lay_out(spec: Dict[str, Any]) -> str:
     return work
 
 
-def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Optional[float]]:
+def wait_for_quiet(quiet: "Dict[str, float]", cores: "Set[int]") -> "Tuple[float, Optional[float]]":
     """Wait until other processes leave these cores alone, or until the patience is used up.
 
     Return the seconds waited and the share of these cores that other processes took at the end,
@@ -179,7 +183,7 @@ def wait_for_quiet(quiet: Dict[str, float], cores: Set[int]) -> Tuple[float, Opt
     return 0.0, None
 
 
-def foreign_share(cores: Set[int], seconds: float) -> Optional[float]:
+def foreign_share(cores: "Set[int]", seconds: float) -> "Optional[float]":
     """Spin on each of these cores; return the share of that time in which others had them.
 
     None if no process can be bound to one of them. The kernel counts the time of a core in steps
@@ -257,7 +261,9 @@ class Ended:
         self.stdout = None  # type: Optional[Captured]
 
 
-def run_command(spec: Dict[str, Any], cores: Set[int], work: str, watch: "MemoryWatch") -> Ended:
+def run_command(
+    spec: "Dict[str, Any]", cores: "Set[int]", work: str, watch: "MemoryWatch"
+) -> Ended:
     """Run the command to its end, or to its time limit."""
     log = LogRelay(spec["log_bytes"])
     captured = Captured(spec["log_bytes"]) if spec["stdout"] else None
@@ -276,15 +282,14 @@ def run_command(spec: Dict[str, Any], cores: Set[int], work: str, watch: "Memory
         thread.start()
     timed_out: List[bool] = []
 
-    def stop(*_: Any) -> None:
+    def stop(*_: "Any") -> None:
         timed_out.append(True)
         kill_all(child.pid, spec["own_pid_namespace"])
 
     # The timer's signal interrupts wait() on time, without polling on the measured core.
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, spec["timeout_s"])
-    exit_code = child.returncode = wait(child.pid)
-    ended = Ended(exit_code, time.monotonic() - began)
+    ended = Ended(wait(child.pid), time.monotonic() - began)
     watch.done.set()
     signal.setitimer(signal.ITIMER_REAL, 0)
     kill_all(child.pid, spec["own_pid_namespace"])
@@ -295,11 +300,12 @@ def run_command(spec: Dict[str, Any], cores: Set[int], work: str, watch: "Memory
     return ended
 
 
-def prepared(spec: Dict[str, Any], cores: Set[int]) -> Tuple[List[str], Dict[str, str]]:
+def prepared(spec: "Dict[str, Any]", cores: "Set[int]") -> "Tuple[List[str], Dict[str, str]]":
     """Write the parameters; return the command and its environment variables."""
     params = os.path.join(spec["temporary"], "params.json")
     with open(params, "w") as file:
-        json.dump({name: spec[name] for name in ("seed", "parameters", "cell", "matched")}, file)
+        given = ("seed", "parameters", "cell", "matched")
+        file.write(as_json({name: spec[name] for name in given}))
     program, *arguments = map(native, spec["command"])
     variables = {
         **os.environ,
@@ -318,19 +324,66 @@ def prepared(spec: Dict[str, Any], cores: Set[int]) -> Tuple[List[str], Dict[str
     return [sys.executable if is_python else program, *arguments], variables
 
 
-def start(
-    command: List[str], work: str, variables: Dict[str, str], apart: bool
-) -> "subprocess.Popen[bytes]":
-    """Start the command in a session of its own; ``apart`` keeps its two streams separate."""
-    return subprocess.Popen(
-        command,
-        cwd=work,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-        start_new_session=True,
-    )
+class Child:
+    """A process that was started: its number, and our ends of its streams."""
+
+    def __init__(self, pid: int, stdout: int, stderr: "Optional[int]") -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+def start(command: "List[str]", work: str, variables: "Dict[str, str]", apart: bool) -> Child:
+    """Start the command in a session of its own; ``apart`` keeps its two streams separate.
+
+    OSError if it cannot be started.
+    """
+    stdout, own_stdout = os.pipe()
+    stderr, own_stderr = os.pipe() if apart else (None, own_stdout)
+    problem, own_problem = os.pipe()  # closes when the program begins
+    pid = os.fork()
+    if not pid:
+        try:
+            become(command, work, variables, (own_stdout, own_stderr))
+        except OSError as error:
+            os.write(own_problem, b"%d" % (error.errno or errno.EIO))
+        finally:
+            os._exit(127)
+    for one in {own_stdout, own_stderr, own_problem}:
+        os.close(one)
+    found = os.read(problem, 16)
+    os.close(problem)
+    if found:
+        os.waitpid(pid, 0)
+        raise OSError(int(found), os.strerror(int(found)))
+    return Child(pid, stdout, stderr)
+
+
+def become(
+    command: "List[str]", work: str, variables: "Dict[str, str]", streams: "Tuple[int, int]"
+) -> None:
+    """Become the command, which is looked for on its own PATH; OSError if that is not possible."""
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, stream in enumerate(streams, 1):
+        os.dup2(stream, number)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, programs need not
+        signal.signal(number, signal.SIG_DFL)
+    os.chdir(work)
+    program = command[0]
+    paths = [program]
+    if os.sep not in program:
+        folders = variables.get("PATH", os.defpath).split(os.pathsep)
+        paths = [os.path.join(folder, program) for folder in folders]
+    problem = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # type: OSError
+    for path in paths:
+        try:
+            os.execve(path, command, variables)  # noqa: S606 (a shell would be another process)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:  # a later folder may have one that can be executed
+            problem = error
+    raise problem
 
 
 def not_started(program: str, error: OSError) -> str:
@@ -341,7 +394,7 @@ def not_started(program: str, error: OSError) -> str:
     return "the program %s cannot be started: %s%s\n" % (program, error.strerror, hint)
 
 
-def own_cores() -> Set[int]:
+def own_cores() -> "Set[int]":
     """Return the cores that this process may use, which PyPy does not know by itself."""
     with open("/proc/self/status") as file:
         (listed,) = (line for line in file if line.startswith("Cpus_allowed_list:"))
@@ -400,7 +453,7 @@ def reap_orphans() -> None:
             time.sleep(0.001)
 
 
-def children_of(process: int) -> List[int]:
+def children_of(process: int) -> "List[int]":
     """Return the numbers of the processes that a process started; none if the kernel hides them."""
     threads = "/proc/%d/task" % process
     try:
@@ -423,7 +476,7 @@ class Captured:
         self.size += len(chunk)
         self.start += chunk[: self.limit - len(self.start)]
 
-    def content(self) -> Dict[str, Optional[str]]:
+    def content(self) -> "Dict[str, Optional[str]]":
         """Return the whole stream as text, or why there is none."""
         if self.size > self.limit:
             return without(
@@ -443,9 +496,9 @@ class LogRelay:
         self.left_out = 0
         self.lock = threading.Lock()
 
-    def relay(self, stream: Any, captured: "Optional[Captured]") -> None:
+    def relay(self, stream: int, captured: "Optional[Captured]") -> None:
         """Read the stream to its end, even beyond the limit: otherwise the script would block."""
-        for chunk in iter(lambda: os.read(stream.fileno(), 65536), b""):
+        for chunk in iter(lambda: os.read(stream, 65536), b""):
             if captured is not None:
                 captured.add(chunk)
             self.add(chunk)
@@ -473,7 +526,7 @@ class LogRelay:
 # --- a shell -------------------------------------------------------------------------------------
 
 
-def run_shell(spec: Dict[str, Any], cores: Set[int], work: str) -> int:
+def run_shell(spec: "Dict[str, Any]", cores: "Set[int]", work: str) -> int:
     """Run a shell instead of the command until it ends, or our stdin; return its exit code.
 
     It has a terminal of its own if ``terminal`` is true. Our stdin has lines of JSON:
@@ -521,10 +574,11 @@ def path_with_python(path: str) -> str:
 
 
 def start_in_terminal(
-    command: List[str], work: str, variables: Dict[str, str]
+    command: "List[str]", work: str, variables: "Dict[str, str]"
 ) -> "Tuple[subprocess.Popen[bytes], int]":
     """Start the command in a new terminal; return it and the side of the terminal's user."""
     import fcntl  # noqa: PLC0415 (a trial does not need them)
+    import subprocess  # noqa: PLC0415
     import termios  # noqa: PLC0415
 
     keys, terminal = os.openpty()
@@ -545,9 +599,11 @@ def start_in_terminal(
 
 
 def start_on_pipe(
-    command: List[str], work: str, variables: Dict[str, str]
+    command: "List[str]", work: str, variables: "Dict[str, str]"
 ) -> "Tuple[subprocess.Popen[bytes], int]":
     """Start the command with our output; return it and the pipe that it reads."""
+    import subprocess  # noqa: PLC0415 (a trial does not need it)
+
     given, keys = os.pipe()
     child = subprocess.Popen(command, cwd=work, env=variables, stdin=given, start_new_session=True)
     os.close(given)
@@ -568,7 +624,7 @@ def converse(keys: int, ended: int, is_terminal: bool) -> None:
             if not chunk:
                 return
             *lines, line = (line + chunk).split(b"\n")
-            for message in map(json.loads, map(bytes.decode, lines)):
+            for message in map(parsed, map(bytes.decode, lines)):
                 resize(keys, message.get("size"))
                 pending += message.get("input", "").encode("latin-1")
                 is_open = is_open and message.get("input") != ""
@@ -581,7 +637,7 @@ def converse(keys: int, ended: int, is_terminal: bool) -> None:
             sources, keys = [one for one in sources if one != keys], -1
 
 
-def resize(terminal: int, size: Optional[List[int]]) -> None:
+def resize(terminal: int, size: "Optional[List[int]]") -> None:
     """Give a terminal another size, if there is one."""
     import fcntl  # noqa: PLC0415 (a trial does not need them)
     import struct  # noqa: PLC0415
@@ -614,7 +670,7 @@ def type_in(keys: int, content: bytes) -> int:
 # --- what the script wrote -----------------------------------------------------------------------
 
 
-def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
+def read_result(path: str, limit: int) -> "Tuple[Optional[str], Optional[str]]":
     """Return the text that the script wrote, or None and why it cannot be used, if there is one."""
     if not os.path.lexists(path):
         return None, None
@@ -627,7 +683,7 @@ def read_result(path: str, limit: int) -> Tuple[Optional[str], Optional[str]]:
         return None, "$RESULT_PATH is not UTF-8 (byte %d)" % error.start
 
 
-def read_output(work: str, name: str, spec: Dict[str, Any]) -> Dict[str, Optional[str]]:
+def read_output(work: str, name: str, spec: "Dict[str, Any]") -> "Dict[str, Optional[str]]":
     """Return the text of a file that a metric names, or why it cannot be used."""
     is_benchmark = name in spec["benchmarks"]
     limit = BENCHMARK_BYTES if is_benchmark else spec["result_bytes"]
@@ -646,12 +702,12 @@ def read_output(work: str, name: str, spec: Dict[str, Any]) -> Dict[str, Optiona
     return {"text": text, "problem": None}
 
 
-def without(problem: str) -> Dict[str, Optional[str]]:
+def without(problem: str) -> "Dict[str, Optional[str]]":
     """Return that there is no text, with the reason."""
     return {"text": None, "problem": problem}
 
 
-def read_regular(folder: str, name: str, limit: int) -> Tuple[bytes, Optional[str]]:
+def read_regular(folder: str, name: str, limit: int) -> "Tuple[bytes, Optional[str]]":
     """Return the content of a regular file in a folder, or why it cannot be used.
 
     The script may have put a link or a pipe there: neither follow it nor block on it.
@@ -691,6 +747,8 @@ def too_large(limit: int) -> str:
 
 def without_rounds(text: str) -> str:
     """Return the document of pytest-benchmark without the time of every single round."""
+    import json  # noqa: PLC0415 (few trials need it)
+
     document = json.loads(text, parse_int=float)  # an old int() takes hours for many digits
     benchmarks = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(benchmarks, list):
@@ -704,7 +762,7 @@ def without_rounds(text: str) -> str:
 # --- the kernel's counters -----------------------------------------------------------------------
 
 
-def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
+def counters(cgroup: str, cores: "Set[int]") -> "Dict[str, Optional[float]]":
     """Read the kernel's counters of the script, of this container and of its cores."""
     own_s = time.process_time()  # the kernel brings its counters up to date for this one
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -726,7 +784,7 @@ def counters(cgroup: str, cores: Set[int]) -> Dict[str, Optional[float]]:
     )
 
 
-def core_seconds(cores: Set[int]) -> Tuple[Optional[float], Optional[float]]:
+def core_seconds(cores: "Set[int]") -> "Tuple[Optional[float], Optional[float]]":
     """Return the busy and the stolen seconds of these cores since boot, of all processes."""
     names = {"cpu%d" % core for core in cores}
     lines = [line.split() for line in text_in("/proc/stat").splitlines() if line.startswith("cpu")]
@@ -739,10 +797,14 @@ def core_seconds(cores: Set[int]) -> Tuple[Optional[float], Optional[float]]:
     return busy / ticks, sum(core[7] for core in times) / ticks
 
 
-def number_in(path: str, name: str = "", unit: float = 1) -> Optional[float]:
+def number_in(path: str, name: str = "", unit: float = 1) -> "Optional[float]":
     """Return the number after a name, or alone in its line, times a unit; None if absent."""
-    found = re.search(r"^%s(\d+)( kB)?$" % (name and name + r"\s+"), text_in(path), re.MULTILINE)
-    return unit * int(found.group(1)) if found else None
+    for line in text_in(path).splitlines():
+        words = line.split()
+        number = words[1:] if name and words[:1] == [name] else [] if name else words
+        if number and number[0].isdigit() and number[1:] in ([], ["kB"]):
+            return unit * int(number[0])
+    return None
 
 
 def text_in(path: str) -> str:
@@ -759,7 +821,7 @@ def cgroup_version(cgroup: str) -> int:
     return 2 if os.path.exists(cgroup + "/cgroup.controllers") else 1
 
 
-def spent(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
+def spent(before: "Dict[str, Any]", after: "Dict[str, Any]") -> "Dict[str, Any]":
     """Return how far each counter advanced; of a peak, its last value."""
     start = dict(before, **dict.fromkeys(PEAKS, 0))
     return {
@@ -769,7 +831,7 @@ def spent(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def script_cpu_s(before: Dict[str, Any], after: Dict[str, Any]) -> float:
+def script_cpu_s(before: "Dict[str, Any]", after: "Dict[str, Any]") -> float:
     """Return the processor time of the script's processes, without that of the launcher.
 
     Without control groups it is that of the processes that ended and that somebody waited for.
@@ -780,7 +842,7 @@ def script_cpu_s(before: Dict[str, Any], after: Dict[str, Any]) -> float:
     return max(0.0, float(of_container - own))
 
 
-def script_peak_bytes(before: Dict[str, Any], after: Dict[str, Any], observed: int) -> int:
+def script_peak_bytes(before: "Dict[str, Any]", after: "Dict[str, Any]", observed: int) -> int:
     """Return the most memory that the script's processes used at the same time.
 
     The kernel counts files that it cached for the container as its memory. Whether a file was read
@@ -822,7 +884,7 @@ class MemoryWatch:
             pause = max(0.02, 500 * (time.process_time() - began))
 
 
-def descendants_of(process: int) -> Iterator[int]:
+def descendants_of(process: int) -> "Iterator[int]":
     """Yield the numbers of the processes that a process started, and of those that they started."""
     for child in children_of(process):
         yield child
@@ -835,16 +897,65 @@ def memory_of(process: int) -> int:
     return int(found or 0)
 
 
-def processor(cpuinfo: str = "/proc/cpuinfo") -> Dict[str, Any]:
+def processor(cpuinfo: str = "/proc/cpuinfo") -> "Dict[str, Any]":
     """Return the model of the first processor and the flags that can change numeric results."""
-    text = text_in(cpuinfo)
-    model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    flags = re.search(r"^flags\s*: (.*)$", text, re.MULTILINE)
-    words = flags.group(1).split() if flags else []
+    facts = {}  # type: Dict[str, str]
+    for line in text_in(cpuinfo).splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    flags = facts.get("flags", "").split()
     return {
-        "processor": model.group(1).strip() if model else None,
-        "cpu_flags": sorted(flag for flag in words if flag.startswith(NUMERIC_FLAGS)),
+        "processor": facts.get("model name"),
+        "cpu_flags": sorted(flag for flag in flags if flag.startswith(NUMERIC_FLAGS)),
     }
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+class Scanning:
+    """How the scanner behind the module ``json`` reads: like ``json.loads``."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
+
+
+def parsed(text: str) -> "Any":
+    """Return what JSON of the runner says. The module ``json`` loads slowly."""
+    try:
+        from _json import make_scanner  # noqa: PLC0415 (not every Python has it)
+    except ImportError:
+        import json  # noqa: PLC0415
+
+        return json.loads(text)
+    return make_scanner(Scanning)(text, 0)[0]  # type: ignore[arg-type]  # it has its attributes
+
+
+def quoted(text: str) -> str:
+    """Return a text as JSON, in ASCII."""
+    try:
+        from _json import encode_basestring_ascii  # noqa: PLC0415
+    except ImportError:
+        import json  # noqa: PLC0415
+
+        return json.dumps(text)
+    return encode_basestring_ascii(text)
+
+
+def as_json(value: "Any") -> str:
+    """Return plain values as JSON, in ASCII."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, dict):
+        inner = ["%s: %s" % (as_json(name), as_json(one)) for name, one in value.items()]
+        return "{%s}" % ", ".join(inner)
+    if isinstance(value, (list, tuple)):
+        return "[%s]" % ", ".join(map(as_json, value))
+    names = {None: "null", True: "true", False: "false"}
+    return names[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def write_all(target: int, content: bytes) -> None:

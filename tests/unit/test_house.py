@@ -63,6 +63,7 @@ MOST_ROOMS = 28
 
 OWNERS = {
     "docker": {
+        "engines.docker.ahead",
         "engines.docker.client",
         "engines.docker.containers",
         "engines.docker.images",

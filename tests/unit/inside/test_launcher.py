@@ -21,9 +21,11 @@ from runner.execute.outputs import Output
 from runner.execute.result import Document, read_document
 from runner.inside import ISOLATED, LAUNCHER, TRIAL
 from runner.inside.launcher import (
+    as_json,
     core_seconds,
     counters,
     foreign_share,
+    parsed,
     read_result,
     wait_for_quiet,
 )
@@ -356,6 +358,33 @@ def test_another_process_on_a_core_is_noticed(others: int) -> None:
         assert min(alone) > 0.25
         assert min(every) > 0.25 / len(before)
     assert all(0 <= share < 1 for share in alone + every)
+
+
+VALUES = (
+    None,
+    True,
+    False,
+    0,
+    -7,
+    2**70,
+    0.1,
+    -1.5e-300,
+    "",
+    'text "quoted" \\ and \n \x00 \u2028 \U0001f600 \ud800',
+    [],
+    (1, [2.5, "x"]),
+    {},
+    {"a": {"b": [None, {"c": "d"}]}, "\u00e4": 1},
+)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_the_launcher_reads_and_writes_json_like_the_module(value: object) -> None:
+    """It has its own few lines for that, because each trial waits for what it imports."""
+    assert json.loads(as_json(value)) == json.loads(json.dumps(value))
+    assert as_json(value).isascii()
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
+        assert parsed(text) == json.loads(text)
 
 
 def test_a_core_that_is_not_there_has_no_share() -> None:
