@@ -6,7 +6,7 @@ import os
 import signal
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -18,7 +18,9 @@ from docker import DockerClient
 from docker.models.containers import Container, ContainerCollection
 from docker.models.volumes import Volume, VolumeCollection
 
+from runner.engines.docker.address import Address, engine_address
 from runner.engines.docker.labels import LABEL
+from runner.engines.docker.local import LocalEngine
 from runner.engines.docker.trials import DockerEngine
 from runner.engines.protocol import BuildContext
 from runner.errors import EngineError, EngineLostError
@@ -321,6 +323,22 @@ def test_silence_does_not_break_the_stream(served: Served, tmp_path: Path) -> No
     finally:
         engine.close()
     assert (result.status, result.reason) == (Status.OK, None)
+
+
+def test_an_engine_answers_the_same_without_the_sdk(served: Served) -> None:
+    """So a run stays the same run, and leftovers are found, however the engine is asked."""
+    address = engine_address() if served.address is None else Address(url=served.address)
+    with (
+        closing(LocalEngine(address, "engine-tests")) as local,
+        closing(DockerEngine(served.connect(), "engine-tests")) as whole,
+    ):
+        assert local.describe() == whole.describe()
+        assert local.cores() == whole.cores()
+        assert served.image in local.images()
+        assert set(local.images()) == set(whole.images())
+        assert set(local.owned()) == set(whole.owned())
+        assert local.base("auto", INTERPRETER) == whole.base("auto", INTERPRETER)
+        assert local.base("host", INTERPRETER) == whole.base("host", INTERPRETER)
 
 
 def test_everything_of_ours_is_listed_once(served: Served) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from runner.engines.docker import connect, images
+from runner.engines.docker import connect, questions
 from runner.engines.protocol import Engine
 from runner.errors import EngineError
 from runner.records.environment import BaseKind
@@ -115,7 +115,7 @@ def test_auto_pulls_the_official_base(
     monkeypatch: pytest.MonkeyPatch, forgotten: str, digest: str
 ) -> None:
     """It is preferred to a base that still has to be assembled from this machine."""
-    monkeypatch.setattr(images, "OFFICIAL", forgotten)
+    monkeypatch.setattr(questions, "OFFICIAL", forgotten)
     with closing(connect(NEW_MACHINE)) as engine:
         base = engine.base("auto", INTERPRETER)
     assert (base.kind, base.name, base.digest) == (BaseKind.PULLED, forgotten, digest)
@@ -127,7 +127,7 @@ def test_auto_assembles_a_base_if_none_can_be_pulled(
 ) -> None:
     """An unknown image and a registry that is down both cost only one attempt."""
     official = f"{NOWHERE if down else registry}/none:{{python}}"
-    monkeypatch.setattr(images, "OFFICIAL", official)
+    monkeypatch.setattr(questions, "OFFICIAL", official)
     with closing(connect(NEW_MACHINE)) as engine:
         base = engine.base("auto", INTERPRETER)
         client.images.remove(base.name)
@@ -140,7 +140,7 @@ def test_auto_prefers_an_assembled_base_to_a_download(
     docker_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that began on it goes on, and no registry is asked."""
-    monkeypatch.setattr(images, "OFFICIAL", f"{NOWHERE}/none:{{python}}")
+    monkeypatch.setattr(questions, "OFFICIAL", f"{NOWHERE}/none:{{python}}")
     assembled = docker_engine.base("host", INTERPRETER)
     monkeypatch.setattr("docker.models.images.ImageCollection.pull", None)
     assert docker_engine.base("auto", INTERPRETER) == assembled

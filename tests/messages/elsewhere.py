@@ -63,21 +63,22 @@ TEMPLATES = (
     "the base in {tar} could not be unpacked: {why(error)}. Get the bundle again.",
     # runner/engines/caches.py
     "the cache {path} cannot be removed ({why(error)}); fix this and run the command again.",
-    # runner/engines/docker/__init__.py
+    # runner/engines/docker/plain.py
     "whatever listens on {path} answers, but not like Docker: start Docker, or name an engine in DOCKER_HOST.",
-    "the engine on {path} could not list its images ({status.decode(errors='replace')}): restart it.",
+    "the engine on {path} could not list its images ({error}): restart it.",
     "no engine answers on {path} ({why(error)}): start Docker.",
     # runner/engines/docker/client.py
     "the engine stopped answering when it had to {step} ({cause(error)}); start it and run the same command to resume (finished trials are kept).",
     "an image that existed before is gone ({cause(error)}); run the same command to build it again.",
     # runner/engines/docker/images.py
-    "{interpreter.name} runs only on a base that is assembled from this machine; remove `base: {wanted}` from the matrix.",
     "the base {base.name} was removed from the engine; run the same command to get it again.",
     "{file} is not an archive of the base {base.name} ({why(error)}); get the bundle again.",
-    "the engine answers, but not like Docker: name another one in DOCKER_HOST.",
     "cannot find or pull the base {name} ({cause(error)}); set `environment: {base: auto}` to assemble one from this machine.",
     "the base {base.name} was replaced by another image; repeat the command to use that one.",
     "the image of {context.label} could not be built: {reason}",
+    # runner/engines/docker/questions.py
+    "{interpreter.name} runs only on a base that is assembled from this machine; remove `base: {wanted}` from the matrix.",
+    "the engine answers, but not like Docker: name another one in DOCKER_HOST.",
     # runner/engines/docker/ready.py
     "the engine cannot run the image {name}: {cause(error)}; use another one.",
     "the image {name} is neither on the engine nor can its registry be asked for it ({cause(error)}): correct its name, or use `docker login` if the registry wants a password.",
@@ -221,7 +222,7 @@ PARTS = (
     "its block is not complete",
     # runner/engines/__init__.py
     "{why}Trials run as processes. Isolation: {engine.describe().isolation}",
-    # runner/engines/docker/__init__.py
+    # runner/engines/docker/plain.py
     "no complete answer within {ANSWER_S} s",
     "its answer is larger than {LARGEST_BYTES} bytes",
     # runner/engines/docker/client.py

@@ -49,14 +49,19 @@ def client_at(where: Address) -> tuple[docker.DockerClient, Tunnel | None]:
         url = where.url if tunnel is None else tunnel.address
         return _Client(url, _tls(where)), tunnel
     except (docker.errors.DockerException, ValueError) as error:
-        why = (tunnel and tunnel.last_error()) or cause(error)
+        why = None if tunnel is None else tunnel.last_error()
         if tunnel is not None:
             tunnel.close()
-        engine = "podman" if where.is_podman else "Docker engine"
-        place = "its usual socket" if where.url == LOCAL else where
-        raise EngineError(
-            f"no {engine} answers at {place} ({why}): {_advice(where, error)}."
-        ) from error
+        raise no_engine(where, error, why) from error
+
+
+def no_engine(where: Address, error: Exception, why: str | None = None) -> EngineError:
+    """Return that no engine answers at an address, with advice."""
+    engine = "podman" if where.is_podman else "Docker engine"
+    place = "its usual socket" if where.url == LOCAL else where
+    return EngineError(
+        f"no {engine} answers at {place} ({why or cause(error)}): {_advice(where, error)}."
+    )
 
 
 class _Client(docker.DockerClient):

@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -23,69 +23,53 @@ from runner.engines import base as assembled
 from runner.engines.base import UNREADABLE
 from runner.engines.docker import labels, loading
 from runner.engines.docker.client import cause, engine_at_work
+from runner.engines.docker.plain import Filters
+from runner.engines.docker.questions import Questions, chosen, of_image
 from runner.engines.protocol import DOCKERFILE, PACKED, BuildContext
 from runner.errors import EngineError, EngineLostError, ImageBuildError
-from runner.python.interpreters import Interpreter, executable
+from runner.python.interpreters import Interpreter
 from runner.records.environment import Base, BaseKind, Image
-from runner.records.run import EngineFacts
 from runner.system import archive, digest, tempdir
-from runner.system.cores import online
 from runner.text import why
 
-PODMAN = "podman"
 RUNS_COMMANDS = "would run commands during a build: use one that was built without ONBUILD"
-OFFICIAL = "python:{python}-slim"
 BUILD_TIMEOUT_S = 3600
 PULL_WAITS_S = (1.0, 2.0)
 CHUNK_BYTES = 1 << 20
-CONTAINERD = "io.containerd.snapshotter"
-"""How an engine names its storage if that is containerd, which wants every layer in an archive."""
 LARGEST_MANIFEST_BYTES = 1 << 20
 CONFIG_BYTES = 1 << 22
 """Podman reads no larger configuration of an image; docker shows what is in it."""
 
 
-class DockerImages:
+class DockerImages(Questions):
     """The part of ``DockerEngine`` that provides bases and builds images."""
 
     def __init__(self, client: docker.DockerClient, machine: str, *, local: bool) -> None:
+        super().__init__(machine, local=local)
         self._client = client
-        self._machine = machine
-        self._local = local
-        self._facts: EngineFacts | None = None
-        self._in_containerd = False
         self._bases_lock = threading.Lock()
 
-    def describe(self) -> EngineFacts:
-        """Return the facts of the engine, which is asked only once."""
-        if self._facts is None:
-            with engine_at_work("describe itself"):
-                info, version = self._client.info(), self._client.version()
-            try:
-                self._facts = _facts(info, version, local=self._local)
-                self._in_containerd = CONTAINERD in str(info.get("DriverStatus"))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                raise EngineError(
-                    "the engine answers, but not like Docker: name another one in DOCKER_HOST."
-                ) from error
-        return self._facts
+    # --- questions -----------------------------------------------------------------------------
 
-    def cores(self) -> tuple[int, ...]:
-        count, here = self.describe().cpus, online() if self._local else ()
-        # Even behind a local socket there may be a virtual machine with other cores.
-        return here if len(here) == count else tuple(range(count))
+    def _description(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        with engine_at_work("describe itself"):
+            return self._client.info(), self._client.version()
 
-    def _is_podman(self) -> bool:
-        return self.describe().name == PODMAN
+    def _image(self, name: str) -> Mapping[str, Any] | None:
+        with (
+            engine_at_work(f"find the base {name}"),
+            contextlib.suppress(docker.errors.ImageNotFound),
+        ):
+            return self._client.images.get(name).attrs
+        return None
 
-    def _own(self, name: str) -> str:
-        """Return the full name of an image of ours: podman looks up short names in a registry."""
-        return labels.PODMAN_ONLY + name if self._is_podman() else name
-
-    def images(self) -> tuple[Image, ...]:
-        with engine_at_work("list images"):
-            listed = self._client.api.images(filters=labels.OF_ENVIRONMENTS)
-        return labels.images(listed, self._machine)
+    def _images(
+        self, step: str, filters: Filters, name: str | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        with engine_at_work(step):
+            listed: Sequence[Mapping[str, Any]]
+            listed = self._client.api.images(name, filters=dict(filters))  # the SDK adds to them
+        return listed
 
     # --- bases ---------------------------------------------------------------------------------
 
@@ -96,46 +80,32 @@ class DockerImages:
         assembled base only if that image is not available. Anything else names an image;
         ``{python}`` in it stands for the version.
         """
-        name = OFFICIAL if wanted in {"auto", "pull"} else wanted
-        name = name.replace("{python}", interpreter.name)
-        if executable(interpreter.name) != f"python{interpreter.minor}":
-            wanted = _assembled_only(wanted, interpreter)
+        wanted, name = chosen(wanted, interpreter)
         with self._bases_lock:  # several images are built at the same time
+            if found := self._existing(wanted, name, interpreter):
+                return found
             match wanted:
                 case "host":
-                    return self._assembled(interpreter) or self._assemble(interpreter)
+                    return self._assemble(interpreter)
                 case "auto":
                     return self._any_base(name, interpreter)
                 case _:
                     return self._required(name)
 
     def _any_base(self, name: str, interpreter: Interpreter) -> Base:
-        """Prefer the named image to an assembled base, and whatever is here to a download."""
-        if found := self._present(name) or self._assembled(interpreter):
-            return found
         with engine_at_work(f"pull {name}"), contextlib.suppress(docker.errors.APIError):
-            return _base(name, self._pull(name, ()))  # another base will do: do not wait
+            return of_image(name, self._pull(name, ()).attrs)  # another base will do: do not wait
         return self._assemble(interpreter)
 
     def _required(self, name: str) -> Base:
-        if found := self._present(name):
-            return found
         with engine_at_work(f"provide the base {name}"):
             try:
-                return _base(name, self._pull(name, PULL_WAITS_S))
+                return of_image(name, self._pull(name, PULL_WAITS_S).attrs)
             except docker.errors.APIError as error:
                 raise EngineError(
                     f"cannot find or pull the base {name} ({cause(error)}); set "
                     "`environment: {base: auto}` to assemble one from this machine."
                 ) from error
-
-    def _present(self, name: str) -> Base | None:
-        """Return the base with that name if the engine has it."""
-        with engine_at_work(f"find the base {name}"):
-            try:
-                return _base(name, self._client.images.get(name))
-            except docker.errors.ImageNotFound:
-                return None
 
     def _pull(self, name: str, waits_s: Iterable[float]) -> PulledImage:
         """Pull an image; try again after each wait if the registry has a failure of its own."""
@@ -147,23 +117,6 @@ class DockerImages:
                     raise
             time.sleep(wait_s)
         return self._client.images.pull(name)
-
-    def _assembled(self, interpreter: Interpreter) -> Base | None:
-        """Return the base that was assembled from the same interpreter, if the engine has it."""
-        made_of = assembled.fingerprint(interpreter)
-        filters = {"label": f"{labels.FINGERPRINT}={made_of}", "dangling": False}
-        with engine_at_work("find a base"):
-            found = self._client.api.images(self._own(f"{labels.REPOSITORY}/base"), filters=filters)
-        for image in found:
-            content = image["Labels"].get(labels.CONTENT, "")
-            base = self._assembled_base(interpreter.name, content, made_of)
-            if base.name in (image["RepoTags"] or ()):  # not that of another user
-                return base
-        return None
-
-    def _assembled_base(self, python: str, content: str, made_of: str | None) -> Base:
-        name = self._own(labels.base_tag(python, content, made_of, self._machine))
-        return Base(kind=BaseKind.ASSEMBLED, name=name, digest=content)
 
     def _assemble(self, interpreter: Interpreter) -> Base:
         with tempdir.folder() as folder:
@@ -238,19 +191,6 @@ class DockerImages:
             tag = identity.removeprefix("sha256:")[:32]
             loaded.tag(repository, tag)
         return Base(kind=BaseKind.LOCAL, name=f"{repository}:{tag}", digest=identity)
-
-    def _without_labels(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the images without our labels, under the names that we gave them.
-
-        They were loaded as bases, or a build of the user's own Dockerfile was cut off. Such an
-        image can have other names, too: it has to be removed by its name.
-        """
-        for name_of in (labels.bundled_base_repository, labels.unfinished_repository):
-            repository = self._own(name_of(self._machine))
-            for image in self._client.api.images(repository):
-                for name in image["RepoTags"] or ():
-                    if name.startswith(f"{repository}:"):
-                        yield {**image, "Id": name, "RepoTags": [name], "Labels": {}}
 
     # --- images of environments ----------------------------------------------------------------
 
@@ -361,7 +301,7 @@ class DockerImages:
 
     def _build_error(self, context: BuildContext, reason: str, lines: list[str]) -> EngineError:
         """Return why an image could not be built; a base that is gone can be provided again."""
-        if self._present(context.base.name) is None:
+        if self._image(context.base.name) is None:
             return _removed(context.base)
         return ImageBuildError(
             f"the image of {context.label} could not be built: {reason}", "".join(lines)
@@ -375,45 +315,10 @@ class DockerImages:
         return shlex.join([program, "build", "-t", tag, *arguments, str(context.folder)])
 
 
-def _assembled_only(wanted: str, interpreter: Interpreter) -> str:
-    """Return that a base is assembled here: the official images have no such Python."""
-    if wanted not in {"auto", "host"}:
-        raise EngineError(
-            f"{interpreter.name} runs only on a base that is assembled from this machine; remove "
-            f"`base: {wanted}` from the matrix."
-        )
-    return "host"
-
-
-def _facts(info: Mapping[str, Any], version: Mapping[str, Any], *, local: bool) -> EngineFacts:
-    parts = {part["Name"] for part in version.get("Components") or ()}
-    return EngineFacts(
-        name=PODMAN if "Podman Engine" in parts else "docker",
-        version=info["ServerVersion"],
-        api=version["ApiVersion"],
-        storage=info["Driver"],
-        cgroup=int(info.get("CgroupVersion") or 1),
-        cpus=info["NCPU"],
-        memory_bytes=info["MemTotal"],
-        architecture=info["Architecture"],
-        kernel=info["KernelVersion"],
-        system=info["OperatingSystem"],
-        machine=None if local else digest.of_content(info["Name"])[:16],
-    )
-
-
 def _removed(base: Base) -> EngineLostError:
     return EngineLostError(
         f"the base {base.name} was removed from the engine; run the same command to get it again."
     )
-
-
-def _base(name: str, image: PulledImage) -> Base:
-    """Return an image as a base; what it is called elsewhere says whether it was pulled."""
-    digests = image.attrs.get("RepoDigests") or []
-    kind = BaseKind.PULLED if digests else BaseKind.LOCAL
-    content = digests[0].split("@")[1] if digests else str(image.id)
-    return Base(kind=kind, name=name, digest=content)
 
 
 def build_problem(error: docker.errors.APIError | docker.errors.BuildError) -> str:

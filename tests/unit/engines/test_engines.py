@@ -163,7 +163,7 @@ def test_nobody_waits_for_two_silent_engines(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first one is there, so the next one is not asked."""
-    for module in ("", ".docker", ".docker.client"):
+    for module in ("", ".docker.plain", ".docker.client"):
         monkeypatch.setattr(f"runner.engines{module}.ANSWER_S", 0.3)
     (runtime / "podman").mkdir()
     with silent_engine("unix", runtime, b""), silent_engine("unix", runtime / "podman", b""):

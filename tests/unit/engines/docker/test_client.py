@@ -24,7 +24,7 @@ from tests.support.studies import ROOT, write_study
 from tests.support.trials import NUMBER, plain_environment
 
 AS_NOBODY = """
-import os, runner.engines.docker.trials
+import os, runner.engines.docker.local, runner.engines.docker.trials
 if os.getuid() == 0:
     os.setuid(65534)
 runner.engines.docker.connect("nobody")
@@ -81,7 +81,7 @@ def test_an_engine_that_never_answers_is_no_engine(
     verb: str,
 ) -> None:
     """Every command says so after one limit, whether nothing comes or a byte every second."""
-    for module in ("runner.engines.docker", "runner.engines.docker.client"):
+    for module in ("runner.engines.docker.plain", "runner.engines.docker.client"):
         monkeypatch.setattr(f"{module}.ANSWER_S", 0.3)
     monkeypatch.setattr("runner.system.cores.highest", lambda: 10_000 + os.getpid())
     monkeypatch.setattr("runner.doctor.steadiness", lambda _: ([0.05] * 100, 0.0))
@@ -109,7 +109,7 @@ def test_an_engine_that_stops_answering_is_lost(monkeypatch: pytest.MonkeyPatch)
     body = b'{"ApiVersion": "1.41"}'
     answered = first + b"Content-Length: %d\r\n\r\n" % len(body) + body
     with TemporaryDirectory(dir="/tmp") as folder:
-        with silent_engine("unix", Path(folder), answered, HEAD) as address:
+        with silent_engine("tcp", Path(folder), answered, HEAD) as address:
             engine = connect("m", Address(url=address))
             with pytest.raises(EngineLostError, match="stopped answering when it had to remove"):
                 engine.discard(Owned(kind="volume", id="v", label="v"))

@@ -42,7 +42,7 @@ def engine(info: Any, *, local: bool = True) -> DockerEngine:
 
 def test_trials_use_cores_that_are_online(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of cores says nothing about their numbers."""
-    monkeypatch.setattr("runner.engines.docker.images.online", lambda: (0, 2, 5))
+    monkeypatch.setattr("runner.engines.docker.questions.online", lambda: (0, 2, 5))
     assert engine(INFO).cores() == (0, 2, 5)
     assert engine(INFO, local=False).cores() == (0, 1, 2)
     assert engine({**INFO, "NCPU": 2}).cores() == (0, 1)  # a virtual machine behind the socket
