@@ -360,7 +360,7 @@ def test_another_process_on_a_core_is_noticed(others: int) -> None:
     assert all(0 <= share < 1 for share in alone + every)
 
 
-VALUES = (
+VALUES: tuple[object, ...] = (
     None,
     True,
     False,
