@@ -13,10 +13,11 @@ from threading import Thread
 from typing import Any
 from unittest.mock import Mock
 
+import docker
 import pytest
 from docker import DockerClient
 from docker.models.containers import Container, ContainerCollection
-from docker.models.volumes import Volume, VolumeCollection
+from docker.models.volumes import Volume
 
 from runner.engines.docker.address import Address, engine_address
 from runner.engines.docker.labels import LABEL
@@ -260,7 +261,7 @@ def test_a_recreated_volume_has_our_labels(served: Served, tmp_path: Path) -> No
         """What ends the runner."""
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(VolumeCollection, "get", Mock(side_effect=Killed))
+        patched.setattr(docker.APIClient, "inspect_volume", Mock(side_effect=Killed))
         with pytest.raises(Killed):
             served.engine.execute(launch(served.image.id), print)
     assert {one.kind for one in served.engine.owned() if one.run == RUN} == {"container", "volume"}
@@ -309,6 +310,7 @@ def test_an_image_without_python_says_so(served: Served, tmp_path: Path, empty: 
     stage(served.engine, served.image.id, tmp_path, NUMBER)
     with pytest.raises(EngineError, match=r"model=a@b1\.1: .*not found.*; fix that"):
         served.engine.execute(launch(empty), print)
+    clear(served.engine, RUN)  # it is removed in the background, and still uses the image
 
 
 # --- peculiarities of the SDK --------------------------------------------------------------------

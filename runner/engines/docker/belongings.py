@@ -13,11 +13,18 @@ KINDS_OF_IMAGES = ("environment", "base")
 
 
 def belongings(
-    containers: Listed, volumes: Listed, images: Listed, unlabelled: Listed, machine: str
+    containers: Listed,
+    volumes: Listed,
+    images: Listed,
+    unlabelled: Listed,
+    machine: str,
+    *,
+    own: bool = True,
 ) -> tuple[Owned, ...]:
-    """Return what belongs to this user of a machine; ``unlabelled`` images do by their names.
+    """Return what belongs to this user of a machine, or to all others and other machines.
 
-    Each thing comes after those that use it.
+    ``unlabelled`` images belong to this user by their names. Each thing comes after those that use
+    it.
     """
     # By id, because the image of an environment has its base's label, too.
     ours = {one["Id"]: one for one in images if labels.is_ours(one["RepoTags"])}
@@ -30,7 +37,7 @@ def belongings(
         *(
             _owned(kind, entry, label)
             for kind, entry, label in things
-            if labels.belongs_to(machine, entry)
+            if labels.belongs_to(machine, entry) == own
         ),
         *(_owned("image", one, one["RepoTags"][0]) for one in unlabelled),
     )

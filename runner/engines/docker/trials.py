@@ -23,6 +23,7 @@ from docker.types import Mount
 
 from runner.engines.docker import labels
 from runner.engines.docker.ahead import Ahead
+from runner.engines.docker.belongings import KINDS_OF_IMAGES, OF_RUNS, belongings
 from runner.engines.docker.client import engine_at_work
 from runner.engines.docker.containers import (
     VARIABLES,
@@ -228,30 +229,20 @@ class DockerEngine(ReadyImages):
     def _listed(self, *, own: bool) -> tuple[Owned, ...]:
         """Return what the program created for this user, or for all other users and machines."""
         self._ahead.settle()
-        api, of_runs = self._client.api, {"label": labels.RUN}
+        api = self._client.api
         with engine_at_work("list what belongs to this program"):
-            containers = api.containers(all=True, filters=of_runs)
-            volumes = api.volumes(filters=of_runs)["Volumes"] or []
-            named = tuple(self._without_labels()) if own else ()
-            images = {  # by id, because the image of an environment has its base's label, too
-                image["Id"]: image
-                for label in ("environment", "base")
-                for image in api.images(filters={"label": labels.LABEL + label})
-                if labels.is_ours(image["RepoTags"])
-            }
-        things = (
-            *(("container", one, one["Labels"][labels.RUN]) for one in containers),
-            *(("volume", one, one["Name"]) for one in volumes),
-            *(("image", one, (one["RepoTags"] or [one["Id"]])[0]) for one in images.values()),
-        )
-        return (
-            *(
-                _owned(kind, entry, label)
-                for kind, entry, label in things
-                if labels.belongs_to(self._machine, entry) == own
-            ),
-            *(_owned("image", one, one["RepoTags"][0]) for one in named),
-        )
+            return belongings(
+                api.containers(all=True, filters=OF_RUNS),
+                api.volumes(filters=OF_RUNS)["Volumes"] or (),
+                [
+                    image
+                    for kind in KINDS_OF_IMAGES
+                    for image in api.images(filters={"label": labels.LABEL + kind})
+                ],
+                self._without_labels() if own else (),
+                self._machine,
+                own=own,
+            )
 
     def discard(self, thing: Owned) -> None:
         api = self._client.api
@@ -300,15 +291,3 @@ def _ending(container: Container, overdue: bool) -> tuple[int | None, bool, str 
         if overdue:
             trouble = "the container was killed because its launcher did not stop in time"
     return exit_code, out_of_memory, trouble
-
-
-def _owned(kind: str, entry: Mapping[str, Any], label: str) -> Owned:
-    marks = entry["Labels"]
-    size = str(entry["Size"] if kind == "image" else marks.get(labels.BYTES, ""))
-    return Owned(
-        kind=kind,
-        id=entry.get("Id") or entry["Name"],
-        label=label,
-        size_bytes=int(size) if size.isdecimal() else None,
-        run=marks.get(labels.RUN),
-    )
