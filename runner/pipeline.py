@@ -140,7 +140,8 @@ class Pipeline:
         cores, machine = cores_of(self._engine, self._machine), self._machine
         with reserved(cores, self._matrix.cpus, self._run.parallel, machine) as groups:
             turns = partial(Turns, name=self._name, note=self._observer.note, machine=machine)
-            self._execute_all(tuple(Place(group, turns(group)) for group in groups))
+            place = partial(Place, is_here=not machine)
+            self._execute_all(tuple(place(group, turns(group)) for group in groups))
 
     def _execute_all(self, places: tuple[Place, ...]) -> None:
         """Execute what is missing. After the engine was lost, prepare images and inputs again."""

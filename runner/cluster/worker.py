@@ -164,7 +164,10 @@ class _Block:
                         root=root,
                         run=label,
                         guards=self._plan.guards,
-                        places=tuple(Place(one, self._turns(one, machine)) for one in groups),
+                        places=tuple(
+                            Place(one, self._turns(one, machine), is_here=not machine)
+                            for one in groups
+                        ),
                     )
                     cores.keep_off_measured(set() if machine else own)
                     with staged(study, self._engine):

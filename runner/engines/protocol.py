@@ -126,6 +126,8 @@ class Launch:
     cores: tuple[int, ...]
     timeout_s: float
     guards: Guards
+    quiet_until_s: float = 0.0
+    """Until when a short window suffices, on the monotonic clock of the engine's machine."""
     parameters: Mapping[str, object] = field(default_factory=dict)
     cell: Mapping[str, object] = field(default_factory=dict)
     matched: bool = False
@@ -160,6 +162,8 @@ class Launch:
             "matched": self.matched,
             "quiet": {
                 "window_s": self.guards.window_s,
+                "short_window_s": min(self.guards.short_window_s, self.guards.window_s),
+                "until_s": self.quiet_until_s,
                 "foreign_share": self.guards.foreign_share,
                 "patience_s": self.guards.patience_s,
             },

@@ -51,15 +51,26 @@ __all__ = [
     "without_image",
 ]
 
+STAYS_QUIET_S = 1.0
+"""For how long after an undisturbed trial its cores count as quiet, if only a short look agrees."""
 REMOVAL_WAITS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """Where trials run, one after the other: the cores they are measured on, and turns there."""
 
     cores: tuple[int, ...]
     turns: Turns
+    is_here: bool = True
+    """Whether the cores belong to this machine, and share its clock."""
+    quiet_until_s: float = 0.0
+    """Until when its cores are as quiet as in the last trial, on the monotonic clock."""
+
+    def remember(self, *, undisturbed: bool) -> None:
+        """Remember whether the trial that has just ended here was undisturbed."""
+        is_quiet = self.is_here and undisturbed
+        self.quiet_until_s = time.monotonic() + STAYS_QUIET_S if is_quiet else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,11 +240,13 @@ def attempt(
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
     # A busy machine changes no other number, but it may be the reason for a time-out.
     matters = study.matrix.is_timed or parsed.status is Status.TIMED_OUT
+    disturbed = disturbance(parsed.reading, study.guards)
+    place.remember(undisturbed=parsed.reading is not None and disturbed is None)
     result = replace(
         parsed.of(trial, outcome.started_at),
         image=image.id,
         duration_s=outcome.duration_s,
-        disturbed=disturbance(parsed.reading, study.guards) if matters else None,
+        disturbed=disturbed if matters else None,
         waited_s=turn.waited_s,
         occupied_by=turn.occupied_by,
     )
@@ -260,6 +273,7 @@ def launch_of(study: Study, trial: Trial, image: Image, place: Place) -> Launch:
         cores=place.cores[-limits.cpus :],
         timeout_s=cell.timeout_s,
         guards=study.guards,
+        quiet_until_s=place.quiet_until_s,
         parameters=dict(cell.parameters),
         cell=dict(cell.coordinates),
         matched=study.matrix.matched,

@@ -173,13 +173,15 @@ def wait_for_quiet(quiet: "Dict[str, float]", cores: "Set[int]") -> "Tuple[float
     None if that cannot be observed. No event announces that a core became idle, so this polls.
     """
     began = time.monotonic()
-    while quiet["window_s"]:
-        share = foreign_share(cores, quiet["window_s"])
+    window_s = quiet["short_window_s"] if began < quiet["until_s"] else quiet["window_s"]
+    while window_s:
+        share = foreign_share(cores, window_s)
         waited = time.monotonic() - began
         if share is None or share < quiet["foreign_share"] or waited >= quiet["patience_s"]:
             return waited, share
         write_all(1, b"MATRIX-WAITING %d %d\n" % (waited, quiet["patience_s"]))
         time.sleep(PAUSE_S)
+        window_s = quiet["window_s"]
     return 0.0, None
 
 

@@ -38,14 +38,16 @@ class Guards(Record):
     """When a trial counts as disturbed by the machine. Fixed before the run.
 
     Shares are of the measured cores' time. A trial waits up to ``patience_s`` for a window of
-    ``window_s`` in which other processes take less than ``foreign_share``. A disturbed trial is
-    repeated at most ``repeats`` times. Wall times are not judged if more than ``most_disturbed``
-    of the trials stay disturbed.
+    ``window_s`` in which other processes take less than ``foreign_share``, or of ``short_window_s``
+    if an undisturbed trial on its cores has just ended. A disturbed trial is repeated at most
+    ``repeats`` times. Wall times are not judged if more than ``most_disturbed`` of the trials stay
+    disturbed.
     """
 
     foreign_share: float = 0.05
     steal_share: float = 0.01
     window_s: float = 0.05
+    short_window_s: float = 0.01
     patience_s: float = 30.0
     repeats: int = 2
     most_disturbed: float = 0.3

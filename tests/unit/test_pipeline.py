@@ -189,7 +189,13 @@ def test_the_launcher_gets_the_trial_spec(engine: WatchedEngine) -> None:
         "log_bytes": 1024**2,
         "result_bytes": 1024**2,
         "matched": False,
-        "quiet": {"window_s": 0.0, "foreign_share": 1e9, "patience_s": 30.0},
+        "quiet": {
+            "window_s": 0.0,
+            "short_window_s": 0.0,
+            "until_s": 0.0,
+            "foreign_share": 1e9,
+            "patience_s": 30.0,
+        },
     }
     assert registry.folders()[launch.run] == Path("reports/latest").resolve()
 

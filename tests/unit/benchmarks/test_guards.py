@@ -159,7 +159,8 @@ def test_the_peer_is_the_launcher_with_another_check() -> None:
     names["core_seconds"] = lambda _: (7.0, 0.0)
     wait_for_quiet = names["wait_for_quiet"]
     assert callable(wait_for_quiet)
-    waited_s, share = wait_for_quiet({"window_s": 0.1, "patience_s": 1, "foreign_share": 0.05}, {0})
+    quiet = {"window_s": 0.1, "patience_s": 1, "foreign_share": 0.05}
+    waited_s, share = wait_for_quiet({**quiet, "short_window_s": 0.1, "until_s": 0.0}, {0})
     assert share == 0.0
     assert 0.1 <= waited_s < 1
     with pytest.raises(ValueError, match="no line"):

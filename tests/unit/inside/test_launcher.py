@@ -129,7 +129,13 @@ class Launcher:
             "log_bytes": 1000,
             "result_bytes": 1000,
             "matched": False,
-            "quiet": {"window_s": 0.0, "foreign_share": 0.05, "patience_s": 0.0},
+            "quiet": {
+                "window_s": 0.0,
+                "short_window_s": 0.0,
+                "until_s": 0.0,
+                "foreign_share": 0.05,
+                "patience_s": 0.0,
+            },
             **changes,
         }
 
@@ -326,14 +332,26 @@ def test_a_script_cannot_use_the_launchers_streams(here: Launcher) -> None:
 def test_a_trial_waits_until_its_cores_are_quiet() -> None:
     """It starts with the first quiet window, or when the patience is used up."""
     cores = os.sched_getaffinity(0)
-    quiet = {"window_s": 0.01, "foreign_share": 1e9, "patience_s": 60.0}
+    quiet = {"window_s": 0.1, "short_window_s": 0.01, "until_s": 0.0, "foreign_share": 1e9}
+    quiet["patience_s"] = 60.0
     waited, share = wait_for_quiet(quiet, cores)
-    assert 0.01 <= waited < 1
+    assert 0.1 <= waited < 5
     assert share is not None
     waited, share = wait_for_quiet({**quiet, "foreign_share": -1.0, "patience_s": 0.02}, cores)
-    assert 0.02 <= waited < 1
+    assert 0.1 <= waited < 5
     assert share is not None
     assert wait_for_quiet({**quiet, "window_s": 0.0}, cores) == (0.0, None)
+
+
+def test_a_short_look_suffices_soon_after_an_undisturbed_trial() -> None:
+    """If others have the core after all, the next look is a long one."""
+    cores = {max(os.sched_getaffinity(0))}
+    soon = {"until_s": time.monotonic() + 60, "short_window_s": 0.01, "window_s": 0.1}
+    waited, share = wait_for_quiet({**soon, "foreign_share": 1e9, "patience_s": 60.0}, cores)
+    assert 0.01 <= waited < 0.1
+    assert share is not None
+    waited, _ = wait_for_quiet({**soon, "foreign_share": -1.0, "patience_s": 0.2}, cores)
+    assert waited > 0.5
 
 
 @pytest.mark.parametrize("others", [0, 1])
