@@ -74,7 +74,9 @@ def test_trials_of_a_block_run_side_by_side(
     one, other = {launch.cores for launch in engine.launches}
     assert len({*one, *other}) == 2
     assert folder.run().parallel == 2
-    assert "2, each on cores of its own" in Path("reports/latest/report.md").read_text()
+    report = Path("reports/latest/report.md").read_text()
+    assert "2, each on cores of its own" in report
+    assert "on 1 core, up to 2 of them side by side, without a network" in report
     assert engine.left == []
 
 

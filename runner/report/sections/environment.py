@@ -243,7 +243,9 @@ def method(evidence: Evidence) -> Section:
 
 def _boundary(run: Run) -> str:
     """Name what encloses a trial."""
-    alone = f"on {counted(run.matrix.cpus, 'core')}, alone"
+    most = max([run.parallel, *(machine.parallel for machine in run.machines)])
+    company = "alone" if most == 1 else f"up to {most} of them side by side"
+    alone = f"on {counted(run.matrix.cpus, 'core')}, {company}"
     if run.engine.name != "venv":
         return f"container {alone}, without a network"
     network = "without" if sandboxed(run.engine.version) else "with"
