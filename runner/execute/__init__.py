@@ -18,7 +18,7 @@ from typing import Protocol
 
 from runner.engines.protocol import Engine, Launch, Reads
 from runner.errors import EngineError, EngineLostError, NoSpaceError
-from runner.execute.guards import disturbance
+from runner.execute.guards import disturbance, was_quiet
 from runner.execute.limits import check_limits, cores_of, most_parallel, parallel_trials
 from runner.execute.result import ParsedResult, parse_outcome
 from runner.execute.side_by_side import one_by_one, side_by_side
@@ -67,10 +67,10 @@ class Place:
     quiet_until_s: float = 0.0
     """Until when its cores are as quiet as in the last trial, on the monotonic clock."""
 
-    def remember(self, *, undisturbed: bool) -> None:
-        """Remember whether the trial that has just ended here was undisturbed."""
-        is_quiet = self.is_here and undisturbed
-        self.quiet_until_s = time.monotonic() + STAYS_QUIET_S if is_quiet else 0.0
+    def remember(self, *, is_quiet: bool) -> None:
+        """Remember whether the trial that has just ended found its cores quiet."""
+        until_s = time.monotonic() + STAYS_QUIET_S
+        self.quiet_until_s = until_s if is_quiet and self.is_here else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,13 +240,12 @@ def attempt(
     parsed = parse_outcome(outcome, launch, study.matrix.metrics)
     # A busy machine changes no other number, but it may be the reason for a time-out.
     matters = study.matrix.is_timed or parsed.status is Status.TIMED_OUT
-    disturbed = disturbance(parsed.reading, study.guards)
-    place.remember(undisturbed=parsed.reading is not None and disturbed is None)
+    place.remember(is_quiet=was_quiet(parsed.reading, study.guards))
     result = replace(
         parsed.of(trial, outcome.started_at),
         image=image.id,
         duration_s=outcome.duration_s,
-        disturbed=disturbed if matters else None,
+        disturbed=disturbance(parsed.reading, study.guards) if matters else None,
         waited_s=turn.waited_s,
         occupied_by=turn.occupied_by,
     )

@@ -5,7 +5,26 @@ take, and the share that the hypervisor takes. No version of a framework can cau
 thresholds are fixed before the run and stored in its plan.
 """
 
+from dataclasses import replace
+
 from runner.records.run import Guards, Reading
+
+TICK_S = 0.01
+"""The steps in which the kernel counts how long a core was busy."""
+
+
+def was_quiet(reading: Reading | None, guards: Guards) -> bool:
+    """Whether a trial found its cores quiet, as far as the steps of the kernel's clock can tell.
+
+    In a very short trial one step looks like a disturbance. That only matters for how long the next
+    trial looks for other processes.
+    """
+    if reading is None:
+        return False
+    busy_s = reading.core_busy_s
+    if busy_s is not None:
+        reading = replace(reading, core_busy_s=busy_s - TICK_S * len(reading.cpus))
+    return disturbance(reading, guards) is None
 
 
 def disturbance(reading: Reading | None, guards: Guards) -> str | None:

@@ -71,3 +71,23 @@ def test_the_guards_cannot_see_measurements() -> None:
     parameters = inspect.signature(guards.disturbance).parameters
     assert list(parameters) == ["reading", "guards"]
     assert "values" not in Reading.__dataclass_fields__
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "foreign_s", "expected"),
+    [
+        (0.04, 0.0, True),
+        (0.04, 0.01, True),
+        (0.04, 0.02, False),
+        (10.0, 0.4, True),
+        (10.0, 0.6, False),
+    ],
+)
+def test_one_step_of_the_clock_is_no_sign_of_another_process(
+    wall_s: float, foreign_s: float, expected: bool
+) -> None:
+    """At least for how long the next trial looks for others."""
+    cpu_s = wall_s - foreign_s
+    reading = replace(CALM, wall_s=wall_s, cpu_s=cpu_s, core_busy_s=wall_s, core_steal_s=0.0)
+    assert guards.was_quiet(reading, RULES) is expected
+    assert guards.was_quiet(None, RULES) is False
