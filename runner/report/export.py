@@ -283,7 +283,11 @@ def _trials(evidence: Evidence) -> Iterator[TrialFacts]:
     known = (one for one in evidence.every if one.trial.slot in planned)
     counting = {one.trial.id for one in Attempts(known).counting()}
     hosts = {block: one.name for one in evidence.strata for block in one.machine.blocks}
-    for one in evidence.every:
+    # In the order of the plan, for trials side by side begin in no certain one.
+    every = sorted(
+        evidence.every, key=lambda one: (one.trial.block, one.trial.attempt, one.trial.position)
+    )
+    for one in every:
         counts = one.trial.id in counting and not one.is_lost
         yield _trial(evidence, one, hosts.get(one.trial.block, ""), counts=counts)
 

@@ -93,15 +93,21 @@ def test_the_runner_gives_up_on_an_engine_that_hangs(
 
 def test_an_engine_that_restarts_while_it_builds(daemon: Daemon, tmp_path: Path) -> None:
     """The program waits for it, builds the image again and completes the run."""
-    write_study(tmp_path, plain_environment(2006), NUMBER)
-    program = started(tmp_path, "--engine", "docker")
-    assert program.stdout is not None
-    assert any(line.endswith(": building\n") for line in program.stdout)
-    daemon.die()
-    daemon.start()
-    code, out, err = ended(program)
-    assert (code, err) == (0, ""), out
-    steps = ("find a base", "build the image of plain Python")  # the two of a build
-    assert any(f"the engine stopped answering when it had to {step}" in out for step in steps), out
-    assert "Trying again in 1 s." in out
-    assert {result.status for result in results(tmp_path).values()} == {Status.OK}
+    said = []
+    for year in range(2006, 2012):  # the engine may be back before the build asks it anything
+        folder = tmp_path / str(year)
+        folder.mkdir()
+        write_study(folder, plain_environment(year), NUMBER)
+        program = started(folder, "--engine", "docker")
+        assert program.stdout is not None
+        assert any(line.endswith(": building\n") for line in program.stdout)
+        daemon.die()
+        daemon.start()
+        code, out, err = ended(program)
+        assert (code, err) == (0, ""), out
+        assert {result.status for result in results(folder).values()} == {Status.OK}
+        said.append(out)
+        if "Trying again in 1 s." in out:
+            break
+    else:
+        pytest.fail("\n".join(said))

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.cluster.orders import read_order
 from runner.cluster.parts import FindPart, Parts, chunks
 from runner.cluster.protocol import BlockLostError, Submitted
-from runner.cluster.worker import answer_to
+from runner.cluster.worker import STOPPING, answer_to
 from runner.engines.protocol import Engine
 from runner.errors import RunnerError
 from runner.observer import Observer
@@ -18,6 +18,7 @@ class FakeCluster:
     """Gives each order to the next worker, which executes it as soon as somebody waits."""
 
     def __init__(self, folder: Path, engines: Mapping[str, Engine], observer: Observer) -> None:
+        STOPPING.clear()  # a worker of another test in this process may have been stopped
         self._folder = folder
         self._engines = dict(engines)
         self._observer = observer
