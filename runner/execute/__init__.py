@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -114,9 +114,9 @@ class Journal(Protocol):
 def staged(study: Study, engine: Engine) -> Iterator[None]:
     """Have the inputs on the engine; afterwards only images of the run are left there."""
     try:
-        with ExitStack() as turns:  # this is work for the engine, which may use every core
-            for place in sorted(study.places, key=lambda one: one.cores):
-                turns.enter_context(place.turns.turn())
+        every = {core for place in study.places for core in place.turns.cores}
+        # This is work for the engine, which may use every core.
+        with study.places[0].turns.on(every).turn():
             clear(engine, study.run)  # after a killed process of this run
             for image in list(study.prepared.images.values())[:1]:  # any image will do
                 _stage(study, engine, image.id)

@@ -128,7 +128,7 @@ class Turns:
         machine: str = "",
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._cores = sorted(cores)  # all runs ask in the same order, so none blocks another
+        self.cores = sorted(cores)  # all runs ask in the same order, so none blocks another
         self._name = name
         self._note = note
         self._machine = machine
@@ -136,6 +136,10 @@ class Turns:
         self._refused: str | None = None
         self._named: set[tuple[int, str]] = set()
         self._others_waited = False
+
+    def on(self, cores: Collection[int]) -> "Turns":
+        """Return the turns of the same run on other cores."""
+        return Turns(cores, self._name, self._note, self._machine, self._patience_s)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Turn]:
@@ -146,7 +150,7 @@ class Turns:
         occupied_by = None
         held: list[_Held] = []
         try:
-            for core in self._cores:
+            for core in self.cores:
                 holder = self._take(core, held, began + self._patience_s)
                 occupied_by = occupied_by or holder
             yield Turn(waited_s=time.monotonic() - began, occupied_by=occupied_by)
@@ -159,7 +163,7 @@ class Turns:
         deadline = time.monotonic() + GIVE_WAY_S
         while time.monotonic() < deadline:
             time.sleep(RETRY_S)
-            with _connected(self._address(self._cores[0]), deadline) as (_, holder):
+            with _connected(self._address(self.cores[0]), deadline) as (_, holder):
                 if holder is not None:
                     return
 

@@ -33,10 +33,9 @@ def physical(available: Iterable[int], root: Path = Path("/")) -> tuple[Core, ..
     threads: dict[str, list[int]] = {}
     caches: dict[str, str] = {}
     for number in sorted(available):
-        folder = root / f"sys/devices/system/cpu/cpu{number}"
-        siblings = text_in(str(folder / "topology/thread_siblings_list")).strip() or str(number)
+        siblings = _threads_with(number, root) or str(number)
         threads.setdefault(siblings, []).append(number)
-        caches[siblings] = _last_cache(folder)
+        caches[siblings] = _last_cache(_folder(number, root))
     return tuple(Core(tuple(found), caches[key]) for key, found in threads.items())
 
 
@@ -48,17 +47,23 @@ def separate(available: Iterable[int]) -> tuple[Core, ...]:
 def siblings(cores: Iterable[int], root: Path = Path("/")) -> set[int]:
     """Return the other threads of the physical cores that these cores of this machine are."""
     own = set(cores)
-    listed = [
-        text_in(str(root / f"sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list"))
-        for number in own
-    ]
-    return {number for text in listed for number in numbers(text)} - own
+    return {other for one in own for other in numbers(_threads_with(one, root))} - own
 
 
 def numbers(text: str) -> tuple[int, ...]:
     """Return the numbers in a list of the system, such as ``0-3,8``."""
     ranges = re.findall(r"(\d+)(?:-(\d+))?", text)
     return tuple(one for low, high in ranges for one in range(int(low), int(high or low) + 1))
+
+
+def _folder(number: int, root: Path) -> Path:
+    """Return where the system describes a thread."""
+    return root / f"sys/devices/system/cpu/cpu{number}"
+
+
+def _threads_with(number: int, root: Path) -> str:
+    """Return the threads of the physical core of a thread, as the system writes them."""
+    return text_in(str(_folder(number, root) / "topology/thread_siblings_list")).strip()
 
 
 def _last_cache(folder: Path) -> str:

@@ -40,6 +40,12 @@ def create(client: docker.DockerClient, image: str, **settings: Any) -> Containe
     return client.containers.prepare_model(made)
 
 
+def remove(container: Container) -> None:
+    """Remove a container, whether or not it runs."""
+    with may_be_gone():
+        container.remove(v=True, force=True)
+
+
 def run_to_end(
     client: docker.DockerClient,
     container: Container,

@@ -26,7 +26,7 @@ from docker.utils import parse_repository_tag
 
 from runner.engines.docker import labels
 from runner.engines.docker.client import cause, engine_at_work
-from runner.engines.docker.containers import VARIABLES, may_be_gone, run_to_end
+from runner.engines.docker.containers import VARIABLES, may_be_gone, remove, run_to_end
 from runner.engines.docker.hardening import hardening
 from runner.engines.docker.images import (
     PULL_WAITS_S,
@@ -246,8 +246,7 @@ class ReadyImages(DockerImages):
                 )
                 code = container.wait(timeout=TRY_S)["StatusCode"]
             finally:
-                with may_be_gone():
-                    container.remove(v=True, force=True)
+                remove(container)
         except EngineLostError as error:
             if NOT_EXECUTABLE.search(str(error.__cause__)):
                 return "cannot be executed"

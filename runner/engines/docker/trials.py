@@ -29,6 +29,7 @@ from runner.engines.docker.containers import (
     VARIABLES,
     create,
     may_be_gone,
+    remove,
     run_to_end,
     stdin_of,
 )
@@ -61,7 +62,7 @@ class DockerEngine(ReadyImages):
         super().__init__(client, machine, local=local)
         self._tunnel = tunnel
         self._volumes: dict[str, str] = {}
-        self._ahead = Ahead(_remove)
+        self._ahead = Ahead(remove)
 
     def close(self) -> None:
         self._ahead.close()
@@ -259,11 +260,6 @@ class DockerEngine(ReadyImages):
 def _kind(launch: Launch) -> object:
     """Return what a trial needs its container to have: it may have moved to other cores."""
     return launch.run, launch.image, launch.cores
-
-
-def _remove(container: Container) -> None:
-    with may_be_gone():
-        container.remove(v=True, force=True)
 
 
 def _for_trials(entry: tarfile.TarInfo, *, folder: bool = False) -> tarfile.TarInfo:

@@ -198,3 +198,10 @@ def test_offline_cores_are_not_counted(
     folder.mkdir(parents=True)
     (folder / "online").write_text(listed)
     assert online(tmp_path) == numbers
+
+
+def test_turns_are_taken_in_the_order_of_the_cores() -> None:
+    """Whatever the order in which they are given, so that no two runs wait for each other."""
+    assert Turns([CORE], "one", lambda _: None).on([CORE + 3, CORE, CORE + 1]).cores == [
+        CORE, CORE + 1, CORE + 3
+    ]  # fmt: skip
